@@ -1,0 +1,278 @@
+import type { Language } from './failure.ts';
+
+/** Structured log: event is `noun.verb` in the past, facts hold nothing secret. */
+export interface Log {
+  debug(event: string, facts?: Record<string, unknown>): void;
+  info(event: string, facts?: Record<string, unknown>): void;
+  warn(event: string, facts?: Record<string, unknown>): void;
+  error(event: string, facts?: Record<string, unknown>): void;
+}
+
+// ── the portal side ────────────────────────────────────────────────────────────────────────────────────────
+
+/** Which CRM item a call is about; `code` is the portal's own spelling (`DEAL_915`, `DYNAMIC_177_5`). */
+export interface ItemRef {
+  typeId: number;
+  id: number;
+  code: string;
+}
+
+/** Legal data of a company or contact (bitrix24.md F4). Texts are trimmed, empty is null. */
+export interface Requisite {
+  id: number;
+  /** Country of the requisite's preset: 1 is Russia; null when the portal does not say. */
+  countryId: number | null;
+  inn: string | null;
+  kpp: string | null;
+  ogrn: string | null;
+  ogrnip: string | null;
+  okpo: string | null;
+  okved: string | null;
+  companyName: string | null;
+  companyFullName: string | null;
+  lastName: string | null;
+  firstName: string | null;
+  secondName: string | null;
+  bank: { name: string | null; bik: string | null; account: string | null; corAccount: string | null } | null;
+  legalAddress: string | null;
+  postalAddress: string | null;
+}
+
+/** The other side of the contract as CRM knows it. */
+export interface Party {
+  kind: 'company' | 'contact';
+  id: number;
+  /** Company title, or the contact's full name. */
+  name: string;
+  lastName: string | null;
+  firstName: string | null;
+  secondName: string | null;
+  phones: string[];
+  emails: string[];
+  webs: string[];
+  /** Chosen on the item, else the first active by sort; null when the record has none. */
+  requisite: Requisite | null;
+}
+
+/** A file in a file field of the item. `id` is stable, the address behind it is not. */
+export interface ItemFile {
+  id: number;
+}
+
+export interface PortalUser {
+  id: number;
+  email: string | null;
+  name: string;
+}
+
+/** What one read of the portal brings; made in one REST hit. */
+export interface ItemSnapshot {
+  ref: ItemRef;
+  title: string;
+  /** Link to the item's card on the portal. */
+  url: string;
+  amount: number | null;
+  currency: string | null;
+  responsibleUserId: number | null;
+  party: Party | null;
+  /** Own company chosen on the item (`mycompanyId` or the requisite link). */
+  ownCompany: { name: string; inn: string | null; kpp: string | null } | null;
+  users: ReadonlyMap<number, PortalUser>;
+  /** Raw field values by code (`UF_CRM_…` original spelling, system fields camelCase). */
+  fields: Record<string, unknown>;
+}
+
+export interface ReadRequest {
+  /** Users to read besides the item's responsible. */
+  users?: number[];
+  /** Another company or contact than the item's own. */
+  companyId?: number;
+  contactId?: number;
+}
+
+/** The portal as a robot sees it: the item its step runs on. */
+export interface PortalPort {
+  /**
+   * Everything about the item, its party, own company and people, in one REST batch (degrades to single calls).
+   * @throws RobotFailure item_not_found, item_unsupported, portal_access_denied, portal_unavailable
+   */
+  read(request?: ReadRequest): Promise<ItemSnapshot>;
+  /**
+   * Opens the file of a file field of the item just read. Reads fresh `urlMachine` itself; name is the file's own.
+   * @throws RobotFailure file_unusable (field unknown or empty), portal_unavailable, portal_access_denied
+   */
+  openFile(fieldCode: string): Promise<{ name: string; size: number | null; body: AsyncIterable<Uint8Array> }>;
+}
+
+// ── Directum ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A directory record. */
+export interface Reference {
+  id: number;
+  name: string;
+}
+
+export interface Employee extends Reference {
+  email: string | null;
+  departmentId: number | null;
+  businessUnitId: number | null;
+}
+
+/** A contract card as read back from Directum. */
+export interface Contract {
+  id: number;
+  name: string;
+  url: string;
+  registrationNumber: string | null;
+  counterparty: { id: number; url: string } | null;
+  externalId: string | null;
+  lifeCycleState: string | null;
+  internalApprovalState: string | null;
+  hasVersions: boolean;
+}
+
+/** Values of a contract, ids of directory records; undefined is not written. */
+export interface ContractDraft {
+  subject: string;
+  documentKindId: number;
+  counterpartyId: number;
+  categoryId?: number | undefined;
+  businessUnitId?: number | undefined;
+  departmentId?: number | undefined;
+  responsibleId?: number | undefined;
+  ourSignatoryId?: number | undefined;
+  /** Rounded to 2 digits. */
+  amount?: number | undefined;
+  currencyId?: number | undefined;
+  vatRateId?: number | undefined;
+  /** Calendar dates `YYYY-MM-DD`. */
+  validFrom?: string | undefined;
+  validTill?: string | undefined;
+  note?: string | undefined;
+  /** Checked values of the customer's own properties, ready for OData. */
+  extra?: Record<string, unknown> | undefined;
+}
+
+export type UpdateMode = 'fill' | 'overwrite' | 'none';
+
+export interface CounterpartyResult {
+  id: number;
+  url: string;
+  action: 'created' | 'updated' | 'unchanged';
+  type: 'company' | 'person' | 'bank';
+  /** Directum property names that were written to an existing card. */
+  changedFields: string[];
+}
+
+/**
+ * Directum RX in the words of its users. Every method may throw RobotFailure directum_refused (Directum's own
+ * text quoted), directum_access_denied, directum_locked, directum_unavailable.
+ */
+export interface DirectumPort {
+  catalogue: {
+    /** "Name or id", active only. `label` is the field's title for the error text.
+     *  @throws RobotFailure reference_not_found, reference_ambiguous */
+    documentKind(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    category(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    /** Also by TIN. */
+    businessUnit(nameOrIdOrTin: string, label: FieldLabel): Promise<Reference>;
+    /** Own company by the requisites chosen on the deal; null when Directum has none with that TIN (and KPP). */
+    businessUnitByTin(inn: string, kpp: string | null): Promise<Reference | null>;
+    department(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    template(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    /** ISO code; RUB and RUR are one currency. */
+    currency(isoCode: string, label: FieldLabel): Promise<Reference>;
+    /** Name («20%») or percent (`20`). */
+    vatRate(nameOrPercent: string, label: FieldLabel): Promise<Reference>;
+  };
+  employees: {
+    /** The one active employee with this e-mail (case-blind); null when none or several. */
+    byEmail(email: string): Promise<Employee | null>;
+    /** By id, e-mail or exact name (setting DIRECTUM_RESPONSIBLE); null when not exactly one. */
+    byReference(idEmailOrName: string): Promise<Employee | null>;
+  };
+  counterparties: {
+    /**
+     * Finds, makes or updates the counterparty of a CRM company or contact (interface.md, directum_sync_counterparty).
+     * @throws RobotFailure requisites_invalid, counterparty_ambiguous, counterparty_closed, input_missing
+     */
+    sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
+  };
+  contracts: {
+    /** null when deleted or not readable. */
+    byId(id: number): Promise<Contract | null>;
+    /** The oldest contract with this ExternalId; null when none. */
+    byExternalId(externalId: string): Promise<Contract | null>;
+    /**
+     * Makes the card. A request that broke off is looked for by ExternalId before the failure is reported.
+     */
+    create(externalId: string, draft: ContractDraft): Promise<Contract>;
+    /** Writes the values that differ; answers the property names written. */
+    update(id: number, draft: ContractDraft): Promise<{ contract: Contract; changedFields: string[] }>;
+    /** Writes our key on a card that has none. */
+    adopt(id: number, externalId: string): Promise<void>;
+    /** Checks `Property=value` lines against Directum's metadata.
+     *  @throws RobotFailure input_invalid naming the property */
+    parseExtra(lines: string, label: FieldLabel): Promise<Record<string, unknown>>;
+  };
+  versions: {
+    /** True when the document has a version with a body. */
+    hasBody(documentId: number): Promise<boolean>;
+    /** @throws RobotFailure file_unusable when Directum knows no application for the extension */
+    checkExtension(fileName: string): Promise<void>;
+    fromTemplate(documentId: number, templateId: number): Promise<void>;
+    /** Streams the bytes into a new version (or into an empty one left by a failed attempt). */
+    fromFile(
+      documentId: number,
+      file: { name: string; size: number | null; body: AsyncIterable<Uint8Array> },
+    ): Promise<{ size: number; sha256: string }>;
+  };
+}
+
+/** Title of a robot's field, for texts that name it in «». */
+export interface FieldLabel {
+  ru: string;
+  en: string;
+}
+
+// ── what the package itself remembers ──────────────────────────────────────────────────────────────────────
+
+/** Documents of one CRM item by slot. */
+export interface SlotsPort {
+  /** Key that is written to `ExternalId`: `b24:{portal}:{DEAL_915}:{slot}`. */
+  externalId(slot: string): string;
+  find(slot: string): Promise<number | null>;
+  bind(slot: string, document: { id: number; url: string; file?: { size: number; sha256: string } }): Promise<void>;
+  /** The document was deleted in Directum: the slot is free again. */
+  release(slot: string): Promise<void>;
+}
+
+/** Our own record of which counterparty belongs to which CRM company or contact of one portal. */
+export interface PairsPort {
+  /** `crmKey` is `COMPANY_44` or `CONTACT_8`. */
+  find(crmKey: string): Promise<{ id: number; type: CounterpartyResult['type'] } | null>;
+  bind(crmKey: string, counterparty: { id: number; type: CounterpartyResult['type'] }): Promise<void>;
+  release(crmKey: string): Promise<void>;
+  /** Key written to a counterparty's ExternalId: `b24:{portal}:{COMPANY_44}`. */
+  externalId(crmKey: string): string;
+}
+
+/** One holder at a time across all processes; others wait. */
+export interface ClaimsPort {
+  hold<T>(key: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** Answers of Directum that rarely change, kept between runs and processes. */
+export interface CachePort {
+  get(key: string): Promise<unknown>;
+  set(key: string, value: unknown, ttlMs: number): Promise<void>;
+  delete(key: string): Promise<void>;
+}
+
+export interface RobotSettings {
+  contractKind: string | null;
+  businessUnit: string | null;
+  responsible: string | null;
+  timeZone: string;
+  language: Language;
+}
