@@ -37,7 +37,11 @@ export type ErrorCode =
   | 'internal_error';
 
 /** Codes whose cause may pass by itself, so the run is tried again until its limit. */
-const HEALING: ReadonlySet<ErrorCode> = new Set(['portal_unavailable', 'directum_locked', 'directum_unavailable']);
+const HEALING: ReadonlySet<ErrorCode> = new Set([
+  'portal_unavailable',
+  'directum_locked',
+  'directum_unavailable',
+]);
 
 /**
  * Why a robot could not do its work, in words for the person who placed it: one sentence what happened, one
@@ -50,13 +54,22 @@ export class RobotFailure extends Error {
   /** Outputs that were known when it failed; sent along with the error. */
   readonly known: Record<string, unknown>;
 
-  constructor(code: ErrorCode, text: LocalText, options: { cause?: unknown; known?: Record<string, unknown> } = {}) {
+  constructor(
+    code: ErrorCode,
+    text: LocalText,
+    options: { cause?: unknown; known?: Record<string, unknown> } = {},
+  ) {
     super(`${code}: ${text.en}`);
     this.code = code;
     this.text = text;
     this.known = options.known ?? {};
     // Raw causes may hold addresses and tokens, so no serializer may walk into them.
     Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });
+  }
+
+  /** The same failure with outputs that were already known when it happened. */
+  withKnown(known: Record<string, unknown>): RobotFailure {
+    return new RobotFailure(this.code, this.text, { cause: this.cause, known: { ...known, ...this.known } });
   }
 
   get heals(): boolean {

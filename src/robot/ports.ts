@@ -90,6 +90,15 @@ export interface ReadRequest {
   contactId?: number;
 }
 
+/** A file being read. Whoever opened it reads `body` to its end or calls `cancel`. */
+export interface OpenFile {
+  name: string;
+  /** Bytes, when the sender says. */
+  size: number | null;
+  body: AsyncIterable<Uint8Array>;
+  cancel(): Promise<void>;
+}
+
 /** The portal as a robot sees it: the item its step runs on. */
 export interface PortalPort {
   /**
@@ -101,7 +110,7 @@ export interface PortalPort {
    * Opens the file of a file field of the item just read. Reads fresh `urlMachine` itself; name is the file's own.
    * @throws RobotFailure file_unusable (field unknown or empty), portal_unavailable, portal_access_denied
    */
-  openFile(fieldCode: string): Promise<{ name: string; size: number | null; body: AsyncIterable<Uint8Array> }>;
+  openFile(fieldCode: string): Promise<OpenFile>;
 }
 
 // ── Directum ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -218,14 +227,11 @@ export interface DirectumPort {
   versions: {
     /** True when the document has a version with a body. */
     hasBody(documentId: number): Promise<boolean>;
-    /** @throws RobotFailure file_unusable when Directum knows no application for the extension */
-    checkExtension(fileName: string): Promise<void>;
+    /** @throws RobotFailure file_unusable when Directum knows no application for the extension, or it is too large */
+    checkFile(file: { name: string; size: number | null }): Promise<void>;
     fromTemplate(documentId: number, templateId: number): Promise<void>;
     /** Streams the bytes into a new version (or into an empty one left by a failed attempt). */
-    fromFile(
-      documentId: number,
-      file: { name: string; size: number | null; body: AsyncIterable<Uint8Array> },
-    ): Promise<{ size: number; sha256: string }>;
+    fromFile(documentId: number, file: OpenFile): Promise<{ size: number; sha256: string }>;
   };
 }
 
@@ -242,7 +248,14 @@ export interface SlotsPort {
   /** Key that is written to `ExternalId`: `b24:{portal}:{DEAL_915}:{slot}`. */
   externalId(slot: string): string;
   find(slot: string): Promise<number | null>;
-  bind(slot: string, document: { id: number; url: string; file?: { size: number; sha256: string } }): Promise<void>;
+  /** Remembers that this run is about to create the slot's document. */
+  begin(slot: string): Promise<void>;
+  /** True when an earlier attempt of this very run began to create it. */
+  begunByThisRun(slot: string): Promise<boolean>;
+  bind(
+    slot: string,
+    document: { id: number; url: string; file?: { size: number; sha256: string } },
+  ): Promise<void>;
   /** The document was deleted in Directum: the slot is free again. */
   release(slot: string): Promise<void>;
 }

@@ -1,0 +1,296 @@
+import { z } from 'zod';
+import { RobotFailure } from '../src/robot/failure.ts';
+import { field } from '../src/robot/fields.ts';
+import { counterpartyMissing, namedEmployee, responsibleEmployee } from '../src/robot/people.ts';
+import type { Contract, ContractDraft, ItemSnapshot, Reference } from '../src/robot/ports.ts';
+import { defineRobot, type RobotContext, SALES_ITEMS } from '../src/robot/robot.ts';
+import { inputMissing, invalid } from '../src/robot/run-robot.ts';
+
+const label = {
+  kind: { ru: 'Вид документа', en: 'Document kind' },
+  category: { ru: 'Категория договора', en: 'Contract category' },
+  businessUnit: { ru: 'Наша организация', en: 'Own company' },
+  department: { ru: 'Подразделение', en: 'Department' },
+  amount: { ru: 'Сумма', en: 'Amount' },
+  vatRate: { ru: 'Ставка НДС', en: 'VAT rate' },
+  responsible: { ru: 'Ответственный', en: 'Responsible' },
+  signatory: { ru: 'Подписант с нашей стороны', en: 'Our signatory' },
+  template: { ru: 'Шаблон документа', en: 'Document template' },
+  file: { ru: 'Поле с файлом', en: 'File field' },
+  extra: { ru: 'Дополнительные поля', en: 'Extra fields' },
+  validFrom: { ru: 'Действует с', en: 'Valid from' },
+  validTill: { ru: 'Действует по', en: 'Valid till' },
+};
+
+const inputs = z.object({
+  subject: field.string({ ru: 'Содержание', en: 'Subject' }),
+  document_kind: field
+    .string(label.kind, {
+      ru: 'Имя или ИД; пусто = из настроек пакета',
+      en: 'Name or id; empty = the setting',
+    })
+    .optional(),
+  category: field
+    .string(label.category, {
+      ru: 'Имя или ИД; пусто = решит Directum',
+      en: 'Name or id; empty = Directum decides',
+    })
+    .optional(),
+  business_unit: field
+    .string(label.businessUnit, {
+      ru: 'Имя, ИД или ИНН; пусто = из сделки',
+      en: 'Name, id or TIN; empty = of the deal',
+    })
+    .optional(),
+  department: field
+    .string(label.department, {
+      ru: 'Имя или ИД; пусто = ответственного',
+      en: 'Name or id; empty = of the responsible',
+    })
+    .optional(),
+  amount: field
+    .money(label.amount, {
+      ru: 'Например 1200000.50|RUB; пусто = сумма сделки',
+      en: 'For example 1200000.50|RUB; empty = amount of the deal',
+    })
+    .optional(),
+  vat_rate: field.string(label.vatRate, { ru: 'Имя или процент', en: 'Name or percent' }).optional(),
+  valid_from: field.date(label.validFrom).optional(),
+  valid_till: field.date(label.validTill).optional(),
+  responsible: field
+    .user(label.responsible, { ru: 'Пусто = ответственный сделки', en: 'Empty = responsible of the deal' })
+    .optional(),
+  our_signatory: field.user(label.signatory).optional(),
+  template: field
+    .string(label.template, { ru: 'Имя или ИД шаблона Directum', en: 'Name or id of a Directum template' })
+    .optional(),
+  file_field: field
+    .string(label.file, { ru: 'Код поля сделки с файлом', en: "Code of the deal's file field" })
+    .optional(),
+  extra_fields: field
+    .text(label.extra, { ru: 'Свойство=значение, по одному в строке', en: 'Property=value, one a line' })
+    .optional(),
+  slot: field.slot().default('contract'),
+  link_document_id: field.int({ ru: 'ИД готового договора', en: 'Id of an existing contract' }).optional(),
+  if_exists: field
+    .select(
+      { ru: 'Если договор уже есть', en: 'If the contract exists' },
+      { keep: { ru: 'Оставить', en: 'Keep' }, update: { ru: 'Обновить', en: 'Update' } },
+    )
+    .default('keep'),
+});
+
+type Inputs = z.output<typeof inputs>;
+
+/** Creates a contract card in Directum RX for the counterparty of a deal: one per item and slot. */
+export const createContract = defineRobot({
+  code: 'directum_create_contract',
+  name: { ru: 'Directum: создать договор', en: 'Directum: create contract' },
+  description: {
+    ru: 'Создаёт карточку договора в Directum RX по данным сделки. Повторный запуск вернёт тот же договор.',
+    en: 'Creates a contract card in Directum RX from the deal. A repeat returns the same contract.',
+  },
+  items: SALES_ITEMS,
+  inputs,
+
+  outputs: z.object({
+    document_id: field.int({ ru: 'ИД договора', en: 'Contract id' }),
+    document_url: field.string({ ru: 'Ссылка на договор', en: 'Contract link' }),
+    document_name: field.string({ ru: 'Имя договора', en: 'Contract name' }),
+    registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
+    counterparty_id: field.int({ ru: 'ИД контрагента', en: 'Counterparty id' }).optional(),
+    counterparty_url: field.string({ ru: 'Ссылка на контрагента', en: 'Counterparty link' }),
+    created: field.bool({ ru: 'Создан сейчас', en: 'Created now' }),
+    changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
+  }),
+
+  async run(given, context) {
+    const { directum, slots, log } = context;
+    if (given.template !== undefined && given.file_field !== undefined) {
+      throw invalid(label.file, given.file_field, {
+        ru: 'указаны и шаблон, и файл; оставьте что-то одно',
+        en: 'both a template and a file are given; leave one of them',
+      });
+    }
+    if (given.valid_from && given.valid_till && given.valid_from > given.valid_till) {
+      throw invalid(label.validTill, given.valid_till, {
+        ru: `раньше, чем «${label.validFrom.ru}»; исправьте даты`,
+        en: `it is before «${label.validFrom.en}»; mend the dates`,
+      });
+    }
+    const version = await checkVersion(given, context);
+
+    let contract = await findExisting(given, context);
+    let created = false;
+    let changedFields: string[] = [];
+    if (contract) {
+      created = given.link_document_id === undefined && (await slots.begunByThisRun(given.slot));
+      if (given.if_exists === 'update' && !created && isOpenDraft(contract)) {
+        const draft = await buildDraft(given, context, contract.counterparty?.id ?? null);
+        ({ contract, changedFields } = await directum.contracts.update(contract.id, draft));
+      }
+    } else {
+      const draft = await buildDraft(given, context, null);
+      await slots.begin(given.slot);
+      contract = await directum.contracts.create(slots.externalId(given.slot), draft);
+      created = true;
+    }
+    await slots.bind(given.slot, contract);
+
+    log.info('contract.ready', { documentId: contract.id, created });
+    const outputs = {
+      document_id: contract.id,
+      document_url: contract.url,
+      document_name: contract.name,
+      registration_number: contract.registrationNumber ?? '',
+      counterparty_id: contract.counterparty?.id,
+      counterparty_url: contract.counterparty?.url ?? '',
+      created,
+      changed_fields: changedFields.join(','),
+    };
+    try {
+      if (version && (created || !(await directum.versions.hasBody(contract.id))))
+        await addVersion(version, contract, given.slot, context);
+    } catch (error) {
+      throw error instanceof RobotFailure ? error.withKnown(outputs) : error;
+    }
+    return outputs;
+  },
+});
+
+type Version = { template: Reference } | { fileField: string };
+
+/** Looks at the template or file before anything is made, so that a wrong one leaves no half contract. */
+async function checkVersion(given: Inputs, { portal, directum }: RobotContext): Promise<Version | null> {
+  if (given.template !== undefined)
+    return { template: await directum.catalogue.template(given.template, label.template) };
+  if (given.file_field === undefined) return null;
+  const file = await portal.openFile(given.file_field);
+  await directum.versions.checkFile(file);
+  await file.cancel();
+  return { fileField: given.file_field };
+}
+
+async function addVersion(
+  version: Version,
+  contract: Contract,
+  slot: string,
+  { portal, directum, slots }: RobotContext,
+): Promise<void> {
+  if ('template' in version) return directum.versions.fromTemplate(contract.id, version.template.id);
+  const stored = await directum.versions.fromFile(contract.id, await portal.openFile(version.fileField));
+  await slots.bind(slot, { id: contract.id, url: contract.url, file: stored });
+}
+
+/** The slot's contract: our own record first, then the key in Directum; a deleted one frees the slot. */
+async function findExisting(given: Inputs, { directum, slots }: RobotContext): Promise<Contract | null> {
+  const known = await slots.find(given.slot);
+  const own = known === null ? null : await directum.contracts.byId(known);
+  if (own) return own;
+  if (known !== null) await slots.release(given.slot);
+  const key = slots.externalId(given.slot);
+  const found = await directum.contracts.byExternalId(key);
+  if (found || given.link_document_id === undefined) return found;
+  const linked = await directum.contracts.byId(given.link_document_id);
+  if (!linked) {
+    throw new RobotFailure('document_not_found', {
+      ru: `Договора с ИД ${given.link_document_id} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
+      en: `Directum has no contract with id ${given.link_document_id}, or the account cannot read it. Check the id and the account's rights.`,
+    });
+  }
+  await directum.contracts.adopt(linked.id, key);
+  return linked;
+}
+
+/** `update` writes only while the contract is a draft that nobody approves or has signed. */
+function isOpenDraft(contract: Contract): boolean {
+  const closed = ['OnApproval', 'PendingSign', 'Signed'];
+  return contract.lifeCycleState === 'Draft' && !closed.includes(contract.internalApprovalState ?? '');
+}
+
+/** Resolves every input; the counterparty comes last, so that a wrong input makes nothing in Directum. */
+async function buildDraft(
+  given: Inputs,
+  context: RobotContext,
+  knownCounterparty: number | null,
+): Promise<ContractDraft> {
+  const { portal, directum, settings } = context;
+  const { catalogue } = directum;
+  const people = [given.responsible, given.our_signatory].filter((id) => id !== undefined);
+  const snapshot = await portal.read({ users: people });
+  if (!snapshot.party && knownCounterparty === null) throw counterpartyMissing();
+
+  const kindRef = given.document_kind ?? settings.contractKind;
+  if (!kindRef) throw inputMissing(label.kind);
+  const kind = await catalogue.documentKind(kindRef, label.kind);
+  const category =
+    given.category === undefined ? undefined : await catalogue.category(given.category, label.category);
+  const responsible =
+    given.responsible === undefined
+      ? await responsibleEmployee(snapshot, directum, settings, label.responsible)
+      : await namedEmployee(given.responsible, snapshot, directum, label.responsible);
+  const signatory =
+    given.our_signatory === undefined
+      ? undefined
+      : await namedEmployee(given.our_signatory, snapshot, directum, label.signatory);
+  const department =
+    given.department === undefined
+      ? undefined
+      : await catalogue.department(given.department, label.department);
+  const businessUnit = await ownCompany(given, snapshot, context);
+  const vatRate =
+    given.vat_rate === undefined ? undefined : await catalogue.vatRate(given.vat_rate, label.vatRate);
+
+  const amount = given.amount?.amount ?? snapshot.amount ?? 0;
+  const currencyCode = given.amount?.currency ?? snapshot.currency;
+  const currency =
+    amount > 0 && currencyCode ? await catalogue.currency(currencyCode, label.amount) : undefined;
+  const extra =
+    given.extra_fields === undefined
+      ? undefined
+      : await directum.contracts.parseExtra(given.extra_fields, label.extra);
+  const counterpartyId = snapshot.party
+    ? (await directum.counterparties.sync(snapshot.party, 'none')).id
+    : (knownCounterparty as number);
+
+  return {
+    subject: [...given.subject].slice(0, 250).join(''),
+    documentKindId: kind.id,
+    counterpartyId,
+    categoryId: category?.id,
+    businessUnitId: businessUnit?.id ?? responsible.businessUnitId ?? undefined,
+    departmentId: department?.id ?? responsible.departmentId ?? undefined,
+    responsibleId: responsible.id,
+    ourSignatoryId: signatory?.id,
+    amount: amount > 0 ? amount : undefined,
+    currencyId: currency?.id,
+    vatRateId: vatRate?.id,
+    validFrom: given.valid_from,
+    validTill: given.valid_till,
+    note: `${snapshot.title}\n${snapshot.url}`,
+    extra,
+  };
+}
+
+/** The input, else the own company chosen on the deal, else the setting; null leaves the responsible's. */
+async function ownCompany(
+  given: Inputs,
+  snapshot: ItemSnapshot,
+  { directum, settings }: RobotContext,
+): Promise<Reference | null> {
+  const { catalogue } = directum;
+  if (given.business_unit !== undefined)
+    return catalogue.businessUnit(given.business_unit, label.businessUnit);
+  const own = snapshot.ownCompany;
+  if (own?.inn) {
+    const found = await catalogue.businessUnitByTin(own.inn, own.kpp);
+    if (found) return found;
+    throw new RobotFailure('reference_not_found', {
+      ru: `«${label.businessUnit.ru}»: в Directum нет действующей организации с ИНН ${own.inn} («${own.name}» из сделки). Заведите её в Directum или укажите другую в роботе.`,
+      en: `«${label.businessUnit.en}»: Directum has no active own company with TIN ${own.inn} («${own.name}» of the deal). Make it in Directum or give another in the robot.`,
+    });
+  }
+  return settings.businessUnit === null
+    ? null
+    : catalogue.businessUnit(settings.businessUnit, label.businessUnit);
+}

@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/** Thrown at a bad start; `problems` lists every setting that is wrong, without its value. */
+export class ConfigError extends Error {
+  readonly problems: string[];
+  constructor(problems: string[]) {
+    super(`The settings cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+const HOSTNAME_WITH_DOT = /\./;
+
+function refuse(context: z.core.$RefinementCtx, message: string): typeof z.NEVER {
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+}
+
+/** An origin: scheme, host, port and nothing else. */
+function toOrigin(text: string): string | null {
+  try {
+    const url = new URL(text);
+    const bare = url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password;
+    return bare && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : null;
+  } catch {
+    return null;
+  }
+}
+
+const integer = (min: number, max: number) =>
+  z.string().transform((text, context) => {
+    const value = Number(text);
+    return /^\d+$/.test(text) && value >= min && value <= max
+      ? value
+      : refuse(context, `a whole number from ${min} to ${max} is expected`);
+  });
+
+const origins = z.string().transform((text, context) => {
+  const parts = text.split(',').map((part) => part.trim()).filter((part) => part !== '');
+  const list = parts.map(toOrigin);
+  if (list.length === 0 || list.includes(null)) {
+    return refuse(context, 'origins separated by commas are expected, for example https://acme.bitrix24.ru');
+  }
+  return list as string[];
+});
+
+const address = z.string().transform((text, context) => {
+  try {
+    const url = new URL(text);
+    if ((url.protocol === 'https:' || url.protocol === 'http:') && !url.username && !url.search && !url.hash) return url.href;
+  } catch {}
+  return refuse(context, 'an address such as https://rx.example/Integration/odata/ is expected');
+});
+
+const publicUrl = z.string().transform((text, context) => {
+  const origin = toOrigin(text);
+  if (!origin) return refuse(context, 'an address without a path is expected, for example https://directum.example');
+  if (!HOSTNAME_WITH_DOT.test(new URL(origin).hostname)) {
+    return refuse(context, 'the host needs a dot: Bitrix24 refuses handlers such as localhost');
+  }
+  return origin;
+});
+
+const rate = z.string().transform((text, context) => {
+  const match = /^(\d+(?:\.\d+)?)\/(\d+)$/.exec(text);
+  if (!match || Number(match[1]) <= 0 || Number(match[2]) < 1) {
+    return refuse(context, 'calls per second and bucket are expected, for example 2/50');
+  }
+  return { perSecond: Number(match[1]), bucket: Number(match[2]) };
+});
+
+const days = z.string().transform((text, context) => {
+  const list = text.split(',').map((part) => part.trim());
+  return list.every((part) => /^\d{1,3}$/.test(part))
+    ? list.map(Number)
+    : refuse(context, 'days separated by commas are expected, for example 30,7,1');
+});
+
+const timeZone = z.string().transform((text, context) => {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone;
+  } catch {
+    return refuse(context, 'a time zone name is expected, for example Europe/Moscow');
+  }
+});
+
+const pemFile = z.string().transform((path, context) => {
+  try {
+    const pem = readFileSync(path, 'utf8');
+    if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
+  } catch {}
+  return refuse(context, 'a readable PEM file with a certificate is expected');
+});
+
+const secretKeys = z
+  .string()
+  .refine(
+    (text) =>
+      text.split(',').every((part) => {
+        const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(part.trim());
+        return match !== null && Buffer.from(match[2] ?? '', 'base64').length === 32;
+      }),
+    'id:base64(32 bytes), separated by commas, is expected',
+  );
+
+const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, { error: `one of ${values.join(', ')} is expected` });
+
+/** Every setting with its default as an operator would write it (interface.md §1); README's table is made from it. */
+export const settings = {
+  PORT: integer(0, 65535).prefault('3000'),
+  HOST: z.string().prefault('0.0.0.0'),
+  PUBLIC_URL: publicUrl,
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'an address such as postgresql://user:password@host/database is expected').optional(),
+  DATA_DIR: z.string().prefault('./data'),
+  BITRIX24_CLIENT_ID: z.string(),
+  BITRIX24_CLIENT_SECRET: z.string(),
+  BITRIX24_PORTALS: origins,
+  BITRIX24_OAUTH_SERVERS: origins.prefault('https://oauth.bitrix24.tech,https://oauth.bitrix.info'),
+  BITRIX24_RATE: rate.prefault('2/50'),
+  BITRIX24_ANSWER_BATCH: integer(1, 50).prefault('25'),
+  DIRECTUM_URL: address,
+  DIRECTUM_WEB_URL: address.optional(),
+  DIRECTUM_LOGIN: z.string(),
+  DIRECTUM_PASSWORD: z.string(),
+  DIRECTUM_AUTH: choice(['basic', 'token']).prefault('basic'),
+  DIRECTUM_CA_FILE: pemFile.optional(),
+  DIRECTUM_POLL_SECONDS: integer(1, 86400).prefault('60'),
+  DIRECTUM_CONTRACT_KIND: z.string().optional(),
+  DIRECTUM_BUSINESS_UNIT: z.string().optional(),
+  DIRECTUM_RESPONSIBLE: z.string().optional(),
+  DIRECTUM_DUE_DAYS: days.prefault('30,7,1'),
+  DIRECTUM_TASKS: choice(['on', 'off']).prefault('on'),
+  TIME_ZONE: timeZone.prefault('Europe/Moscow'),
+  RUN_MAX_HOURS: integer(1, 8760).prefault('24'),
+  WAIT_MAX_HOURS: integer(1, 8760).prefault('720'),
+  SECRET_KEYS: secretKeys.optional(),
+  OPS_TOKEN: z.string().min(8, 'at least 8 characters are expected').optional(),
+  LOG_LEVEL: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).prefault('info'),
+} satisfies Record<string, z.ZodType>;
+
+const schema = z.object(settings);
+export type Config = Omit<z.output<typeof schema>, 'DIRECTUM_WEB_URL'> & { DIRECTUM_WEB_URL: string };
+
+/**
+ * Reads the settings once. An empty value counts as absent.
+ * @throws ConfigError with every problem at once, and no secret in it
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));
+  const known = Object.fromEntries(Object.keys(settings).map((name) => [name, given[name]?.trim()]));
+  const problems = Object.keys(given)
+    .filter((name) => /^(BITRIX24|DIRECTUM)_/.test(name) && !Object.hasOwn(settings, name))
+    .map((name) => `${name}: no such setting; check the spelling`);
+  const parsed = schema.safeParse(known);
+  if (!parsed.success) {
+    const seen = new Set<string>();
+    for (const issue of parsed.error.issues) {
+      const name = String(issue.path[0]);
+      if (seen.has(name)) continue;
+      seen.add(name);
+      problems.push(`${name}: ${known[name] === undefined ? 'it is required and missing' : issue.message}`);
+    }
+  }
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  const webUrl = parsed.data.DIRECTUM_WEB_URL ?? new URL('/Client', parsed.data.DIRECTUM_URL).href;
+  return { ...parsed.data, DIRECTUM_WEB_URL: webUrl.replace(/\/+$/, '') };
+}

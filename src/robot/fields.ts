@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import type { LocalText } from './failure.ts';
+import { parseDate, parseId, parseMoney, parseUser, WireValueError } from './wire-values.ts';
+
+/** What Bitrix24 must know of a field beyond its schema. */
+export interface FieldFacts {
+  type: 'string' | 'text' | 'int' | 'bool' | 'date' | 'select' | 'user';
+  name: LocalText;
+  description?: LocalText;
+  options?: Record<string, LocalText>;
+}
+
+export const fieldFacts = z.registry<FieldFacts>();
+
+/** A codec over the wire's text whose refusals are texts for people. */
+function wire<T>(decode: (text: string) => T, encode: (value: T) => string) {
+  return z.codec(z.string(), z.custom<T>(), {
+    decode: (text, context) => {
+      try {
+        return decode(text);
+      } catch (error) {
+        if (!(error instanceof WireValueError)) throw error;
+        context.issues.push({
+          code: 'custom',
+          input: text,
+          message: error.message,
+          params: { text: error.text },
+        });
+        return z.NEVER;
+      }
+    },
+    encode,
+  });
+}
+
+function select<const T extends Record<string, LocalText>>(
+  name: LocalText,
+  options: T,
+  description?: LocalText,
+) {
+  const decode = (text: string): keyof T & string => {
+    if (Object.hasOwn(options, text)) return text;
+    const known = Object.keys(options).join(', ');
+    throw new WireValueError({
+      ru: `нет такого варианта; есть: ${known}`,
+      en: `no such option; there are: ${known}`,
+    });
+  };
+  return wire(decode, (value) => value).register(fieldFacts, {
+    type: 'select',
+    name,
+    options,
+    ...(description && { description }),
+  });
+}
+
+/** Fields of a robot: each is a zod schema that decodes the portal's text and knows its form (bitrix24.md B2, C3). */
+export const field = {
+  string: (name: LocalText, description?: LocalText) =>
+    z.string().register(fieldFacts, { type: 'string', name, ...(description && { description }) }),
+  text: (name: LocalText, description?: LocalText) =>
+    z.string().register(fieldFacts, { type: 'text', name, ...(description && { description }) }),
+  int: (name: LocalText, description?: LocalText) =>
+    wire(parseId, String).register(fieldFacts, { type: 'int', name, ...(description && { description }) }),
+  bool: (name: LocalText) =>
+    wire(
+      (text) => text === 'Y' || text === '1',
+      (value) => (value ? 'Y' : 'N'),
+    ).register(fieldFacts, { type: 'bool', name }),
+  /** Calendar date as `YYYY-MM-DD`. */
+  date: (name: LocalText) => wire(parseDate, (value) => value).register(fieldFacts, { type: 'date', name }),
+  /** Portal user's id. */
+  user: (name: LocalText, description?: LocalText) =>
+    wire(parseUser, (id) => `user_${id}`).register(fieldFacts, {
+      type: 'user',
+      name,
+      ...(description && { description }),
+    }),
+  /** Sum with an optional currency; carried in a string because a money type differs between portals. */
+  money: (name: LocalText, description?: LocalText) =>
+    wire(parseMoney, (money) => `${money.amount}|${money.currency ?? ''}`).register(fieldFacts, {
+      type: 'string',
+      name,
+      ...(description && { description }),
+    }),
+  /** Letters, digits, `_`, `-`, at most 32, case-blind. */
+  slot: () =>
+    wire(
+      (text) => {
+        if (/^[A-Za-z0-9_-]{1,32}$/.test(text)) return text.toLowerCase();
+        throw new WireValueError({
+          ru: 'допустимы латинские буквы, цифры, _ и -, не больше 32 знаков',
+          en: 'Latin letters, digits, _ and - are allowed, at most 32 characters',
+        });
+      },
+      (value) => value,
+    ).register(fieldFacts, {
+      type: 'string',
+      name: { ru: 'Слот документа', en: 'Document slot' },
+      description: {
+        ru: 'Пусто = contract. Другое слово — другой договор той же сделки',
+        en: 'Empty = contract. Another word is another contract of the same deal',
+      },
+    }),
+  select,
+};

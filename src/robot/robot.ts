@@ -1,0 +1,46 @@
+/**
+ * Glossary. Robot: what an administrator puts on a stage. Step: one placed robot at work in a portal's workflow.
+ * Run: our work for one call of a step. Outcome: how a run's attempt ended. Item: the CRM record the step works
+ * on. Portal: a Bitrix24. Card: a record in Directum RX.
+ */
+import type { z } from 'zod';
+import type { LocalText } from './failure.ts';
+import type { DirectumPort, ItemRef, Log, PortalPort, RobotSettings, SlotsPort } from './ports.ts';
+
+/** Kinds of CRM items a robot may work on (bitrix24.md B3). */
+export type ItemKind = 'deal' | 'lead' | 'quote' | 'smart_invoice' | 'dynamic' | 'company' | 'contact';
+
+export const SALES_ITEMS: readonly ItemKind[] = ['deal', 'lead', 'quote', 'smart_invoice', 'dynamic'];
+
+/** What a robot is given to do its work. */
+export interface RobotContext {
+  item: ItemRef;
+  portal: PortalPort;
+  directum: DirectumPort;
+  slots: SlotsPort;
+  settings: RobotSettings;
+  log: Log;
+}
+
+type Shape = Record<string, z.ZodType>;
+
+export interface Robot<Inputs extends Shape = Shape, Outputs extends Shape = Shape> {
+  /** `directum_…`, for ever: it stands inside customers' saved automation rules. */
+  code: string;
+  name: LocalText;
+  description: LocalText;
+  items: readonly ItemKind[];
+  inputs: z.ZodObject<Inputs>;
+  outputs: z.ZodObject<Outputs>;
+  /** Idempotent and resumable: it may be run again after a crash at any point. @throws RobotFailure */
+  run(inputs: z.output<z.ZodObject<Inputs>>, context: RobotContext): Promise<z.output<z.ZodObject<Outputs>>>;
+}
+
+/** Declares a robot; exists for its type inference. */
+export function defineRobot<I extends Shape, O extends Shape>(robot: Robot<I, O>): Robot<I, O> {
+  return robot;
+}
+
+/** A robot whose inputs and outputs are known only at run time. */
+// biome-ignore lint/suspicious/noExplicitAny: lists of robots hold different shapes; run-robot.ts parses before it calls
+export type AnyRobot = Robot<any, any>;

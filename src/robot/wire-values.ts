@@ -1,0 +1,94 @@
+import type { LocalText } from './failure.ts';
+
+/** A value that cannot be used; the caller adds the field's title. */
+export class WireValueError extends Error {
+  readonly text: LocalText;
+  constructor(text: LocalText) {
+    super(text.en);
+    this.text = text;
+  }
+}
+
+export interface Money {
+  amount: number;
+  /** ISO code, upper case; null when the text names none. */
+  currency: string | null;
+}
+
+const NO_NUMBER: LocalText = {
+  ru: 'это не число; укажите, например, 1200000.50 или 1200000.50|RUB',
+  en: 'this is not a number; give for example 1200000.50 or 1200000.50|RUB',
+};
+
+/**
+ * Reads `1 200 000,50|RUB`: spaces ignored, comma or dot, optional currency (interface.md §3 Values).
+ * Amounts are in units of the currency, rounded to 2 digits.
+ * @throws WireValueError
+ */
+export function parseMoney(text: string): Money {
+  const parts = text.split('|');
+  if (parts.length > 2) throw new WireValueError(NO_NUMBER);
+  const digits = (parts[0] ?? '').replace(/[\s\u00a0\u202f]/g, '').replace(',', '.');
+  if (!/^\d{1,15}(\.\d*)?$/.test(digits)) throw new WireValueError(NO_NUMBER);
+  const currency = (parts[1] ?? '').trim().toUpperCase();
+  if (currency !== '' && !/^[A-Z]{3}$/.test(currency)) {
+    throw new WireValueError({
+      ru: 'после черты нужен код валюты из трёх букв, например RUB',
+      en: 'after the bar a currency code of three letters is needed, for example RUB',
+    });
+  }
+  return { amount: Math.round(Number(digits) * 100) / 100, currency: currency || null };
+}
+
+const TIME = /(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]m)?\s*(Z|[+-]\d{2}:?\d{2})?)?$/i;
+
+/**
+ * Reads a calendar date written as ISO, `D.M.Y` or `M/D/Y`, with or without a time, which is dropped
+ * (bitrix24.md C3: the portal sends its culture's format). Answers `YYYY-MM-DD`.
+ * @throws WireValueError
+ */
+export function parseDate(text: string): string {
+  const date = text.trim().replace(TIME, '').trim();
+  const iso = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(date);
+  const russian = /^(\d{1,2})\.(\d{1,2})\.(\d{4})$/.exec(date);
+  const american = /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/.exec(date);
+  const [year, month, day] = iso
+    ? [iso[1], iso[2], iso[3]]
+    : russian
+      ? [russian[3], russian[2], russian[1]]
+      : american
+        ? [american[3], american[1], american[2]]
+        : [];
+  const at = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
+  if (!year || at.getUTCMonth() !== Number(month) - 1 || at.getUTCDate() !== Number(day)) {
+    throw new WireValueError({
+      ru: 'это не дата; укажите, например, 31.12.2026',
+      en: 'this is not a date; give for example 2026-12-31',
+    });
+  }
+  return at.toISOString().slice(0, 10);
+}
+
+/** Reads `user_5`; groups, departments and bare numbers are refused (bitrix24.md C3, I34). @throws WireValueError */
+export function parseUser(text: string): number {
+  const match = /^user_(\d{1,9})$/.exec(text.trim());
+  if (!match || Number(match[1]) === 0) {
+    throw new WireValueError({
+      ru: 'нужен один сотрудник портала, а не группа или отдел',
+      en: 'one portal user is needed, not a group or a department',
+    });
+  }
+  return Number(match[1]);
+}
+
+/** Reads a positive whole number; spaces ignored. @throws WireValueError */
+export function parseId(text: string): number {
+  const digits = text.replace(/[\s\u00a0]/g, '');
+  if (!/^\d{1,15}$/.test(digits) || Number(digits) === 0) {
+    throw new WireValueError({
+      ru: 'нужно целое число больше нуля',
+      en: 'a whole number above zero is needed',
+    });
+  }
+  return Number(digits);
+}

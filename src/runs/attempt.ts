@@ -1,0 +1,89 @@
+import type { Language } from '../robot/failure.ts';
+import type { DirectumPort, ItemRef, Log, PortalPort, RobotSettings, SlotsPort } from '../robot/ports.ts';
+import type { AnyRobot } from '../robot/robot.ts';
+import { type Outcome, runRobot, toAnswer } from '../robot/run-robot.ts';
+import type { NewAnswer, RunStore, StoredRun } from '../store/runs.ts';
+import { type KeptCall, toNextAttempt } from './call.ts';
+
+/** What a run's portal gives to its robot. */
+export interface Surroundings {
+  language: Language;
+  item: ItemRef | null;
+  portal: PortalPort;
+  directum: DirectumPort;
+  slots: Omit<SlotsPort, 'begin' | 'begunByThisRun'>;
+}
+
+export interface AttemptPorts {
+  runs: RunStore;
+  robots: ReadonlyMap<string, AnyRobot>;
+  settings: Omit<RobotSettings, 'language'>;
+  seal: { encrypt(text: string): string; decrypt(text: string): string };
+  surround(run: StoredRun, call: KeptCall, log: Log): Surroundings;
+  log: Log;
+  scope(facts: Record<string, unknown>): Log;
+  now: () => Date;
+  random: () => number;
+  onEnd(run: StoredRun, ending: string): void;
+  onAnswer(): void;
+}
+
+/**
+ * One attempt of one run, from its row to its next state. A crash anywhere before the last write repeats the
+ * attempt, which is why robots are idempotent.
+ */
+export async function attemptRun(id: string, ports: AttemptPorts): Promise<void> {
+  const { runs, now } = ports;
+  const run = await runs.get(id);
+  if (!run || run.state === 'ended') return;
+  const robot = ports.robots.get(run.robot);
+  if (!robot) throw new Error(`no robot ${run.robot}`);
+  const call = JSON.parse(ports.seal.decrypt(run.call)) as KeptCall;
+  const log = ports.scope({ runId: run.id, robot: run.robot, item: run.itemCode });
+  const startedAt = now();
+
+  const around = ports.surround(run, call, log);
+  const slots: SlotsPort = {
+    ...around.slots,
+    begin: (slot) => runs.beginDocument(around.slots.externalId(slot), run.id),
+    begunByThisRun: async (slot) => (await runs.documentBegunBy(around.slots.externalId(slot))) === run.id,
+  };
+  const outcome = await runRobot(robot, call.properties, {
+    ...around,
+    slots,
+    documentType: call.documentId[2],
+    settings: { ...ports.settings, language: around.language },
+    log,
+  });
+
+  const finishedAt = now();
+  const failed = outcome.kind === 'failed';
+  const attempt = { startedAt, finishedAt, ending: failed ? outcome.code : 'done', text: failed ? outcome.text : null };
+  const facts = { ending: attempt.ending, attempt: run.attempts + 1, ms: finishedAt.getTime() - startedAt.getTime() };
+  if (failed && outcome.heals && finishedAt < run.deadlineAt) {
+    const nextAt = toNextAttempt(run.attempts, finishedAt, run.deadlineAt, ports.random);
+    await runs.postpone(run.id, attempt, nextAt);
+    log.warn('run.postponed', { ...facts, text: outcome.text.en, nextAt: nextAt.toISOString() });
+    return;
+  }
+  const ended = await runs.end(run.id, attempt, outcome.values, toAnswers(run, call, outcome, around.language, ports));
+  if (!ended) return;
+  if (failed) log[outcome.code === 'internal_error' ? 'error' : 'warn']('run.failed', { ...facts, text: outcome.text.en, cause: outcome.cause });
+  else log.info('run.done', facts);
+  ports.onEnd(run, attempt.ending);
+  ports.onAnswer();
+}
+
+/** What the portal is told: the result to a step that waits, a comment on the item for a failure nobody waits for. */
+function toAnswers(run: StoredRun, call: KeptCall, outcome: Outcome, language: Language, ports: AttemptPorts): NewAnswer[] {
+  const base = { runId: run.id, memberId: run.memberId, number: 1, dueAt: ports.now() };
+  const seal = (value: object) => ports.seal.encrypt(JSON.stringify(value));
+  const values = toAnswer(outcome, run.id, language);
+  if (run.wantsAnswer) {
+    const payload = { eventToken: call.eventToken, values, log: outcome.kind === 'failed' ? `Directum RX: ${values['error_text']}` : 'Directum RX: OK' };
+    return [{ ...base, kind: 'result', payload: seal(payload) }];
+  }
+  if (outcome.kind !== 'failed') return [];
+  const title = ports.robots.get(run.robot)?.name[language] ?? run.robot;
+  return [{ ...base, kind: 'comment', payload: seal({ documentId: call.documentId, text: `${title}: ${values['error_text']} (${run.id})` }) }];
+}

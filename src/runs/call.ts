@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import type { Properties } from '../robot/run-robot.ts';
+
+/** What a step sent, as it is kept sealed in the run's row. */
+export interface KeptCall {
+  documentId: readonly [string, string, string];
+  eventToken: string;
+  workflowId: string;
+  properties: Properties;
+}
+
+/** Stable name of a run: found again by the portal and event token, and neither can be read from it. */
+export function toRunId(memberId: string, eventToken: string): string {
+  return createHash('sha256').update(`${memberId}\n${eventToken}`).digest('hex').slice(0, 24);
+}
+
+/** When a run gives up: its robot's limit, or the step's own timeout when that is shorter. */
+export function toDeadline(receivedAt: Date, maxHours: number, timeoutSeconds: number): Date {
+  const limit = maxHours * 3600;
+  const seconds = timeoutSeconds > 0 ? Math.min(limit, timeoutSeconds) : limit;
+  return new Date(receivedAt.getTime() + seconds * 1000);
+}
+
+const DELAYS_SECONDS = [5, 15, 60, 120, 300];
+
+/**
+ * When a failed attempt is repeated: 5 s, 15 s, 60 s, then minutes (directum.md A.10), spread by up to a fifth, and
+ * never past the deadline, where the last attempt is made.
+ */
+export function toNextAttempt(attempts: number, now: Date, deadline: Date, random: () => number): Date {
+  const delay = (DELAYS_SECONDS[Math.min(attempts, DELAYS_SECONDS.length - 1)] as number) * (1 + random() / 5);
+  return new Date(Math.min(now.getTime() + delay * 1000, deadline.getTime()));
+}

@@ -1,0 +1,155 @@
+import type { Pool } from 'pg';
+
+/** `run` reads and `answer` deliver at once; `repeat` (the second send) leaves a fifth of the bucket to them. */
+export type BudgetPriority = 'run' | 'answer' | 'repeat';
+
+/** The REST hits of a portal, shared by all processes on the database. */
+export interface Budget {
+  /** Waits until one hit may be made. Rejects when the database is away, the signal aborts or the store closes. */
+  take(memberId: string, priority: BudgetPriority, signal?: AbortSignal): Promise<void>;
+  /** The portal said QUERY_LIMIT_EXCEEDED: the bucket counts as full, and nothing leaves for so long. */
+  penalize(memberId: string, ms: number): Promise<void>;
+  close(): void;
+}
+
+/** Our clock and the portal's drift, and hits travel unevenly: one hit and 2 % of the speed stay unused. */
+const SPARE_HITS = 1;
+const SPEED = 0.98;
+const REPEAT_SHARE = 0.8;
+const LONGEST_NAP_MS = 1_000;
+
+const LEVEL = `greatest(0, b.level - $2 * greatest(0, extract(epoch FROM clock_timestamp() - b.updated_at)))`;
+
+/** One statement: the row lock makes it a queue, and the condition is read again after the wait for the lock. */
+const TAKE = `
+  INSERT INTO portal_budget AS b (member_id, level, updated_at) VALUES ($1, 1, clock_timestamp())
+  ON CONFLICT (member_id) DO UPDATE SET level = ${LEVEL} + 1, updated_at = clock_timestamp()
+  WHERE ${LEVEL} + 1 <= $3
+  RETURNING level`;
+
+/** A database clock that was set back must not freeze the bucket until it catches up. */
+const REBASE = `
+  UPDATE portal_budget SET updated_at = clock_timestamp()
+  WHERE member_id = $1 AND updated_at > clock_timestamp() + interval '1 second'`;
+
+const PENALIZE = `
+  INSERT INTO portal_budget AS b (member_id, level, updated_at) VALUES ($1, $3, clock_timestamp())
+  ON CONFLICT (member_id) DO UPDATE SET level = greatest(${LEVEL}, $3), updated_at = clock_timestamp()`;
+
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** Waiters of this process for one portal: first come, first served; repeats after all others. */
+interface Line {
+  urgent: Waiter[];
+  repeats: Waiter[];
+  moving: boolean;
+  wake(): void;
+}
+
+export function createBudget(options: { pool: Pool; perSecond: number; bucket: number }): Budget {
+  const { pool, bucket } = options;
+  const speed = options.perSecond * SPEED;
+  const limit = Math.max(1, bucket - SPARE_HITS);
+  const repeatLimit = Math.max(1, Math.floor(bucket * REPEAT_SHARE) - SPARE_HITS);
+  const lines = new Map<string, Line>();
+  let closed = false;
+
+  function lineOf(memberId: string): Line {
+    let line = lines.get(memberId);
+    if (!line) {
+      line = { urgent: [], repeats: [], moving: false, wake: () => undefined };
+      lines.set(memberId, line);
+    }
+    return line;
+  }
+
+  async function move(memberId: string, line: Line): Promise<void> {
+    if (line.moving) return line.wake();
+    line.moving = true;
+    for (;;) {
+      const queue = line.urgent.length > 0 ? line.urgent : line.repeats;
+      const waiter = queue[0];
+      if (!waiter) break;
+      try {
+        const waitMs = await attempt(memberId, queue === line.repeats ? repeatLimit : limit);
+        if (waitMs > 0) await nap(line, waitMs);
+        // Whoever gave up meanwhile leaves his hit to the next of the same queue.
+        else queue.shift()?.resolve();
+      } catch (error) {
+        const failed = queue.indexOf(waiter);
+        if (failed >= 0) queue.splice(failed, 1);
+        waiter.reject(error);
+      }
+    }
+    line.moving = false;
+  }
+
+  /** 0 when a hit was taken, else how long to wait before the next look. */
+  async function attempt(memberId: string, most: number): Promise<number> {
+    const taken = await pool.query(TAKE, [memberId, speed, most]);
+    if (taken.rowCount) return 0;
+    await pool.query(REBASE, [memberId]);
+    const { rows } = await pool.query(`SELECT ${LEVEL} AS level FROM portal_budget b WHERE member_id = $1`, [
+      memberId,
+      speed,
+    ]);
+    const over = Number(rows[0]?.level ?? 0) + 1 - most;
+    return Math.max(1, Math.ceil((over / speed) * 1000));
+  }
+
+  function nap(line: Line, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.min(ms, LONGEST_NAP_MS));
+      line.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  return {
+    take(memberId, priority, signal) {
+      if (closed) return Promise.reject(new Error('the store is closed'));
+      if (signal?.aborted) return Promise.reject(signal.reason);
+      const line = lineOf(memberId);
+      const queue = priority === 'repeat' ? line.repeats : line.urgent;
+      return new Promise<void>((resolve, reject) => {
+        const waiter = {
+          resolve: () => settle(resolve),
+          reject: (error: unknown) => settle(() => reject(error)),
+        };
+        const giveUp = () => {
+          const place = queue.indexOf(waiter);
+          if (place >= 0) queue.splice(place, 1);
+          waiter.reject(signal?.reason);
+          line.wake();
+        };
+        const settle = (end: () => void) => {
+          signal?.removeEventListener('abort', giveUp);
+          end();
+        };
+        signal?.addEventListener('abort', giveUp);
+        const first = queue.push(waiter) === 1;
+        // Only the head of a queue changes what the mover waits for.
+        if (first || !line.moving) void move(memberId, line);
+      });
+    },
+
+    async penalize(memberId, ms) {
+      await pool.query(PENALIZE, [memberId, speed, bucket + (speed * Math.max(0, ms)) / 1000]);
+    },
+
+    close() {
+      closed = true;
+      for (const line of lines.values()) {
+        for (const waiter of [...line.urgent.splice(0), ...line.repeats.splice(0)]) {
+          waiter.reject(new Error('the store is closed'));
+        }
+        line.wake();
+      }
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import pg from 'pg';
+import type { ClaimsPort, Log } from '../robot/ports.ts';
+
+const POLL_MS = [10, 20, 40, 80, 160] as const;
+
+export interface Claims extends ClaimsPort {
+  close(): Promise<void>;
+}
+
+/**
+ * Claims as PostgreSQL advisory locks. All claims of a process live on one connection: a claim inside a claim
+ * then needs no second connection, so holders cannot starve each other. A queue per key stands in front, because
+ * for PostgreSQL one session is one holder.
+ *
+ * When the connection is lost the locks are gone with it. The work goes on, its own result counts and this process
+ * still lets nobody else in; against another process the look-up by ExternalId remains.
+ */
+export function createClaims(options: { databaseUrl: string; log: Log }): Claims {
+  const { databaseUrl, log } = options;
+  const tails = new Map<string, Promise<void>>();
+  let session: Promise<pg.Client> | null = null;
+  let held = 0;
+  let closed = false;
+
+  async function connect(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: databaseUrl,
+      application_name: 'directum-claims',
+      keepAlive: true,
+      connectionTimeoutMillis: 5_000,
+    });
+    const drop = (error?: unknown) => {
+      if (session !== opened) return;
+      session = null;
+      if (!closed) log.warn('claims.connection_lost', { held, reason: error ? String(error) : 'closed' });
+    };
+    client.on('error', drop);
+    client.on('end', () => drop());
+    await client.connect();
+    return client;
+  }
+
+  let opened: Promise<pg.Client> | null = null;
+  function current(): Promise<pg.Client> {
+    if (closed) return Promise.reject(new Error('claims are closed'));
+    if (session) return session;
+    const next = connect();
+    opened = next;
+    session = next;
+    next.catch(() => {
+      if (session === next) session = null;
+    });
+    return next;
+  }
+
+  async function lock(key: string): Promise<pg.Client> {
+    for (let attempt = 0; ; attempt += 1) {
+      const client = await current();
+      const { rows } = await client.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS mine', [
+        key,
+      ]);
+      if (rows[0].mine) return client;
+      const pause = POLL_MS[Math.min(attempt, POLL_MS.length - 1)]!;
+      await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
+    }
+  }
+
+  async function unlock(client: pg.Client, key: string): Promise<void> {
+    try {
+      await client.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [key]);
+    } catch (error) {
+      // A session that cannot unlock is ended: that releases the lock for certain.
+      log.warn('claim.release_failed', { reason: String(error) });
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  return {
+    async hold(key, work) {
+      const before = tails.get(key) ?? Promise.resolve();
+      const gate = Promise.withResolvers<void>();
+      const tail = before.then(() => gate.promise);
+      tails.set(key, tail);
+      await before;
+      try {
+        const client = await lock(key);
+        held += 1;
+        try {
+          return await work();
+        } finally {
+          held -= 1;
+          await unlock(client, key);
+        }
+      } finally {
+        gate.resolve();
+        if (tails.get(key) === tail) tails.delete(key);
+      }
+    },
+
+    async close() {
+      closed = true;
+      const client = await session?.catch(() => null);
+      session = null;
+      await client?.end().catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { KeyvPostgres, type KeyvPostgresOptions } from '@keyv/postgres';
+import Keyv from 'keyv';
+import type { Pool } from 'pg';
+import type { SecretKeys } from './secrets.ts';
+
+/** @keyv/postgres on our pool and our migrated table, instead of its module-wide pool that no one listens to. */
+class PooledKeyvPostgres extends KeyvPostgres {
+  override async connect() {
+    // The parent's constructor calls this before a field of ours could exist, so the pool comes in the options.
+    const { pool } = this.opts as KeyvPostgresOptions & { pool: Pool };
+    return async (sql: string, values?: unknown[]) => {
+      if (sql.startsWith('CREATE ')) return [];
+      return (await pool.query(sql, values)).rows;
+    };
+  }
+
+  /** The pool is the store's. */
+  override async disconnect() {}
+}
+
+/** Key-value store whose values are encrypted; an outage or an unreadable value is an error, never "absent". */
+export function createEncryptedKv(options: { pool: Pool; keys: SecretKeys; namespace: string }): Keyv {
+  const { pool, keys, namespace } = options;
+  const adapter = new PooledKeyvPostgres({ table: 'keyv', pool } as KeyvPostgresOptions);
+  return new Keyv({
+    store: adapter,
+    namespace,
+    throwOnErrors: true,
+    serialize: (data) => keys.encrypt(JSON.stringify(data), namespace),
+    deserialize: (text) => JSON.parse(keys.decrypt(text, namespace)),
+  });
+}
+
+/** A namespace as a small table of JSON documents. */
+export interface Documents<T> {
+  get(key: string): Promise<T | null>;
+  set(key: string, value: T): Promise<void>;
+  delete(key: string): Promise<void>;
+  list(): Promise<{ key: string; value: T }[]>;
+}
+
+export function createDocuments<T>(options: { pool: Pool; kv: Keyv; namespace: string }): Documents<T> {
+  const { pool, kv, namespace } = options;
+  const prefix = `${namespace}:`;
+  return {
+    get: async (key) => (await kv.get<T>(key)) ?? null,
+    set: async (key, value) => {
+      await kv.set(key, value);
+    },
+    delete: async (key) => {
+      await kv.delete(key);
+    },
+    async list() {
+      const { rows } = await pool.query('SELECT key FROM keyv WHERE starts_with(key, $1) ORDER BY key', [
+        prefix,
+      ]);
+      const names = rows.map((row) => (row.key as string).slice(prefix.length));
+      if (names.length === 0) return [];
+      const values = await kv.getMany<T>(names);
+      return names.flatMap((key, index) => {
+        const value = values[index];
+        return value === undefined ? [] : [{ key, value }];
+      });
+    },
+  };
+}

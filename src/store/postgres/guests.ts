@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const LOCK_WAIT_MS = 90_000;
+const LOCK_STEP_MS = 50;
+
+/**
+ * Who of this machine uses the embedded server: one file per live user in `postgres-guests`. The last to leave
+ * stops the server, so a script never stops it under the service and a killed process is not waited for.
+ */
+export interface Guests {
+  enter(): Promise<{ leave(): Promise<void> }>;
+  /** Live users, dead ones are swept. */
+  count(): Promise<number>;
+  /** Start and stop one at a time across processes. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
+}
+
+let sequence = 0;
+
+export async function openGuests(dataDir: string): Promise<Guests> {
+  const folder = join(dataDir, 'postgres-guests');
+  const lock = join(dataDir, 'postgres.lock');
+  await mkdir(folder, { recursive: true });
+
+  return {
+    async enter() {
+      sequence += 1;
+      const path = join(folder, `${me()}-${sequence}`);
+      await (await open(path, 'w')).close();
+      return { leave: () => rm(path, { force: true }) };
+    },
+
+    async count() {
+      let live = 0;
+      for (const name of await readdir(folder)) {
+        if (isLive(name)) live += 1;
+        else await rm(join(folder, name), { force: true });
+      }
+      return live;
+    },
+
+    async alone(work) {
+      await takeLock(lock);
+      try {
+        return await work();
+      } finally {
+        await rm(lock, { force: true });
+      }
+    },
+  };
+}
+
+async function takeLock(path: string): Promise<void> {
+  for (const until = Date.now() + LOCK_WAIT_MS; ; ) {
+    try {
+      const file = await open(path, 'wx', 0o644);
+      await file.writeFile(me());
+      await file.close();
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const holder = await readFile(path, 'utf8').catch(() => '');
+    // An empty lock is being written this moment; one that stays empty is dropped with the time limit.
+    const late = Date.now() > until;
+    if ((holder && !isLive(holder)) || (late && !holder)) await rm(path, { force: true });
+    else if (late) throw new Error(`another process (${holder}) is starting or stopping PostgreSQL: ${path}`);
+    await new Promise((resolve) => setTimeout(resolve, LOCK_STEP_MS));
+  }
+}
+
+/** `pid.start`: a container gives the same pid to the next life of the service, the start time differs. */
+function me(): string {
+  return `${process.pid}.${startOf(process.pid)}`;
+}
+
+function isLive(name: string): boolean {
+  const [, pid, start] = /^(\d+)\.(\d+)/.exec(name) ?? [];
+  return pid !== undefined && isProcessLive(Number(pid)) && startOf(Number(pid)) === start;
+}
+
+export function isProcessLive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Start of a process in clock ticks since boot; '0' where the system has no /proc. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name in parentheses may hold spaces; field 22 is the 20th after it.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0';
+  } catch {
+    return '0';
+  }
+}

@@ -1,0 +1,224 @@
+import type pg from 'pg';
+import type { LocalText } from '../robot/failure.ts';
+
+/** A call as it is kept: everything a run needs, with the secrets sealed in `call`. */
+export interface NewRun {
+  id: string;
+  memberId: string;
+  portal: string;
+  robot: string;
+  itemCode: string;
+  call: string;
+  wantsAnswer: boolean;
+  receivedAt: Date;
+  deadlineAt: Date;
+}
+
+export interface StoredRun extends NewRun {
+  state: 'accepted' | 'queued' | 'ended';
+  attempts: number;
+  lastCode: string | null;
+  lastText: LocalText | null;
+}
+
+export interface Attempt {
+  startedAt: Date;
+  finishedAt: Date;
+  ending: string;
+  text: LocalText | null;
+}
+
+export interface NewAnswer {
+  runId: string;
+  memberId: string;
+  kind: 'result' | 'comment';
+  number: number;
+  payload: string;
+  dueAt: Date;
+}
+
+export interface DueAnswer extends NewAnswer {
+  id: string;
+  attempts: number;
+}
+
+/** Runs, their attempts and their answers in PostgreSQL. */
+export function createRunStore(pool: pg.Pool) {
+  return {
+    /** Writes many calls with one statement; answers the ids that were not known before. */
+    async accept(runs: NewRun[]): Promise<Set<string>> {
+      const { rows } = await pool.query<{ id: string }>(
+        `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
+         SELECT id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, received_at
+         FROM json_to_recordset($1::json) AS given (id text, member_id text, portal text, robot text, item_code text,
+           call text, wants_answer boolean, received_at timestamptz, deadline_at timestamptz)
+         ON CONFLICT (id) DO NOTHING RETURNING id`,
+        [JSON.stringify(runs.map(toRow))],
+      );
+      return new Set(rows.map((row) => row.id));
+    },
+
+    /**
+     * Takes accepted runs that are due and hands them to `enqueue` inside the same transaction, so that a run has
+     * its job or is still waiting for one. Answers how many.
+     */
+    async enqueueDue(now: Date, limit: number, enqueue: (runs: { id: string; itemKey: string }[], client: pg.PoolClient) => Promise<void>) {
+      const client = await pool.connect();
+      let broken: Error | undefined;
+      try {
+        await client.query('BEGIN');
+        const { rows } = await client.query<{ id: string; item_key: string }>(
+          `UPDATE run SET state = 'queued' WHERE id IN (
+             SELECT id FROM run WHERE state = 'accepted' AND next_at <= $1 ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+           RETURNING id, portal || '/' || item_code AS item_key`,
+          [now, limit],
+        );
+        if (rows.length > 0) await enqueue(rows.map((row) => ({ id: row.id, itemKey: row.item_key })), client);
+        await client.query('COMMIT');
+        return rows.length;
+      } catch (error) {
+        // A connection that died half-way is thrown away, which rolls back too.
+        broken = error as Error;
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
+
+    async get(id: string): Promise<StoredRun | null> {
+      const { rows } = await pool.query(`SELECT * FROM run WHERE id = $1`, [id]);
+      return rows[0] ? fromRow(rows[0]) : null;
+    },
+
+    /** The attempt failed with something that may heal: the run is taken up again at `nextAt`. */
+    async postpone(id: string, attempt: Attempt, nextAt: Date): Promise<void> {
+      await pool.query(
+        `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $2, attempts = attempts + 1, last_code = $3, last_text = $4
+           WHERE id = $1 AND state <> 'ended' RETURNING id, attempts)
+         INSERT INTO run_attempt SELECT id, attempts, $5, $6, $3, $4 FROM changed ON CONFLICT DO NOTHING`,
+        [id, nextAt, attempt.ending, attempt.text && JSON.stringify(attempt.text), attempt.startedAt, attempt.finishedAt],
+      );
+    },
+
+    /** The run has ended: its ending and what must be told are written together, once. */
+    async end(id: string, attempt: Attempt, outcome: unknown, answers: NewAnswer[]): Promise<boolean> {
+      const { rowCount } = await pool.query(
+        `WITH changed AS (UPDATE run SET state = 'ended', attempts = attempts + 1, ending = $2, last_code = $2, last_text = $3,
+             outcome = $4, ended_at = $6 WHERE id = $1 AND state <> 'ended' RETURNING id, attempts),
+           tried AS (INSERT INTO run_attempt SELECT id, attempts, $5, $6, $2, $3 FROM changed ON CONFLICT DO NOTHING),
+           told AS (INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
+             SELECT given.run_id, given.member_id, given.kind, given.number, given.payload, given.due_at
+             FROM json_to_recordset($7::json) AS given (run_id text, member_id text, kind text, number int, payload text, due_at timestamptz), changed
+             ON CONFLICT DO NOTHING)
+         SELECT id FROM changed`,
+        [
+          id,
+          attempt.ending,
+          attempt.text && JSON.stringify(attempt.text),
+          JSON.stringify(outcome),
+          attempt.startedAt,
+          attempt.finishedAt,
+          JSON.stringify(answers.map(toAnswerRow)),
+        ],
+      );
+      return rowCount === 1;
+    },
+
+    /** Ends every open run of a removed installation; their steps are gone with it. */
+    async cancelOf(memberId: string, now: Date): Promise<void> {
+      await pool.query(
+        `UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2 WHERE member_id = $1 AND state <> 'ended'`,
+        [memberId, now],
+      );
+      await pool.query(`UPDATE answer SET state = 'gone' WHERE member_id = $1 AND state = 'due'`, [memberId]);
+    },
+
+    /** Takes due answers of each portal for `leaseMs`; another process leaves them alone meanwhile. */
+    async takeAnswers(now: Date, leaseMs: number, limit: number, members: string[]): Promise<DueAnswer[]> {
+      const { rows } = await pool.query(
+        `UPDATE answer SET due_at = $2, attempts = attempts + 1 WHERE id IN (
+           SELECT id FROM answer WHERE state = 'due' AND due_at <= $1 AND member_id = ANY($4) ORDER BY number, due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+         RETURNING *`,
+        [now, new Date(now.getTime() + leaseMs), limit, members],
+      );
+      return rows.map((row) => ({
+        id: row.id,
+        runId: row.run_id,
+        memberId: row.member_id,
+        kind: row.kind,
+        number: row.number,
+        payload: row.payload,
+        dueAt: row.due_at,
+        attempts: row.attempts,
+      }));
+    },
+
+    /** Writes what became of answers; a first result that was sent brings its second sending. */
+    async settleAnswers(settled: { id: string; state: 'sent' | 'gone' | 'refused' | 'due'; dueAt: Date; error: string | null }[], secondAt: Date, now: Date) {
+      await pool.query(
+        `WITH given AS (SELECT * FROM json_to_recordset($1::json) AS g (id bigint, state text, due_at timestamptz, error text)),
+           changed AS (UPDATE answer SET state = given.state, due_at = given.due_at, last_error = given.error,
+             sent_at = CASE WHEN given.state = 'sent' THEN $3::timestamptz END FROM given WHERE answer.id = given.id AND answer.state = 'due'
+             RETURNING answer.*)
+         INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
+         SELECT run_id, member_id, kind, 2, payload, $2 FROM changed WHERE state = 'sent' AND kind = 'result' AND number = 1
+         ON CONFLICT DO NOTHING`,
+        [JSON.stringify(settled.map(({ dueAt, ...rest }) => ({ ...rest, due_at: dueAt }))), secondAt, now],
+      );
+    },
+
+    async beginDocument(externalId: string, runId: string): Promise<void> {
+      await pool.query(
+        `INSERT INTO document_intent VALUES ($1, $2) ON CONFLICT (external_id) DO UPDATE SET run_id = EXCLUDED.run_id`,
+        [externalId, runId],
+      );
+    },
+
+    async documentBegunBy(externalId: string): Promise<string | null> {
+      const { rows } = await pool.query(`SELECT run_id FROM document_intent WHERE external_id = $1`, [externalId]);
+      return rows[0]?.run_id ?? null;
+    },
+  };
+}
+
+export type RunStore = ReturnType<typeof createRunStore>;
+
+const toRow = (run: NewRun) => ({
+  id: run.id,
+  member_id: run.memberId,
+  portal: run.portal,
+  robot: run.robot,
+  item_code: run.itemCode,
+  call: run.call,
+  wants_answer: run.wantsAnswer,
+  received_at: run.receivedAt,
+  deadline_at: run.deadlineAt,
+});
+
+const toAnswerRow = (answer: NewAnswer) => ({
+  run_id: answer.runId,
+  member_id: answer.memberId,
+  kind: answer.kind,
+  number: answer.number,
+  payload: answer.payload,
+  due_at: answer.dueAt,
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: a row of our own table
+function fromRow(row: any): StoredRun {
+  return {
+    id: row.id,
+    memberId: row.member_id,
+    portal: row.portal,
+    robot: row.robot,
+    itemCode: row.item_code,
+    call: row.call,
+    wantsAnswer: row.wants_answer,
+    receivedAt: row.received_at,
+    deadlineAt: row.deadline_at,
+    state: row.state,
+    attempts: row.attempts,
+    lastCode: row.last_code,
+    lastText: row.last_text,
+  };
+}

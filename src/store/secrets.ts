@@ -1,0 +1,112 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const VERSION = 'v1';
+const KEY_BYTES = 32;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const ENTRY = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]+={0,2})$/;
+
+/** Encrypts what must not lie open in the database or the spool; the first key encrypts, all decrypt. */
+export interface SecretKeys {
+  /** Envelope `v1.keyid.iv.tag.data`. `context` (namespace, table) is bound to it: it opens nowhere else. */
+  encrypt(text: string, context?: string): string;
+  /** @throws SecretError when the key is unknown or the envelope was touched */
+  decrypt(envelope: string, context?: string): string;
+}
+
+/** An envelope that cannot be opened, or a key list that cannot be read; never holds key or text. */
+export class SecretError extends Error {
+  override readonly name = 'SecretError';
+}
+
+/** Reads `SECRET_KEYS`, or the `keys` file of DATA_DIR, which is made (0600) when there is none. */
+export async function loadSecretKeys(options: {
+  secretKeys?: string | undefined;
+  dataDir: string;
+}): Promise<SecretKeys> {
+  const given = options.secretKeys?.trim();
+  return createSecretKeys(parseSecretKeys(given || (await readOrMakeKeys(options.dataDir))));
+}
+
+/** `id:base64(32 bytes)`, separated by commas or white space. */
+export function parseSecretKeys(list: string): Map<string, Buffer> {
+  const keys = new Map<string, Buffer>();
+  for (const entry of list.split(/[,\s]+/).filter(Boolean)) {
+    const match = ENTRY.exec(entry);
+    const key = Buffer.from(match?.[2] ?? '', 'base64');
+    if (!match || key.length !== KEY_BYTES) {
+      throw new SecretError(`SECRET_KEYS: entry ${keys.size + 1} is not id:base64(32 bytes)`);
+    }
+    if (keys.has(match[1]!)) throw new SecretError(`SECRET_KEYS: id ${match[1]} is given twice`);
+    keys.set(match[1]!, key);
+  }
+  if (keys.size === 0) throw new SecretError('SECRET_KEYS: no key given');
+  return keys;
+}
+
+export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys {
+  const [first] = keys;
+  if (!first) throw new SecretError('SECRET_KEYS: no key given');
+  const [currentId, current] = first;
+
+  return {
+    encrypt(text, context = '') {
+      const iv = randomBytes(IV_BYTES);
+      const cipher = createCipheriv('aes-256-gcm', current, iv, { authTagLength: TAG_BYTES });
+      cipher.setAAD(boundTo(currentId, context));
+      const data = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+      const parts = [iv, cipher.getAuthTag(), data].map((part) => part.toString('base64url'));
+      return [VERSION, currentId, ...parts].join('.');
+    },
+
+    decrypt(envelope, context = '') {
+      const [version, id, iv, tag, data, ...rest] = envelope.split('.');
+      if (version !== VERSION || !id || !iv || !tag || data === undefined || rest.length > 0) {
+        throw new SecretError('not an encrypted value');
+      }
+      const key = keys.get(id);
+      if (!key) throw new SecretError(`no key with id ${id.slice(0, 32)} in SECRET_KEYS`);
+      try {
+        const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), {
+          authTagLength: TAG_BYTES,
+        });
+        decipher.setAAD(boundTo(id, context));
+        decipher.setAuthTag(Buffer.from(tag, 'base64url'));
+        return decipher.update(data, 'base64url', 'utf8') + decipher.final('utf8');
+      } catch {
+        throw new SecretError(`value encrypted with key ${id} cannot be opened: another key or altered data`);
+      }
+    },
+  };
+}
+
+function boundTo(id: string, context: string): Buffer {
+  return Buffer.from(`${VERSION}.${id}.${context}`);
+}
+
+/** Two processes may start at once: the one that makes the file first wins, the other reads it. */
+async function readOrMakeKeys(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'keys');
+  await mkdir(dataDir, { recursive: true });
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(`k1:${randomBytes(KEY_BYTES).toString('base64')}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  for (let attempt = 0; ; attempt += 1) {
+    const text = (await readFile(path, 'utf8')).trim();
+    if (text) return text;
+    // An empty file is being written this moment, or its writer died: then a person must decide.
+    if (attempt === 40)
+      throw new SecretError(`${path} is empty: restore it, or delete it if nothing was stored yet`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

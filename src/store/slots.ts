@@ -1,0 +1,55 @@
+import type { Pool } from 'pg';
+import type { SlotsPort } from '../robot/ports.ts';
+
+/** Documents of one CRM item; a slot's spelling does not matter. */
+export function createSlots(pool: Pool, portalKey: string, itemCode: string): SlotsPort {
+  return {
+    externalId: (slot) => `b24:${portalKey}:${itemCode}:${slot.toLowerCase()}`,
+
+    async find(slot) {
+      const { rows } = await pool.query(
+        'SELECT document_id FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3',
+        [portalKey, itemCode, slot.toLowerCase()],
+      );
+      return rows[0] ? Number(rows[0].document_id) : null;
+    },
+
+    async bind(slot, document) {
+      // A repeat that brings no file keeps what is known of the file, unless the document is another one.
+      await pool.query(
+        `INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (portal, item_code, slot) DO UPDATE SET
+           document_id = excluded.document_id,
+           url = excluded.url,
+           file_size = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
+             THEN s.file_size ELSE excluded.file_size END,
+           file_sha256 = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
+             THEN s.file_sha256 ELSE excluded.file_sha256 END`,
+        [
+          portalKey,
+          itemCode,
+          slot.toLowerCase(),
+          document.id,
+          document.url,
+          document.file?.size ?? null,
+          document.file?.sha256 ?? null,
+        ],
+      );
+    },
+
+    async release(slot) {
+      await pool.query('DELETE FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3', [
+        portalKey,
+        itemCode,
+        slot.toLowerCase(),
+      ]);
+    },
+  };
+}
+
+/** Uninstallation with CLEAN=1: contracts already made are found again by their ExternalId. */
+export async function forgetPortal(pool: Pool, portalKey: string): Promise<void> {
+  await pool.query('DELETE FROM document_slot WHERE portal = $1', [portalKey]);
+  await pool.query('DELETE FROM counterparty_pair WHERE portal = $1', [portalKey]);
+}

@@ -1,0 +1,125 @@
+import { fileURLToPath } from 'node:url';
+import type Keyv from 'keyv';
+import { runner } from 'node-pg-migrate';
+import pg from 'pg';
+import type { CachePort, ClaimsPort, Log, PairsPort, SlotsPort } from '../robot/ports.ts';
+import { type Budget, createBudget } from './budget.ts';
+import { createCache } from './cache.ts';
+import { createClaims } from './claims.ts';
+import { startEmbedded } from './embedded.ts';
+import { createDocuments, createEncryptedKv, type Documents } from './encrypted-kv.ts';
+import { createPairs } from './pairs.ts';
+import type { SecretKeys } from './secrets.ts';
+import { createSlots, forgetPortal } from './slots.ts';
+
+const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
+const POOL_SIZE = 20;
+
+export interface StoreOptions {
+  /** Absent: embedded PostgreSQL in `dataDir`. */
+  databaseUrl?: string | undefined;
+  dataDir: string;
+  keys: SecretKeys;
+  log: Log;
+  now: () => Date;
+  /** REST rate of the portals (`BITRIX24_RATE`). */
+  rate?: { perSecond: number; bucket: number } | undefined;
+}
+
+/** Everything the package remembers. Migrations are done when it is open. */
+export interface Store {
+  pool: pg.Pool;
+  url: string;
+  kv(namespace: string): Keyv;
+  claims: ClaimsPort;
+  cache: CachePort;
+  budget: Budget;
+  pairs(portalKey: string): PairsPort;
+  slots(portalKey: string, itemCode: string): SlotsPort;
+  installations<T>(): Documents<T>;
+  /** Drops what links CRM records of the portal to Directum (uninstallation with CLEAN=1). */
+  forgetPortal(portalKey: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { dataDir, keys, log, now } = options;
+  const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log });
+  const url = options.databaseUrl ?? embedded!.url;
+  try {
+    await migrate(url, log);
+  } catch (error) {
+    await embedded?.stop();
+    throw error;
+  }
+
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: POOL_SIZE,
+    application_name: 'directum-robots',
+    keepAlive: true,
+    connectionTimeoutMillis: 5_000,
+  });
+  // Idle connections die with a restart of the database; unheard that would end the process.
+  pool.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
+
+  const claims = createClaims({ databaseUrl: url, log });
+  const budget = createBudget({ pool, ...(options.rate ?? { perSecond: 2, bucket: 50 }) });
+  const spaces = new Map<string, Keyv>();
+  const kv = (namespace: string) => {
+    let space = spaces.get(namespace);
+    if (!space) {
+      space = createEncryptedKv({ pool, keys, namespace });
+      spaces.set(namespace, space);
+    }
+    return space;
+  };
+  let closing: Promise<void> | null = null;
+
+  return {
+    pool,
+    url,
+    kv,
+    claims,
+    cache: createCache({ pool, log, now }),
+    budget,
+    pairs: (portalKey) => createPairs(pool, portalKey),
+    slots: (portalKey, itemCode) => createSlots(pool, portalKey, itemCode),
+    installations: <T>() => createDocuments<T>({ pool, kv: kv('installation'), namespace: 'installation' }),
+    forgetPortal: (portalKey) => forgetPortal(pool, portalKey),
+    close() {
+      closing ??= (async () => {
+        budget.close();
+        await claims.close();
+        await pool.end();
+        await embedded?.stop();
+      })();
+      return closing;
+    },
+  };
+}
+
+/** Replicas that start together wait for one another on the runner's advisory lock. */
+async function migrate(databaseUrl: string, log: Log): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
+  client.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
+  await client.connect();
+  try {
+    const done = await runner({
+      dbClient: client,
+      dir: MIGRATIONS,
+      direction: 'up',
+      migrationsTable: 'schema_migration',
+      advisoryLockMode: 'wait',
+      logger: {
+        debug: () => undefined,
+        info: () => undefined,
+        warn: (message) => log.warn('migration.warned', { message: String(message) }),
+        error: (message) => log.error('migration.failed', { message: String(message) }),
+      },
+    });
+    if (done.length > 0) log.info('database.migrated', { steps: done.map((step) => step.name) });
+  } finally {
+    await client.end();
+  }
+}
