@@ -37,7 +37,10 @@ const integer = (min: number, max: number) =>
   });
 
 const origins = z.string().transform((text, context) => {
-  const parts = text.split(',').map((part) => part.trim()).filter((part) => part !== '');
+  const parts = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
   const list = parts.map(toOrigin);
   if (list.length === 0 || list.includes(null)) {
     return refuse(context, 'origins separated by commas are expected, for example https://acme.bitrix24.ru');
@@ -48,14 +51,16 @@ const origins = z.string().transform((text, context) => {
 const address = z.string().transform((text, context) => {
   try {
     const url = new URL(text);
-    if ((url.protocol === 'https:' || url.protocol === 'http:') && !url.username && !url.search && !url.hash) return url.href;
+    if ((url.protocol === 'https:' || url.protocol === 'http:') && !url.username && !url.search && !url.hash)
+      return url.href;
   } catch {}
   return refuse(context, 'an address such as https://rx.example/Integration/odata/ is expected');
 });
 
 const publicUrl = z.string().transform((text, context) => {
   const origin = toOrigin(text);
-  if (!origin) return refuse(context, 'an address without a path is expected, for example https://directum.example');
+  if (!origin)
+    return refuse(context, 'an address without a path is expected, for example https://directum.example');
   if (!HOSTNAME_WITH_DOT.test(new URL(origin).hostname)) {
     return refuse(context, 'the host needs a dot: Bitrix24 refuses handlers such as localhost');
   }
@@ -93,16 +98,14 @@ const pemFile = z.string().transform((path, context) => {
   return refuse(context, 'a readable PEM file with a certificate is expected');
 });
 
-const secretKeys = z
-  .string()
-  .refine(
-    (text) =>
-      text.split(',').every((part) => {
-        const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(part.trim());
-        return match !== null && Buffer.from(match[2] ?? '', 'base64').length === 32;
-      }),
-    'id:base64(32 bytes), separated by commas, is expected',
-  );
+const secretKeys = z.string().refine(
+  (text) =>
+    text.split(',').every((part) => {
+      const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(part.trim());
+      return match !== null && Buffer.from(match[2] ?? '', 'base64').length === 32;
+    }),
+  'id:base64(32 bytes), separated by commas, is expected',
+);
 
 const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `one of ${values.join(', ')} is expected` });
@@ -112,7 +115,10 @@ export const settings = {
   PORT: integer(0, 65535).prefault('3000'),
   HOST: z.string().prefault('0.0.0.0'),
   PUBLIC_URL: publicUrl,
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'an address such as postgresql://user:password@host/database is expected').optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'an address such as postgresql://user:password@host/database is expected')
+    .optional(),
   DATA_DIR: z.string().prefault('./data'),
   BITRIX24_CLIENT_ID: z.string(),
   BITRIX24_CLIENT_SECRET: z.string(),
@@ -148,7 +154,9 @@ export type Config = Omit<z.output<typeof schema>, 'DIRECTUM_WEB_URL'> & { DIREC
  * @throws ConfigError with every problem at once, and no secret in it
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''));
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  );
   const known = Object.fromEntries(Object.keys(settings).map((name) => [name, given[name]?.trim()]));
   const problems = Object.keys(given)
     .filter((name) => /^(BITRIX24|DIRECTUM)_/.test(name) && !Object.hasOwn(settings, name))

@@ -16,20 +16,35 @@ export function redact(value: unknown, depth = 0): unknown {
   }
   if (value instanceof Error) {
     const code = 'code' in value ? value.code : undefined;
-    return redact({ name: value.name, message: value.message, code, stack: value.stack?.split('\n').slice(1, 6).join(' | ') }, depth);
+    return redact(
+      {
+        name: value.name,
+        message: value.message,
+        code,
+        stack: value.stack?.split('\n').slice(1, 6).join(' | '),
+      },
+      depth,
+    );
   }
-  if (Array.isArray(value)) return depth > 5 ? '[deep]' : value.slice(0, 50).map((item) => redact(item, depth + 1));
+  if (Array.isArray(value))
+    return depth > 5 ? '[deep]' : value.slice(0, 50).map((item) => redact(item, depth + 1));
   if (value !== null && typeof value === 'object') {
     if (depth > 5) return '[deep]';
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, SECRET.test(key) && typeof item === 'string' ? '[hidden]' : redact(item, depth + 1)]),
+      Object.entries(value).map(([key, item]) => [
+        key,
+        SECRET.test(key) && typeof item === 'string' ? '[hidden]' : redact(item, depth + 1),
+      ]),
     );
   }
   return typeof value === 'function' ? undefined : value;
 }
 
 /** The one writer of logs: JSON lines on standard output, redacted. */
-export function createLog(level: string, write: (line: string) => void = (line) => process.stdout.write(line)): Log {
+export function createLog(
+  level: string,
+  write: (line: string) => void = (line) => process.stdout.write(line),
+): Log {
   const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, { write });
   return toLog((how, event, facts) => logger[how](redact(facts) as object, event));
 }

@@ -58,32 +58,67 @@ export async function attemptRun(id: string, ports: AttemptPorts): Promise<void>
 
   const finishedAt = now();
   const failed = outcome.kind === 'failed';
-  const attempt = { startedAt, finishedAt, ending: failed ? outcome.code : 'done', text: failed ? outcome.text : null };
-  const facts = { ending: attempt.ending, attempt: run.attempts + 1, ms: finishedAt.getTime() - startedAt.getTime() };
+  const attempt = {
+    startedAt,
+    finishedAt,
+    ending: failed ? outcome.code : 'done',
+    text: failed ? outcome.text : null,
+  };
+  const facts = {
+    ending: attempt.ending,
+    attempt: run.attempts + 1,
+    ms: finishedAt.getTime() - startedAt.getTime(),
+  };
   if (failed && outcome.heals && finishedAt < run.deadlineAt) {
     const nextAt = toNextAttempt(run.attempts, finishedAt, run.deadlineAt, ports.random);
     await runs.postpone(run.id, attempt, nextAt);
     log.warn('run.postponed', { ...facts, text: outcome.text.en, nextAt: nextAt.toISOString() });
     return;
   }
-  const ended = await runs.end(run.id, attempt, outcome.values, toAnswers(run, call, outcome, around.language, ports));
+  const ended = await runs.end(
+    run.id,
+    attempt,
+    outcome.values,
+    toAnswers(run, call, outcome, around.language, ports),
+  );
   if (!ended) return;
-  if (failed) log[outcome.code === 'internal_error' ? 'error' : 'warn']('run.failed', { ...facts, text: outcome.text.en, cause: outcome.cause });
+  if (failed)
+    log[outcome.code === 'internal_error' ? 'error' : 'warn']('run.failed', {
+      ...facts,
+      text: outcome.text.en,
+      cause: outcome.cause,
+    });
   else log.info('run.done', facts);
   ports.onEnd(run, attempt.ending);
   ports.onAnswer();
 }
 
 /** What the portal is told: the result to a step that waits, a comment on the item for a failure nobody waits for. */
-function toAnswers(run: StoredRun, call: KeptCall, outcome: Outcome, language: Language, ports: AttemptPorts): NewAnswer[] {
+function toAnswers(
+  run: StoredRun,
+  call: KeptCall,
+  outcome: Outcome,
+  language: Language,
+  ports: AttemptPorts,
+): NewAnswer[] {
   const base = { runId: run.id, memberId: run.memberId, number: 1, dueAt: ports.now() };
   const seal = (value: object) => ports.seal.encrypt(JSON.stringify(value));
   const values = toAnswer(outcome, run.id, language);
   if (run.wantsAnswer) {
-    const payload = { eventToken: call.eventToken, values, log: outcome.kind === 'failed' ? `Directum RX: ${values['error_text']}` : 'Directum RX: OK' };
+    const payload = {
+      eventToken: call.eventToken,
+      values,
+      log: outcome.kind === 'failed' ? `Directum RX: ${values['error_text']}` : 'Directum RX: OK',
+    };
     return [{ ...base, kind: 'result', payload: seal(payload) }];
   }
   if (outcome.kind !== 'failed') return [];
   const title = ports.robots.get(run.robot)?.name[language] ?? run.robot;
-  return [{ ...base, kind: 'comment', payload: seal({ documentId: call.documentId, text: `${title}: ${values['error_text']} (${run.id})` }) }];
+  return [
+    {
+      ...base,
+      kind: 'comment',
+      payload: seal({ documentId: call.documentId, text: `${title}: ${values['error_text']} (${run.id})` }),
+    },
+  ];
 }

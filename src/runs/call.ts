@@ -28,6 +28,7 @@ const DELAYS_SECONDS = [5, 15, 60, 120, 300];
  * never past the deadline, where the last attempt is made.
  */
 export function toNextAttempt(attempts: number, now: Date, deadline: Date, random: () => number): Date {
-  const delay = (DELAYS_SECONDS[Math.min(attempts, DELAYS_SECONDS.length - 1)] as number) * (1 + random() / 5);
+  const delay =
+    (DELAYS_SECONDS[Math.min(attempts, DELAYS_SECONDS.length - 1)] as number) * (1 + random() / 5);
   return new Date(Math.min(now.getTime() + delay * 1000, deadline.getTime()));
 }

@@ -39,7 +39,10 @@ export async function deliverDue(ports: DeliveryPorts): Promise<number> {
 async function deliverTo(memberId: string, answers: DueAnswer[], ports: DeliveryPorts): Promise<void> {
   const comments = answers.filter((answer) => answer.kind === 'comment');
   for (const comment of comments) await settle([comment], [await sendComment(comment, ports)], ports);
-  for (const [priority, number] of [['answer', 1], ['repeat', 2]] as const) {
+  for (const [priority, number] of [
+    ['answer', 1],
+    ['repeat', 2],
+  ] as const) {
     const results = answers.filter((answer) => answer.kind === 'result' && answer.number === number);
     for (let from = 0; from < results.length; from += ports.batch) {
       const group = results.slice(from, from + ports.batch);
@@ -57,7 +60,10 @@ async function deliverTo(memberId: string, answers: DueAnswer[], ports: Delivery
 }
 
 async function sendComment(answer: DueAnswer, ports: DeliveryPorts): Promise<Delivery> {
-  const { documentId, text } = JSON.parse(ports.decrypt(answer.payload)) as { documentId: [string, string, string]; text: string };
+  const { documentId, text } = JSON.parse(ports.decrypt(answer.payload)) as {
+    documentId: [string, string, string];
+    text: string;
+  };
   const item = ports.parseItem(documentId);
   if (!item) return { refused: 'no such item type' };
   try {
@@ -75,11 +81,17 @@ async function settle(answers: DueAnswer[], deliveries: Delivery[], ports: Deliv
   const settled = answers.map((answer, index) => {
     const delivery = deliveries[index] ?? 'retry';
     const wait = RETRY_MS[Math.min(answer.attempts - 1, RETRY_MS.length - 1)] as number;
-    if (typeof delivery === 'object') ports.log.error('answer.refused', { runId: answer.runId, reason: delivery.refused });
+    if (typeof delivery === 'object')
+      ports.log.error('answer.refused', { runId: answer.runId, reason: delivery.refused });
     else ports.log.debug(`answer.${delivery}`, { runId: answer.runId, number: answer.number });
     return {
       id: answer.id,
-      state: typeof delivery === 'object' ? ('refused' as const) : delivery === 'retry' ? ('due' as const) : delivery,
+      state:
+        typeof delivery === 'object'
+          ? ('refused' as const)
+          : delivery === 'retry'
+            ? ('due' as const)
+            : delivery,
       dueAt: delivery === 'retry' ? new Date(now.getTime() + wait) : now,
       error: typeof delivery === 'object' ? delivery.refused : null,
     };

@@ -58,8 +58,16 @@ export async function startJobs({ connectionString, runs, concurrency, work, now
         let count: number;
         do {
           count = await runs.enqueueDue(now(), 500, async (due, client) => {
-            const db = { executeSql: async (text: string, values?: unknown[]) => ({ rows: (await client.query(text, values as unknown[])).rows }) };
-            await boss.insert(QUEUE, due.map((run) => ({ data: { id: run.id }, singletonKey: run.itemKey })), { db });
+            const db = {
+              executeSql: async (text: string, values?: unknown[]) => ({
+                rows: (await client.query(text, values as unknown[])).rows,
+              }),
+            };
+            await boss.insert(
+              QUEUE,
+              due.map((run) => ({ data: { id: run.id }, singletonKey: run.itemKey })),
+              { db },
+            );
           });
         } while (count === 500 && !stopping);
       } catch (error) {
@@ -79,7 +87,13 @@ export async function startJobs({ connectionString, runs, concurrency, work, now
 
   await boss.work<{ id: string }>(
     QUEUE,
-    { localConcurrency: concurrency, batchSize: 1, pollingIntervalSeconds: 1, notifyPollingIntervalSeconds: 1, heartbeatRefreshSeconds: 3 },
+    {
+      localConcurrency: concurrency,
+      batchSize: 1,
+      pollingIntervalSeconds: 1,
+      notifyPollingIntervalSeconds: 1,
+      heartbeatRefreshSeconds: 3,
+    },
     async (jobs) => {
       for (const job of jobs) await work(job.data.id);
     },

@@ -62,7 +62,11 @@ export function createRunStore(pool: pg.Pool) {
      * Takes accepted runs that are due and hands them to `enqueue` inside the same transaction, so that a run has
      * its job or is still waiting for one. Answers how many.
      */
-    async enqueueDue(now: Date, limit: number, enqueue: (runs: { id: string; itemKey: string }[], client: pg.PoolClient) => Promise<void>) {
+    async enqueueDue(
+      now: Date,
+      limit: number,
+      enqueue: (runs: { id: string; itemKey: string }[], client: pg.PoolClient) => Promise<void>,
+    ) {
       const client = await pool.connect();
       let broken: Error | undefined;
       try {
@@ -73,7 +77,11 @@ export function createRunStore(pool: pg.Pool) {
            RETURNING id, portal || '/' || item_code AS item_key`,
           [now, limit],
         );
-        if (rows.length > 0) await enqueue(rows.map((row) => ({ id: row.id, itemKey: row.item_key })), client);
+        if (rows.length > 0)
+          await enqueue(
+            rows.map((row) => ({ id: row.id, itemKey: row.item_key })),
+            client,
+          );
         await client.query('COMMIT');
         return rows.length;
       } catch (error) {
@@ -96,7 +104,14 @@ export function createRunStore(pool: pg.Pool) {
         `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $2, attempts = attempts + 1, last_code = $3, last_text = $4
            WHERE id = $1 AND state <> 'ended' RETURNING id, attempts)
          INSERT INTO run_attempt SELECT id, attempts, $5, $6, $3, $4 FROM changed ON CONFLICT DO NOTHING`,
-        [id, nextAt, attempt.ending, attempt.text && JSON.stringify(attempt.text), attempt.startedAt, attempt.finishedAt],
+        [
+          id,
+          nextAt,
+          attempt.ending,
+          attempt.text && JSON.stringify(attempt.text),
+          attempt.startedAt,
+          attempt.finishedAt,
+        ],
       );
     },
 
@@ -154,7 +169,16 @@ export function createRunStore(pool: pg.Pool) {
     },
 
     /** Writes what became of answers; a first result that was sent brings its second sending. */
-    async settleAnswers(settled: { id: string; state: 'sent' | 'gone' | 'refused' | 'due'; dueAt: Date; error: string | null }[], secondAt: Date, now: Date) {
+    async settleAnswers(
+      settled: {
+        id: string;
+        state: 'sent' | 'gone' | 'refused' | 'due';
+        dueAt: Date;
+        error: string | null;
+      }[],
+      secondAt: Date,
+      now: Date,
+    ) {
       await pool.query(
         `WITH given AS (SELECT * FROM json_to_recordset($1::json) AS g (id bigint, state text, due_at timestamptz, error text)),
            changed AS (UPDATE answer SET state = given.state, due_at = given.due_at, last_error = given.error,
@@ -175,7 +199,9 @@ export function createRunStore(pool: pg.Pool) {
     },
 
     async documentBegunBy(externalId: string): Promise<string | null> {
-      const { rows } = await pool.query(`SELECT run_id FROM document_intent WHERE external_id = $1`, [externalId]);
+      const { rows } = await pool.query(`SELECT run_id FROM document_intent WHERE external_id = $1`, [
+        externalId,
+      ]);
       return rows[0]?.run_id ?? null;
     },
   };

@@ -1,0 +1,125 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
+import type { Log } from '../robot/ports.ts';
+
+/** A call is at most 1 MiB (interface.md §2); installer pages and events are held to the same. */
+const MAX_BODY = '1mb';
+const MAX_PARAMETERS = 20_000;
+
+export type CallResult = 'accepted' | 'repeated' | 'bad' | 'forbidden' | 'unavailable';
+
+export interface Readiness {
+  ready: boolean;
+  database: 'ok' | 'down';
+  spool: { state: 'ok' | 'down'; waiting: number };
+  directum: 'ok' | 'down';
+  portals: { total: number; ok: number };
+}
+
+export interface AppPorts {
+  knownRobot(code: string): boolean;
+  /** Parses, proves and keeps a call; `reason` is for the caller of a 400. */
+  takeCall(code: string, body: unknown): Promise<{ result: CallResult; reason?: string }>;
+  install(query: Record<string, unknown>, body: unknown): Promise<{ status: number; html?: string }>;
+  event(body: unknown): Promise<'ok' | 'forbidden'>;
+  readiness(): Promise<Readiness>;
+  metrics: { text(): Promise<string>; contentType: string; count(robot: string, result: CallResult): void };
+  opsToken: string | null;
+  log: Log;
+}
+
+const STATUS: Record<CallResult, number> = {
+  accepted: 200,
+  repeated: 200,
+  bad: 400,
+  forbidden: 403,
+  unavailable: 503,
+};
+
+/** The package's routes (interface.md §2). Nothing here waits for Directum. */
+export function createApp(ports: AppPorts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use((_request, response, next) => {
+    response.set({
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+      'Cache-Control': 'no-store',
+    });
+    next();
+  });
+
+  const body: RequestHandler[] = [
+    express.urlencoded({ extended: true, limit: MAX_BODY, parameterLimit: MAX_PARAMETERS }),
+    express.json({ limit: MAX_BODY }),
+  ];
+  const knownRobot: RequestHandler<{ code: string }> = (request, response, next) => {
+    if (ports.knownRobot(request.params.code)) next();
+    else problem(response, 404, 'no such robot');
+  };
+
+  app.post(
+    '/bitrix24/robots/:code',
+    knownRobot,
+    ...(body as RequestHandler<{ code: string }>[]),
+    async (request, response) => {
+      const { code } = request.params;
+      const { result, reason } = await ports.takeCall(code, request.body);
+      ports.metrics.count(code, result);
+      if (STATUS[result] === 200) response.status(200).end();
+      else problem(response, STATUS[result], reason ?? result);
+    },
+  );
+  app.post('/bitrix24/install', ...body, async (request, response) => {
+    const { status, html } = await ports.install(request.query, request.body);
+    if (html === undefined) response.status(status).end();
+    else response.status(status).type('html').send(html);
+  });
+  app.post('/bitrix24/events', ...body, async (request, response) => {
+    response.status((await ports.event(request.body)) === 'ok' ? 200 : 403).end();
+  });
+  app.get(/^\/bitrix24(\/|$)/, (_request, response) => {
+    response.status(200).end();
+  });
+
+  app.get('/healthz', (_request, response) => {
+    response.status(200).type('text').send('ok');
+  });
+  app.get('/readyz', async (_request, response) => {
+    const readiness = await ports.readiness();
+    response.status(readiness.ready ? 200 : 503).json(readiness);
+  });
+  app.get('/metrics', async (request, response) => {
+    if (ports.opsToken === null) return problem(response, 404, 'not found');
+    if (!sameText(request.get('authorization') ?? '', `Bearer ${ports.opsToken}`))
+      return problem(response, 401, 'a bearer token is needed');
+    response.set('Content-Type', ports.metrics.contentType).send(await ports.metrics.text());
+  });
+
+  app.use((_request, response) => problem(response, 404, 'not found'));
+  app.use(onError(ports.log));
+  return app;
+}
+
+function problem(response: Response, status: number, error: string): void {
+  response.status(status).json({ error });
+}
+
+/** Compares in a time that does not depend on where the texts differ. */
+function sameText(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}
+
+function onError(log: Log): ErrorRequestHandler {
+  return (error, request, response, _next) => {
+    // The body parsers mark their refusals with a status; any other error is ours.
+    const status = typeof error?.status === 'number' && error.status < 500 ? error.status : 500;
+    if (status === 500) log.error('request.failed', { error, path: request.path });
+    if (response.headersSent) response.end();
+    else if (status === 413) problem(response, 413, 'the body is larger than 1 MiB');
+    else if (status < 500) problem(response, 400, 'the body cannot be read as a form or JSON');
+    else problem(response, 500, 'internal error');
+  };
+}

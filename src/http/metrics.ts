@@ -1,0 +1,57 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Everything a gauge reads at the moment of scraping. */
+export interface Measured {
+  queueAgeSeconds: number;
+  answersPending: number;
+  spoolCalls: number;
+  waits: number;
+  watchedDocuments: number;
+  oldestUnansweredSeconds: number;
+}
+
+/** The metrics of interface.md §6; `portal` labels are short digests, never hosts. */
+export function createMetrics(measure: () => Promise<Measured>) {
+  const registry = new Registry();
+  const name = (text: string) => `directum_robots_${text}`;
+  const counter = (metric: string, help: string, labelNames: string[]) =>
+    new Counter({ name: name(metric), help, labelNames, registers: [registry] });
+  const histogram = (metric: string, help: string, labelNames: string[]) =>
+    new Histogram({
+      name: name(metric),
+      help,
+      labelNames,
+      buckets: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 120],
+      registers: [registry],
+    });
+  const gauge = (metric: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name: name(metric), help, labelNames, registers: [registry] });
+
+  const gauges: Record<keyof Measured, Gauge> = {
+    queueAgeSeconds: gauge('queue_age_seconds', 'Age of the oldest run that is due and not taken up'),
+    answersPending: gauge('answers_pending', 'Answers not yet sent'),
+    spoolCalls: gauge('spool_calls', 'Calls kept in the spool'),
+    waits: gauge('waits', 'Waiting runs'),
+    watchedDocuments: gauge('watched_documents', 'Documents being watched'),
+    oldestUnansweredSeconds: gauge('oldest_unanswered_seconds', 'Age of the oldest call without its answer'),
+  };
+  return {
+    calls: counter('calls_total', 'Robot calls by what became of them', ['robot', 'result']),
+    runs: counter('runs_total', 'Attempts by their ending', ['robot', 'ending']),
+    runSeconds: histogram('run_seconds', 'From the call to the end of its run', ['robot']),
+    directumSeconds: histogram('directum_request_seconds', 'Requests to Directum', ['operation']),
+    directumErrors: counter('directum_errors_total', 'Failed requests to Directum', ['code']),
+    portalSeconds: histogram('portal_request_seconds', 'Requests to portals', ['method']),
+    portalBudget: gauge('portal_budget_left', 'REST calls left in the bucket', ['portal']),
+    portalPaused: gauge('portal_paused', '1 while a portal waits for a new authorisation', ['portal']),
+    refreshes: counter('token_refreshes_total', 'Refreshes of tokens', ['result']),
+    contentType: registry.contentType,
+    async text(): Promise<string> {
+      const measured = await measure();
+      for (const [key, value] of Object.entries(measured)) gauges[key as keyof Measured].set(value);
+      return registry.metrics();
+    },
+  };
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { type ConfigError, parseConfig } from '../src/config.ts';
+
+const good = {
+  PUBLIC_URL: 'https://directum.example',
+  BITRIX24_CLIENT_ID: 'local.1',
+  BITRIX24_CLIENT_SECRET: 'hush-hush',
+  BITRIX24_PORTALS: 'https://acme.bitrix24.ru/, http://10.0.0.5:8080',
+  DIRECTUM_URL: 'https://rx.example/Integration/odata',
+  DIRECTUM_LOGIN: 'bitrix24',
+  DIRECTUM_PASSWORD: 'pass-word',
+};
+
+function problemsOf(env: Record<string, string | undefined>): string[] {
+  try {
+    parseConfig(env);
+  } catch (error) {
+    return (error as ConfigError).problems;
+  }
+  return [];
+}
+
+describe('settings', () => {
+  it('fills defaults and derives the web client', () => {
+    const config = parseConfig(good);
+    expect(config).toMatchObject({
+      PORT: 3000,
+      BITRIX24_PORTALS: ['https://acme.bitrix24.ru', 'http://10.0.0.5:8080'],
+      BITRIX24_RATE: { perSecond: 2, bucket: 50 },
+      DIRECTUM_WEB_URL: 'https://rx.example/Client',
+      DIRECTUM_DUE_DAYS: [30, 7, 1],
+      TIME_ZONE: 'Europe/Moscow',
+    });
+  });
+
+  it('lists every problem at once, with names and without values', () => {
+    const problems = problemsOf({
+      ...good,
+      PUBLIC_URL: 'http://localhost:3000',
+      BITRIX24_CLIENT_SECRET: '',
+      PORT: 'x',
+      DIRECTUM_URI: 'https://secret.example',
+    });
+    expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual([
+      'BITRIX24_CLIENT_SECRET',
+      'DIRECTUM_URI',
+      'PORT',
+      'PUBLIC_URL',
+    ]);
+    expect(problems.join()).not.toContain('secret.example');
+  });
+
+  it.each([
+    ['BITRIX24_RATE', '2'],
+    ['BITRIX24_ANSWER_BATCH', '51'],
+    ['BITRIX24_ANSWER_BATCH', '0'],
+    ['BITRIX24_PORTALS', 'acme.bitrix24.ru'],
+    ['BITRIX24_PORTALS', 'https://acme.bitrix24.ru/rest/'],
+    ['DIRECTUM_AUTH', 'ntlm'],
+    ['DIRECTUM_CA_FILE', '/no/such/file.pem'],
+    ['DIRECTUM_POLL_SECONDS', '0'],
+    ['DIRECTUM_DUE_DAYS', '30;7'],
+    ['TIME_ZONE', 'Moscow'],
+    ['SECRET_KEYS', 'k1:short'],
+    ['LOG_LEVEL', 'loud'],
+    ['DATABASE_URL', 'mysql://x'],
+  ])('refuses %s=%s', (name, value) => {
+    expect(problemsOf({ ...good, [name]: value })).toEqual([expect.stringContaining(name)]);
+  });
+});

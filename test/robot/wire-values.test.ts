@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseDate, parseId, parseMoney, parseUser } from '../../src/robot/wire-values.ts';
+
+describe('money', () => {
+  it.each([
+    ['1200000|RUB', { amount: 1200000, currency: 'RUB' }],
+    ['1 200 000,50|rub', { amount: 1200000.5, currency: 'RUB' }],
+    ['10.005', { amount: 10.01, currency: null }],
+    ['5|', { amount: 5, currency: null }],
+    ['0', { amount: 0, currency: null }],
+  ])('reads %s', (text, money) => {
+    expect(parseMoney(text)).toEqual(money);
+  });
+
+  it.each(['сто', '', '-5', '1,200,000.50', '1|RUB|USD', '1|рубли', '1e5', 'NaN', 'Infinity'])(
+    'refuses «%s»',
+    (text) => {
+      expect(() => parseMoney(text)).toThrow();
+    },
+  );
+
+  it('reads back every amount of whole cents', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 10 ** 13 }), (cents) => {
+        const text = `${Math.floor(cents / 100)},${String(cents % 100).padStart(2, '0')}`;
+        expect(parseMoney(text).amount).toBe(cents / 100);
+      }),
+    );
+  });
+});
+
+describe('dates', () => {
+  it.each([
+    ['21.08.2026', '2026-08-21'],
+    ['21.08.2026 15:00:00', '2026-08-21'],
+    ['08/21/2026 03:00:00 pm', '2026-08-21'],
+    ['8/1/2026', '2026-08-01'],
+    ['2026-08-21', '2026-08-21'],
+    ['2026-08-21T23:30:00+03:00', '2026-08-21'],
+    ['2026-08-21T00:00:00Z', '2026-08-21'],
+    ['29.02.2028', '2028-02-29'],
+  ])('reads %s', (text, date) => {
+    expect(parseDate(text)).toBe(date);
+  });
+
+  it.each(['31.02.2026', '2026-13-01', '21/08/2026', 'завтра', '21.08.26', '', '00.00.2026'])(
+    'refuses «%s»',
+    (text) => {
+      expect(() => parseDate(text)).toThrow();
+    },
+  );
+});
+
+describe('people and ids', () => {
+  it('reads a portal user and refuses everything else', () => {
+    expect(parseUser('user_5')).toBe(5);
+    for (const text of ['5', 'group_hr12', 'group_d3', 'user_0', 'user_5;user_6', ''])
+      expect(() => parseUser(text)).toThrow();
+  });
+
+  it('reads an id with spaces and refuses zero and fractions', () => {
+    expect(parseId('5 001')).toBe(5001);
+    for (const text of ['0', '1.5', '-1', 'x', '']) expect(() => parseId(text)).toThrow();
+  });
+});

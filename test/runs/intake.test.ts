@@ -1,0 +1,58 @@
+import { expect, it } from 'vitest';
+import { toDeadline, toNextAttempt, toRunId } from '../../src/runs/call.ts';
+import { createIntake } from '../../src/runs/intake.ts';
+import type { NewRun } from '../../src/store/runs.ts';
+
+const call = (id: string) => ({ id }) as NewRun;
+
+it('writes the calls of one moment together and tells new ones from repeats', async () => {
+  const groups: string[][] = [];
+  const known = new Set(['old']);
+  const intake = createIntake(
+    {
+      accept: async (runs) => {
+        groups.push(runs.map((run) => run.id));
+        return new Set(runs.map((run) => run.id).filter((id) => !known.has(id)));
+      },
+    },
+    () => {},
+  );
+  const answers = await Promise.all(['a', 'b', 'a', 'old', 'c'].map((id) => intake.accept(call(id))));
+  expect(groups).toEqual([['a', 'b', 'old', 'c']]);
+  expect(answers).toEqual([true, true, false, false, true]);
+});
+
+it('fails every call of a group whose write failed, and goes on with the next', async () => {
+  let down = true;
+  const intake = createIntake(
+    {
+      accept: async (runs) => {
+        if (down) throw new Error('down');
+        return new Set(runs.map((run) => run.id));
+      },
+    },
+    () => {},
+  );
+  await expect(
+    Promise.allSettled([intake.accept(call('a')), intake.accept(call('b'))]),
+  ).resolves.toMatchObject([{ status: 'rejected' }, { status: 'rejected' }]);
+  down = false;
+  await expect(intake.accept(call('c'))).resolves.toBe(true);
+});
+
+it('names a run by portal and event token without showing either', () => {
+  const id = toRunId('member', 'token');
+  expect(id).toMatch(/^[0-9a-f]{24}$/);
+  expect(toRunId('member', 'token2')).not.toBe(id);
+  expect(toRunId('member2', 'token')).not.toBe(id);
+});
+
+it('repeats after 5 s, 15 s, a minute, and never past the deadline', () => {
+  const now = new Date('2026-03-02T10:00:00Z');
+  const deadline = toDeadline(now, 24, 30);
+  expect(deadline.toISOString()).toBe('2026-03-02T10:00:30.000Z');
+  expect(toDeadline(now, 1, 0).toISOString()).toBe('2026-03-02T11:00:00.000Z');
+  const seconds = (attempts: number) =>
+    (toNextAttempt(attempts, now, deadline, () => 0).getTime() - now.getTime()) / 1000;
+  expect([0, 1, 2, 9].map(seconds)).toEqual([5, 15, 30, 30]);
+});
