@@ -22,7 +22,7 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
   let held = 0;
   let closed = false;
 
-  async function connect(): Promise<pg.Client> {
+  async function connect(isCurrent: () => boolean): Promise<pg.Client> {
     const client = new pg.Client({
       connectionString: databaseUrl,
       application_name: 'directum-claims',
@@ -30,7 +30,7 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
       connectionTimeoutMillis: 5_000,
     });
     const drop = (error?: unknown) => {
-      if (session !== opened) return;
+      if (!isCurrent()) return;
       session = null;
       if (!closed) log.warn('claims.connection_lost', { held, reason: error ? String(error) : 'closed' });
     };
@@ -40,12 +40,10 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
     return client;
   }
 
-  let opened: Promise<pg.Client> | null = null;
   function current(): Promise<pg.Client> {
     if (closed) return Promise.reject(new Error('claims are closed'));
     if (session) return session;
-    const next = connect();
-    opened = next;
+    const next: Promise<pg.Client> = connect(() => session === next);
     session = next;
     next.catch(() => {
       if (session === next) session = null;
@@ -53,12 +51,18 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
     return next;
   }
 
+  /** One question at a time: a connection of pg does not take a second one before the first is answered. */
+  let asked: Promise<unknown> = Promise.resolve();
+  function ask(client: pg.Client, sql: string, key: string): Promise<pg.QueryResult> {
+    const answer = asked.then(() => client.query(sql, [key]));
+    asked = answer.catch(() => undefined);
+    return answer;
+  }
+
   async function lock(key: string): Promise<pg.Client> {
     for (let attempt = 0; ; attempt += 1) {
       const client = await current();
-      const { rows } = await client.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS mine', [
-        key,
-      ]);
+      const { rows } = await ask(client, 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS mine', key);
       if (rows[0].mine) return client;
       const pause = POLL_MS[Math.min(attempt, POLL_MS.length - 1)]!;
       await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
@@ -67,7 +71,7 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
 
   async function unlock(client: pg.Client, key: string): Promise<void> {
     try {
-      await client.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', [key]);
+      await ask(client, 'SELECT pg_advisory_unlock(hashtextextended($1, 0))', key);
     } catch (error) {
       // A session that cannot unlock is ended: that releases the lock for certain.
       log.warn('claim.release_failed', { reason: String(error) });

@@ -190,20 +190,6 @@ export function createRunStore(pool: pg.Pool) {
         [JSON.stringify(settled.map(({ dueAt, ...rest }) => ({ ...rest, due_at: dueAt }))), secondAt, now],
       );
     },
-
-    async beginDocument(externalId: string, runId: string): Promise<void> {
-      await pool.query(
-        `INSERT INTO document_intent VALUES ($1, $2) ON CONFLICT (external_id) DO UPDATE SET run_id = EXCLUDED.run_id`,
-        [externalId, runId],
-      );
-    },
-
-    async documentBegunBy(externalId: string): Promise<string | null> {
-      const { rows } = await pool.query(`SELECT run_id FROM document_intent WHERE external_id = $1`, [
-        externalId,
-      ]);
-      return rows[0]?.run_id ?? null;
-    },
   };
 }
 

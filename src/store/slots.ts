@@ -1,10 +1,27 @@
 import type { Pool } from 'pg';
 import type { SlotsPort } from '../robot/ports.ts';
 
-/** Documents of one CRM item; a slot's spelling does not matter. */
-export function createSlots(pool: Pool, portalKey: string, itemCode: string): SlotsPort {
+/** Documents of one CRM item as one run sees them; a slot's spelling does not matter. */
+export function createSlots(pool: Pool, portalKey: string, itemCode: string, runId: string): SlotsPort {
+  const externalId = (slot: string) => `b24:${portalKey}:${itemCode}:${slot.toLowerCase()}`;
   return {
-    externalId: (slot) => `b24:${portalKey}:${itemCode}:${slot.toLowerCase()}`,
+    externalId,
+
+    async begin(slot) {
+      await pool.query(
+        `INSERT INTO document_intent (external_id, run_id) VALUES ($1, $2)
+         ON CONFLICT (external_id) DO UPDATE SET run_id = excluded.run_id`,
+        [externalId(slot), runId],
+      );
+    },
+
+    async begunByThisRun(slot) {
+      const { rowCount } = await pool.query(
+        'SELECT 1 FROM document_intent WHERE external_id = $1 AND run_id = $2',
+        [externalId(slot), runId],
+      );
+      return rowCount === 1;
+    },
 
     async find(slot) {
       const { rows } = await pool.query(
@@ -52,4 +69,5 @@ export function createSlots(pool: Pool, portalKey: string, itemCode: string): Sl
 export async function forgetPortal(pool: Pool, portalKey: string): Promise<void> {
   await pool.query('DELETE FROM document_slot WHERE portal = $1', [portalKey]);
   await pool.query('DELETE FROM counterparty_pair WHERE portal = $1', [portalKey]);
+  await pool.query('DELETE FROM document_intent WHERE starts_with(external_id, $1)', [`b24:${portalKey}:`]);
 }

@@ -35,7 +35,7 @@ export interface Store {
   cache: CachePort;
   budget: Budget;
   pairs(portalKey: string): PairsPort;
-  slots(portalKey: string, itemCode: string): SlotsPort;
+  slots(portalKey: string, itemCode: string, runId: string): SlotsPort;
   installations<T>(): Documents<T>;
   /** Drops what links CRM records of the portal to Directum (uninstallation with CLEAN=1). */
   forgetPortal(portalKey: string): Promise<void>;
@@ -84,15 +84,18 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     cache: createCache({ pool, log, now }),
     budget,
     pairs: (portalKey) => createPairs(pool, portalKey),
-    slots: (portalKey, itemCode) => createSlots(pool, portalKey, itemCode),
+    slots: (portalKey, itemCode, runId) => createSlots(pool, portalKey, itemCode, runId),
     installations: <T>() => createDocuments<T>({ pool, kv: kv('installation'), namespace: 'installation' }),
     forgetPortal: (portalKey) => forgetPortal(pool, portalKey),
     close() {
       closing ??= (async () => {
-        budget.close();
-        await claims.close();
-        await pool.end();
-        await embedded?.stop();
+        try {
+          budget.close();
+          await claims.close();
+          await pool.end();
+        } finally {
+          await embedded?.stop();
+        }
       })();
       return closing;
     },

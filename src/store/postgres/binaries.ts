@@ -145,7 +145,9 @@ function tryFile(native: string, user: ServerUser): boolean {
 }
 
 function spawnAs(user: ServerUser, cwd: string) {
-  const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' };
+  // Nothing of the service's settings is the server's business; Windows programs need their system's variables.
+  const kept = process.platform === 'win32' ? process.env : { PATH: process.env['PATH'] ?? '' };
+  const env = { ...kept, LC_ALL: 'C', TZ: 'UTC' };
   return { cwd, env, ...(user ?? {}) };
 }
 

@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createCache } from '../../src/store/cache.ts';
+import { createEncryptedKv } from '../../src/store/encrypted-kv.ts';
+import { createSecretKeys, loadSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import type { Store } from '../../src/store/store.ts';
+import { type StoreBench, storeBench } from './bench.ts';
+
+let bench: StoreBench;
+let store: Store;
+let other: Store;
+beforeAll(async () => {
+  bench = await storeBench();
+  store = await bench.open();
+  other = await bench.open();
+}, 20_000);
+afterAll(() => bench.close());
+
+const CANARY = 'canary-token-5f2c';
+
+describe('installations', () => {
+  it('are read back by another process and listed', async () => {
+    await store.installations().set('member-1', { refreshToken: CANARY });
+    expect(await other.installations().get('member-1')).toEqual({ refreshToken: CANARY });
+    expect(await other.installations().list()).toEqual([
+      { key: 'member-1', value: { refreshToken: CANARY } },
+    ]);
+    expect(await other.installations().get('member-2')).toBeNull();
+  });
+
+  it('lie encrypted in the table', async () => {
+    await store.installations().set('member-1', { refreshToken: CANARY });
+    const { rows } = await store.pool.query('SELECT value FROM keyv');
+    expect(rows.length).toBeGreaterThan(0);
+    for (const { value } of rows) expect(value).toMatch(/^v1\.k1\.[\w-]+\.[\w-]+\.[\w-]+$/);
+    expect(JSON.stringify(rows)).not.toContain(CANARY);
+  });
+
+  it('are an error, not absent, when the key is missing', async () => {
+    await store.installations().set('member-1', { refreshToken: CANARY });
+    const keys = createSecretKeys(parseSecretKeys(`x:${Buffer.alloc(32).toString('base64')}`));
+    const kv = createEncryptedKv({ pool: store.pool, keys, namespace: 'installation' });
+    await expect(kv.get('member-1')).rejects.toThrow('no key with id k1');
+  });
+
+  it('are an error, not absent, when the database is away', async () => {
+    const pool = new pg.Pool({ connectionString: 'postgres://nobody@127.0.0.1:1/none' });
+    const keys = await loadSecretKeys({ dataDir: bench.dataDir });
+    const kv = createEncryptedKv({ pool, keys, namespace: 'installation' });
+    await expect(kv.get('member-1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(kv.set('member-1', {})).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await pool.end();
+  });
+
+  it('survive the loss of idle connections', async () => {
+    await store.pool.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-robots' AND pid <> pg_backend_pid()",
+    );
+    await sleep(50);
+    await store.installations().set('member-1', { refreshToken: CANARY });
+    expect(await other.installations().get('member-1')).toEqual({ refreshToken: CANARY });
+  });
+});
+
+describe('slots', () => {
+  it('bind a document whatever the case of the slot, and forget it when released', async () => {
+    const slots = store.slots('p1', 'DEAL_915', 'run-1');
+    expect(slots.externalId('Contract')).toBe('b24:p1:DEAL_915:contract');
+    await slots.bind('Contract', { id: 5_000_000_001, url: 'https://rx/1', file: { size: 3, sha256: 'ab' } });
+    await slots.bind('contract', { id: 5_000_000_001, url: 'https://rx/1' });
+    expect(await other.slots('p1', 'DEAL_915', 'run-2').find('CONTRACT')).toBe(5_000_000_001);
+    const { rows } = await store.pool.query('SELECT file_sha256 FROM document_slot');
+    expect(rows).toEqual([{ file_sha256: 'ab' }]);
+    expect(await store.slots('p2', 'DEAL_915', 'run-1').find('contract')).toBeNull();
+    await slots.release('CONTRACT');
+    expect(await slots.find('contract')).toBeNull();
+  });
+
+  it('know which run began to make the document', async () => {
+    await store.slots('p1', 'DEAL_916', 'run-1').begin('contract');
+    expect(await other.slots('p1', 'DEAL_916', 'run-1').begunByThisRun('Contract')).toBe(true);
+    expect(await other.slots('p1', 'DEAL_916', 'run-2').begunByThisRun('contract')).toBe(false);
+  });
+});
+
+it('pairs are bound, replaced and forgotten with their portal', async () => {
+  const pairs = store.pairs('p3');
+  expect(pairs.externalId('COMPANY_44')).toBe('b24:p3:COMPANY_44');
+  await pairs.bind('COMPANY_44', { id: 1, type: 'company' });
+  await pairs.bind('COMPANY_44', { id: 2, type: 'bank' });
+  await store.pairs('p30').bind('COMPANY_44', { id: 3, type: 'company' });
+  expect(await other.pairs('p3').find('COMPANY_44')).toEqual({ id: 2, type: 'bank' });
+  await store.forgetPortal('p3');
+  expect(await pairs.find('COMPANY_44')).toBeNull();
+  expect(await store.pairs('p30').find('COMPANY_44')).toEqual({ id: 3, type: 'company' });
+});
+
+describe('cache', () => {
+  it('keeps values for other processes until their time is over', async () => {
+    let time = Date.now();
+    const cache = createCache({ pool: store.pool, log: bench.log, now: () => new Date(time) });
+    await cache.set('kinds', [{ id: 1, name: "'; DROP" }], 1_000);
+    expect(await other.cache.get('kinds')).toEqual([{ id: 1, name: "'; DROP" }]);
+    time += 1_001;
+    expect(await cache.get('kinds')).toBeUndefined();
+  });
+
+  it('holds at most 500 entries in memory and finds the others in the database', async () => {
+    const cache = createCache({ pool: store.pool, log: bench.log, now: () => new Date() });
+    for (let n = 0; n < 510; n += 1) await cache.set(`entry-${n}`, n, 60_000);
+    await store.pool.query("DELETE FROM cache_entry WHERE key LIKE 'entry-%'");
+    expect(await cache.get('entry-5')).toBeUndefined();
+    expect(await cache.get('entry-509')).toBe(509);
+  });
+});
