@@ -1,0 +1,78 @@
+import type { ServerResponse } from 'node:http';
+
+export interface Rule {
+  verb?: string;
+  /** Matched against the decoded path below /Integration/odata/ with its query; a string must be part of it. */
+  path?: RegExp | string;
+  status?: number;
+  body?: string | object;
+  /** The effect happens, the answer does not. */
+  cutAfterEffect?: boolean;
+  cutBefore?: boolean;
+  hang?: boolean;
+  delayMs?: number;
+  times?: number;
+  html?: boolean;
+}
+
+export interface Misbehave {
+  next(rule: Rule): void;
+  down: boolean;
+  lockCards(times: number): void;
+  unauthorized: boolean;
+  forbid: Set<string>;
+  reset(): void;
+}
+
+export class Trouble implements Misbehave {
+  down = false;
+  unauthorized = false;
+  forbid = new Set<string>();
+  locks = 0;
+  private rules: (Rule & { left: number })[] = [];
+
+  next(rule: Rule): void {
+    this.rules.push({ ...rule, left: rule.times ?? 1 });
+  }
+  lockCards(times: number): void {
+    this.locks = times;
+  }
+  reset(): void {
+    Object.assign(this, { down: false, unauthorized: false, forbid: new Set(), locks: 0, rules: [] });
+  }
+
+  /** The first rule that fits, used up by one. */
+  take(verb: string, address: string): Rule | undefined {
+    const fits = (rule: Rule) =>
+      (!rule.verb || rule.verb === verb) &&
+      (!rule.path || (typeof rule.path === 'string' ? address.includes(rule.path) : rule.path.test(address)));
+    const rule = this.rules.find((one) => one.left > 0 && fits(one));
+    if (rule) rule.left -= 1;
+    return rule;
+  }
+}
+
+const proxyPage =
+  '<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1><hr>nginx</body></html>';
+
+/** Plays a rule that answers instead of the service; false when the service shall go on. */
+export function play(rule: Rule, response: ServerResponse): boolean {
+  if (rule.hang) return true;
+  if (rule.cutBefore) {
+    response.destroy();
+    return true;
+  }
+  if (rule.status === undefined && rule.body === undefined && !rule.html) return false;
+  const html = rule.html === true;
+  const body =
+    rule.body ?? (html ? proxyPage : { error: { code: '', message: 'Произошла непредвиденная ошибка' } });
+  response.writeHead(rule.status ?? (html ? 502 : 500), {
+    'content-type': html
+      ? 'text/html'
+      : typeof body === 'string'
+        ? 'text/plain; charset=utf-8'
+        : 'application/json',
+  });
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
+  return true;
+}

@@ -1,0 +1,95 @@
+import { settle } from './document-rules.ts';
+import type { World } from './function-args.ts';
+import { type Entity, lastVersion } from './store.ts';
+import { newBody } from './write.ts';
+
+export interface People {
+  /** Everybody asked to approve does; in a free approval a second call is the author finishing it. */
+  approve(taskId: number): void;
+  requestRework(taskId: number, comment?: string): void;
+  /** Completes the reworking, so approval starts anew. */
+  resubmit(taskId: number): void;
+  /** Signs the last version, completing the signing assignment where one is open; `confirmOnly` leaves no e-signature, `pdf` makes a public body. */
+  sign(documentId: number, options?: { by?: number; confirmOnly?: boolean; pdf?: Buffer }): void;
+  refuseToSign(taskId: number): void;
+  abortTask(taskId: number): void;
+  signByCounterparty(documentId: number): void;
+  /** Somebody opens the card (null: all cards are closed again). */
+  lockCard(documentId: number | null): void;
+  deleteDocument(id: number): void;
+  /** The bytes of the last version are gone from the storage: reading them is 500. */
+  loseBody(documentId: number): void;
+}
+
+const approvals = ['ApprovalAssignment', 'FreeApprovalAssignment', 'EntityApprovalAssignment'];
+const signings = ['ApprovalSigningAssignment', 'SigningAssignment'];
+const reworks: Record<string, string> = {
+  ApprovalReworkAssignment: 'ForReapproving',
+  FreeApprovalReworkAssignment: 'Reworked',
+  EntityReworkAssignment: 'ForReapproval',
+};
+
+export function people({ store, tasks }: World, cards: Set<number>): People {
+  const find = (type: string, id: number): Entity => {
+    const found = store.find(type, id);
+    if (!found) throw new Error(`sandbox: no ${type} ${id}`);
+    return found;
+  };
+  const open = (taskId: number, types: string[]) =>
+    tasks.open(taskId).filter((one) => types.includes(one.$type));
+  const someone = (taskId: number, types: string[]): Entity => {
+    const [first] = open(taskId, types);
+    if (!first) throw new Error(`sandbox: nobody holds such an assignment of task ${taskId}`);
+    return first;
+  };
+  return {
+    approve(taskId) {
+      const asked = open(taskId, approvals);
+      for (const one of asked) tasks.complete(one, 'Approved', one.Performer);
+      if (asked.length > 0) return;
+      const finish = someone(taskId, ['FreeApprovalFinishAssignment']);
+      tasks.complete(finish, 'Complete', finish.Performer);
+    },
+    requestRework(taskId, comment) {
+      const one = someone(taskId, [...approvals, ...signings]);
+      const result = one.$type.startsWith('Approval') ? 'ForRevision' : 'ForRework';
+      tasks.complete(one, result, one.Performer, comment);
+    },
+    resubmit(taskId) {
+      const one = someone(taskId, Object.keys(reworks));
+      tasks.complete(one, reworks[one.$type] ?? '', one.Performer);
+    },
+    sign(documentId, options = {}) {
+      const document = find('OfficialDocument', documentId);
+      const running = tasks.tasksOf(documentId).filter((task) => task.Status === 'InProcess');
+      const assignment = running.flatMap((task) => open(task.Id, signings))[0];
+      const by = options.by ?? assignment?.Performer ?? store.list('SignatureSetting')[0]?.Recipient;
+      if (!options.confirmOnly) tasks.sign(document, by);
+      const version = lastVersion(document);
+      if (options.pdf && version) version.PublicBody = newBody(options.pdf);
+      if (!assignment) return;
+      const confirmed = options.confirmOnly && assignment.$type === 'ApprovalSigningAssignment';
+      tasks.complete(assignment, confirmed ? 'ConfirmSign' : 'Sign', by);
+    },
+    refuseToSign(taskId) {
+      const one = someone(taskId, signings);
+      tasks.complete(one, one.$type === 'SigningAssignment' ? 'Reject' : 'Abort', one.Performer);
+    },
+    abortTask: (taskId) => tasks.abort(find('Task', taskId)),
+    signByCounterparty(documentId) {
+      const document = find('OfficialDocument', documentId);
+      Object.assign(document, { ExternalApprovalState: 'Signed', Modified: store.now().toISOString() });
+      settle(document);
+    },
+    lockCard(documentId) {
+      if (documentId === null) cards.clear();
+      else cards.add(documentId);
+    },
+    deleteDocument: (id) => store.delete('ElectronicDocument', find('ElectronicDocument', id).Id),
+    loseBody(documentId) {
+      const body = find('ElectronicDocument', documentId).Versions?.at(-1)?.Body;
+      if (!body) throw new Error('sandbox: no body to lose');
+      body.lost = true;
+    },
+  };
+}
