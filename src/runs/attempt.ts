@@ -11,7 +11,7 @@ export interface Surroundings {
   item: ItemRef | null;
   portal: PortalPort;
   directum: DirectumPort;
-  slots: Omit<SlotsPort, 'begin' | 'begunByThisRun'>;
+  slots: SlotsPort;
 }
 
 export interface AttemptPorts {
@@ -43,14 +43,8 @@ export async function attemptRun(id: string, ports: AttemptPorts): Promise<void>
   const startedAt = now();
 
   const around = ports.surround(run, call, log);
-  const slots: SlotsPort = {
-    ...around.slots,
-    begin: (slot) => runs.beginDocument(around.slots.externalId(slot), run.id),
-    begunByThisRun: async (slot) => (await runs.documentBegunBy(around.slots.externalId(slot))) === run.id,
-  };
   const outcome = await runRobot(robot, call.properties, {
     ...around,
-    slots,
     documentType: call.documentId[2],
     settings: { ...ports.settings, language: around.language },
     log,

@@ -1,0 +1,120 @@
+import { parseArgs } from 'node:util';
+import { robots } from '../robots/index.ts';
+import type { Installation } from '../src/bitrix24/installation.ts';
+import { applyRegistration, explain, planRegistration, toCodes } from '../src/bitrix24/registration.ts';
+import { ConfigError, parseConfig } from '../src/config.ts';
+import { createLog } from '../src/log.ts';
+import { toDescriptor } from '../src/robot/descriptor.ts';
+import { openRooms, toLanguage } from '../src/service.ts';
+
+/** Exit codes that an operator's script can use (interface.md §4). */
+const DONE = 0;
+const FAILED = 1;
+const PENDING = 2;
+
+const USAGE = 'usage: npm run register -- [--apply] [--force] [--remove] [--portal HOST[:PORT]]';
+
+type Rooms = Awaited<ReturnType<typeof openRooms>>;
+type Flags = { apply: boolean; force: boolean; remove: boolean; portal: string | undefined };
+
+function readFlags(args: string[]): Flags {
+  const { values } = parseArgs({
+    args,
+    options: {
+      apply: { type: 'boolean' },
+      force: { type: 'boolean' },
+      remove: { type: 'boolean' },
+      portal: { type: 'string' },
+    },
+  });
+  return {
+    apply: values.apply ?? false,
+    force: values.force ?? false,
+    remove: values.remove ?? false,
+    portal: values.portal,
+  };
+}
+
+async function registerOn(
+  installation: Installation,
+  rooms: Rooms,
+  flags: Flags,
+  publicUrl: string,
+): Promise<number> {
+  const { portals } = rooms;
+  const { memberId } = installation;
+  const declared = robots.map((robot) => toDescriptor(robot, toLanguage(installation.language)));
+  const codes = toCodes(await portals.rest.call(memberId, 'bizproc.robot.list', {}));
+  const context = { publicUrl, authUserId: installation.installerUserId };
+  const plan = planRegistration(declared, codes, flags.force ? {} : installation.registered, context);
+  const lines = [
+    ...plan.add.map((code) => `+ ${code}`),
+    ...plan.update.map((code) => `~ ${code}`),
+    ...plan.same.map((code) => `= ${code}`),
+    ...plan.undeclared.map((code) => `- ${code}${flags.remove ? '' : ' (kept; --remove deletes it)'}`),
+  ];
+  process.stdout.write(
+    `${new URL(installation.origin).host}\n${lines.map((line) => `  ${line}\n`).join('')}`,
+  );
+  const changes = plan.add.length + plan.update.length + (flags.remove ? plan.undeclared.length : 0);
+  if (changes === 0) return DONE;
+  if (!flags.apply) return PENDING;
+  const result = await applyRegistration({
+    rest: portals.rest,
+    installations: portals.installations,
+    memberId,
+    robots: declared,
+    publicUrl,
+    now: () => new Date(),
+    log: createLog('error', (line) => process.stderr.write(line)),
+    force: flags.force,
+    remove: flags.remove,
+    registeredCodes: codes,
+  });
+  for (const { code, text } of result.failed) process.stderr.write(`  ! ${code}: ${text.en} ${text.ru}\n`);
+  return result.failed.length > 0 ? FAILED : DONE;
+}
+
+async function main(): Promise<number> {
+  const flags = readFlags(process.argv.slice(2));
+  const config = parseConfig(process.env);
+  const log = createLog('error', (line) => process.stderr.write(line));
+  const rooms = await openRooms(config, { log, now: () => new Date() });
+  try {
+    const live = rooms.portals.installations
+      .list()
+      .filter((installation) => installation.state !== 'uninstalled')
+      .filter(
+        (installation) => flags.portal === undefined || new URL(installation.origin).host === flags.portal,
+      );
+    if (live.length === 0) {
+      process.stderr.write(
+        flags.portal
+          ? `no installation on ${flags.portal}\n`
+          : 'no installation: install the application on the portal first\n',
+      );
+      return FAILED;
+    }
+    let worst = DONE;
+    for (const installation of live) {
+      const code = await registerOn(installation, rooms, flags, config.PUBLIC_URL).catch((error) => {
+        process.stderr.write(`  ! ${explain(error).en} ${explain(error).ru}\n`);
+        return FAILED;
+      });
+      worst = worst === FAILED || code === FAILED ? FAILED : Math.max(worst, code);
+    }
+    return worst;
+  } finally {
+    await rooms.close();
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const usage = error instanceof TypeError && 'code' in error;
+  process.stderr.write(
+    `${error instanceof ConfigError ? error.message : usage ? `${error.message}\n${USAGE}` : `register failed: ${(error as Error).message}`}\n`,
+  );
+  process.exitCode = FAILED;
+}

@@ -1,0 +1,227 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { robots } from '../robots/index.ts';
+import { settings } from '../src/config.ts';
+import { commonOutputs, type ReadField, readField } from '../src/robot/descriptor.ts';
+import type { Language } from '../src/robot/failure.ts';
+import type { AnyRobot } from '../src/robot/robot.ts';
+
+/** Files with generated parts, and the language of their robot tables. */
+const FILES: Record<string, Language> = {
+  'README.md': 'en',
+  'docs/admin-guide.en.md': 'en',
+  'docs/admin-guide.ru.md': 'ru',
+};
+
+const UNUSED = 'Checked at start; no robot of this version uses it.';
+
+/** What each setting is for. A setting without a line here, or a line without a setting, is an error. */
+const MEANINGS: Record<string, string> = {
+  PORT: 'Port the service listens on.',
+  HOST: 'Address the service listens on.',
+  PUBLIC_URL:
+    'Address under which Bitrix24 reaches the service, without a path: `https://directum.example`. The host needs a dot.',
+  DATABASE_URL:
+    'PostgreSQL of the installation, `postgresql://user:password@host/database`. Absent: the service runs its own PostgreSQL in `DATA_DIR`.',
+  DATA_DIR: 'Folder of the embedded database and of the generated encryption key.',
+  BITRIX24_CLIENT_ID: 'Application code (`client_id`) of the local application.',
+  BITRIX24_CLIENT_SECRET: 'Application key (`client_secret`) of the local application.',
+  BITRIX24_PORTALS:
+    'Portals that may install, comma-separated: `https://acme.bitrix24.ru`. Plain `http` works only when written here.',
+  BITRIX24_OAUTH_SERVERS: 'Servers to which a token may be sent for refresh, comma-separated.',
+  BITRIX24_RATE: 'REST calls per second / bucket of the portal’s plan. Enterprise: `5/250`.',
+  BITRIX24_ANSWER_BATCH: 'Answers sent to the portal in one REST batch, 1 to 50.',
+  DIRECTUM_URL: 'OData root: `https://rx.example/Integration/odata/`, with or without the last slash.',
+  DIRECTUM_WEB_URL: 'Web client, for links to cards. Absent: the host of `DIRECTUM_URL` with `/Client`.',
+  DIRECTUM_LOGIN: 'Login of the service account.',
+  DIRECTUM_PASSWORD: 'Password of the service account.',
+  DIRECTUM_AUTH: '`basic`, or `token`: a token is asked for once and renewed before it expires.',
+  DIRECTUM_CA_FILE: 'PEM file with the certificate of a private certificate authority.',
+  DIRECTUM_POLL_SECONDS: `How often changes of watched documents are asked for. ${UNUSED}`,
+  DIRECTUM_CONTRACT_KIND: 'Document kind used when the robot’s field is empty: id or exact name.',
+  DIRECTUM_BUSINESS_UNIT:
+    'Own company used when neither the robot nor the deal names one: id, exact name or TIN.',
+  DIRECTUM_RESPONSIBLE:
+    'Employee used when the deal’s responsible person has none in Directum: id, e-mail or exact name.',
+  DIRECTUM_DUE_DAYS: `Days before a date at which it is near. ${UNUSED}`,
+  DIRECTUM_TASKS: `\`on\` or \`off\`: assignments as portal tasks. ${UNUSED}`,
+  TIME_ZONE: 'Zone of dates that come without an offset, and of texts for people.',
+  RUN_MAX_HOURS: 'How long a robot keeps retrying before it answers with its last cause.',
+  WAIT_MAX_HOURS: `Longest wait of a waiting robot. ${UNUSED}`,
+  SECRET_KEYS:
+    '`id:base64(32 bytes)`, comma-separated; the first encrypts, all decrypt. Absent: a key is generated in `DATA_DIR`.',
+  OPS_TOKEN: 'Bearer token of `/metrics`, 8 characters or more. Absent: `/metrics` answers 404.',
+  LOG_LEVEL: '`fatal`, `error`, `warn`, `info`, `debug` or `trace`.',
+};
+
+const WORDS = {
+  en: {
+    inputs: '| Input | Title | Type | Meaning |',
+    outputs: '| Output | Title | Type |',
+    required: 'required',
+    multiple: 'several',
+    byDefault: 'default',
+    common: 'Every robot also returns',
+    items: 'Works on',
+    kinds: {
+      deal: 'deals',
+      lead: 'leads',
+      quote: 'quotes',
+      smart_invoice: 'smart invoices',
+      dynamic: 'smart processes',
+      company: 'companies',
+      contact: 'contacts',
+    },
+    types: {
+      string: 'string',
+      text: 'text',
+      int: 'number',
+      bool: 'Y/N',
+      date: 'date',
+      select: 'choice',
+      user: 'user',
+    },
+  },
+  ru: {
+    inputs: '| Поле | Название | Тип | Что указать |',
+    outputs: '| Результат | Название | Тип |',
+    required: 'обязательно',
+    multiple: 'несколько',
+    byDefault: 'по умолчанию',
+    common: 'Кроме своих результатов каждый робот возвращает',
+    items: 'Работает с элементами',
+    kinds: {
+      deal: 'сделки',
+      lead: 'лиды',
+      quote: 'предложения',
+      smart_invoice: 'счета',
+      dynamic: 'смарт-процессы',
+      company: 'компании',
+      contact: 'контакты',
+    },
+    types: {
+      string: 'строка',
+      text: 'текст',
+      int: 'число',
+      bool: 'Y/N',
+      date: 'дата',
+      select: 'список',
+      user: 'сотрудник',
+    },
+  },
+} satisfies Record<Language, unknown>;
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
+
+function rule(header: string): string {
+  return header.replace(/[^|]+/g, '---');
+}
+
+/** @throws TypeError when settings and meanings differ */
+function settingsTable(): string {
+  const missing = Object.keys(settings).filter((name) => !Object.hasOwn(MEANINGS, name));
+  const extra = Object.keys(MEANINGS).filter((name) => !Object.hasOwn(settings, name));
+  if (missing.length > 0 || extra.length > 0)
+    throw new TypeError(`MEANINGS: missing [${missing.join(', ')}], without a setting [${extra.join(', ')}]`);
+  const header = '| Name | Default | Meaning |';
+  const rows = Object.entries<z.ZodType>(settings).map(
+    ([name, schema]) => `| \`${name}\` | ${byDefault(schema)} | ${cell(MEANINGS[name] as string)} |`,
+  );
+  return [header, rule(header), ...rows].join('\n');
+}
+
+function byDefault(schema: z.ZodType): string {
+  if (schema instanceof z.ZodPrefault) return `\`${cell(String(schema.def.defaultValue))}\``;
+  return schema instanceof z.ZodOptional ? 'none' : '**required**';
+}
+
+function fieldsOf(object: z.ZodObject): [string, ReadField][] {
+  return Object.entries(object.shape).map(([code, schema]) => [code, readField(code, schema as z.ZodType)]);
+}
+
+function inputRow(code: string, facts: ReadField, language: Language): string {
+  const words = WORDS[language];
+  const marks = [
+    words.types[facts.type],
+    ...(facts.required ? [`**${words.required}**`] : []),
+    ...(facts.multiple ? [words.multiple] : []),
+  ];
+  const options = Object.entries(facts.options ?? {}).map(([key, title]) => `\`${key}\` — ${title[language]}`);
+  const meaning = [
+    ...(facts.description ? [facts.description[language]] : []),
+    ...(options.length > 0 ? [options.join(', ')] : []),
+    ...(facts.default === undefined ? [] : [`${words.byDefault} \`${facts.default}\``]),
+  ];
+  return `| \`${code}\` | ${cell(facts.name[language])} | ${marks.join(', ')} | ${cell(meaning.join('; '))} |`;
+}
+
+function robotSection(robot: AnyRobot, language: Language): string {
+  const words = WORDS[language];
+  const kinds = robot.items.map((kind) => words.kinds[kind]).join(', ');
+  return [
+    `### \`${robot.code}\``,
+    '',
+    `**${robot.name[language]}.** ${robot.description[language]} ${words.items}: ${kinds}.`,
+    '',
+    words.inputs,
+    rule(words.inputs),
+    ...fieldsOf(robot.inputs).map(([code, facts]) => inputRow(code, facts, language)),
+    '',
+    words.outputs,
+    rule(words.outputs),
+    ...outputRows(robot.outputs, language),
+  ].join('\n');
+}
+
+function outputRows(object: z.ZodObject, language: Language): string[] {
+  return fieldsOf(object).map(
+    ([code, { name, type }]) => `| \`${code}\` | ${cell(name[language])} | ${WORDS[language].types[type]} |`,
+  );
+}
+
+function robotsPart(language: Language): string {
+  const words = WORDS[language];
+  const common = [
+    `${words.common}:`,
+    '',
+    words.outputs,
+    rule(words.outputs),
+    ...outputRows(commonOutputs, language),
+  ].join('\n');
+  return [...robots.map((robot) => robotSection(robot, language)), common].join('\n\n');
+}
+
+/** Puts `text` between the markers of a part. @throws TypeError when only one of them is there */
+function replacePart(source: string, part: string, text: string): string {
+  const begin = `<!-- ${part}:begin -->`;
+  const end = `<!-- ${part}:end -->`;
+  const from = source.indexOf(begin);
+  const to = source.indexOf(end);
+  if (from < 0 && to < 0) return source;
+  if (from < 0 || to < from) throw new TypeError(`the markers of ${part} do not pair`);
+  return `${source.slice(0, from + begin.length)}\n\n${text}\n\n${source.slice(to)}`;
+}
+
+const check = process.argv.includes('--check');
+let stale = 0;
+for (const [name, language] of Object.entries(FILES)) {
+  const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
+  const written = await readFile(path, 'utf8');
+  const fresh = replacePart(
+    replacePart(written, 'settings', settingsTable()),
+    'robots',
+    robotsPart(language),
+  );
+  if (fresh === written) continue;
+  if (check) {
+    stale += 1;
+    process.stderr.write(`${name} is stale: run npm run docs\n`);
+  } else {
+    await writeFile(path, fresh);
+    process.stdout.write(`${name} written\n`);
+  }
+}
+process.exitCode = stale > 0 ? 1 : 0;

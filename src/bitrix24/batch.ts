@@ -1,0 +1,65 @@
+import { isRecord } from './call.ts';
+import { errorCode, type PortalErrorKind, toPortalError } from './portal-error.ts';
+
+export interface BatchCommand {
+  method: string;
+  params: Record<string, unknown>;
+}
+
+export type BatchAnswer =
+  | { ok: true; result: unknown }
+  | { ok: false; error: string; description: string; kind: PortalErrorKind; retry: boolean };
+
+/** The portal takes no more in one hit (bitrix24.md H3). */
+export const MAX_BATCH = 50;
+
+/** Commands as the portal wants them: `method?query` in PHP bracket notation (bitrix24.md H3). */
+export function toBatchParams(commands: Record<string, BatchCommand>): Record<string, unknown> {
+  const cmd: Record<string, string> = {};
+  for (const [key, { method, params }] of Object.entries(commands)) {
+    const parts: string[] = [];
+    for (const [name, value] of Object.entries(params)) write(parts, encodeURIComponent(name), value);
+    cmd[key] = parts.length === 0 ? method : `${method}?${parts.join('&')}`;
+  }
+  return { halt: 0, cmd };
+}
+
+function write(parts: string[], name: string, value: unknown): void {
+  if (value === null || value === undefined) return;
+  if (typeof value === 'object') {
+    // An empty list would arrive as `[""]` (B7), so it is left out.
+    for (const [key, item] of Object.entries(value))
+      write(parts, `${name}[${encodeURIComponent(key)}]`, item);
+    return;
+  }
+  const text = typeof value === 'boolean' ? (value ? '1' : '0') : String(value);
+  parts.push(`${name}=${encodeURIComponent(text)}`);
+}
+
+/** Reads a batch's `result` by command: 200 says nothing about any of them (bitrix24.md I47). */
+export function readBatch(keys: readonly string[], answer: unknown): Record<string, BatchAnswer> {
+  const envelope = isRecord(answer) ? answer : {};
+  // PHP prints an empty map as a list.
+  const results = isRecord(envelope['result']) ? envelope['result'] : {};
+  const errors = isRecord(envelope['result_error']) ? envelope['result_error'] : {};
+  const times = isRecord(envelope['result_time']) ? envelope['result_time'] : {};
+  const read: Record<string, BatchAnswer> = {};
+  for (const key of keys) {
+    if (Object.hasOwn(errors, key)) {
+      const error = errors[key];
+      const time = times[key];
+      const { code, kind, retry, description } = toPortalError({
+        code: errorCode(isRecord(error) ? error['error'] : error),
+        status: null,
+        description: isRecord(error) ? error['error_description'] : '',
+        resetAt: isRecord(time) ? time['operating_reset_at'] : undefined,
+      });
+      read[key] = { ok: false, error: code, description, kind, retry };
+    } else if (Object.hasOwn(results, key)) {
+      read[key] = { ok: true, result: results[key] };
+    } else {
+      read[key] = { ok: false, error: 'NO_ANSWER', description: '', kind: 'server', retry: true };
+    }
+  }
+  return read;
+}

@@ -1,0 +1,93 @@
+import type { z } from 'zod';
+import type { Log } from '../robot/ports.ts';
+import type { BatchAnswer, BatchCommand } from './batch.ts';
+import { PortalError } from './portal-error.ts';
+import type { PortalRest } from './rest.ts';
+
+/** Commands read together in one hit, each repeated alone when the portal would not take it in a batch (L10). */
+export interface CrmRead {
+  /**
+   * The answer of command `key` if `fits` says it is about the right record, else of a single call.
+   * @throws PortalError
+   */
+  get<T extends z.ZodType>(
+    key: string,
+    command: BatchCommand,
+    shape: T,
+    fits?: (read: z.output<T>) => boolean,
+  ): Promise<z.output<T>>;
+  /** As `get`, but a refusal gives null: for what a robot can do without. */
+  tryGet<T extends z.ZodType>(
+    key: string,
+    command: BatchCommand,
+    shape: T,
+    fits?: (read: z.output<T>) => boolean,
+  ): Promise<z.output<T> | null>;
+}
+
+/** Sends the batch and answers a reader over it (bitrix24.md H3, L10). @throws PortalError */
+export async function readTogether(options: {
+  rest: PortalRest;
+  memberId: string;
+  commands: Record<string, BatchCommand>;
+  log: Log;
+}): Promise<CrmRead> {
+  const { rest, memberId, log } = options;
+  let answers: Record<string, BatchAnswer> = {};
+  try {
+    answers = await rest.batch(memberId, options.commands);
+  } catch (error) {
+    if (!(error instanceof PortalError) || error.kind !== 'refused') throw error;
+    log.warn('portal.batch_refused', { code: error.code });
+  }
+
+  async function get<T extends z.ZodType>(
+    key: string,
+    command: BatchCommand,
+    shape: T,
+    fits: (read: z.output<T>) => boolean = () => true,
+  ): Promise<z.output<T>> {
+    const answer = answers[key];
+    if (answer?.ok) {
+      const read = shape.safeParse(answer.result);
+      if (read.success && fits(read.data)) return read.data;
+    } else if (
+      answer !== undefined &&
+      (answer.kind === 'gone' || answer.kind === 'access') &&
+      isLiteral(key)
+    ) {
+      const { error: code, kind, description } = answer;
+      throw new PortalError({ code, kind, status: null, retry: false, description, method: command.method });
+    }
+    log.debug('portal.read_alone', {
+      method: command.method,
+      code: answer?.ok === false ? answer.error : undefined,
+    });
+    const read = shape.safeParse(await rest.call(memberId, command.method, command.params));
+    if (read.success && fits(read.data)) return read.data;
+    throw new PortalError({
+      code: 'UNREADABLE',
+      kind: 'server',
+      status: null,
+      retry: true,
+      method: command.method,
+    });
+  }
+
+  /** Only a command without references says of itself that its record is gone. */
+  function isLiteral(key: string): boolean {
+    return !JSON.stringify(options.commands[key]?.params ?? {}).includes('$result');
+  }
+
+  return {
+    get,
+    async tryGet(key, command, shape, fits) {
+      try {
+        return await get(key, command, shape, fits);
+      } catch (error) {
+        if (!(error instanceof PortalError) || error.retry) throw error;
+        return null;
+      }
+    },
+  };
+}

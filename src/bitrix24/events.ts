@@ -1,0 +1,99 @@
+import { isRecord, toText } from './call.ts';
+import { parseTokens, type TokenPair, toExpiry, toOrigin } from './tokens.ts';
+
+/** ONAPPINSTALL, ONAPPUPDATE, ONAPPUNINSTALL or any later event (bitrix24.md A3, G2). */
+export interface PortalEvent {
+  /** Upper-cased: some pages of the portal print mixed case. */
+  event: string;
+  memberId: string;
+  applicationToken: string | null;
+  /** Origin the sender claims; nothing is sent there unless it is listed. */
+  origin: string | null;
+  accessToken: string | null;
+  tokens: TokenPair | null;
+  scopes: string[];
+  language: string | null;
+  /** ONAPPUNINSTALL: the administrator asked to wipe settings. */
+  clean: boolean;
+  data: Record<string, unknown>;
+}
+
+/** A page of ours opened in the portal's frame (bitrix24.md A2). Nothing in it is signed. */
+export interface PageOpening {
+  memberId: string;
+  origin: string | null;
+  accessToken: string;
+  tokens: TokenPair | null;
+  applicationToken: string | null;
+  scopes: string[];
+  language: string;
+}
+
+const MEMBER = /^[\w-]{1,64}$/;
+
+/** Reads an event form; null when it is none (bitrix24.md A3, G2). Unknown fields are ignored. */
+export function parseEvent(form: unknown, now: Date = new Date()): PortalEvent | null {
+  if (!isRecord(form) || !isRecord(form['auth'])) return null;
+  const auth = form['auth'];
+  const event = toText(form['event'])?.toUpperCase() ?? '';
+  const memberId = toText(auth['member_id']) ?? '';
+  if (!/^[A-Z0-9_:\\]{1,100}$/.test(event) || !MEMBER.test(memberId)) return null;
+  const data = isRecord(form['data']) ? form['data'] : {};
+  return {
+    event,
+    memberId,
+    applicationToken: toText(auth['application_token']) || null,
+    origin: toOrigin(auth['client_endpoint']),
+    accessToken: toText(auth['access_token']) || null,
+    tokens: parseTokens(auth, now),
+    scopes: parseScopes(auth['scope']),
+    language: toText(data['LANGUAGE_ID']) || null,
+    clean: ['1', 'Y', 'true'].includes(toText(data['CLEAN']) ?? ''),
+    data,
+  };
+}
+
+/** True for a form that carries an event rather than a page opening. */
+export function isEventForm(form: unknown): boolean {
+  return isRecord(form) && typeof form['event'] === 'string' && form['event'] !== '';
+}
+
+/** Reads the POST of an opened page; null when it is none (bitrix24.md A2). */
+export function parsePage(query: unknown, body: unknown, now: Date = new Date()): PageOpening | null {
+  if (!isRecord(query) || !isRecord(body)) return null;
+  const memberId = toText(body['member_id']) ?? '';
+  const access = toText(body['AUTH_ID']) ?? '';
+  if (!MEMBER.test(memberId) || access === '' || access.length > 4_096) return null;
+  const refresh = toText(body['REFRESH_ID']) ?? '';
+  const domain = toText(query['DOMAIN']) ?? '';
+  const scheme = toText(query['PROTOCOL']) === '0' ? 'http' : 'https';
+  return {
+    memberId,
+    // The whole authority or nothing: a path or user name in DOMAIN is no domain.
+    origin: /^[\w.-]+(:\d{1,5})?$/.test(domain) ? toOrigin(`${scheme}://${domain}`) : null,
+    accessToken: access,
+    tokens:
+      refresh === ''
+        ? null
+        : {
+            access,
+            refresh,
+            expiresAt: toExpiry(undefined, body['AUTH_EXPIRES'], now),
+            userId: null,
+            serverOrigin: toOrigin(body['SERVER_ENDPOINT']),
+          },
+    applicationToken: toText(body['APPLICATION_TOKEN']) || null,
+    scopes: parseScopes(body['APPLICATION_SCOPE']),
+    language: toText(query['LANG']) || 'en',
+  };
+}
+
+/** Scopes as the portal prints them: comma-separated text or a list. */
+export function parseScopes(value: unknown): string[] {
+  const items = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [];
+  return items
+    .filter((item) => typeof item === 'string')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+    .slice(0, 200);
+}

@@ -1,0 +1,123 @@
+/** Why a page of the installer shows something other than success. */
+export interface PageFacts {
+  language: 'ru' | 'en';
+  /** What failed, one sentence each. */
+  failures: string[];
+  /** Scopes the application was not given. */
+  missingScopes: string[];
+  /** The portal says the installation was finished before. */
+  finished: boolean;
+}
+
+/** What each scope is for, so that an administrator knows what stays off without it (interface.md §2). */
+const SCOPES: Record<string, { ru: string; en: string }> = {
+  crm: { ru: 'чтение сделок и реквизитов', en: 'reading deals and requisites' },
+  bizproc: { ru: 'роботы', en: 'automation rules' },
+  user: { ru: 'сотрудники портала', en: 'users of the portal' },
+  im: { ru: 'уведомления', en: 'notices' },
+  task: { ru: 'задачи', en: 'tasks' },
+  userfieldconfig: { ru: 'поля Directum в сделке', en: 'Directum fields of the deal' },
+};
+
+export const REQUIRED_SCOPES: readonly string[] = Object.keys(SCOPES);
+
+const TEXTS = {
+  ru: {
+    title: 'Роботы Directum',
+    installed: 'Приложение установлено, роботы добавлены. Найдите их на стадиях CRM: «Роботы» → «Другие».',
+    failed: 'Установка не завершена.',
+    scopes: 'Приложению не выданы права (соответствующие возможности выключены):',
+    again: 'Повторить',
+    refused: 'Установка отклонена.',
+  },
+  en: {
+    title: 'Directum robots',
+    installed:
+      'The application is installed and its robots are added. Find them on CRM stages: Automation → Other.',
+    failed: 'The installation is not finished.',
+    scopes: 'The application was not given these permissions (their features are off):',
+    again: 'Try again',
+    refused: 'The installation was refused.',
+  },
+};
+
+/** Reasons of a refused proof in words (bitrix24.md A4). */
+const REASONS: Record<string, { ru: string; en: string }> = {
+  portal_not_listed: {
+    ru: 'Адрес портала не указан в настройке BITRIX24_PORTALS.',
+    en: 'The address of the portal is not in the setting BITRIX24_PORTALS.',
+  },
+  not_an_administrator: {
+    ru: 'Устанавливать приложение может только администратор портала.',
+    en: 'Only an administrator of the portal may install the application.',
+  },
+  another_application: {
+    ru: 'Токен выдан другому приложению. Проверьте BITRIX24_CLIENT_ID.',
+    en: 'The token belongs to another application. Check BITRIX24_CLIENT_ID.',
+  },
+  oauth_server_not_listed: {
+    ru: 'Сервер авторизации портала не указан в настройке BITRIX24_OAUTH_SERVERS.',
+    en: 'The OAuth server of the portal is not in the setting BITRIX24_OAUTH_SERVERS.',
+  },
+};
+
+/** Languages of the portal that get Russian texts (interface.md, Values). */
+export function toPageLanguage(language: string): 'ru' | 'en' {
+  return ['ru', 'ua', 'by', 'kz'].includes(language.toLowerCase()) ? 'ru' : 'en';
+}
+
+/** The page that ends the installation in the portal's frame, or says what failed (bitrix24.md A1). */
+export function renderInstallPage(facts: PageFacts): string {
+  const texts = TEXTS[facts.language];
+  const blocks: string[] = [];
+  if (facts.failures.length === 0) blocks.push(`<p>${texts.installed}</p>`);
+  else {
+    blocks.push(`<p>${texts.failed}</p>${list(facts.failures)}`);
+    blocks.push(`<p><button onclick="location.reload()">${texts.again}</button></p>`);
+  }
+  if (facts.missingScopes.length > 0) {
+    const named = facts.missingScopes.map((scope) => {
+      const what = SCOPES[scope]?.[facts.language];
+      return what === undefined ? scope : `${scope} — ${what}`;
+    });
+    blocks.push(`<p>${texts.scopes}</p>${list(named)}`);
+  }
+  // installFinish works once and only in the installer; a finished one has nothing to end.
+  const script =
+    facts.failures.length > 0 || facts.finished
+      ? ''
+      : '<script src="https://api.bitrix24.com/api/v1/"></script>' +
+        '<script>BX24.init(function () { BX24.installFinish(); });</script>';
+  return page(facts.language, blocks.join(''), script);
+}
+
+/** The page of a refused installation. */
+export function renderRefusal(language: 'ru' | 'en', reason: string): string {
+  const texts = TEXTS[language];
+  const why = REASONS[reason]?.[language] ?? reason;
+  return page(language, `<p>${texts.refused}</p>${list([why])}`, '');
+}
+
+function list(lines: readonly string[]): string {
+  return `<ul>${lines.map((line) => `<li>${escapeHtml(line)}</li>`).join('')}</ul>`;
+}
+
+function page(language: 'ru' | 'en', body: string, script: string): string {
+  const { title } = TEXTS[language];
+  return (
+    `<!doctype html><html lang="${language}"><head><meta charset="utf-8"><title>${title}</title>` +
+    `<style>body{font:15px/1.5 sans-serif;margin:2em}</style></head>` +
+    `<body><h1>${title}</h1>${body}${script}</body></html>`
+  );
+}
+
+function escapeHtml(text: string): string {
+  const marks: Record<string, string> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+  };
+  return text.replace(/[&<>"']/g, (mark) => marks[mark] ?? mark);
+}

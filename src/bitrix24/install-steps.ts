@@ -1,0 +1,128 @@
+import type { Log } from '../robot/ports.ts';
+import type { BatchAnswer, BatchCommand } from './batch.ts';
+import { isRecord } from './call.ts';
+import { parseScopes } from './events.ts';
+import { REQUIRED_SCOPES } from './install-page.ts';
+import type { Installations } from './installation.ts';
+import { PortalError } from './portal-error.ts';
+import { isYes } from './proof.ts';
+import { applyRegistration, explain, type RobotRegistration, toCodes } from './registration.ts';
+import type { PortalRest } from './rest.ts';
+
+export interface StepsResult {
+  /** What failed, in both languages. */
+  failures: { ru: string; en: string }[];
+  missingScopes: string[];
+}
+
+const EVENTS = ['ONAPPINSTALL', 'ONAPPUPDATE', 'ONAPPUNINSTALL'];
+/** Asked once, because a tariff may lack them (bitrix24.md A8). */
+const METHODS = ['bizproc.event.send', 'bizproc.workflow.instances', 'userfieldconfig.add', 'tasks.task.add'];
+
+/**
+ * What follows a proven installation: events bound, robots registered, scopes and methods looked up; two hits when
+ * nothing is refused (bitrix24.md A1, B8, G1).
+ */
+export async function runInstallSteps(options: {
+  rest: PortalRest;
+  installations: Installations;
+  memberId: string;
+  robots: readonly RobotRegistration[];
+  publicUrl: string;
+  now: () => Date;
+  log: Log;
+}): Promise<StepsResult> {
+  const { rest, installations, memberId, log } = options;
+  const failures: StepsResult['failures'] = [];
+  const handler = `${options.publicUrl}/bitrix24/events`;
+  const commands: Record<string, BatchCommand> = {
+    robots: { method: 'bizproc.robot.list', params: {} },
+    scope: { method: 'scope', params: {} },
+  };
+  for (const event of EVENTS) commands[event] = { method: 'event.bind', params: { event, handler } };
+  for (const [index, name] of METHODS.entries())
+    commands[`m${index}`] = { method: 'method.get', params: { name } };
+
+  let answers: Record<string, BatchAnswer>;
+  try {
+    answers = await rest.batch(memberId, commands);
+  } catch (error) {
+    if (!(error instanceof PortalError) || error.kind !== 'refused') return failed(error);
+    answers = {};
+  }
+
+  /** The batch's answer, or a single call where the portal would not take the method inside a batch. */
+  async function ask(key: string): Promise<unknown> {
+    const answer = answers[key];
+    if (answer?.ok) return answer.result;
+    const command = commands[key] as BatchCommand;
+    if (answer !== undefined && isBound(answer.error, answer.description)) return true;
+    return rest.call(memberId, command.method, command.params);
+  }
+
+  for (const event of EVENTS) {
+    try {
+      await ask(event);
+    } catch (error) {
+      if (error instanceof PortalError && isBound(error.code, error.description)) continue;
+      log.error('event.not_bound', { memberId, event, code: codeOf(error) });
+      const { ru, en } = explain(error);
+      failures.push({
+        ru: `Событие ${event} не подключено. ${ru}`,
+        en: `Event ${event} is not bound. ${en}`,
+      });
+    }
+  }
+
+  const scopes = await ask('scope').then(parseScopes, () => []);
+  const methods = METHODS.filter((_, index) => {
+    const answer = answers[`m${index}`];
+    return answer?.ok && isRecord(answer.result) && isYes(answer.result['isAvailable']);
+  });
+  const saved = await installations.update(memberId, (known) => {
+    if (known === undefined) return undefined;
+    return { ...known, methods, scopes: scopes.length > 0 ? scopes : known.scopes };
+  });
+  const given = saved?.scopes ?? [];
+  // An unknown list of scopes proves nothing missing.
+  const missingScopes = given.length === 0 ? [] : REQUIRED_SCOPES.filter((scope) => !hasScope(given, scope));
+  if (missingScopes.length > 0) log.warn('scopes.missing', { memberId, scopes: missingScopes });
+
+  try {
+    const registeredCodes = toCodes(await ask('robots'));
+    const { failed: refused } = await applyRegistration({ ...options, registeredCodes });
+    for (const { code, text } of refused) {
+      failures.push({
+        ru: `Робот ${code} не добавлен. ${text.ru}`,
+        en: `Robot ${code} is not added. ${text.en}`,
+      });
+    }
+  } catch (error) {
+    failures.push(...failed(error).failures);
+  }
+  return { failures, missingScopes };
+
+  function failed(error: unknown): StepsResult {
+    log.error('robots.not_registered', { memberId, code: codeOf(error) });
+    if (!(error instanceof PortalError)) throw error;
+    const { ru, en } = explain(error);
+    return {
+      failures: [{ ru: `Роботы не добавлены. ${ru}`, en: `The robots are not added. ${en}` }],
+      missingScopes: [],
+    };
+  }
+}
+
+function hasScope(given: readonly string[], scope: string): boolean {
+  // The portal has narrower kinds of `user` that our reading can do with (F5).
+  const kinds = scope === 'user' ? ['user', 'user_basic', 'user_brief'] : [scope];
+  return kinds.some((kind) => given.includes(kind));
+}
+
+function isBound(code: string, description: string): boolean {
+  return code === 'ERROR_CORE' && /already bind/i.test(description);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof PortalError ? error.code : 'internal';
+}

@@ -1,0 +1,219 @@
+import type { ClaimsPort, Log } from '../robot/ports.ts';
+import { type PortalEvent, parseEvent, parsePage } from './events.ts';
+import { renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
+import { runInstallSteps, type StepsResult } from './install-steps.ts';
+import type { Installation, Installations } from './installation.ts';
+import { PortalError } from './portal-error.ts';
+import { isSameSecret, type Proof, type Prover } from './proof.ts';
+import type { RobotRegistration } from './registration.ts';
+import type { PortalRest } from './rest.ts';
+import type { TokenPair } from './tokens.ts';
+
+export interface InstallerConfig {
+  /** Origins that may install; nothing is ever sent to another. */
+  portals: readonly string[];
+  oauthServers: readonly string[];
+  clientId: string;
+  clientSecret: string;
+  publicUrl: string;
+}
+
+export interface EventOutcome {
+  result: 'ok' | 'forbidden';
+  /** Upper-cased name of the event that was accepted. */
+  event?: string;
+  memberId?: string;
+  /** Set when the application was removed: open runs end, with `clean` the mapping goes too. */
+  uninstalled?: string;
+  clean?: boolean;
+}
+
+export interface Installer {
+  /** ONAPPINSTALL of a script-only application, or any later one (bitrix24.md A3, A4). */
+  installByEvent(form: unknown): Promise<{ ok: true; memberId: string } | { ok: false; reason: string }>;
+  /** The installer page in the portal's frame (bitrix24.md A1, A2). */
+  openPage(query: unknown, body: unknown): Promise<{ status: number; html: string }>;
+  /** ONAPPUPDATE, ONAPPUNINSTALL and whatever else is posted to /bitrix24/events (bitrix24.md A3, G). */
+  handleEvent(form: unknown): Promise<EventOutcome>;
+  proveAndPin: Prover['proveAndPin'];
+}
+
+interface Arrival {
+  memberId: string;
+  origin: string;
+  tokens: TokenPair | null;
+  applicationToken: string | null;
+  scopes: string[];
+  language: string;
+}
+
+export function createInstaller(options: {
+  config: InstallerConfig;
+  installations: Installations;
+  prover: Prover;
+  rest: PortalRest;
+  robots: readonly RobotRegistration[];
+  claims: ClaimsPort;
+  now: () => Date;
+  log: Log;
+}): Installer {
+  const { config, installations, prover, log } = options;
+
+  /** Stores what a proof has shown; the first installation of an origin gives the key for all later ones. */
+  function store(arrival: Arrival, proof: Proof & { ok: true }): Promise<Installation | undefined> {
+    const { memberId, origin } = arrival;
+    return options.claims.hold(`portal:${origin}`, async () => {
+      await installations.load();
+      const first = installations
+        .list()
+        .find((known) => known.origin === origin && known.memberId !== memberId);
+      return installations.update(memberId, (known) => {
+        const fresh = known === undefined || known.state === 'uninstalled' || !proof.finished;
+        // The pair must be renewable by us, so its user is the one the proof has named.
+        const tokens = arrival.tokens && { ...arrival.tokens, userId: arrival.tokens.userId ?? proof.userId };
+        return {
+          memberId,
+          origin,
+          portalKey: known?.portalKey ?? first?.portalKey ?? memberId,
+          // A new installation has a new application token: an old one would lock its calls out.
+          applicationToken: arrival.applicationToken ?? (fresh ? null : known.applicationToken),
+          state: 'active',
+          language: arrival.language,
+          scopes: arrival.scopes.length > 0 ? arrival.scopes : (known?.scopes ?? []),
+          installerUserId: proof.userId ?? tokens?.userId ?? null,
+          tokens: tokens ?? known?.tokens ?? null,
+          spares: known?.spares ?? {},
+          // The portal may have dropped robots since (B8): until the list is read again nothing is known.
+          registered: known?.registered ?? {},
+          methods: known?.methods,
+          version: known?.version ?? 0,
+        };
+      });
+    });
+  }
+
+  function steps(memberId: string): Promise<StepsResult> {
+    return runInstallSteps({ ...options, memberId, publicUrl: config.publicUrl });
+  }
+
+  function refusedServer(tokens: TokenPair | null): boolean {
+    return tokens?.serverOrigin != null && !config.oauthServers.includes(tokens.serverOrigin);
+  }
+
+  async function installByEvent(
+    form: unknown,
+  ): Promise<{ ok: true; memberId: string } | { ok: false; reason: string }> {
+    const event = parseEvent(form, options.now());
+    if (event?.event !== 'ONAPPINSTALL') return { ok: false, reason: 'unreadable' };
+    return install(event);
+  }
+
+  async function install(
+    event: PortalEvent,
+  ): Promise<{ ok: true; memberId: string } | { ok: false; reason: string }> {
+    const { memberId, origin, tokens } = event;
+    if (refusedServer(tokens)) return refuse(memberId, 'oauth_server_not_listed');
+    if (tokens === null) return refuse(memberId, 'no_access_token');
+    const proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
+    if (!proof.ok) return proof;
+    const language = event.language ?? proof.language ?? 'en';
+    await store({ ...event, origin: origin as string, language }, proof);
+    log.info('portal.installed', { memberId, by: 'event' });
+    await steps(memberId);
+    return { ok: true, memberId };
+  }
+
+  function refuse(memberId: string, reason: string): { ok: false; reason: string } {
+    log.warn('installation.refused', { memberId, reason });
+    return { ok: false, reason };
+  }
+
+  async function openPage(query: unknown, body: unknown): Promise<{ status: number; html: string }> {
+    const page = parsePage(query, body, options.now());
+    const language = toPageLanguage(page?.language ?? 'en');
+    const refused = (reason: string) => ({ status: 403, html: renderRefusal(language, reason) });
+    if (page === null) return refused('unreadable');
+    if (refusedServer(page.tokens)) return refused('oauth_server_not_listed');
+    const proof = await prover.prove(page);
+    if (!proof.ok) return refused(proof.reason);
+    if (page.tokens === null) return refused('no_refresh_token');
+    await store({ ...page, origin: page.origin as string, language: proof.language ?? page.language }, proof);
+    log.info('portal.installed', { memberId: page.memberId, by: 'page' });
+    const { failures, missingScopes } = await steps(page.memberId);
+    const html = renderInstallPage({
+      language,
+      failures: failures.map((failure) => failure[language]),
+      missingScopes,
+      finished: proof.finished,
+    });
+    return { status: 200, html };
+  }
+
+  /** Constant-time; an installation without a token is pinned by the event's own access token. */
+  async function isGenuine(event: PortalEvent, known: Installation): Promise<boolean> {
+    if (known.applicationToken !== null) return isSameSecret(known.applicationToken, event.applicationToken);
+    try {
+      return await prover.proveAndPin(event.memberId, event.accessToken, event.applicationToken);
+    } catch (error) {
+      // The portal could not be asked: an event that proves nothing has no effect.
+      if (error instanceof PortalError) return false;
+      throw error;
+    }
+  }
+
+  async function handleEvent(form: unknown): Promise<EventOutcome> {
+    const event = parseEvent(form, options.now());
+    if (event === null) return { result: 'forbidden' };
+    const { memberId } = event;
+    if (event.event === 'ONAPPINSTALL') {
+      const { ok } = await install(event);
+      return ok ? { result: 'ok', event: event.event, memberId } : { result: 'forbidden' };
+    }
+    const known = installations.get(memberId) ?? (await installations.fresh(memberId));
+    if (known === undefined || !(await isGenuine(event, known))) {
+      log.warn('event.forged', { memberId, event: event.event });
+      return { result: 'forbidden' };
+    }
+    const outcome: EventOutcome = { result: 'ok', event: event.event, memberId };
+    if (event.event === 'ONAPPUPDATE') await update(event);
+    if (event.event === 'ONAPPUNINSTALL') {
+      await installations.update(
+        memberId,
+        (now) =>
+          now && {
+            ...now,
+            state: 'uninstalled',
+            tokens: null,
+            spares: {},
+            registered: {},
+            registeredAt: undefined,
+          },
+      );
+      log.info('portal.uninstalled', { memberId, clean: event.clean });
+      return { ...outcome, uninstalled: memberId, clean: event.clean };
+    }
+    return outcome;
+  }
+
+  /** The portal has wiped robots and event handlers: everything again, before any answer leaves (B8). */
+  async function update(event: PortalEvent): Promise<void> {
+    const tokens = refusedServer(event.tokens) ? null : event.tokens;
+    const saved = await installations.update(event.memberId, (known) => {
+      if (known === undefined || known.state === 'uninstalled') return known;
+      const pair = tokens ?? known.tokens;
+      const state = tokens === null ? known.state : 'active';
+      return {
+        ...known,
+        state,
+        pausedReason: undefined,
+        tokens: pair,
+        registered: {},
+        registeredAt: undefined,
+      };
+    });
+    log.info('portal.updated', { memberId: event.memberId });
+    if (saved?.state === 'active') await steps(event.memberId);
+  }
+
+  return { installByEvent, openPage, handleEvent, proveAndPin: prover.proveAndPin };
+}

@@ -1,0 +1,115 @@
+import type { ClaimsPort, Log } from '../robot/ports.ts';
+import type { TokenPair } from './tokens.ts';
+
+export type { TokenPair } from './tokens.ts';
+
+/** The application on one portal. */
+export interface Installation {
+  memberId: string;
+  /** The only address anything is sent to. */
+  origin: string;
+  /** `member_id` of the first installation ever from this origin; part of every ExternalId. */
+  portalKey: string;
+  /** null until somebody proves it (bitrix24.md A4). */
+  applicationToken: string | null;
+  state: 'active' | 'paused' | 'uninstalled';
+  pausedReason?: string | undefined;
+  language: string;
+  scopes: string[];
+  installerUserId: number | null;
+  tokens: TokenPair | null;
+  /** Pairs that came with calls, for the day the installer is dismissed; newest of each user. */
+  spares: Record<string, TokenPair>;
+  /** Hash of what was last registered, by robot code. */
+  registered: Record<string, string>;
+  /** Absent while the registration is unknown: no answer may leave then (bitrix24.md B8). */
+  registeredAt?: string | undefined;
+  /** Methods the tariff has, of those asked for. */
+  methods?: string[] | undefined;
+  version: number;
+}
+
+export interface InstallationStore {
+  get(memberId: string): Promise<Installation | undefined>;
+  set(memberId: string, installation: Installation): Promise<void>;
+  list(): Promise<Installation[]>;
+}
+
+export interface Installations {
+  /** Reads all installations into memory; throws when the store is away. */
+  load(): Promise<void>;
+  /** As `load`, but an outage keeps what is in memory. */
+  reload(): Promise<void>;
+  get(memberId: string): Installation | undefined;
+  list(): Installation[];
+  /** Reads the store anew and refreshes memory. */
+  fresh(memberId: string): Promise<Installation | undefined>;
+  /** One change at a time across processes; `change` answers undefined to leave things as they are. */
+  update(
+    memberId: string,
+    change: (current: Installation | undefined) => Installation | undefined,
+  ): Promise<Installation | undefined>;
+}
+
+export const MAX_SPARES = 5;
+
+/** Installations in memory over the lead's store, so that calls are checked while the database is away. */
+export function createInstallations(options: {
+  store: InstallationStore;
+  claims: ClaimsPort;
+  now: () => Date;
+  log: Log;
+}): Installations {
+  const { store, claims, log } = options;
+  const memory = new Map<string, Installation>();
+
+  function remember(installation: Installation): void {
+    const known = memory.get(installation.memberId);
+    // A slow reload must not bring back what a change has just replaced.
+    if (known === undefined || known.version <= installation.version) {
+      memory.set(installation.memberId, installation);
+    }
+  }
+
+  async function load(): Promise<void> {
+    for (const installation of await store.list()) remember(installation);
+  }
+
+  async function fresh(memberId: string): Promise<Installation | undefined> {
+    const stored = await store.get(memberId);
+    if (stored !== undefined) remember(stored);
+    return stored;
+  }
+
+  return {
+    load,
+    async reload() {
+      try {
+        await load();
+      } catch {
+        log.warn('installations.not_reloaded', { known: memory.size });
+      }
+    },
+    get: (memberId) => memory.get(memberId),
+    list: () => [...memory.values()],
+    fresh,
+    update: (memberId, change) =>
+      claims.hold(`installation:${memberId}`, async () => {
+        const current = await store.get(memberId);
+        const changed = change(current);
+        if (changed === undefined || changed === current) return current;
+        const saved = { ...changed, memberId, version: (current?.version ?? 0) + 1 };
+        await store.set(memberId, saved);
+        remember(saved);
+        return saved;
+      }),
+  };
+}
+
+/** Spare pairs with one more, the newest pair of each user, five at most (bitrix24.md C4). */
+export function withSpare(spares: Record<string, TokenPair>, pair: TokenPair): Record<string, TokenPair> {
+  const key = String(pair.userId ?? 0);
+  const all = Object.entries({ ...spares, [key]: pair });
+  all.sort(([, a], [, b]) => b.expiresAt.localeCompare(a.expiresAt));
+  return Object.fromEntries(all.slice(0, MAX_SPARES));
+}

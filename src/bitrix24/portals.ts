@@ -1,0 +1,127 @@
+import { fetch, request } from 'undici';
+import type { ClaimsPort, Log } from '../robot/ports.ts';
+import { type Answers, createAnswers } from './answers.ts';
+import type { RobotCall } from './call.ts';
+import { createInstaller, type Installer, type InstallerConfig } from './install.ts';
+import {
+  createInstallations,
+  type InstallationStore,
+  type Installations,
+  withSpare,
+} from './installation.ts';
+import { createTokenKeeper, type RefreshResult } from './oauth.ts';
+import { createProver, isLive, isSameSecret } from './proof.ts';
+import { createReader, type Reader } from './reader.ts';
+import type { RobotRegistration } from './registration.ts';
+import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest.ts';
+
+export interface Portals {
+  installations: Installations;
+  rest: PortalRest;
+  installer: Installer;
+  reader: Reader;
+  answers: Answers;
+  proof: {
+    /**
+     * Is the call of a portal that installed us (bitrix24.md A4)? Without a pinned application token the portal is
+     * asked. @throws PortalError with `retry` when it could not be
+     */
+    checkCall(call: RobotCall): Promise<'ok' | 'unknown' | 'forged'>;
+  };
+}
+
+/** A pair that came with a call is kept at most so often: each call brings a new one (bitrix24.md C4). */
+const KEEP_EVERY_MS = 600_000;
+
+/** The whole portal side: nothing here touches network or store until it is called. */
+export function createPortals(options: {
+  config: InstallerConfig;
+  store: InstallationStore;
+  claims: ClaimsPort;
+  budget: BudgetPort;
+  robots: readonly RobotRegistration[];
+  now: () => Date;
+  log: Log;
+  timeoutMs?: number;
+  onRequest?: RequestHook;
+  onRefresh?: (result: RefreshResult) => void;
+}): Portals {
+  const { config, claims, now, log } = options;
+  const installations = createInstallations({ store: options.store, claims, now, log });
+  const keeper = createTokenKeeper({
+    installations,
+    claims,
+    config,
+    fetch,
+    now,
+    log,
+    onRefresh: options.onRefresh,
+  });
+  const rest = createRest({
+    installations,
+    keeper,
+    budget: options.budget,
+    allowedOrigins: config.portals,
+    log,
+    timeoutMs: options.timeoutMs,
+    onRequest: options.onRequest,
+  });
+  const prover = createProver({ config, installations, rest, now, log });
+  const installer = createInstaller({
+    config,
+    installations,
+    prover,
+    rest,
+    robots: options.robots,
+    claims,
+    now,
+    log,
+  });
+  const reader = createReader({ rest, installations, fetchFile: (url, init) => request(url, init) });
+  const answers = createAnswers({ rest, log });
+  const keptAt = new Map<string, number>();
+
+  /** Remembers the newest pair of the call's user, and brings a paused installation back to life with it. */
+  function keepPair(call: RobotCall): void {
+    const { memberId, tokens: pair } = call;
+    if (pair === null || pair.serverOrigin === null || !config.oauthServers.includes(pair.serverOrigin))
+      return;
+    const known = installations.get(memberId);
+    if (known === undefined || known.tokens?.access === pair.access) return;
+    const key = `${memberId}:${pair.userId ?? 0}`;
+    const time = now().getTime();
+    if (known.state === 'active' && time - (keptAt.get(key) ?? Number.NEGATIVE_INFINITY) < KEEP_EVERY_MS)
+      return;
+    keptAt.set(key, time);
+    installations
+      .update(memberId, (current) => {
+        if (!isLive(current)) return current;
+        if (current.state === 'paused' || current.tokens === null) {
+          return { ...current, state: 'active', pausedReason: undefined, tokens: pair };
+        }
+        return { ...current, spares: withSpare(current.spares, pair) };
+      })
+      .catch(() => log.warn('token.not_kept', { memberId }));
+  }
+
+  return {
+    installations,
+    rest,
+    installer,
+    reader,
+    answers,
+    proof: {
+      async checkCall(call) {
+        const known = installations.get(call.memberId);
+        if (!isLive(known)) return 'unknown';
+        const genuine =
+          known.applicationToken === null
+            ? await prover.proveAndPin(call.memberId, call.tokens?.access ?? null, call.applicationToken)
+            : isSameSecret(known.applicationToken, call.applicationToken);
+        if (!genuine) return 'forged';
+        keepPair(call);
+        return 'ok';
+      },
+    },
+  };
+}

@@ -1,0 +1,168 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Log } from '../robot/ports.ts';
+import { isRecord } from './call.ts';
+import type { Installation, Installations } from './installation.ts';
+import { PortalError } from './portal-error.ts';
+import type { PortalRest } from './rest.ts';
+import { PortalMoved } from './sdk-client.ts';
+import { toOrigin, toUserId } from './tokens.ts';
+
+/** What a presented access token turned out to be (bitrix24.md A4). */
+export type Proof =
+  | { ok: true; userId: number | null; finished: boolean; language: string | null }
+  | { ok: false; reason: string; passing: boolean };
+
+export interface Prover {
+  /** Asks the portal at `origin` (must be listed) who the token belongs to: our application, an administrator. */
+  prove(claim: { memberId: string; origin: string | null; accessToken: string | null }): Promise<Proof>;
+  /** Pins the application token of an installation that has none, by the sender's own access token. */
+  proveAndPin(
+    memberId: string,
+    accessToken: string | null,
+    applicationToken: string | null,
+  ): Promise<boolean>;
+}
+
+/** A refused token is not tried again for a while, and strangers get few tries, so that forged calls stay cheap. */
+const REFUSED_FOR_MS = 60_000;
+const TRIES_PER_MINUTE = 30;
+const REFUSALS_KEPT = 1_000;
+
+export function createProver(options: {
+  config: { portals: readonly string[]; clientId: string };
+  installations: Installations;
+  rest: PortalRest;
+  now: () => Date;
+  log: Log;
+}): Prover {
+  const { config, installations, rest, log } = options;
+  const refused = new Map<string, number>();
+  const pinning = new Map<string, Promise<boolean>>();
+  let window = { from: 0, tries: 0 };
+
+  function refuse(memberId: string, reason: string, passing = false): Proof {
+    log.warn('proof.refused', { memberId, reason });
+    return { ok: false, reason, passing };
+  }
+
+  async function prove(claim: {
+    memberId: string;
+    origin: string | null;
+    accessToken: string | null;
+  }): Promise<Proof> {
+    const { memberId, origin, accessToken } = claim;
+    if (origin === null || !config.portals.includes(origin)) return refuse(memberId, 'portal_not_listed');
+    if (!accessToken) return refuse(memberId, 'no_access_token');
+    const time = options.now().getTime();
+    const key = hash(`${origin} ${memberId} ${accessToken}`);
+    if ((refused.get(key) ?? 0) > time) return refuse(memberId, 'refused_before');
+    if (time - window.from > 60_000 || time < window.from) window = { from: time, tries: 0 };
+    window.tries += 1;
+    if (window.tries > TRIES_PER_MINUTE) return refuse(memberId, 'too_many_tries', true);
+
+    const proof = await ask({ memberId, origin, access: accessToken });
+    if (!proof.ok && !proof.passing) {
+      refused.set(key, time + REFUSED_FOR_MS);
+      if (refused.size > REFUSALS_KEPT) refused.delete(refused.keys().next().value as string);
+    }
+    return proof;
+  }
+
+  async function ask(target: { memberId: string; origin: string; access: string }): Promise<Proof> {
+    const { memberId } = target;
+    try {
+      const app = await rest.probe(target, 'app.info');
+      if (!isRecord(app)) return refuse(memberId, 'not_an_application');
+      const code = app['CODE'];
+      // A webhook's answer names no application at all.
+      if (typeof code !== 'string' && app['ID'] === undefined) return refuse(memberId, 'not_an_application');
+      if (typeof code === 'string' && code !== config.clientId)
+        return refuse(memberId, 'another_application');
+      const member = app['member_id'] ?? app['MEMBER_ID'];
+      if (typeof member === 'string' && member !== memberId) return refuse(memberId, 'another_portal');
+      const profile = await rest.probe(target, 'profile');
+      if (!isRecord(profile) || !isYes(profile['ADMIN'])) return refuse(memberId, 'not_an_administrator');
+      if (!(await knownPortalAgrees(target))) return refuse(memberId, 'another_portal');
+      log.info('proof.accepted', { memberId });
+      return {
+        ok: true,
+        userId: toUserId(profile['ID']),
+        finished: isYes(app['INSTALLED']),
+        language: typeof app['LANGUAGE_ID'] === 'string' ? app['LANGUAGE_ID'] : null,
+      };
+    } catch (error) {
+      if (error instanceof PortalMoved) return refuse(memberId, 'portal_moved', true);
+      if (!(error instanceof PortalError)) throw error;
+      return refuse(memberId, error.code || 'refused', error.kind !== 'auth' && error.retry);
+    }
+  }
+
+  /** A known portal that shows up at another listed address must vouch for it at its stored one (A4, A10). */
+  async function knownPortalAgrees(target: {
+    memberId: string;
+    origin: string;
+    access: string;
+  }): Promise<boolean> {
+    const known = installations.get(target.memberId);
+    if (known === undefined || known.origin === target.origin || known.state === 'uninstalled') return true;
+    try {
+      await rest.probe({ ...target, origin: known.origin }, 'app.info');
+      return true;
+    } catch (error) {
+      return error instanceof PortalMoved && toOrigin(error.location) === target.origin;
+    }
+  }
+
+  async function pin(memberId: string, accessToken: string | null, token: string): Promise<boolean> {
+    const known = installations.get(memberId);
+    if (known === undefined) return false;
+    const proof = await prove({ memberId, origin: known.origin, accessToken });
+    if (!proof.ok) {
+      if (proof.passing)
+        throw new PortalError({ code: proof.reason, status: null, kind: 'server', retry: true });
+      return false;
+    }
+    const saved = await installations.update(memberId, (current) =>
+      current?.applicationToken === null ? { ...current, applicationToken: token } : current,
+    );
+    log.info('application_token.pinned', { memberId });
+    return isSameSecret(saved?.applicationToken ?? null, token);
+  }
+
+  return {
+    prove,
+    async proveAndPin(memberId, accessToken, applicationToken) {
+      if (!applicationToken) return false;
+      // A storm of first calls is one question to the portal for each access token.
+      const key = hash(`${memberId} ${accessToken} ${applicationToken}`);
+      const running = pinning.get(key);
+      if (running !== undefined) return running;
+      const started = pin(memberId, accessToken, applicationToken).finally(() => pinning.delete(key));
+      pinning.set(key, started);
+      return started;
+    },
+  };
+}
+
+/** Compares secrets in constant time; an absent one equals nothing (bitrix24.md A4, I23). */
+export function isSameSecret(stored: string | null, given: string | null): boolean {
+  if (!stored || !given) return false;
+  return timingSafeEqual(
+    createHash('sha256').update(stored).digest(),
+    createHash('sha256').update(given).digest(),
+  );
+}
+
+/** The portal's many ways to say yes: boolean, `Y`, 1 (bitrix24.md A1). */
+export function isYes(value: unknown): boolean {
+  return value === true || value === 'Y' || value === 1 || value === '1' || value === 'true';
+}
+
+/** An installation that may be called. */
+export function isLive(installation: Installation | undefined): installation is Installation {
+  return installation !== undefined && installation.state !== 'uninstalled';
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('base64');
+}

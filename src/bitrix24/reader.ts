@@ -1,0 +1,151 @@
+import type { ItemRef, ItemSnapshot, Log, PortalPort, PortalUser, ReadRequest } from '../robot/ports.ts';
+import {
+  COMPANY,
+  CONTACT,
+  extraUsers,
+  getParams,
+  item,
+  link,
+  plan,
+  requisite,
+  requisites,
+  user,
+} from './crm-commands.ts';
+import { personName, readParty } from './crm-party.ts';
+import { type CrmRead, readTogether } from './crm-read.ts';
+import * as shapes from './crm-shapes.ts';
+import type { Installations } from './installation.ts';
+import { type FileFetch, openItemFile } from './item-file.ts';
+import { PortalError } from './portal-error.ts';
+import { toRobotFailure } from './reader-failures.ts';
+import type { PortalRest } from './rest.ts';
+
+export type Reader = (memberId: string, ref: ItemRef, log: Log) => PortalPort;
+
+/** What robots read of the portal: one batch hit a run (bitrix24.md F1, F4, F5). */
+export function createReader(options: {
+  rest: PortalRest;
+  installations: Installations;
+  fetchFile: FileFetch;
+}): Reader {
+  const { rest, installations } = options;
+  return (memberId, ref, log) => {
+    const origin = () => installations.get(memberId)?.origin ?? '';
+    return {
+      async read(request = {}) {
+        try {
+          return await readItem({ rest, memberId, ref, request, log, origin: origin() });
+        } catch (error) {
+          throw toRobotFailure(error, log);
+        }
+      },
+      async openFile(fieldCode) {
+        try {
+          const answer = await rest.call(memberId, 'crm.item.get', getParams(ref.typeId, ref.id));
+          const read = shapes.itemShape.safeParse(answer);
+          if (!read.success)
+            throw new PortalError({ code: 'UNREADABLE', kind: 'server', status: null, retry: true });
+          return await openItemFile(read.data.item, fieldCode, {
+            origin: origin(),
+            fetchFile: options.fetchFile,
+          });
+        } catch (error) {
+          throw toRobotFailure(error, log);
+        }
+      },
+    };
+  };
+}
+
+interface Reading {
+  rest: PortalRest;
+  memberId: string;
+  ref: ItemRef;
+  request: ReadRequest;
+  log: Log;
+  origin: string;
+}
+
+async function readItem(reading: Reading): Promise<ItemSnapshot> {
+  const { ref, request, origin } = reading;
+  const read = await readTogether({ ...reading, commands: plan(ref, request) });
+  const { item: fields } = await read.get(
+    'item',
+    item(ref.typeId, ref.id),
+    shapes.itemShape,
+    (r) => r.item.id === ref.id,
+  );
+  const facts = shapes.itemFactsShape.parse(fields);
+  const linked =
+    ref.typeId === COMPANY || ref.typeId === CONTACT
+      ? null
+      : await read.tryGet('link', link(ref), shapes.linkShape);
+  return {
+    ref,
+    title: facts.title ?? personName(facts) ?? ref.code,
+    url: `${origin}${cardPath(ref)}`,
+    amount: facts.opportunity ?? null,
+    currency: facts.currencyId,
+    responsibleUserId: facts.assignedById,
+    party: await readParty(read, ref, request, facts, linked),
+    ownCompany: await readOwnCompany(
+      read,
+      facts.mycompanyId ?? facts.myCompanyId,
+      linked?.MC_REQUISITE_ID ?? null,
+    ),
+    users: await readUsers(read, facts.assignedById, extraUsers(request)),
+    fields,
+  };
+}
+
+/** Card of the item on the portal. */
+export function cardPath(ref: ItemRef): string {
+  const names: Record<number, string> = { 1: 'lead', 2: 'deal', 3: 'contact', 4: 'company' };
+  const name = names[ref.typeId];
+  return name === undefined
+    ? `/crm/type/${ref.typeId}/details/${ref.id}/`
+    : `/crm/${name}/details/${ref.id}/`;
+}
+
+async function readOwnCompany(
+  read: CrmRead,
+  companyId: number | null,
+  linkedId: number | null,
+): Promise<ItemSnapshot['ownCompany']> {
+  const linked =
+    linkedId === null
+      ? null
+      : await read.tryGet('own_linked', requisite(linkedId), shapes.requisiteShape, (r) => r.ID === linkedId);
+  const id = companyId ?? (linked?.ENTITY_TYPE_ID === COMPANY ? linked.ENTITY_ID : null);
+  if (id === null) return null;
+  const belongs = (rows: shapes.RequisiteRow[]) => rows.every((row) => row.ENTITY_ID === id);
+  const row =
+    linked !== null && linked.ENTITY_ID === id
+      ? linked
+      : (await read.tryGet('own_requisites', requisites(COMPANY, id), shapes.requisitesShape, belongs))?.[0];
+  const company = await read.tryGet('own', item(COMPANY, id), shapes.itemShape, (r) => r.item.id === id);
+  const title = company === null ? null : shapes.itemFactsShape.parse(company.item).title;
+  const name = title ?? row?.RQ_COMPANY_NAME ?? null;
+  return name === null && row === undefined
+    ? null
+    : { name: name ?? `company ${id}`, inn: row?.RQ_INN ?? null, kpp: row?.RQ_KPP ?? null };
+}
+
+async function readUsers(
+  read: CrmRead,
+  responsible: number | null,
+  extra: number[],
+): Promise<ReadonlyMap<number, PortalUser>> {
+  const users = new Map<number, PortalUser>();
+  for (const id of new Set([...(responsible === null ? [] : [responsible]), ...extra])) {
+    const key = extra.includes(id) ? `user_${id}` : 'responsible';
+    const rows = await read.tryGet(key, user(id), shapes.usersShape, (found) =>
+      found.every((row) => row.ID === id),
+    );
+    const row = rows?.[0];
+    if (row === undefined) continue;
+    const name = [row.LAST_NAME, row.NAME, row.SECOND_NAME].filter(Boolean).join(' ');
+    users.set(id, { id, email: row.EMAIL, name: name || (row.EMAIL ?? `user ${id}`) });
+  }
+  return users;
+}

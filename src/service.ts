@@ -1,0 +1,356 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { robots } from '../robots/index.ts';
+import { CallError, parseItemRef, parseRobotCall } from './bitrix24/call.ts';
+import type { Installation } from './bitrix24/installation.ts';
+import { createPortals } from './bitrix24/portals.ts';
+import type { Config } from './config.ts';
+import { createDirectum } from './directum2/directum.ts';
+import { type AppPorts, createApp, type Readiness } from './http/app.ts';
+import { createMetrics } from './http/metrics.ts';
+import { scopeLog } from './log.ts';
+import { toDescriptor } from './robot/descriptor.ts';
+import type { Language } from './robot/failure.ts';
+import type { Log } from './robot/ports.ts';
+import { attemptRun } from './runs/attempt.ts';
+import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
+import { deliverDue } from './runs/deliver.ts';
+import { createIntake } from './runs/intake.ts';
+import { startJobs } from './runs/jobs.ts';
+import { createRunStore } from './store/runs.ts';
+import { loadSecretKeys } from './store/secrets.ts';
+import { openStore } from './store/store.ts';
+
+/** Runs that one process works on at a time. */
+const CONCURRENCY = 12;
+const TICK_MS = 1000;
+const RELOAD_MS = 5000;
+const PING_MS = 30_000;
+/** How long a first question about readiness waits for Directum's first answer. */
+const FIRST_PING_MS = 1_000;
+
+export interface ServicePorts {
+  log: Log;
+  now: () => Date;
+  random: () => number;
+}
+
+export interface Service {
+  port: number;
+  /** Stops taking calls, lets running attempts end, closes everything; about 10 s at the most. */
+  stop(): Promise<void>;
+}
+
+/** Russian for `ru`, `ua`, `by`, `kz`, else English (interface.md §3 Values). */
+export function toLanguage(portalLanguage: string): Language {
+  return ['ru', 'ua', 'by', 'kz'].includes(portalLanguage.toLowerCase()) ? 'ru' : 'en';
+}
+
+/** Everything that talks to the portals and to Directum, on an open store; shared by the service and the scripts. */
+export async function openRooms(config: Config, { log, now }: Pick<ServicePorts, 'log' | 'now'>) {
+  const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
+  const store = await openStore({
+    databaseUrl: config.DATABASE_URL,
+    dataDir: config.DATA_DIR,
+    keys,
+    log,
+    now,
+    rate: config.BITRIX24_RATE,
+  });
+  const runs = createRunStore(store.pool);
+  const metrics = createMetrics(async () => ({
+    ...(await runs.measure(now())),
+    spoolCalls: 0,
+    waits: 0,
+    watchedDocuments: 0,
+  }));
+  const directum = createDirectum({
+    baseUrl: config.DIRECTUM_URL,
+    webUrl: config.DIRECTUM_WEB_URL,
+    login: config.DIRECTUM_LOGIN,
+    password: config.DIRECTUM_PASSWORD,
+    auth: config.DIRECTUM_AUTH,
+    ...(config.DIRECTUM_CA_FILE !== undefined && { ca: config.DIRECTUM_CA_FILE }),
+    cache: store.cache,
+    now,
+    log,
+    onRequest: ({ operation, seconds, errorCode }) => {
+      metrics.directumSeconds.observe({ operation }, seconds);
+      if (errorCode) metrics.directumErrors.inc({ code: errorCode });
+    },
+  });
+  const documents = store.installations<Installation>();
+  const portals = createPortals({
+    config: {
+      portals: config.BITRIX24_PORTALS,
+      oauthServers: config.BITRIX24_OAUTH_SERVERS,
+      clientId: config.BITRIX24_CLIENT_ID,
+      clientSecret: config.BITRIX24_CLIENT_SECRET,
+      publicUrl: config.PUBLIC_URL,
+    },
+    store: {
+      get: async (memberId) => (await documents.get(memberId)) ?? undefined,
+      set: documents.set,
+      list: async () => (await documents.list()).map((document) => document.value),
+    },
+    claims: store.claims,
+    budget: store.budget,
+    robots: robots.map((robot) => toDescriptor(robot, 'ru')),
+    now,
+    log,
+    onRequest: ({ method, seconds }) => metrics.portalSeconds.observe({ method }, seconds),
+    onRefresh: (result) => metrics.refreshes.inc({ result }),
+  });
+  await portals.installations.load();
+  return {
+    keys,
+    store,
+    runs,
+    metrics,
+    directum,
+    portals,
+    async close() {
+      await directum.close();
+      await store.close();
+    },
+  };
+}
+
+/** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
+export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
+  const { log, now, random } = ports;
+  const rooms = await openRooms(config, ports);
+  const { keys, store, runs, metrics, directum, portals } = rooms;
+  const byCode = new Map(robots.map((robot) => [robot.code, robot]));
+
+  const delivery = loop(async () => {
+    const more = await deliverDue({
+      runs,
+      send: (memberId, answers, priority) => portals.answers.send(memberId, answers, priority),
+      comment: (memberId, item, text) => portals.answers.comment(memberId, item, text),
+      parseItem: parseItemRef,
+      members: () =>
+        portals.installations
+          .list()
+          .filter(
+            (installation) => installation.state === 'active' && installation.registeredAt !== undefined,
+          )
+          .map((installation) => installation.memberId),
+      decrypt: (text) => keys.decrypt(text),
+      batch: config.BITRIX24_ANSWER_BATCH,
+      now,
+      log,
+    });
+    return more > 0;
+  }, log);
+
+  const jobs = await startJobs({
+    connectionString: store.url,
+    runs,
+    concurrency: CONCURRENCY,
+    now,
+    log,
+    work: (runId) =>
+      attemptRun(runId, {
+        runs,
+        robots: byCode,
+        settings: {
+          contractKind: config.DIRECTUM_CONTRACT_KIND ?? null,
+          businessUnit: config.DIRECTUM_BUSINESS_UNIT ?? null,
+          responsible: config.DIRECTUM_RESPONSIBLE ?? null,
+          timeZone: config.TIME_ZONE,
+        },
+        seal: keys,
+        surround: (run, call, runLog) => {
+          const item = parseItemRef(call.documentId);
+          const language = toLanguage(portals.installations.get(run.memberId)?.language ?? 'ru');
+          return {
+            language,
+            item,
+            portal: portals.reader(run.memberId, item ?? { typeId: 0, id: 0, code: run.itemCode }, runLog),
+            directum: directum.forPortal({
+              pairs: store.pairs(run.portal),
+              claims: store.claims,
+              log: runLog,
+            }),
+            slots: store.slots(run.portal, run.itemCode, run.id),
+          };
+        },
+        log,
+        scope: (facts) => scopeLog(log, facts),
+        now,
+        random,
+        onEnd: (run, ending) => {
+          metrics.runs.inc({ robot: run.robot, ending });
+          metrics.runSeconds.observe(
+            { robot: run.robot },
+            (now().getTime() - run.receivedAt.getTime()) / 1000,
+          );
+        },
+        onAnswer: delivery.wake,
+      }),
+  });
+  const intake = createIntake(runs, jobs.wake);
+
+  async function takeCall(code: string, body: unknown): ReturnType<AppPorts['takeCall']> {
+    let call: ReturnType<typeof parseRobotCall>;
+    try {
+      call = parseRobotCall(body);
+    } catch (error) {
+      if (error instanceof CallError) return { result: 'bad', reason: error.message };
+      throw error;
+    }
+    if (call.code !== code) return { result: 'bad', reason: 'code differs from the address' };
+    if ((await portals.proof.checkCall(call)) !== 'ok') return { result: 'forbidden' };
+    const portal = portals.installations.get(call.memberId)?.portalKey ?? call.memberId;
+    const receivedAt = now();
+    const kept: KeptCall = {
+      documentId: call.documentId,
+      eventToken: call.eventToken,
+      workflowId: call.workflowId,
+      properties: call.properties,
+    };
+    try {
+      const fresh = await intake.accept({
+        id: toRunId(call.memberId, call.eventToken),
+        memberId: call.memberId,
+        portal,
+        robot: code,
+        itemCode: call.documentId[2],
+        call: keys.encrypt(JSON.stringify(kept)),
+        wantsAnswer: call.useSubscription,
+        receivedAt,
+        deadlineAt: toDeadline(receivedAt, config.RUN_MAX_HOURS, call.timeoutSeconds),
+      });
+      return { result: fresh ? 'accepted' : 'repeated' };
+    } catch (error) {
+      log.error('call.not_kept', { error, robot: code });
+      return { result: 'unavailable' };
+    }
+  }
+
+  async function event(body: unknown): Promise<'ok' | 'forbidden'> {
+    const handled = await portals.installer.handleEvent(body);
+    if (handled.uninstalled !== undefined) {
+      await runs.cancelOf(handled.uninstalled, now());
+      const portal = portals.installations.get(handled.uninstalled)?.portalKey;
+      if (handled.clean && portal !== undefined) await store.forgetPortal(portal);
+    }
+    return handled.result;
+  }
+
+  async function install(query: Record<string, unknown>, body: unknown): ReturnType<AppPorts['install']> {
+    if (body !== null && typeof body === 'object' && 'event' in body)
+      return { status: (await event(body)) === 'ok' ? 200 : 403 };
+    return portals.installer.openPage(query, body);
+  }
+
+  let directumState: Readiness['directum'] = 'down';
+  const ping = async () => {
+    try {
+      await directum.ping();
+      directumState = 'ok';
+    } catch {
+      directumState = 'down';
+    }
+  };
+  const firstPing = Promise.race([ping(), new Promise((resolve) => setTimeout(resolve, FIRST_PING_MS).unref())]);
+
+  async function readiness(): Promise<Readiness> {
+    await firstPing;
+    const database = await store.pool.query('SELECT 1').then(
+      () => 'ok' as const,
+      () => 'down' as const,
+    );
+    const live = portals.installations.list().filter((installation) => installation.state !== 'uninstalled');
+    return {
+      ready: database === 'ok',
+      database,
+      spool: { state: 'ok', waiting: 0 },
+      directum: directumState,
+      portals: {
+        total: live.length,
+        ok: live.filter((installation) => installation.state === 'active').length,
+      },
+    };
+  }
+
+  const app = createApp({
+    knownRobot: (code) => byCode.has(code),
+    takeCall,
+    install,
+    event,
+    readiness,
+    metrics: {
+      text: metrics.text,
+      contentType: metrics.contentType,
+      count: (robot, result) => metrics.calls.inc({ robot, result }),
+    },
+    opsToken: config.OPS_TOKEN ?? null,
+    log,
+  });
+  const server = createServer(app);
+  server.listen(config.PORT, config.HOST);
+  await once(server, 'listening');
+
+  const timers = [
+    setInterval(delivery.wake, TICK_MS),
+    setInterval(() => void portals.installations.reload(), RELOAD_MS),
+    setInterval(() => void ping(), PING_MS),
+  ];
+  delivery.wake();
+  const { port } = server.address() as AddressInfo;
+  log.info('service.started', { port, portals: portals.installations.list().length });
+
+  let stopped: Promise<void> | null = null;
+  return {
+    port,
+    stop() {
+      stopped ??= (async () => {
+        for (const timer of timers) clearInterval(timer);
+        const closed = new Promise((resolve) => server.close(resolve));
+        server.closeIdleConnections();
+        setTimeout(() => server.closeAllConnections(), 3000).unref();
+        await closed;
+        await jobs.stop();
+        await delivery.stop();
+        await rooms.close();
+        log.info('service.stopped');
+      })();
+      return stopped;
+    },
+  };
+}
+
+/** Runs `work` when woken, one at a time, and again while it says there is more. */
+function loop(work: () => Promise<boolean>, log: Log) {
+  let running: Promise<void> | null = null;
+  let again = false;
+  let stopping = false;
+  async function run(): Promise<void> {
+    let more = true;
+    while ((more || again) && !stopping) {
+      again = false;
+      try {
+        more = await work();
+      } catch (error) {
+        log.warn('loop.failed', { error });
+        more = false;
+      }
+    }
+  }
+  return {
+    wake: () => {
+      again = true;
+      if (stopping) return;
+      running ??= run().finally(() => {
+        running = null;
+      });
+    },
+    async stop() {
+      stopping = true;
+      await running;
+    },
+  };
+}

@@ -1,0 +1,139 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseConfig } from '../../src/config.ts';
+import { createLog } from '../../src/log.ts';
+import { startService } from '../../src/service.ts';
+import { startDirectum } from '../sandbox/directum/directum.ts';
+import { startPortal } from '../sandbox/portal/portal.ts';
+
+export const CLIENT = { clientId: 'local.0123456789abcdef', clientSecret: 'canary-client-secret' };
+export const DIRECTUM = { login: 'bitrix24', password: 'canary-directum-password' };
+
+/** A portal, a Directum RX and the real service between them, each on its own port of this machine. */
+export async function startStand(
+  options: {
+    settings?: Record<string, string>;
+    portal?: Partial<Parameters<typeof startPortal>[0]>;
+    directum?: Parameters<typeof startDirectum>[0];
+    install?: boolean;
+  } = {},
+) {
+  const portal = await startPortal({ ...CLIENT, rate: { perSecond: 200, bucket: 500 }, ...options.portal });
+  const directum = await startDirectum({ ...DIRECTUM, ...options.directum });
+  const dataDir = await mkdtemp(join(tmpdir(), 'stand-'));
+  await chmod(dataDir, 0o755);
+  const lines: string[] = [];
+  const env = {
+    PORT: '0',
+    HOST: '127.0.0.1',
+    PUBLIC_URL: 'http://127.0.0.1',
+    DATA_DIR: dataDir,
+    BITRIX24_CLIENT_ID: CLIENT.clientId,
+    BITRIX24_CLIENT_SECRET: CLIENT.clientSecret,
+    BITRIX24_PORTALS: portal.url,
+    BITRIX24_OAUTH_SERVERS: portal.url,
+    BITRIX24_RATE: '200/500',
+    DIRECTUM_URL: directum.url,
+    DIRECTUM_WEB_URL: directum.webUrl,
+    DIRECTUM_LOGIN: DIRECTUM.login,
+    DIRECTUM_PASSWORD: DIRECTUM.password,
+    DIRECTUM_CONTRACT_KIND: 'Договор',
+    LOG_LEVEL: 'debug',
+    ...options.settings,
+  };
+  const start = () =>
+    startService(parseConfig(env), {
+      log: createLog('debug', (line) => lines.push(line)),
+      now: () => new Date(),
+      random: () => 0,
+    });
+  let service = await start();
+  // The port is known only now; handlers are registered at installation, which comes later.
+  env.PORT = String(service.port);
+  env.PUBLIC_URL = `http://127.0.0.1:${service.port}`;
+  await service.stop();
+  service = await start();
+  if (options.install !== false) {
+    const { status } = await portal.install(`${env.PUBLIC_URL}/bitrix24/install`);
+    if (status !== 200) throw new Error(`installation answered ${status}: ${lines.slice(-5).join('')}`);
+  }
+  return {
+    portal,
+    directum,
+    url: env.PUBLIC_URL,
+    dataDir,
+    lines,
+    env,
+    restart: async () => {
+      await service.stop();
+      service = await start();
+    },
+    stop: async () => {
+      await service.stop();
+      await portal.stop();
+      await directum.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Stand = Awaited<ReturnType<typeof startStand>>;
+
+/** Valid requisites of an invented company. */
+export const ROMASHKA = {
+  RQ_INN: '7799000012',
+  RQ_KPP: '779901001',
+  RQ_OGRN: '1027700000008',
+  RQ_COMPANY_NAME: 'ООО Ромашка',
+  RQ_COMPANY_FULL_NAME: 'Общество с ограниченной ответственностью "Ромашка"',
+};
+
+/** A deal of a company with requisites, whose responsible person is an employee in Directum. */
+export function addDeal(
+  stand: Stand,
+  changes: { requisite?: Record<string, string> | null; deal?: Record<string, unknown>; email?: string } = {},
+) {
+  const { portal } = stand;
+  const user = portal.addUser({
+    NAME: 'Иван',
+    LAST_NAME: 'Иванов',
+    EMAIL: changes.email ?? 'ivanov@acme.example',
+  });
+  const company = portal.addCompany({ TITLE: 'Ромашка' });
+  if (changes.requisite !== null)
+    portal.addRequisite({
+      ENTITY_TYPE_ID: 4,
+      ENTITY_ID: company,
+      PRESET_ID: 1,
+      ACTIVE: 'Y',
+      SORT: 500,
+      ...(changes.requisite ?? ROMASHKA),
+    });
+  const deal = portal.addItem(2, {
+    title: 'Поставка станка',
+    companyId: company,
+    opportunity: 1200000.5,
+    currencyId: 'RUB',
+    assignedById: user,
+    ...changes.deal,
+  });
+  return { deal, company, user };
+}
+
+let stages = 0;
+
+/** Puts a robot on a fresh stage, moves the deal there and waits for its outputs. */
+export async function runStep(
+  stand: Stand,
+  deal: number,
+  code: string,
+  properties: Record<string, unknown>,
+  timeoutMs = 15_000,
+) {
+  const stage = `C1:S${++stages}`;
+  stand.portal.placeRobot(stage, code, properties);
+  const workflow = await stand.portal.moveItem(2, deal, stage);
+  const step = await stand.portal.waitForStep(workflow, code, timeoutMs);
+  return step.outputs as Record<string, string | number>;
+}

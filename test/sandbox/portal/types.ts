@@ -1,0 +1,125 @@
+export type Fields = Record<string, unknown>;
+
+export interface PortalOptions {
+  port?: number;
+  host?: string;
+  now?: () => Date;
+  language?: string;
+  clientId: string;
+  clientSecret: string;
+  memberId?: string;
+  /** Leaky bucket in real time; over it 503 QUERY_LIMIT_EXCEEDED. */
+  rate?: { perSecond: number; bucket: number };
+  culture?: 'ru' | 'en';
+  scopes?: readonly string[];
+}
+
+export interface JournalEntry {
+  at: Date;
+  /** REST method, or `oauth.token`. */
+  method: string;
+  params: Fields;
+  status: number;
+  error?: string;
+  viaBatch: boolean;
+}
+
+export interface PlacedRobot {
+  activityName: string;
+  entityTypeId: number;
+  stage: string;
+  code: string;
+  properties: Fields;
+  useSubscription: 'Y' | 'N' | '';
+  authUserId: number;
+  after: boolean;
+}
+
+export interface Step {
+  workflowId: string;
+  code: string;
+  activityName: string;
+  /** `pending`: its chain has not reached it; `failed`: the registration was gone when it ran. */
+  status: 'pending' | 'waiting' | 'closed' | 'terminated' | 'failed';
+  outputs: Fields;
+  /** How many well-signed event.send came for it, whatever they did. */
+  answers: number;
+  eventToken: string;
+  log: string[];
+}
+
+export interface Workflow {
+  id: string;
+  entityTypeId: number;
+  itemId: number;
+  stage: string;
+  startedAt: Date;
+  status: 'running' | 'completed' | 'terminated' | 'failed';
+  chains: { robot: PlacedRobot; step: Step }[][];
+}
+
+export interface Delivery {
+  at: Date;
+  url: string;
+  what: string;
+  form: Record<string, string>;
+  /** 0: no answer at all. */
+  status: number;
+}
+
+export interface Rule {
+  method?: string;
+  status?: number;
+  body?: string | object;
+  headers?: Record<string, string>;
+  /** Do the work, then close the socket without an answer. */
+  cutAfterEffect?: boolean;
+  hang?: boolean;
+  delayMs?: number;
+  times?: number;
+}
+
+export interface Misbehave {
+  next(rule: Rule): void;
+  doubleCalls: boolean;
+  dropCalls: boolean;
+  withoutTokens: boolean;
+  refuseInBatch: Set<string>;
+  lockedSteps: number;
+  /** The address answers the vendor's HTML page for a removed portal. */
+  portalDeleted: boolean;
+  /** Seconds of operating time used, by method; 420 and more is 429. */
+  operating: Map<string, number>;
+  expireAccessTokens(): void;
+  killRefreshTokens(): void;
+  renameTo(newUrl?: string): Promise<string>;
+  missingMethods: Set<string>;
+  /** Tokens already issued keep their scope until they are refreshed. */
+  removeScopes(...scopes: string[]): void;
+  reset(): void;
+}
+
+export interface Notice {
+  id: number;
+  userId: number;
+  message: string;
+  tag: string;
+}
+
+export interface TimelineEntry {
+  id: number;
+  kind: 'comment' | 'log';
+  comment: string;
+  title: string;
+  authorId: number;
+  files: string[];
+}
+
+export interface Activity {
+  id: number;
+  ownerTypeId: number;
+  ownerId: number;
+  fields: Fields;
+  layout: Fields;
+  updates: number;
+}
