@@ -6,7 +6,7 @@ import { CallError, parseItemRef, parseRobotCall } from './bitrix24/call.ts';
 import type { Installation } from './bitrix24/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
-import { createDirectum } from './directum2/directum.ts';
+import { createDirectum } from './directum/directum.ts';
 import { type AppPorts, createApp, type Readiness } from './http/app.ts';
 import { createMetrics } from './http/metrics.ts';
 import { scopeLog } from './log.ts';

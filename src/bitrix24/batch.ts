@@ -53,6 +53,7 @@ export function readBatch(keys: readonly string[], answer: unknown): Record<stri
         status: null,
         description: isRecord(error) ? error['error_description'] : '',
         resetAt: isRecord(time) ? time['operating_reset_at'] : undefined,
+        finishedAt: isRecord(time) ? time['finish'] : undefined,
       });
       read[key] = { ok: false, error: code, description, kind, retry };
     } else if (Object.hasOwn(results, key)) {

@@ -50,7 +50,8 @@ export function parseRobotCall(body: unknown): RobotCall {
     properties: toProperties(body['properties']),
     useSubscription: subscription === null || subscription === '' || subscription === 'Y',
     timeoutSeconds: Number.isFinite(timeout) && timeout > 0 ? Math.floor(timeout) : 0,
-    tokens: parseTokens(auth),
+    // The call says itself when it was made.
+    tokens: parseTokens(auth, new Date((Number(toText(body['ts'])) || 0) * 1_000)),
   };
 }
 

@@ -59,11 +59,11 @@ async function readSide(
     throw error instanceof PortalError && error.kind === 'gone' ? notFound(kind, id) : error;
   }
   const facts = shapes.itemFactsShape.parse(fields);
-  const contacts =
-    shapes.readMultifields(fields) ??
-    (await read
-      .tryGet(`${kind}_old`, legacy(typeId, id), shapes.contactsShape)
-      .then((old) => ({ phones: old?.PHONE ?? [], emails: old?.EMAIL ?? [], webs: old?.WEB ?? [] })));
+  let contacts = shapes.readMultifields(fields);
+  if (contacts === null) {
+    const old = await read.tryGet(`${kind}_old`, legacy(typeId, id), shapes.contactsShape);
+    contacts = { phones: old?.PHONE ?? [], emails: old?.EMAIL ?? [], webs: old?.WEB ?? [] };
+  }
   const full = (values: (string | null)[]) => values.filter((value) => value !== null);
   return {
     kind,

@@ -82,6 +82,9 @@ export async function readTogether(options: {
   return {
     get,
     async tryGet(key, command, shape, fits) {
+      const answer = answers[key];
+      // A method the tariff lacks is not there for a single call either.
+      if (answer?.ok === false && answer.error === 'ERROR_METHOD_NOT_FOUND') return null;
       try {
         return await get(key, command, shape, fits);
       } catch (error) {

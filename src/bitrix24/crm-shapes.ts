@@ -121,10 +121,14 @@ const fmRow = z
   .object({ typeId: text, TYPE_ID: text, value: text, VALUE: text })
   .transform((row) => ({ type: row.typeId ?? row.TYPE_ID, value: row.value ?? row.VALUE }));
 
+export interface Multifields {
+  phones: (string | null)[];
+  emails: (string | null)[];
+  webs: (string | null)[];
+}
+
 /** The `fm` block of `crm.item.get`: a list of rows, or maps of rows by type (F1). Null when there is none. */
-export function readMultifields(
-  item: CrmItem,
-): { phones: string[]; emails: string[]; webs: string[] } | null {
+export function readMultifields(item: CrmItem): Multifields | null {
   const fm = item['fm'];
   if (typeof fm !== 'object' || fm === null) return null;
   const rows = Array.isArray(fm)

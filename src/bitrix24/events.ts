@@ -32,7 +32,7 @@ export interface PageOpening {
 const MEMBER = /^[\w-]{1,64}$/;
 
 /** Reads an event form; null when it is none (bitrix24.md A3, G2). Unknown fields are ignored. */
-export function parseEvent(form: unknown, now: Date = new Date()): PortalEvent | null {
+export function parseEvent(form: unknown, now: Date): PortalEvent | null {
   if (!isRecord(form) || !isRecord(form['auth'])) return null;
   const auth = form['auth'];
   const event = toText(form['event'])?.toUpperCase() ?? '';
@@ -59,7 +59,7 @@ export function isEventForm(form: unknown): boolean {
 }
 
 /** Reads the POST of an opened page; null when it is none (bitrix24.md A2). */
-export function parsePage(query: unknown, body: unknown, now: Date = new Date()): PageOpening | null {
+export function parsePage(query: unknown, body: unknown, now: Date): PageOpening | null {
   if (!isRecord(query) || !isRecord(body)) return null;
   const memberId = toText(body['member_id']) ?? '';
   const access = toText(body['AUTH_ID']) ?? '';

@@ -4,10 +4,10 @@ import type { OpenFile } from '../robot/ports.ts';
 import type { CrmItem } from './crm-shapes.ts';
 import { PortalError } from './portal-error.ts';
 
-/** GET without redirects; headers lower-cased (undici's `request` fits). */
+/** GET without redirects; headers lower-cased. */
 export type FileFetch = (
   url: string,
-  options: { headers: Record<string, string>; headersTimeout: number; bodyTimeout: number },
+  options: { headers: Record<string, string>; headersTimeout: number },
 ) => Promise<{
   statusCode: number;
   headers: Record<string, string | string[] | undefined>;
@@ -96,7 +96,8 @@ async function download(
           : null,
       body: response.body,
       async cancel() {
-        response.body.destroy();
+        // An abort is reported as an error event, which unheard would end the process.
+        response.body.on('error', () => undefined).destroy();
       },
     };
   }
@@ -108,7 +109,6 @@ async function request(url: string, fetchFile: FileFetch): ReturnType<FileFetch>
       // Some portals refuse requests that name no agent (F1).
       headers: { 'user-agent': 'bitrix24-directum-robots', 'accept-encoding': 'identity' },
       headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
     });
   } catch {
     // The cause names the address with its token, so it is not kept.

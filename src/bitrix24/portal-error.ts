@@ -91,7 +91,8 @@ export function toPortalError(facts: {
   description?: unknown;
   resetAt?: unknown;
   method?: string;
-  now?: number;
+  /** The portal's own clock in unix seconds, as `reset_at` is by it. */
+  finishedAt?: unknown;
 }): PortalError {
   const description = typeof facts.description === 'string' ? facts.description.slice(0, 500) : '';
   const known = KINDS[facts.code.toUpperCase()];
@@ -99,7 +100,7 @@ export function toPortalError(facts: {
   let retryAfterMs: number | undefined;
   if (kind === 'limit' && retry) retryAfterMs = LIMIT_PAUSE_MS;
   if (kind === 'operating') {
-    const wait = Number(facts.resetAt) * 1_000 - (facts.now ?? Date.now());
+    const wait = Number(facts.resetAt) * 1_000 - Number(facts.finishedAt) * 1_000;
     retryAfterMs = Math.min(OPERATING_MAX_MS, Math.max(OPERATING_MIN_MS, Number.isFinite(wait) ? wait : 0));
   }
   return new PortalError({

@@ -1,7 +1,7 @@
-import { fetch, request } from 'undici';
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { type Answers, createAnswers } from './answers.ts';
 import type { RobotCall } from './call.ts';
+import { fetchFile } from './file-fetch.ts';
 import { createInstaller, type Installer, type InstallerConfig } from './install.ts';
 import {
   createInstallations,
@@ -77,7 +77,7 @@ export function createPortals(options: {
     now,
     log,
   });
-  const reader = createReader({ rest, installations, fetchFile: (url, init) => request(url, init) });
+  const reader = createReader({ rest, installations, fetchFile });
   const answers = createAnswers({ rest, log });
   const keptAt = new Map<string, number>();
 

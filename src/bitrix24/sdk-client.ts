@@ -102,6 +102,7 @@ function inspect(status: number, data: unknown, location: unknown): void {
       status,
       description: data['error_description'],
       resetAt: time['operating_reset_at'] ?? data['operating_reset_at'],
+      finishedAt: time['finish'],
     });
   }
   if (status >= 400 || !('result' in data)) throw unreadable(status);

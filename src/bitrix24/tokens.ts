@@ -9,7 +9,7 @@ export interface TokenPair {
 }
 
 /** The pair in an `auth` block, or null when it holds none (bitrix24.md C4). */
-export function parseTokens(auth: Record<string, unknown>, now: Date = new Date()): TokenPair | null {
+export function parseTokens(auth: Record<string, unknown>, now: Date): TokenPair | null {
   const access = text(auth['access_token']);
   const refresh = text(auth['refresh_token']);
   if (access === null || refresh === null) return null;
@@ -27,7 +27,8 @@ export function toExpiry(expires: unknown, expiresIn: unknown, now: Date): strin
   const at = Number(expires) * 1_000;
   if (at > 0 && at < 8e15) return new Date(at).toISOString();
   const life = Number(expiresIn);
-  return new Date(now.getTime() + (life > 0 && life < 1e9 ? life : 3_600) * 1_000).toISOString();
+  const from = Math.abs(now.getTime()) < 8e15 ? now.getTime() : 0;
+  return new Date(from + (life > 0 && life < 1e9 ? life : 3_600) * 1_000).toISOString();
 }
 
 /** A positive user id, else null. */

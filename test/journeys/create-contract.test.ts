@@ -144,7 +144,7 @@ describe('create contract', () => {
       'input_invalid',
       'Действует по',
     ],
-    ['placeholder', { subject: '{=Document:NOTHING}' }, 'input_invalid', 'Содержание'],
+    ['placeholder', { subject: 'По сделке {{Название}}' }, 'input_invalid', 'Содержание'],
     ['empty subject', { subject: '' }, 'input_missing', 'Содержание'],
     ['template and file', { template: '1', file_field: 'UF_CRM_FILE' }, 'input_invalid', 'Поле с файлом'],
     ['empty file field', { file_field: 'UF_CRM_NONE' }, 'file_unusable', 'UF_CRM_NONE'],

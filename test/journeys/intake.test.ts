@@ -39,7 +39,9 @@ async function post(
 const contracts = () => stand.directum.all('IContracts').length;
 
 it('takes a call as a form and as JSON', async () => {
+  const start = contracts();
   expect(await post(`/bitrix24/robots/${CODE}`, (await call()).form)).toBe(200);
+  await expect.poll(contracts, { timeout: 10_000 }).toBe(start + 1);
   const { form } = await call();
   const json = {
     code: form['code'],
@@ -50,7 +52,9 @@ it('takes a call as a form and as JSON', async () => {
     use_subscription: 'Y',
     auth: { member_id: form['auth[member_id]'], application_token: form['auth[application_token]'] },
   };
+  const before = contracts();
   expect(await post(`/bitrix24/robots/${CODE}`, JSON.stringify(json), 'application/json')).toBe(200);
+  await expect.poll(contracts, { timeout: 10_000 }).toBe(before + 1);
 });
 
 it.each([
@@ -141,35 +145,20 @@ it('answers probes of the marketplace and of the orchestrator', async () => {
 });
 
 it('does the work of a step that does not wait and tells nobody but the timeline', async () => {
-  const { deal } = addDeal(stand);
-  const good = stand.portal.buildRobotCall({
-    code: CODE,
-    entityTypeId: 2,
-    id: deal,
-    properties: { subject: 'Без ожидания' },
-  }).form;
+  const { form: good } = await call({ subject: 'Без ожидания' });
   good['use_subscription'] = 'N';
-  const bad = stand.portal.buildRobotCall({
-    code: CODE,
-    entityTypeId: 2,
-    id: deal,
-    properties: { subject: 'x', amount: 'много' },
-  }).form;
+  const { form: bad, deal } = await call({ subject: 'x', amount: 'много' });
   bad['use_subscription'] = 'N';
   const before = contracts();
   expect(await post(`/bitrix24/robots/${CODE}`, good)).toBe(200);
   expect(await post(`/bitrix24/robots/${CODE}`, bad)).toBe(200);
   await expect.poll(contracts, { timeout: 10_000 }).toBe(before + 1);
-  await expect
-    .poll(
-      () =>
-        stand.portal
-          .timeline(2, deal)
-          .map((entry) => entry.comment)
-          .join(),
-      { timeout: 10_000 },
-    )
-    .toContain('Сумма');
+  const comments = () => stand.portal.timeline(2, deal).map((entry) => entry.comment);
+  await expect.poll(() => comments().join(), { timeout: 10_000 }).toContain('Сумма');
+  const answered = stand.portal.journal.filter((entry) =>
+    JSON.stringify(entry.params).includes(String(good['event_token'])),
+  );
+  expect(answered).toEqual([]);
 });
 
 it('keeps calls over a restart', async () => {

@@ -1,0 +1,194 @@
+import { type LocalText, RobotFailure } from '../robot/failure.ts';
+import type { DirectumPort, FieldLabel, Reference } from '../robot/ports.ts';
+import { TYPE_GUID } from './links.ts';
+import type { Memory } from './memory.ts';
+import type { Metadata } from './metadata.ts';
+import { type Filter, sameText } from './query.ts';
+import type { Reader } from './reader.ts';
+import { idOf, isRow, type Row, textOf } from './rows.ts';
+
+const KEEP_MS = 10 * 60_000;
+const MOST_NAMESAKES = 20;
+
+export interface Stand {
+  reader: Reader;
+  metadata: Metadata;
+  memory: Memory;
+}
+
+/** Directories by "name or id" (interface.md §3 Values): active records only, kept 10 minutes. */
+export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPort['catalogue'] {
+  /** Active rows of a directory; only properties this installation has are asked for. */
+  async function rows(leaf: string, filter: Filter, extra: string[] = [], expand?: object): Promise<Row[]> {
+    const can = await metadata.capabilities();
+    const hasStatus = can.property(leaf, 'Status') !== null;
+    return reader.some(
+      can.need(leaf),
+      {
+        filter: hasStatus ? { and: [filter, { Status: 'Active' }] } : filter,
+        select: ['Id', 'Name', ...can.having(leaf, extra)],
+        ...(expand && { expand: expand as never }),
+      },
+      MOST_NAMESAKES,
+    );
+  }
+
+  async function byName(leaf: string, name: string, extra: string[] = [], expand?: object): Promise<Row[]> {
+    const wanted = name.toLowerCase();
+    const found = await rows(leaf, sameText('Name', name), extra, expand);
+    return found.filter((row) => textOf(row, 'Name')?.toLowerCase() === wanted);
+  }
+
+  /** Digits are an id, always; anything else the exact name. */
+  function nameOrId(leaf: string, value: string, label: FieldLabel, find = byName): Promise<Reference> {
+    const wanted = value.trim();
+    return kept(
+      `${leaf}:${wanted.toLowerCase()}`,
+      async () => {
+        const id = toId(wanted);
+        return one(id === null ? await find(leaf, wanted) : await rows(leaf, { Id: id }), wanted, label);
+      },
+      wanted,
+      label,
+    );
+  }
+
+  async function kept(key: string, find: () => Promise<Reference | null>, value: string, label: FieldLabel) {
+    const found = await memory.remember(`ref:${key}`, KEEP_MS, find);
+    if (!found) throw notFound(value, label);
+    return found;
+  }
+
+  /** Kinds of one name for several document types: the contract's is meant (directum.md B.6). */
+  async function kinds(leaf: string, name: string): Promise<Row[]> {
+    const can = await metadata.capabilities();
+    const typed =
+      can.property('DocumentType', 'DocumentTypeGuid') !== null &&
+      can.property(leaf, 'DocumentType') !== null;
+    const expand = typed ? { DocumentType: { select: ['DocumentTypeGuid'] } } : undefined;
+    const found = await byName(leaf, name, ['DocumentFlow'], expand);
+    const ofContracts = found.filter((row) => {
+      const type = row['DocumentType'];
+      return isRow(type) && textOf(type, 'DocumentTypeGuid')?.toLowerCase() === TYPE_GUID.contract;
+    });
+    const inFlow = found.filter((row) => row['DocumentFlow'] === 'Contracts');
+    if (found.length < 2) return found;
+    return ofContracts.length > 0 ? ofContracts : inFlow.length > 0 ? inFlow : found;
+  }
+
+  async function unitsByTin(inn: string, kpp: string | null): Promise<Row[]> {
+    const found = await rows('BusinessUnit', { TIN: inn }, ['TRRC']);
+    if (kpp === null) return found;
+    const exact = found.filter((row) => textOf(row, 'TRRC') === kpp);
+    return exact.length > 0 ? exact : found.filter((row) => textOf(row, 'TRRC') === null);
+  }
+
+  return {
+    documentKind: (value, label) => nameOrId('DocumentKind', value, label, kinds),
+    category: (value, label) => nameOrId('ContractCategory', value, label),
+    department: (value, label) => nameOrId('Department', value, label),
+    template: (value, label) => nameOrId('DocumentTemplate', value, label),
+
+    businessUnit(value, label) {
+      const wanted = value.trim();
+      if (!/^(\d{10}|\d{12})$/.test(wanted)) return nameOrId('BusinessUnit', wanted, label);
+      return kept(
+        `BusinessUnit:${wanted}`,
+        async () => {
+          const found = await unitsByTin(wanted, null);
+          return one(
+            found.length > 0 ? found : await rows('BusinessUnit', { Id: Number(wanted) }),
+            wanted,
+            label,
+          );
+        },
+        wanted,
+        label,
+      );
+    },
+
+    businessUnitByTin: (inn, kpp) =>
+      memory.remember(`ref:BusinessUnit:tin:${inn}:${kpp ?? ''}`, KEEP_MS, async () => {
+        const found = await unitsByTin(inn, kpp);
+        return one(found, inn, { ru: 'Наша организация', en: 'Own company' });
+      }),
+
+    currency(isoCode, label) {
+      const code = isoCode.trim().toUpperCase();
+      const codes = code === 'RUB' || code === 'RUR' ? ['RUB', 'RUR'] : [code];
+      return kept(
+        `Currency:${codes[0]}`,
+        async () => {
+          const found = await rows('Currency', { or: codes.map((AlphaCode) => ({ AlphaCode })) }, [
+            'AlphaCode',
+          ]);
+          // Old stands keep both codes of the rouble; today's one is meant.
+          const current = found.filter((row) => textOf(row, 'AlphaCode') === codes[0]);
+          return one(current.length > 0 ? current : found, code, label);
+        },
+        code,
+        label,
+      );
+    },
+
+    vatRate(nameOrPercent, label) {
+      const wanted = nameOrPercent.trim();
+      return kept(
+        `VatRate:${wanted.toLowerCase()}`,
+        async () => {
+          const named = await byName('VatRate', wanted);
+          const percent = /^(\d{1,3}(?:[.,]\d{1,4})?)\s*%?$/.exec(wanted)?.[1];
+          if (named.length > 0 || percent === undefined) return one(named, wanted, label);
+          const rate = Number(percent.replace(',', '.'));
+          const found = await rows('VatRate', { Rate: rate }, ['Rate']);
+          const plain = found.filter((row) => textOf(row, 'Name')?.replace(/\s/g, '') === `${rate}%`);
+          return one(plain.length > 0 ? plain : found, wanted, label);
+        },
+        wanted,
+        label,
+      );
+    },
+  };
+}
+
+/** The id a text of digits means; null for any other text or a number no id can be. */
+export function toId(text: string): number | null {
+  if (!/^\d+$/.test(text)) return null;
+  const id = Number(text);
+  return Number.isSafeInteger(id) && id > 0 ? id : -1;
+}
+
+function one(found: Row[], value: string, label: FieldLabel): Reference | null {
+  const references = found.map((row) => ({ id: idOf(row), name: textOf(row, 'Name') ?? String(idOf(row)) }));
+  if (references.length < 2) return references[0] ?? null;
+  const ids = references
+    .slice(0, 8)
+    .map(({ id }) => id)
+    .join(', ');
+  throw new RobotFailure(
+    'reference_ambiguous',
+    labelled(label, {
+      ru: `в Directum несколько действующих записей «${clip(value)}» (ИД ${ids}). Укажите ИД нужной вместо имени.`,
+      en: `Directum has several active records «${clip(value)}» (ids ${ids}). Give the id of the right one instead of the name.`,
+    }),
+  );
+}
+
+function notFound(value: string, label: FieldLabel): RobotFailure {
+  return new RobotFailure(
+    'reference_not_found',
+    labelled(label, {
+      ru: `в Directum нет действующей записи «${clip(value)}», доступной пакету. Проверьте имя или ИД и состояние записи.`,
+      en: `Directum has no active record «${clip(value)}» that the package can read. Check the name or id and the record's state.`,
+    }),
+  );
+}
+
+function labelled(label: FieldLabel, text: LocalText): LocalText {
+  return { ru: `«${label.ru}»: ${text.ru}`, en: `«${label.en}»: ${text.en}` };
+}
+
+function clip(text: string): string {
+  const letters = [...text];
+  return letters.length > 100 ? `${letters.slice(0, 99).join('')}…` : text;
+}

@@ -1,0 +1,193 @@
+import { RobotFailure } from '../robot/failure.ts';
+import type { Contract, ContractDraft, DirectumPort, Log } from '../robot/ports.ts';
+import { parseExtra } from './extra-fields.ts';
+import type { Links } from './links.ts';
+import type { Metadata } from './metadata.ts';
+import type { Reader } from './reader.ts';
+import { cut, idOf, isRow, type Row, refOf, textOf } from './rows.ts';
+import type { Transport } from './transport.ts';
+
+const LEAF = 'Contract';
+const READ = [
+  'Name',
+  'RegistrationNumber',
+  'ExternalId',
+  'LifeCycleState',
+  'InternalApprovalState',
+  'HasVersions',
+];
+
+interface Ports {
+  transport: Transport;
+  reader: Reader;
+  metadata: Metadata;
+  links: Links;
+  log: Log;
+}
+
+/** Contract cards (directum.md B.4, B.5, J.1, J.2, J.6; interface.md directum_create_contract). */
+export function createContracts({
+  transport,
+  reader,
+  metadata,
+  links,
+  log,
+}: Ports): DirectumPort['contracts'] {
+  async function query(extra: readonly string[] = []) {
+    const can = await metadata.capabilities();
+    const names = [...new Set([...READ, ...extra])];
+    const isRef = (name: string) => can.property(LEAF, name)?.startsWith('>') === true;
+    const refs: Record<string, unknown> = { Counterparty: { select: ['Id', 'Name'] } };
+    for (const name of names.filter(isRef)) refs[name] ??= { select: ['Id'] };
+    if (can.property(LEAF, 'HasVersions') === null) refs['Versions'] = { select: ['Id'] };
+    return {
+      set: can.need(LEAF),
+      select: ['Id', ...can.having(LEAF, names).filter((name) => !isRef(name))],
+      expand: refs as never,
+    };
+  }
+
+  function toContract(row: Row): Contract {
+    const id = idOf(row);
+    const counterparty = refOf(row, 'Counterparty');
+    const versions = row['Versions'];
+    return {
+      id,
+      name: textOf(row, 'Name') ?? '',
+      url: links.documentUrl(id),
+      registrationNumber: textOf(row, 'RegistrationNumber'),
+      counterparty:
+        counterparty === null ? null : { id: counterparty, url: links.counterpartyUrl(counterparty) },
+      externalId: textOf(row, 'ExternalId'),
+      lifeCycleState: textOf(row, 'LifeCycleState'),
+      internalApprovalState: textOf(row, 'InternalApprovalState'),
+      hasVersions: row['HasVersions'] === true || (Array.isArray(versions) && versions.length > 0),
+    };
+  }
+
+  async function byId(id: number): Promise<Contract | null> {
+    const { set, ...rest } = await query();
+    const row = await reader.one(set, id, rest);
+    return row && toContract(row);
+  }
+
+  async function byExternalId(externalId: string): Promise<Contract | null> {
+    const { set, ...rest } = await query();
+    const rows = await reader.some(set, { ...rest, filter: { ExternalId: externalId } }, 10);
+    // Some databases compare without case; the key is exact.
+    const own = rows.filter((row) => row['ExternalId'] === externalId).sort((a, b) => idOf(a) - idOf(b));
+    if (own.length > 1) log.warn('contract.key_doubled', { documentIds: own.map((row) => idOf(row)) });
+    return own[0] ? toContract(own[0]) : null;
+  }
+
+  async function create(externalId: string, draft: ContractDraft): Promise<Contract> {
+    const set = (await metadata.capabilities()).need(LEAF);
+    const subject = cut(draft.subject, 250);
+    // Kinds without a generated name need one; the others build their own (directum.md J.1).
+    const body = { ...toProperties(draft), Name: subject, ExternalId: externalId };
+    let made: unknown;
+    try {
+      made = await transport.send('POST', set, body);
+    } catch (error) {
+      if (!(error instanceof RobotFailure) || error.code !== 'directum_unavailable') throw error;
+      // The card may have been made although no answer came (directum.md J.6): it is looked for before reporting.
+      const late = await byExternalId(externalId);
+      if (!late) throw error;
+      log.info('contract.found_after_fault', { documentId: late.id });
+      return late;
+    }
+    if (isRow(made) && textOf(made, 'Name') !== null && 'RegistrationNumber' in made) {
+      return toContract({ ...made, Counterparty: { Id: draft.counterpartyId }, ExternalId: externalId });
+    }
+    // `Return: minimal` by configuration, or an answer without what we tell: the card is read.
+    const read = isRow(made) ? await byId(idOf(made)) : await byExternalId(externalId);
+    if (!read) throw unreadable();
+    return read;
+  }
+
+  async function update(id: number, draft: ContractDraft) {
+    const wanted = toProperties(draft);
+    const { set, ...rest } = await query(Object.keys(wanted));
+    const row = await reader.one(set, id, rest);
+    if (!row) throw unreadable();
+    const patch: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(wanted)) {
+      if (!same(row[name], value)) patch[name] = value;
+    }
+    // A name that is our own subject is kept in step; a generated one is Directum's.
+    const isOurName = textOf(row, 'Name') !== null && textOf(row, 'Name') === textOf(row, 'Subject');
+    if ('Subject' in patch && isOurName) patch['Name'] = patch['Subject'];
+    const changedFields = Object.keys(patch);
+    if (changedFields.length === 0) return { contract: toContract(row), changedFields };
+    await transport.send('PATCH', `${set}(${id})`, patch);
+    const contract = await byId(id);
+    if (!contract) throw unreadable();
+    log.info('contract.updated', { documentId: id, changedFields });
+    return { contract, changedFields };
+  }
+
+  return {
+    byId,
+    byExternalId,
+    create,
+    update,
+    async adopt(id, externalId) {
+      const contract = await byId(id);
+      if (!contract) throw unreadable();
+      if (contract.externalId === externalId) return;
+      if (contract.externalId !== null) {
+        // Another integration's key (directum.md H.1); our own store remembers the link.
+        log.info('contract.key_foreign', { documentId: id });
+        return;
+      }
+      const set = (await metadata.capabilities()).need(LEAF);
+      await transport.send('PATCH', `${set}(${id})`, { ExternalId: externalId });
+    },
+    parseExtra: (lines, label) => parseExtra(metadata, LEAF, lines, label),
+  };
+}
+
+/** Directum properties of a draft: references as `{ Id }`, dates as midnight (directum.md A.6, A.11). */
+function toProperties(draft: ContractDraft): Record<string, unknown> {
+  const ref = (id: number | undefined) => (id === undefined ? undefined : { Id: id });
+  const date = (day: string | undefined) => (day === undefined ? undefined : `${day}T00:00:00Z`);
+  const all: Record<string, unknown> = {
+    DocumentKind: ref(draft.documentKindId),
+    Counterparty: ref(draft.counterpartyId),
+    DocumentGroup: ref(draft.categoryId),
+    BusinessUnit: ref(draft.businessUnitId),
+    Department: ref(draft.departmentId),
+    ResponsibleEmployee: ref(draft.responsibleId),
+    OurSignatory: ref(draft.ourSignatoryId),
+    Subject: cut(draft.subject, 250),
+    TotalAmount: draft.amount === undefined ? undefined : Math.round(draft.amount * 100) / 100,
+    Currency: ref(draft.currencyId),
+    VatRate: ref(draft.vatRateId),
+    ValidFrom: date(draft.validFrom),
+    ValidTill: date(draft.validTill),
+    Note: draft.note === undefined ? undefined : cut(draft.note, 1000),
+    ...draft.extra,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+/** Whether the card already holds a value, as Directum stores it. */
+function same(current: unknown, wanted: unknown): boolean {
+  if (isRow(wanted)) return isRow(current) && current['Id'] === wanted['Id'];
+  if (wanted === null) return current === null || current === undefined || current === '';
+  if (typeof wanted === 'number')
+    return typeof current === 'number' && Math.abs(current - wanted) < 1e-9 * Math.max(1, Math.abs(wanted));
+  if (typeof wanted !== 'string') return current === wanted;
+  if (typeof current !== 'string') return false;
+  // Days come back as midnight of the stand's own offset (directum.md A.11).
+  if (/^\d{4}-\d\d-\d\dT00:00:00Z$/.test(wanted)) return current.slice(0, 10) === wanted.slice(0, 10);
+  if (/^\d{4}-\d\d-\d\dT/.test(wanted)) return Date.parse(current) === Date.parse(wanted);
+  return current.replaceAll('\r\n', '\n').trim() === wanted.replaceAll('\r\n', '\n').trim();
+}
+
+function unreadable(): RobotFailure {
+  return new RobotFailure('document_not_found', {
+    ru: 'Договор в Directum удалён или недоступен учётной записи пакета. Проверьте карточку и права.',
+    en: "The contract is deleted in Directum or the package's account cannot read it. Check the card and the rights.",
+  });
+}

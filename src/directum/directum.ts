@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import type {
+  CachePort,
+  ClaimsPort,
+  CounterpartyResult,
+  DirectumPort,
+  Log,
+  PairsPort,
+} from '../robot/ports.ts';
+import { createCatalogue } from './catalogue.ts';
+import { createContracts } from './contracts.ts';
+import { createCounterparties } from './counterparties.ts';
+import { createEmployees } from './employees.ts';
+import { createLinks } from './links.ts';
+import { createMemory } from './memory.ts';
+import { type Capabilities, createMetadata } from './metadata.ts';
+import { createReader } from './reader.ts';
+import { createTransport, type TransportOptions } from './transport.ts';
+import { createVersions } from './versions.ts';
+
+export type { Capabilities } from './metadata.ts';
+
+export interface DirectumOptions {
+  /** OData root, with or without the last slash. */
+  baseUrl: string;
+  webUrl: string;
+  login: string;
+  password: string;
+  auth: 'basic' | 'token';
+  /** PEM of a private certificate authority. */
+  ca?: string;
+  timeouts?: { connectMs: number; headersMs: number; bodyMs: number };
+  cache: CachePort;
+  now: () => Date;
+  log: Log;
+  onRequest?: NonNullable<TransportOptions['onRequest']>;
+}
+
+export interface DirectumService {
+  /** Directum for the runs of one portal. */
+  forPortal(ports: { pairs: PairsPort; claims: ClaimsPort; log: Log }): DirectumPort;
+  /** Cheap check of address and account. @throws RobotFailure */
+  ping(): Promise<void>;
+  capabilities(): Promise<Capabilities>;
+  documentUrl(id: number): string;
+  counterpartyUrl(id: number, type?: CounterpartyResult['type']): string;
+  close(): Promise<void>;
+}
+
+/** One Directum RX over its integration service (contract/directum.md). Makes no request by itself. */
+export function createDirectum(options: DirectumOptions): DirectumService {
+  const { cache, now, log } = options;
+  const transport = createTransport(options);
+  const reader = createReader(transport);
+  const links = createLinks(options.webUrl);
+  const base = options.baseUrl.replace(/\/+$/, '').toLowerCase();
+  const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 16);
+  // What is found depends on the account's rights; who a counterparty is does not.
+  const prefix = `directum:${digest(`${base}\n${options.login}`)}:`;
+  const claimScope = `directum:${digest(base)}:counterparty`;
+  const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata`, now, log });
+  const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
+  const catalogue = createCatalogue(stand);
+  const employees = createEmployees(stand);
+
+  return {
+    forPortal: (ports) => ({
+      catalogue,
+      employees,
+      counterparties: createCounterparties({ ...stand, ...ports, transport, links, claimScope }),
+      contracts: createContracts({ transport, reader, metadata, links, log: ports.log }),
+      versions: createVersions({ ...stand, transport, log: ports.log }),
+    }),
+    async ping() {
+      // Since 4.2 (directum.md A.3); an older stand or a narrower one still has the service document.
+      const culture = await transport.get('Docflow/GetCurrentCultureName()', { absent: true });
+      if (culture === null) await transport.get('');
+    },
+    capabilities: () => metadata.capabilities(),
+    documentUrl: links.documentUrl,
+    counterpartyUrl: links.counterpartyUrl,
+    close: () => transport.close(),
+  };
+}

@@ -1,0 +1,133 @@
+import { type LocalText, RobotFailure } from '../robot/failure.ts';
+
+/** Longest quotation of Directum's own words; the whole text stays under 450 characters. */
+const QUOTE = 200;
+/** Wording of card locks (directum.md A.10): the one place that looks into a message. */
+const LOCK = /заблокирован|\block(?:ed)?\b/i;
+
+/** Nothing of Directum's answer was understood: a proxy page, a cut answer, another service behind the address. */
+export function badAnswer(what: string): RobotFailure {
+  return new RobotFailure(
+    'directum_unavailable',
+    {
+      ru: 'Directum ответил не так, как отвечает его сервис интеграции. Администратору: проверьте адрес DIRECTUM_URL и прокси перед Directum.',
+      en: 'Directum answered unlike its integration service. Administrator: check the address DIRECTUM_URL and the proxy before Directum.',
+    },
+    { cause: new Error(`answer: ${what}`) },
+  );
+}
+
+/** The network, a time limit or the open circuit kept the request from an answer. */
+export function unreachable(cause: unknown): RobotFailure {
+  return new RobotFailure(
+    'directum_unavailable',
+    {
+      ru: 'Directum не отвечает. Повторите позже; если не помогает, администратору: проверьте службу Directum, сеть и DIRECTUM_URL.',
+      en: 'Directum does not answer. Repeat later; if that does not help, administrator: check the Directum service, the network and DIRECTUM_URL.',
+    },
+    { cause },
+  );
+}
+
+/** Directum's own words from any shape of error answer (directum.md A.9), on one line and cut; null when none. */
+export function errorText(body: string): string | null {
+  let found: unknown = body;
+  try {
+    found = pick(JSON.parse(body));
+  } catch {
+    // Plain text is one of the known shapes; a proxy's page says nothing to a person.
+    if (/^\s*<|<html/i.test(body)) return null;
+  }
+  if (typeof found !== 'string') return null;
+  const line = found
+    .replace(/<[^>]{1,200}>/g, ' ')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: an error text may hold anything
+    .replace(/[\s\u0000-\u001f]+/g, ' ')
+    .trim();
+  if (line === '') return null;
+  const letters = [...line];
+  return letters.length > QUOTE ? `${letters.slice(0, QUOTE - 1).join('')}…` : line;
+}
+
+function pick(value: unknown): unknown {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null) return null;
+  const record = value as Record<string, unknown>;
+  const error = record['error'] ?? record['Error'];
+  if (typeof error === 'string') return error;
+  if (typeof error === 'object' && error !== null) {
+    const message = (error as Record<string, unknown>)['message'];
+    if (typeof message === 'object' && message !== null) return (message as Record<string, unknown>)['value'];
+    return message;
+  }
+  return record['message'] ?? record['Message'] ?? null;
+}
+
+/** True for a status that says the request was not served by a working Directum. */
+export function isFault(status: number, body: string): boolean {
+  // A 500 with Directum's own JSON is one card's trouble, not an outage.
+  return status > 500 || status === 401 || (status === 500 && !/^\s*["{]/.test(body));
+}
+
+/** Any other answer than success as a failure (directum.md A.9, A.10; interface.md Error codes). */
+export function toFailure(status: number, body: string, hide: (text: string) => string): RobotFailure {
+  const found = errorText(body);
+  const quoted = found === null ? null : hide(found);
+  const cause = new Error(`Directum answered ${status}`);
+  const fail = (
+    code: 'directum_refused' | 'directum_access_denied' | 'directum_locked' | 'directum_unavailable',
+    text: LocalText,
+  ) => new RobotFailure(code, text, { cause });
+  const ru = quoted === null ? `код ответа ${status}` : `«${quoted}»`;
+  const en = quoted === null ? `answer code ${status}` : `«${quoted}»`;
+
+  if (status === 401) {
+    return fail('directum_unavailable', {
+      ru: 'Directum не принял учётную запись пакета. Администратору: проверьте DIRECTUM_LOGIN и DIRECTUM_PASSWORD и не закрыта ли эта учётная запись.',
+      en: "Directum did not accept the package's account. Administrator: check DIRECTUM_LOGIN and DIRECTUM_PASSWORD and that the account is not closed.",
+    });
+  }
+  if (status === 403) {
+    return fail('directum_access_denied', {
+      ru: `Учётной записи пакета не хватает прав в Directum: ${ru}. Администратору Directum: выдайте ей права на эти записи.`,
+      en: `The package's account lacks rights in Directum: ${en}. Directum administrator: grant it rights to these records.`,
+    });
+  }
+  const locked = (status === 400 || status === 500) && quoted !== null && LOCK.test(quoted);
+  if (locked || status === 409 || status === 423) {
+    return fail('directum_locked', {
+      ru: `Карточка в Directum занята: ${ru}. Закройте её в Directum и запустите робот снова.`,
+      en: `The card is held in Directum: ${en}. Close it in Directum and run the robot again.`,
+    });
+  }
+  if (status >= 500 || status === 429 || status === 408) {
+    return fail('directum_unavailable', {
+      ru: `Directum не смог выполнить запрос: ${ru}. Повторите позже; если не помогает, обратитесь к администратору Directum.`,
+      en: `Directum could not serve the request: ${en}. Repeat later; if that does not help, ask the Directum administrator.`,
+    });
+  }
+  if (status < 400) {
+    return fail('directum_unavailable', {
+      ru: `Адрес Directum отвечает перенаправлением (${status}). Администратору: укажите в DIRECTUM_URL конечный адрес сервиса интеграции.`,
+      en: `The address of Directum answers with a redirect (${status}). Administrator: give DIRECTUM_URL the final address of the integration service.`,
+    });
+  }
+  if (status === 404) {
+    return fail('directum_refused', {
+      ru: `Directum не нашёл запись или функцию: ${ru}. Проверьте, что она не удалена и доступна учётной записи пакета.`,
+      en: `Directum did not find the record or function: ${en}. Check that it is not deleted and the package's account may use it.`,
+    });
+  }
+  return fail('directum_refused', {
+    ru: `Directum отказал: ${ru}. Исправьте данные и запустите робот снова.`,
+    en: `Directum refused: ${en}. Mend the data and run the robot again.`,
+  });
+}
+
+/** The account sees no such set or function: the installation does not expose it (directum.md A.2). */
+export function notExposed(name: string): RobotFailure {
+  return new RobotFailure('directum_refused', {
+    ru: `В сервисе интеграции Directum нет «${name}». Администратору Directum: откройте этот тип для сервиса интеграции или обновите Directum.`,
+    en: `The integration service of Directum has no «${name}». Directum administrator: expose this type to the integration service or update Directum.`,
+  });
+}

@@ -1,0 +1,25 @@
+import type { CounterpartyResult } from '../robot/ports.ts';
+
+/** Type GUIDs of cards in the web client (directum.md I). */
+export const TYPE_GUID = {
+  contract: 'f37c7e63-b134-4446-9b5b-f8811f6c9666',
+  /** Base of the hierarchy: opens a card of any descendant. */
+  counterparty: '294767f1-009f-4fbd-80fc-f98c49ddc560',
+  company: '593e143c-616c-4d95-9457-fd916c4aa7f8',
+  bank: '80c4e311-e95f-449b-984d-1fd540b8f0af',
+  person: 'f5509cdc-ac0c-4507-a4d3-61d7a0a9b6f6',
+} as const;
+
+export interface Links {
+  documentUrl(id: number): string;
+  counterpartyUrl(id: number, type?: CounterpartyResult['type']): string;
+}
+
+/** Links to cards for people (directum.md I): `{webUrl}/#/card/{typeGuid}/{id}`. */
+export function createLinks(webUrl: string): Links {
+  const base = webUrl.replace(/\/+$/, '');
+  return {
+    documentUrl: (id) => `${base}/#/card/${TYPE_GUID.contract}/${id}`,
+    counterpartyUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type ?? 'counterparty']}/${id}`,
+  };
+}

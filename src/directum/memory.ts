@@ -1,0 +1,44 @@
+import type { CachePort } from '../robot/ports.ts';
+
+const MOST = 1_000;
+
+/** Found records kept for a while: in this process, and in the shared cache for the others. */
+export interface Memory {
+  /** The kept value, else what `find` finds; null is not kept, so that a mended directory is seen at once. */
+  remember<T>(key: string, ttlMs: number, find: () => Promise<T | null>): Promise<T | null>;
+}
+
+/** `prefix` names the stand and the account, because rights decide what is found. */
+export function createMemory(cache: CachePort, prefix: string, now: () => Date): Memory {
+  const near = new Map<string, { value: unknown; until: number }>();
+  const pending = new Map<string, Promise<unknown>>();
+
+  async function load<T>(key: string, ttlMs: number, find: () => Promise<T | null>): Promise<T | null> {
+    const shared = (await cache.get(prefix + key)) as { value: T; until: number } | undefined;
+    if (shared && shared.until > now().getTime()) {
+      near.set(key, shared);
+      return shared.value;
+    }
+    const value = await find();
+    if (value === null) return null;
+    const kept = { value, until: now().getTime() + ttlMs };
+    near.delete(key);
+    near.set(key, kept);
+    if (near.size > MOST) near.delete(near.keys().next().value as string);
+    await cache.set(prefix + key, kept, ttlMs);
+    return value;
+  }
+
+  return {
+    async remember<T>(key: string, ttlMs: number, find: () => Promise<T | null>) {
+      const kept = near.get(key);
+      if (kept && kept.until > now().getTime()) return kept.value as T;
+      near.delete(key);
+      const running = pending.get(key) as Promise<T | null> | undefined;
+      if (running) return running;
+      const loading = load(key, ttlMs, find).finally(() => pending.delete(key));
+      pending.set(key, loading);
+      return loading;
+    },
+  };
+}

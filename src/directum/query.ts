@@ -1,0 +1,61 @@
+import type { QueryOptions } from 'odata-query';
+import * as odata from 'odata-query';
+
+/** The start line of a GET is refused above this (directum.md A.5). */
+const LINE_LIMIT = 2048;
+/** Most `or`-ed comparisons a filter safely holds (100 nodes on one live stand, directum.md A.5). */
+const MOST_ALTERNATIVES = 10;
+
+/** Its types describe the CommonJS face of the package; the module's default export is the function itself. */
+const buildQuery = odata.default as unknown as typeof odata.default.default;
+
+export type Filter = Record<string, unknown>;
+export type Query = Partial<Pick<QueryOptions<unknown>, 'select' | 'orderBy' | 'top' | 'expand'>> & {
+  filter?: Filter;
+};
+
+/** `Set?$filter=…` with everything percent-encoded; quotes in values are doubled (directum.md A.5). */
+export function toPath(resource: string, query: Query): string {
+  return resource + buildQuery(query as Partial<QueryOptions<unknown>>).replaceAll(' ', '%20');
+}
+
+/** Whether the whole start line stays under Directum's limit. */
+export function fitsLine(basePath: string, path: string): boolean {
+  return `GET ${basePath}${path} HTTP/1.1`.length <= LINE_LIMIT;
+}
+
+/** Directories that answer by `Id` one page after another (directum.md A.5, no server-driven paging). */
+export function afterId(filter: Filter, last: number): Filter {
+  return { and: [filter, { Id: { gt: last } }] };
+}
+
+/**
+ * Splits an `or` of many alternatives into filters that each stay under the node limit and, with `toWhole`, under
+ * the line limit.
+ */
+export function splitAlternatives(
+  alternatives: readonly Filter[],
+  fits: (filter: Filter) => boolean,
+): Filter[] {
+  const filters: Filter[] = [];
+  let chunk: Filter[] = [];
+  for (const one of alternatives) {
+    if (chunk.length > 0 && (chunk.length >= MOST_ALTERNATIVES || !fits({ or: [...chunk, one] }))) {
+      filters.push({ or: chunk });
+      chunk = [];
+    }
+    chunk.push(one);
+  }
+  if (chunk.length > 0) filters.push({ or: chunk });
+  return filters;
+}
+
+/** Equality of texts without case; a value too long for the start line is compared by its beginning. */
+export function sameText(property: string, value: string): Filter {
+  const lower = value.toLowerCase();
+  const beginning = [...lower].slice(0, 120).join('');
+  // The answer is compared once more on our side, so a wider question is only slower, never wrong.
+  return beginning === lower
+    ? { [`tolower(${property})`]: lower }
+    : { [`tolower(${property})`]: { startswith: beginning } };
+}

@@ -1,0 +1,162 @@
+import { RobotFailure } from '../robot/failure.ts';
+import type { Party } from '../robot/ports.ts';
+
+const RUSSIA = 1;
+
+/** A CRM company or contact in the terms of a Directum counterparty card. */
+export interface Card {
+  type: 'company' | 'person';
+  nonresident: boolean;
+  tin: string | null;
+  trrc: string | null;
+  /** Simple properties by their Directum name; only those with a value. */
+  values: Record<string, string>;
+  bankBic: string | null;
+}
+
+/** Check digits of a Russian INN of 10 or 12 digits. */
+export function isInn(text: string): boolean {
+  if (!/^\d+$/.test(text) || text.startsWith('00')) return false;
+  const digits = [...text].map(Number);
+  const sum = (weights: readonly number[]) =>
+    (weights.reduce((total, weight, index) => total + weight * (digits[index] ?? 0), 0) % 11) % 10;
+  if (digits.length === 10) return sum([2, 4, 10, 3, 5, 9, 4, 6, 8]) === digits[9];
+  if (digits.length !== 12) return false;
+  return (
+    sum([7, 2, 4, 10, 3, 5, 9, 4, 6, 8]) === digits[10] &&
+    sum([3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8]) === digits[11]
+  );
+}
+
+/** Check digit of an OGRN (13 digits) or OGRNIP (15). */
+export function isOgrn(text: string): boolean {
+  if (!/^(\d{13}|\d{15})$/.test(text)) return false;
+  const body = text.slice(0, -1);
+  return Number((BigInt(body) % BigInt(body.length - 1)) % 10n) === Number(text.at(-1));
+}
+
+/** Format of a KPP: it has no check digit. */
+export function isKpp(text: string): boolean {
+  return /^\d{4}[\dA-Z]{2}\d{3}$/.test(text);
+}
+
+/**
+ * Classifies and checks a party (interface.md directum_sync_counterparty; directum.md B.1, J.4).
+ * @throws RobotFailure requisites_invalid
+ */
+export function toCard(party: Party): Card {
+  const requisite = party.requisite;
+  const nonresident = requisite?.countryId != null && requisite.countryId !== RUSSIA;
+  const inn = compact(requisite?.inn);
+  const ogrnip = compact(requisite?.ogrnip);
+  const proprietor = inn?.length === 12 && ogrnip !== null;
+  const type = party.kind === 'company' || proprietor ? 'company' : 'person';
+  const kpp = type === 'company' ? (compact(requisite?.kpp)?.toUpperCase() ?? null) : null;
+  const ogrn = compact(requisite?.ogrn) ?? ogrnip;
+  if (!nonresident) checkRussian(party, { type, inn, kpp, ogrn });
+
+  const values: Record<string, string | null> =
+    type === 'person' ? personNames(party) : companyNames(party, proprietor);
+  const okpo = compact(requisite?.okpo);
+  Object.assign(values, {
+    TIN: inn,
+    // A sole proprietor has no KPP; one typed in by mistake must not make a branch card.
+    TRRC: inn?.length === 12 && !nonresident ? null : kpp,
+    PSRN: type === 'company' ? ogrn : null,
+    NCEO: okpo !== null && (nonresident || /^(\d{8}|\d{10}|\d{14})$/.test(okpo)) ? okpo : null,
+    NCEA: requisite?.okved ?? null,
+    Phones: party.phones.join(', '),
+    Email: party.emails[0] ?? null,
+    Homepage: party.webs[0] ?? null,
+    LegalAddress: requisite?.legalAddress ?? null,
+    PostalAddress: requisite?.postalAddress ?? null,
+    Account: compact(requisite?.bank?.account),
+  });
+  const present = Object.entries(values).filter((entry): entry is [string, string] =>
+    Boolean(entry[1]?.trim()),
+  );
+  return {
+    type,
+    nonresident,
+    tin: values['TIN'] ?? null,
+    trrc: values['TRRC'] ?? null,
+    values: Object.fromEntries(present.map(([name, value]) => [name, value.trim()])),
+    bankBic: compact(requisite?.bank?.bik),
+  };
+}
+
+function checkRussian(
+  party: Party,
+  given: { type: Card['type']; inn: string | null; kpp: string | null; ogrn: string | null },
+): void {
+  const { type, inn, kpp, ogrn } = given;
+  if (inn === null && type === 'company') {
+    throw invalid(party, 'ИНН', { ru: 'не указан', en: 'is not given' });
+  }
+  if (inn !== null && !isInn(inn)) {
+    throw invalid(party, 'ИНН', { ru: `неверный: «${clip(inn)}»`, en: `is wrong: «${clip(inn)}»` });
+  }
+  if (type === 'person' && inn !== null && inn.length !== 12) {
+    throw invalid(party, 'ИНН', {
+      ru: 'у физического лица должен быть из 12 цифр',
+      en: 'of a person must have 12 digits',
+    });
+  }
+  if (kpp !== null && !isKpp(kpp)) {
+    throw invalid(party, 'КПП', { ru: `неверный: «${clip(kpp)}»`, en: `is wrong: «${clip(kpp)}»` });
+  }
+  if (type === 'company' && ogrn !== null && !isOgrn(ogrn)) {
+    throw invalid(party, ogrn.length === 15 ? 'ОГРНИП' : 'ОГРН', {
+      ru: `неверный: «${clip(ogrn)}»`,
+      en: `is wrong: «${clip(ogrn)}»`,
+    });
+  }
+}
+
+function companyNames(party: Party, proprietor: boolean): Record<string, string | null> {
+  const requisite = party.requisite;
+  const person = fullName(party);
+  const built = party.kind === 'contact' || proprietor ? person && `ИП ${person}` : null;
+  const name = requisite?.companyName ?? (party.kind === 'contact' ? built : null) ?? party.name;
+  if (name.trim() === '') throw invalid(party, 'Название', { ru: 'не указано', en: 'is not given' });
+  return { Name: name, LegalName: requisite?.companyFullName ?? null };
+}
+
+function personNames(party: Party): Record<string, string | null> {
+  const requisite = party.requisite;
+  const LastName = requisite?.lastName ?? party.lastName;
+  const FirstName = requisite?.firstName ?? party.firstName;
+  if (!LastName?.trim()) throw invalid(party, 'Фамилия', { ru: 'не указана', en: 'is not given' });
+  if (!FirstName?.trim()) throw invalid(party, 'Имя', { ru: 'не указано', en: 'is not given' });
+  return { LastName, FirstName, MiddleName: requisite?.secondName ?? party.secondName };
+}
+
+function fullName(party: Party): string {
+  const requisite = party.requisite;
+  return [
+    requisite?.lastName ?? party.lastName,
+    requisite?.firstName ?? party.firstName,
+    requisite?.secondName ?? party.secondName,
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+/** Names a CRM record as its user sees it. */
+function invalid(party: Party, field: string, what: { ru: string; en: string }): RobotFailure {
+  const name = clip(party.name);
+  return new RobotFailure('requisites_invalid', {
+    ru: `«${field}» ${what.ru} (${party.kind === 'company' ? 'компания' : 'контакт'} «${name}»). Исправьте реквизиты в CRM и запустите робот снова.`,
+    en: `«${field}» ${what.en} (${party.kind} «${name}»). Mend the requisites in CRM and run the robot again.`,
+  });
+}
+
+function clip(text: string): string {
+  const letters = [...text];
+  return letters.length > 80 ? `${letters.slice(0, 79).join('')}…` : text;
+}
+
+/** Numbers are typed with spaces of every kind; none of them belongs to the value. */
+function compact(text: string | null | undefined): string | null {
+  return text?.replace(/[\s\u00a0\u2007\u202f]/g, '') || null;
+}

@@ -1,0 +1,48 @@
+import { badAnswer } from './errors.ts';
+
+/** An entity or collection row as Directum sent it; nothing in it is trusted to have its type. */
+export type Row = Readonly<Record<string, unknown>>;
+
+export function isRow(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Rows of a collection answer; 204 (null) is an empty one (directum.md A.5). */
+export function toRows(answer: unknown): Row[] {
+  if (answer === null) return [];
+  const value = isRow(answer) ? answer['value'] : answer;
+  if (!Array.isArray(value) || !value.every(isRow)) throw badAnswer('no list of rows');
+  return value;
+}
+
+/** One entity; Directum may wrap nothing around it. */
+export function toRow(answer: unknown): Row {
+  if (!isRow(answer)) throw badAnswer('no entity');
+  return answer;
+}
+
+/** Ids are JSON numbers up to 2^53 (directum.md A.11). */
+export function idOf(row: Row, property = 'Id'): number {
+  const id = row[property];
+  if (typeof id !== 'number' || !Number.isSafeInteger(id) || id <= 0) throw badAnswer(`no ${property}`);
+  return id;
+}
+
+/** Trimmed text, null when empty or not a text. */
+export function textOf(row: Row, property: string): string | null {
+  const value = row[property];
+  return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
+}
+
+/** Id of an expanded reference, null when empty or not expanded. */
+export function refOf(row: Row, property: string): number | null {
+  const value = row[property];
+  return isRow(value) ? idOf(value) : null;
+}
+
+/** Cuts by characters, never through a surrogate pair, to at most `length` UTF-16 units. */
+export function cut(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const end = /[\uD800-\uDBFF]/.test(text[length - 1] ?? '') ? length - 1 : length;
+  return text.slice(0, end);
+}

@@ -1,0 +1,136 @@
+import type { RobotFailure } from '../robot/failure.ts';
+import { badAnswer } from './errors.ts';
+import { createTokens } from './token.ts';
+import { type Ask, createWire, type Reply, type WireOptions } from './wire.ts';
+
+export interface TransportOptions extends Omit<WireOptions, 'hide'> {
+  baseUrl: string;
+  login: string;
+  password: string;
+  auth: 'basic' | 'token';
+  now: () => Date;
+}
+
+/** Requests of the integration service in the terms of directum.md A.5 and A.6. Throws RobotFailure only. */
+export interface Transport {
+  /** Path of the base address, for the limit of the start line. */
+  basePath: string;
+  /** Parsed JSON; null for 204 (nothing found), with `absent` for 404 too. */
+  get(path: string, options?: { absent?: boolean }): Promise<unknown>;
+  getText(path: string, accept: string): Promise<string>;
+  /** True when the stream at `path` has at least one byte; the rest is not read. */
+  hasBytes(path: string): Promise<boolean>;
+  /** Parsed JSON, or null for an empty answer. Never repeated. */
+  send(
+    verb: 'POST' | 'PATCH',
+    path: string,
+    body: unknown,
+    headers?: Record<string, string>,
+  ): Promise<unknown>;
+  /** PUT of a stream. @throws what the stream throws, too */
+  upload(path: string, body: AsyncIterable<Uint8Array>): Promise<void>;
+  close(): Promise<void>;
+}
+
+const JSON_TYPE = 'application/json';
+
+/** Authorises, parses and tells absence from failure on top of the wire. */
+export function createTransport(options: TransportOptions): Transport {
+  const base = new URL(options.baseUrl.replace(/\/*$/, '/'));
+  const basic = `Basic ${Buffer.from(`${options.login}:${options.password}`, 'utf8').toString('base64')}`;
+  const secrets = [options.password, basic.slice(6)].filter((secret) => secret.length > 2);
+  let token: string | null = null;
+  const hide = (text: string) =>
+    [...secrets, ...(token ? [token] : [])].reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
+  const wire = createWire({ ...options, hide });
+
+  const tokens = createTokens(async () => {
+    const url = new URL('../token', base).href;
+    const reply = good(
+      await wire.ask({ verb: 'GET', url, operation: 'GET token', headers: { Authorization: basic } }),
+    );
+    token = reply.body.trim();
+    if (token === '' || token.startsWith('<')) throw badAnswer('no token');
+    return token;
+  }, options.now);
+
+  async function ask(request: Omit<Ask, 'url' | 'operation'> & { path: string }): Promise<Reply> {
+    const { path, ...rest } = request;
+    const whole = { ...rest, url: base.href + path, operation: toOperation(request.verb, path) };
+    if (options.auth === 'basic') {
+      return wire.ask({ ...whole, headers: { ...rest.headers, Authorization: basic } });
+    }
+    const first = await tokens.get();
+    const reply = await wire.ask({
+      ...whole,
+      headers: { ...rest.headers, Authorization: `Bearer ${first}` },
+    });
+    // A 401 did nothing, so even a write may go again; a stream cannot, its bytes are gone.
+    if (reply.status !== 401) return reply;
+    tokens.drop(first);
+    if (typeof rest.body === 'object') return reply;
+    const second = await tokens.get();
+    return wire.ask({ ...whole, headers: { ...rest.headers, Authorization: `Bearer ${second}` } });
+  }
+
+  return {
+    basePath: base.pathname,
+    async get(path, { absent = false } = {}) {
+      const reply = await ask({ verb: 'GET', path, headers: { Accept: JSON_TYPE } });
+      return absent && reply.status === 404 ? null : toJson(good(reply));
+    },
+    async getText(path, accept) {
+      return good(await ask({ verb: 'GET', path, headers: { Accept: accept } })).body;
+    },
+    async hasBytes(path) {
+      const reply = await ask({ verb: 'GET', path, headers: { Accept: '*/*' }, peek: true });
+      return reply.status !== 404 && good(reply).body !== '';
+    },
+    async send(verb, path, body, headers = {}) {
+      const types = { Accept: JSON_TYPE, 'Content-Type': JSON_TYPE };
+      return toJson(
+        good(await ask({ verb, path, headers: { ...types, ...headers }, body: JSON.stringify(body) })),
+      );
+    },
+    async upload(path, body) {
+      const headers = { Accept: JSON_TYPE, 'Content-Type': 'application/octet-stream' };
+      let broken: { error: unknown } | null = null;
+      async function* guarded(): AsyncGenerator<Uint8Array> {
+        try {
+          yield* body;
+        } catch (error) {
+          broken = { error };
+          throw error;
+        }
+      }
+      try {
+        good(await ask({ verb: 'PUT', path, headers, body: guarded() }));
+      } catch (error) {
+        // The sender's fault is the cause, not what it looked like on Directum's side.
+        const source = broken as { error: unknown } | null;
+        throw source ? source.error : error;
+      }
+    },
+    close: () => wire.close(),
+  };
+}
+
+function good(reply: Reply): Reply {
+  if (reply.failure) throw reply.failure as RobotFailure;
+  return reply;
+}
+
+function toJson({ status, body }: Reply): unknown {
+  if (status === 204 || body.trim() === '') return null;
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw badAnswer('no JSON');
+  }
+}
+
+/** `GET IContracts/Versions`: a measure's label without ids, arguments and query. */
+function toOperation(verb: string, path: string): string {
+  const resource = path.split('?')[0] ?? '';
+  return `${verb} ${resource.replace(/\([^)]*\)/g, '') || 'service'}`;
+}

@@ -1,0 +1,163 @@
+import { Readable } from 'node:stream';
+import { rootCertificates } from 'node:tls';
+import { ConsecutiveBreaker, circuitBreaker, handleType } from 'cockatiel';
+import { Agent, request } from 'undici';
+import { RobotFailure } from '../robot/failure.ts';
+import type { Log } from '../robot/ports.ts';
+import { badAnswer, isFault, toFailure, unreachable } from './errors.ts';
+
+/** The official utility waits 600 s; a run is tried again anyway, so it need not hold its place that long. */
+const TIMEOUTS = { connectMs: 10_000, headersMs: 120_000, bodyMs: 120_000 };
+const MAX_BYTES = 32 * 1024 * 1024;
+const FAULTS_TO_OPEN = 5;
+const OPEN_MS = 5_000;
+/** The connection died before an answer: a read may simply go again over a new one. */
+const RECONNECT = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTED']);
+
+export interface WireOptions {
+  ca?: string;
+  timeouts?: { connectMs: number; headersMs: number; bodyMs: number };
+  log: Log;
+  /** Takes secrets out of a text that may be quoted. */
+  hide: (text: string) => string;
+  onRequest?: (made: {
+    operation: string;
+    seconds: number;
+    status: number | 'network';
+    errorCode?: string;
+  }) => void;
+}
+
+export interface Ask {
+  verb: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
+  url: string;
+  operation: string;
+  headers: Record<string, string>;
+  body?: string | AsyncIterable<Uint8Array>;
+  /** Reads one byte instead of the text; the reply's body is then empty or `x`. */
+  peek?: boolean;
+}
+
+export interface Reply {
+  status: number;
+  body: string;
+  /** What the status means when it is not a success. */
+  failure: RobotFailure | null;
+}
+
+export interface Wire {
+  /** @throws RobotFailure when no answer came; any answer, good or bad, is a Reply */
+  ask(ask: Ask): Promise<Reply>;
+  close(): Promise<void>;
+}
+
+/** Counted by the circuit breaker; the reply is there when one came. */
+class Fault extends Error {
+  readonly reply: Reply | null;
+  constructor(reply: Reply | null, cause?: unknown) {
+    super('fault', { cause });
+    this.reply = reply;
+  }
+}
+
+/**
+ * HTTP to one Directum: own pool over HTTP/1.1, no redirects, limits of time and size, one reconnect of a read, and
+ * a circuit that opens for a few seconds after a row of faults (design.md, Chosen parts).
+ */
+export function createWire(options: WireOptions): Wire {
+  const { log, hide } = options;
+  const timeouts = options.timeouts ?? TIMEOUTS;
+  const agent = new Agent({
+    allowH2: false,
+    connections: 32,
+    headersTimeout: timeouts.headersMs,
+    bodyTimeout: timeouts.bodyMs,
+    connect: {
+      timeout: timeouts.connectMs,
+      ...(options.ca !== undefined && { ca: [...rootCertificates, options.ca] }),
+    },
+  });
+  const breaker = circuitBreaker(handleType(Fault), {
+    breaker: new ConsecutiveBreaker(FAULTS_TO_OPEN),
+    halfOpenAfter: OPEN_MS,
+  });
+  breaker.onBreak(() => log.warn('directum.circuit_opened'));
+  breaker.onReset(() => log.info('directum.circuit_closed'));
+
+  async function exchange({ verb, url, headers, body, peek }: Ask): Promise<Reply> {
+    const answer = await request(url, {
+      method: verb,
+      dispatcher: agent,
+      headers,
+      // A drip of bytes never trips a limit between bytes; an upload may take as long as it flows.
+      signal: typeof body === 'object' ? null : AbortSignal.timeout(timeouts.headersMs + timeouts.bodyMs),
+      ...(body !== undefined && { body: typeof body === 'string' ? body : Readable.from(body) }),
+    });
+    const status = answer.statusCode;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    // Leaving the loop early destroys the body and its connection with it.
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (peek && status === 200 && size > 0) return { status, body: 'x', failure: null };
+      if (size > MAX_BYTES) throw badAnswer('too large');
+      chunks.push(chunk);
+    }
+    const text = Buffer.concat(chunks)
+      .toString('utf8')
+      .replace(/^\uFEFF/, '');
+    return { status, body: text, failure: status < 300 ? null : toFailure(status, text, hide) };
+  }
+
+  async function reach(ask: Ask): Promise<Reply> {
+    try {
+      return await exchange(ask);
+    } catch (error) {
+      if (ask.verb !== 'GET' || !RECONNECT.has(codeOf(error))) throw error;
+      return exchange(ask);
+    }
+  }
+
+  async function counted(ask: Ask): Promise<Reply> {
+    let reply: Reply;
+    try {
+      reply = await reach(ask);
+    } catch (error) {
+      // The other end of an upload failed, or the answer was unusable: not Directum's silence.
+      throw error instanceof RobotFailure ? error : new Fault(null, error);
+    }
+    if (isFault(reply.status, reply.body)) throw new Fault(reply);
+    return reply;
+  }
+
+  return {
+    async ask(ask) {
+      const started = performance.now();
+      let status: number | 'network' = 'network';
+      let failure: RobotFailure | null = null;
+      try {
+        const reply = await breaker
+          .execute(() => counted(ask))
+          .catch((error: unknown) => {
+            if (error instanceof Fault && error.reply) return error.reply;
+            throw error instanceof RobotFailure ? error : unreachable(error);
+          });
+        ({ status, failure } = reply);
+        return reply;
+      } catch (error) {
+        failure = error as RobotFailure;
+        throw error;
+      } finally {
+        const seconds = (performance.now() - started) / 1000;
+        const { operation } = ask;
+        options.onRequest?.({ operation, seconds, status, ...(failure && { errorCode: failure.code }) });
+        log.debug('directum.answered', { operation, status, seconds });
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | null)?.code ?? '');
+}

@@ -1,0 +1,125 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { fakePortal, installed, MEMBER, type Methods, refuse } from './fake-portal.ts';
+
+const open: { close(): void }[] = [];
+afterEach(() => {
+  for (const server of open.splice(0)) server.close();
+});
+
+async function start(methods: Methods) {
+  const portal = await fakePortal(methods);
+  open.push(portal);
+  return { portal, made: await installed(portal) };
+}
+
+const answers = (...tokens: string[]) =>
+  tokens.map((eventToken) => ({ eventToken, values: { ok: 'Y', error_code: '', n: 5 }, log: 'done' }));
+const methodsOf = (portal: { hits: { method: string }[] }) => portal.hits.map(({ method }) => method);
+
+describe('answers', () => {
+  it('one goes alone, many in one hit, empty outputs included', async () => {
+    const got: unknown[] = [];
+    const { portal, made } = await start({
+      'bizproc.event.send': (params) => {
+        got.push(params);
+        return true;
+      },
+    });
+    expect(await made.answers.send(MEMBER, answers('a'), 'answer')).toEqual(['sent']);
+    expect(await made.answers.send(MEMBER, answers('b', 'c'), 'repeat')).toEqual(['sent', 'sent']);
+    expect(methodsOf(portal)).toEqual(['bizproc.event.send', 'batch']);
+    expect(got[1]).toEqual({
+      EVENT_TOKEN: 'b',
+      RETURN_VALUES: { ok: 'Y', error_code: '', n: '5' },
+      LOG_MESSAGE: 'done',
+    });
+    expect(made.taken.map(([, priority]) => priority)).toEqual(['answer', 'repeat']);
+  });
+
+  it('each has its own fate', async () => {
+    const { made } = await start({
+      'bizproc.event.send': ({ EVENT_TOKEN }) =>
+        (
+          ({
+            good: () => true,
+            number: () => refuse(404),
+            words: () => refuse('', 400, 'Бизнес-процесс не найден'),
+            english: () => refuse('X', 400, 'The business process is not found'),
+            bad: () => refuse('ACCESS_DENIED', 403, 'Access denied!'),
+            busy: () => refuse('OPERATION_TIME_LIMIT', 429),
+          }) as Record<string, () => unknown>
+        )[EVENT_TOKEN]?.(),
+    });
+    const fates = await made.answers.send(
+      MEMBER,
+      answers('good', 'number', 'words', 'english', 'bad', 'busy'),
+      'answer',
+    );
+    expect(fates).toEqual(['sent', 'gone', 'gone', 'gone', { refused: 'ACCESS_DENIED' }, 'retry']);
+  });
+
+  it('go one by one, and from then on, where the portal takes no batch', async () => {
+    const { portal, made } = await start({
+      batch: () => refuse('ERROR_BATCH_METHOD_NOT_ALLOWED', 405),
+      'bizproc.event.send': () => true,
+    });
+    expect(await made.answers.send(MEMBER, answers('a', 'b'), 'answer')).toEqual(['sent', 'sent']);
+    expect(await made.answers.send(MEMBER, answers('c', 'd'), 'answer')).toEqual(['sent', 'sent']);
+    expect(methodsOf(portal)).toEqual(['batch', ...Array(4).fill('bizproc.event.send')]);
+  });
+
+  it('go one by one where the portal refuses the method inside the batch', async () => {
+    const { portal, made } = await start({
+      batch: ({ cmd }) => ({
+        result: [],
+        result_error: Object.fromEntries(
+          Object.keys(cmd).map((key) => [key, { error: 'ERROR_BATCH_METHOD_NOT_ALLOWED' }]),
+        ),
+      }),
+      'bizproc.event.send': () => true,
+    });
+    expect(await made.answers.send(MEMBER, answers('a', 'b'), 'answer')).toEqual(['sent', 'sent']);
+    expect(portal.hits).toHaveLength(3);
+  });
+
+  it.each([
+    ['QUERY_LIMIT_EXCEEDED', 503],
+    ['OVERLOAD_LIMIT', 503],
+    ['INTERNAL_SERVER_ERROR', 500],
+  ])('all wait after %s', async (code, status) => {
+    const { portal, made } = await start({ batch: () => refuse(code, status) });
+    expect(await made.answers.send(MEMBER, answers('a', 'b'), 'answer')).toEqual(['retry', 'retry']);
+    expect(portal.hits).toHaveLength(1);
+  });
+
+  it('wait while the tariff lacks the method', async () => {
+    const { made } = await start({});
+    expect(await made.answers.send(MEMBER, answers('a'), 'answer')).toEqual(['retry']);
+  });
+
+  it('whose text looks like a reference travel alone', async () => {
+    const got: string[] = [];
+    const { portal, made } = await start({
+      'bizproc.event.send': (params) => {
+        got.push(params['RETURN_VALUES'].t);
+        return true;
+      },
+    });
+    const tricky = { eventToken: 'c', values: { t: '$result[a0][secret]' } };
+    expect(await made.answers.send(MEMBER, [...answers('a', 'b'), tricky], 'answer')).toEqual([
+      'sent',
+      'sent',
+      'sent',
+    ]);
+    expect(got.at(-1)).toBe('$result[a0][secret]');
+    expect(methodsOf(portal)).toEqual(['batch', 'bizproc.event.send']);
+  });
+
+  it('that nobody waits for become a timeline comment', async () => {
+    const { portal, made } = await start({ 'crm.timeline.comment.add': () => 7 });
+    await made.answers.comment(MEMBER, { typeId: 177, id: 5, code: 'DYNAMIC_177_5' }, 'text');
+    expect(portal.hits[0]?.params).toEqual({
+      fields: { ENTITY_ID: 5, ENTITY_TYPE: 'dynamic_177', COMMENT: 'text' },
+    });
+  });
+});

@@ -1,0 +1,321 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { parseRobotCall } from '../../src/bitrix24/call.ts';
+import {
+  APP_TOKEN,
+  bench,
+  CLIENT,
+  fakePortal,
+  installed,
+  MEMBER,
+  type Methods,
+  refuse,
+  robots,
+} from './fake-portal.ts';
+
+const open: { close(): void }[] = [];
+afterEach(() => {
+  for (const server of open.splice(0)) server.close();
+});
+
+const SCOPE = ['crm', 'bizproc', 'user', 'im', 'task', 'userfieldconfig'];
+
+/** A portal that keeps robots and bindings, and where `access-1` is an administrator's token of our application. */
+async function startPortal(change: Methods = {}) {
+  const registered = new Map<string, unknown>();
+  const bound: string[] = [];
+  const admin = (_: unknown, token: string) =>
+    token.startsWith('access') ? null : refuse('invalid_token', 401);
+  const portal = await fakePortal({
+    'app.info': (p, token) => admin(p, token) ?? { ID: 1, CODE: CLIENT, INSTALLED: false, LANGUAGE_ID: 'ru' },
+    profile: (p, token) => admin(p, token) ?? { ID: '1', ADMIN: true },
+    scope: () => SCOPE,
+    'method.get': () => ({ isExisting: true, isAvailable: true }),
+    'event.bind': ({ event, handler }) => {
+      if (bound.includes(event))
+        refuse('ERROR_CORE', 400, 'Unable to set event handler: Handler already binded');
+      bound.push(event);
+      expect(handler).toBe('https://directum.example/bitrix24/events');
+      return true;
+    },
+    'bizproc.robot.list': () => [...registered.keys()],
+    'bizproc.robot.add': ({ CODE, ...fields }) => {
+      if (registered.has(CODE)) refuse('ERROR_ACTIVITY_ALREADY_INSTALLED');
+      registered.set(CODE, fields);
+      return true;
+    },
+    'bizproc.robot.update': ({ CODE, FIELDS }) => {
+      if (!registered.has(CODE)) refuse('ERROR_ACTIVITY_NOT_FOUND');
+      registered.set(CODE, FIELDS);
+      return true;
+    },
+    ...change,
+  });
+  open.push(portal);
+  return Object.assign(portal, { registered, bound });
+}
+
+function event(portal: { origin: string }, name: string, auth: Record<string, unknown> = {}, data = {}) {
+  return {
+    event: name,
+    data: { VERSION: '1', LANGUAGE_ID: 'ru', ...data },
+    auth: {
+      access_token: 'access-1',
+      refresh_token: 'refresh-1',
+      expires: '1787303600',
+      member_id: MEMBER,
+      user_id: '1',
+      application_token: APP_TOKEN,
+      client_endpoint: `${portal.origin}/rest/`,
+      server_endpoint: `${portal.origin}/rest/`,
+      scope: 'crm,bizproc',
+      unknown_field: 'x',
+      ...auth,
+    },
+  };
+}
+
+function page(
+  portal: { origin: string },
+  body: Record<string, unknown> = {},
+  query: Record<string, unknown> = {},
+) {
+  return [
+    { DOMAIN: new URL(portal.origin).host, PROTOCOL: '0', LANG: 'ru', ...query },
+    {
+      AUTH_ID: 'access-1',
+      REFRESH_ID: 'refresh-1',
+      AUTH_EXPIRES: '3600',
+      member_id: MEMBER,
+      status: 'L',
+      ...body,
+    },
+  ] as const;
+}
+
+const call = (token: string | null, access = 'access-1') =>
+  parseRobotCall({
+    code: 'c',
+    document_id: ['crm', 'CCrmDocumentDeal', 'DEAL_1'],
+    event_token: 'e',
+    auth: {
+      member_id: MEMBER,
+      application_token: token,
+      access_token: access,
+      refresh_token: 'r',
+      user_id: '9',
+      server_endpoint: open.length ? undefined : '',
+    },
+  });
+
+describe('ONAPPINSTALL', () => {
+  it('installs after the proof and registers the robots', async () => {
+    const portal = await startPortal();
+    const made = bench(portal);
+    expect(await made.installer.installByEvent(event(portal, 'ONAPPINSTALL'))).toEqual({
+      ok: true,
+      memberId: MEMBER,
+    });
+    expect(made.stored.get(MEMBER)).toMatchObject({
+      origin: portal.origin,
+      portalKey: MEMBER,
+      applicationToken: APP_TOKEN,
+      installerUserId: 1,
+      state: 'active',
+      scopes: SCOPE,
+      registeredAt: '2026-09-01T10:00:00.000Z',
+    });
+    expect(portal.registered.get('directum_wait_signature')).toMatchObject({
+      HANDLER: 'https://directum.example/bitrix24/robots/directum_wait_signature',
+      AUTH_USER_ID: '1',
+      USE_SUBSCRIPTION: 'Y',
+      NAME: { ru: 'Ждать' },
+    });
+    expect(await made.proof.checkCall(call(APP_TOKEN))).toBe('ok');
+    expect(await made.proof.checkCall(call('other'))).toBe('forged');
+  });
+
+  it.each([
+    ['an unlisted portal', { client_endpoint: 'http://evil.example/rest/' }, {}, 'portal_not_listed'],
+    [
+      'an unlisted OAuth server',
+      { server_endpoint: 'http://evil.example/rest/' },
+      {},
+      'oauth_server_not_listed',
+    ],
+    ['a token the portal does not know', { access_token: 'stolen' }, {}, 'invalid_token'],
+    ['no administrator', {}, { profile: () => ({ ID: 1, ADMIN: false }) }, 'not_an_administrator'],
+    ['another application', {}, { 'app.info': () => ({ CODE: 'local.other' }) }, 'another_application'],
+    ['a webhook', {}, { 'app.info': () => ({ SCOPE: ['crm'] }) }, 'not_an_application'],
+  ])('of %s stores nothing', async (_, auth, methods, reason) => {
+    const portal = await startPortal(methods as Methods);
+    const made = bench(portal);
+    expect(await made.installer.installByEvent(event(portal, 'ONAPPINSTALL', auth))).toMatchObject({
+      ok: false,
+      reason,
+    });
+    expect(made.stored.size).toBe(0);
+    expect(portal.hits.filter(({ method }) => method === 'batch')).toHaveLength(0);
+  });
+
+  it('does not take over a living installation without the proof', async () => {
+    const portal = await startPortal();
+    const made = await installed(portal);
+    const forged = event(portal, 'ONAPPINSTALL', { access_token: 'stolen', application_token: 'mine' });
+    expect(await made.installer.handleEvent(forged)).toEqual({ result: 'forbidden' });
+    expect(made.stored.get(MEMBER)?.applicationToken).toBe(APP_TOKEN);
+  });
+
+  it('does not move a living installation to another listed portal that its own does not vouch for', async () => {
+    const own = await startPortal();
+    const other = await startPortal({});
+    own.methods['app.info'] = () => refuse('invalid_token', 401);
+    const made = await installed(own, {}, { portals: [own.origin, other.origin] });
+    const form = event(other, 'ONAPPINSTALL', { server_endpoint: `${own.origin}/rest/` });
+    expect(await made.installer.installByEvent(form)).toMatchObject({ ok: false, reason: 'another_portal' });
+    expect(made.stored.get(MEMBER)?.origin).toBe(own.origin);
+  });
+
+  it('gives a later installation of the same origin the key of the first', async () => {
+    const portal = await startPortal();
+    const made = await installed(portal, { state: 'uninstalled', tokens: null });
+    await made.installer.installByEvent(event(portal, 'ONAPPINSTALL', { member_id: 'second' }));
+    expect(made.stored.get('second')?.portalKey).toBe(MEMBER);
+  });
+});
+
+describe('the installer page', () => {
+  it('binds events, registers robots and finishes', async () => {
+    const portal = await startPortal();
+    const made = bench(portal);
+    const { status, html } = await made.installer.openPage(...page(portal));
+    expect(status).toBe(200);
+    expect(html).toContain('BX24.installFinish()');
+    expect(html).toContain('lang="ru"');
+    expect(portal.bound).toEqual(['ONAPPINSTALL', 'ONAPPUPDATE', 'ONAPPUNINSTALL']);
+    expect([...portal.registered.keys()]).toEqual(robots.map(({ code }) => code));
+    expect(portal.hits.map(({ method }) => method)).toEqual(['app.info', 'profile', 'batch', 'batch']);
+  });
+
+  it('opened again finishes nothing, takes bound events for success and sends no robot twice', async () => {
+    const portal = await startPortal();
+    const made = bench(portal);
+    await made.installer.openPage(...page(portal));
+    portal.methods['app.info'] = () => ({ CODE: CLIENT, INSTALLED: 'Y' });
+    portal.hits.length = 0;
+    const { html } = await made.installer.openPage(...page(portal, {}, { LANG: 'de' }));
+    expect(html).not.toContain('BX24');
+    expect(html).toContain('lang="en"');
+    expect(portal.hits.map(({ method }) => method)).toEqual(['app.info', 'profile', 'batch']);
+  });
+
+  it('says what failed, offers to try again and does not finish', async () => {
+    const portal = await startPortal({ 'bizproc.robot.add': () => refuse('ERROR_METHOD_NOT_FOUND', 404) });
+    const { html } = await bench(portal).installer.openPage(...page(portal));
+    expect(html).toContain('Тариф портала');
+    expect(html).toContain('<button');
+    expect(html).not.toContain('installFinish');
+  });
+
+  it('names missing scopes and escapes the portal’s words', async () => {
+    const portal = await startPortal({
+      scope: () => ['crm', 'bizproc', 'user_brief', 'im'],
+      'bizproc.robot.add': () => refuse('ERROR_X', 400, '<script>alert(1)</script>'),
+    });
+    const { html } = await bench(portal).installer.openPage(...page(portal));
+    expect(html).toMatch(/task — .*userfieldconfig — /s);
+    expect(html).not.toContain('user —');
+    expect(html).not.toContain('<script>alert');
+  });
+
+  it.each([
+    [{ AUTH_ID: 'stolen' }, {}],
+    [{}, { DOMAIN: 'evil.example' }],
+    [{}, { DOMAIN: 'user@evil.example/' }],
+  ])('is forbidden with %j %j', async (body, query) => {
+    const portal = await startPortal();
+    const made = bench(portal);
+    expect((await made.installer.openPage(...page(portal, body, query))).status).toBe(403);
+    expect(made.stored.size).toBe(0);
+  });
+});
+
+describe('an installation without an application token', () => {
+  it('is pinned by the first call whose own token passes the proof, and by no other', async () => {
+    const portal = await startPortal();
+    const made = await installed(portal, { applicationToken: null });
+    expect(await made.proof.checkCall(call('forged', 'stolen'))).toBe('forged');
+    expect(made.stored.get(MEMBER)?.applicationToken).toBeNull();
+    const calls = Array.from({ length: 5 }, () => made.proof.checkCall(call(APP_TOKEN)));
+    expect(await Promise.all(calls)).toEqual(Array(5).fill('ok'));
+    expect(
+      portal.hits.filter(({ method, token }) => method === 'app.info' && token === 'access-1'),
+    ).toHaveLength(1);
+    expect(await made.proof.checkCall(call('forged', 'stolen'))).toBe('forged');
+    expect(made.stored.get(MEMBER)?.applicationToken).toBe(APP_TOKEN);
+  });
+
+  it('asks about a refused token only once', async () => {
+    const portal = await startPortal();
+    const made = await installed(portal, { applicationToken: null });
+    for (let i = 0; i < 3; i += 1) expect(await made.proof.checkCall(call('x', 'stolen'))).toBe('forged');
+    expect(portal.hits).toHaveLength(1);
+  });
+});
+
+describe('later events', () => {
+  it('ONAPPUPDATE registers everything again', async () => {
+    const portal = await startPortal();
+    const made = bench(portal);
+    await made.installer.installByEvent(event(portal, 'ONAPPINSTALL'));
+    portal.registered.clear();
+    portal.bound.length = 0;
+    expect(
+      await made.installer.handleEvent(event(portal, 'ONAPPUPDATE', { access_token: 'access-2' })),
+    ).toMatchObject({ result: 'ok' });
+    expect(portal.registered.size).toBe(2);
+    expect(portal.bound).toHaveLength(3);
+    expect(made.stored.get(MEMBER)).toMatchObject({
+      tokens: { access: 'access-2' },
+      registeredAt: expect.any(String),
+    });
+  });
+
+  it('ONAPPUPDATE leaves the registration unknown when the portal cannot be reached', async () => {
+    const portal = await startPortal();
+    const made = bench(portal);
+    await made.installer.installByEvent(event(portal, 'ONAPPINSTALL'));
+    portal.methods['batch'] = () => refuse('INTERNAL_SERVER_ERROR', 500);
+    await made.installer.handleEvent(event(portal, 'ONAPPUPDATE'));
+    expect(made.stored.get(MEMBER)?.registeredAt).toBeUndefined();
+  });
+
+  it('ONAPPUNINSTALL drops tokens and says whether to wipe', async () => {
+    const portal = await startPortal();
+    const made = await installed(portal);
+    const removal = event(
+      portal,
+      'ONAPPUNINSTALL',
+      { access_token: undefined, refresh_token: undefined },
+      { CLEAN: '1' },
+    );
+    expect(await made.installer.handleEvent(removal)).toMatchObject({
+      result: 'ok',
+      uninstalled: MEMBER,
+      clean: true,
+    });
+    expect(made.stored.get(MEMBER)).toMatchObject({ state: 'uninstalled', tokens: null, spares: {} });
+    expect(await made.proof.checkCall(call(APP_TOKEN))).toBe('unknown');
+  });
+
+  it('with a wrong application token changes nothing', async () => {
+    const portal = await startPortal();
+    const made = await installed(portal);
+    const forged = event(portal, 'ONAPPUNINSTALL', { application_token: 'wrong' });
+    expect(await made.installer.handleEvent(forged)).toEqual({ result: 'forbidden' });
+    expect(await made.installer.handleEvent(event(portal, 'ONAPPUPDATE', { member_id: 'nobody' }))).toEqual({
+      result: 'forbidden',
+    });
+    expect(made.stored.get(MEMBER)?.state).toBe('active');
+    expect(portal.hits).toHaveLength(0);
+  });
+});

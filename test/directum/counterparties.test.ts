@@ -1,0 +1,225 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
+import { adapter, company, contact, INN, KPP, OGRNIP, OTHER_KPP, PERSON_INN } from './stand.ts';
+
+let stand: Directum;
+let bench: ReturnType<typeof adapter>;
+
+beforeEach(async () => {
+  stand = await startDirectum();
+  bench = adapter(stand);
+});
+afterEach(async () => {
+  await bench.service.close();
+  await stand.stop();
+});
+
+const sync = (...args: Parameters<typeof bench.directum.counterparties.sync>) =>
+  bench.directum.counterparties.sync(...args);
+const companies = () => stand.all('ICompanies');
+const since = async (work: () => Promise<unknown>) => {
+  const before = stand.journal.length;
+  await work();
+  return stand.journal.slice(before).map(({ verb, path }) => `${verb} ${path}`);
+};
+
+describe('making and finding', () => {
+  it('makes a company once and knows it again with one request', async () => {
+    const made = await sync(
+      company(
+        { ogrn: '1027700132195', okpo: '123', bank: null },
+        { phones: ['+7 1', '+7 2'], emails: ['a@b.example'] },
+      ),
+      'fill',
+    );
+    expect(made).toMatchObject({ action: 'created', type: 'company', changedFields: [] });
+    expect(made.url).toBe(`${stand.webUrl}/#/card/593e143c-616c-4d95-9457-fd916c4aa7f8/${made.id}`);
+    expect(stand.get('ICompanies', made.id)).toMatchObject({
+      Name: 'ООО «Ромашка»',
+      TIN: INN,
+      TRRC: KPP,
+      PSRN: '1027700132195',
+      Phones: '+7 1, +7 2',
+      ExternalId: 'b24:portal-1:COMPANY_44',
+    });
+    expect(await since(() => sync(company(), 'none'))).toEqual([`GET ICompanies(${made.id})`]);
+  });
+
+  it('takes the card with the same INN and KPP, else the one with an empty KPP, else makes a branch card', async () => {
+    const other = stand.add('ICompanies', { Name: 'Филиал', TIN: INN, TRRC: OTHER_KPP });
+    const empty = stand.add('ICompanies', { Name: 'Без КПП', TIN: INN });
+    expect((await sync(company(), 'none')).id).toBe(empty);
+    expect((await sync(company({ kpp: OTHER_KPP }, { id: 45 }), 'none')).id).toBe(other);
+    stand.remove('ICompanies', empty);
+    bench.pairs.held.clear();
+    expect((await sync(company(), 'none')).action).toBe('created');
+  });
+
+  it('takes any card with the INN when CRM gives no KPP, and a bank as a bank', async () => {
+    const bank = stand.add('IBanks', { Name: 'Банк', TIN: INN, TRRC: OTHER_KPP, BIC: '044525225' });
+    expect(await sync(company({ kpp: null }), 'none')).toMatchObject({
+      id: bank,
+      type: 'bank',
+      action: 'unchanged',
+    });
+  });
+
+  it('never matches by name', async () => {
+    const same = stand.add('ICompanies', { Name: 'ООО «Ромашка»' });
+    expect((await sync(company(), 'none')).id).not.toBe(same);
+  });
+
+  it('names all candidates when several fit', async () => {
+    const ids = [1, 2].map((n) => stand.add('ICompanies', { Name: `Двойник ${n}`, TIN: INN, TRRC: KPP }));
+    const failed = await sync(company(), 'none').catch((error) => error);
+    expect(failed.code).toBe('counterparty_ambiguous');
+    for (const id of ids) expect(failed.text.ru).toContain(String(id));
+    expect(failed.text.ru).toContain(KPP);
+  });
+
+  it('refuses a closed card, found or paired', async () => {
+    const id = stand.add('ICompanies', { Name: 'Закрытая', TIN: INN, TRRC: KPP, Status: 'Closed' });
+    await expect(sync(company(), 'none')).rejects.toMatchObject({ code: 'counterparty_closed' });
+    stand.patch('ICompanies', id, { Status: 'Active' });
+    await sync(company(), 'none');
+    stand.patch('ICompanies', id, { Status: 'Closed' });
+    await expect(sync(company(), 'none')).rejects.toMatchObject({ code: 'counterparty_closed' });
+  });
+
+  it('matches anew when the paired card is gone', async () => {
+    const first = await sync(company(), 'none');
+    stand.remove('ICompanies', first.id);
+    const second = await sync(company(), 'none');
+    expect(second).toMatchObject({ action: 'created' });
+    expect(second.id).not.toBe(first.id);
+  });
+
+  it('makes one card for many who start at once, and one per KPP', async () => {
+    const parties = Array.from({ length: 12 }, (_, n) =>
+      company(n % 2 ? { kpp: OTHER_KPP } : {}, { id: 100 + n }),
+    );
+    const results = await Promise.all(parties.map((party) => sync(party, 'none')));
+    expect(results.filter(({ action }) => action === 'created')).toHaveLength(2);
+    expect(companies().filter((one) => one['TIN'] === INN)).toHaveLength(2);
+  });
+
+  it('makes a proprietor a company and any other contact a person', async () => {
+    const proprietor = await sync(contact({ inn: PERSON_INN, ogrnip: OGRNIP, secondName: 'Ильич' }), 'fill');
+    expect(stand.get('ICompanies', proprietor.id)).toMatchObject({
+      Name: 'ИП Петров Пётр Ильич',
+      TIN: PERSON_INN,
+      PSRN: OGRNIP,
+    });
+    const person = await sync(contact(null, { id: 9 }), 'fill');
+    expect(person).toMatchObject({ type: 'person', action: 'created' });
+    expect(stand.get('IPersons', person.id)).toMatchObject({
+      LastName: 'Петров',
+      FirstName: 'Пётр',
+      TIN: null,
+    });
+  });
+
+  it('makes a non-resident of a foreign requisite without INN checks', async () => {
+    const { id } = await sync(
+      company({ countryId: 6, inn: '12-34', kpp: null, companyName: 'Acme' }),
+      'fill',
+    );
+    expect(stand.get('ICompanies', id)).toMatchObject({ Nonresident: true, TIN: '12-34' });
+  });
+});
+
+describe('faults', () => {
+  it('finds the card a broken-off POST made instead of making another', async () => {
+    stand.misbehave.next({ verb: 'POST', path: 'ICompanies', cutAfterEffect: true });
+    const { id } = await sync(company(), 'fill');
+    expect(
+      companies()
+        .filter((one) => one['TIN'] === INN)
+        .map((one) => one['Id']),
+    ).toEqual([id]);
+  });
+
+  it('finds it after a crash by our key alone, and reports when nothing was made', async () => {
+    stand.misbehave.next({ verb: 'POST', path: 'IPersons', cutAfterEffect: true });
+    const first = await sync(contact(), 'fill');
+    bench.pairs.held.clear();
+    expect((await sync(contact(), 'fill')).id).toBe(first.id);
+    stand.misbehave.next({ verb: 'POST', path: 'ICompanies', cutBefore: true });
+    await expect(sync(company(), 'fill')).rejects.toMatchObject({ code: 'directum_unavailable' });
+  });
+
+  it('quotes what Directum refuses', async () => {
+    stand.misbehave.next({
+      verb: 'POST',
+      path: 'ICompanies',
+      status: 400,
+      body: { error: { code: '', message: 'Нельзя secret так' } },
+    });
+    const failed = await sync(company(), 'fill').catch((error) => error);
+    expect(failed.code).toBe('directum_refused');
+    expect(failed.text.ru).toContain('Нельзя *** так');
+  });
+
+  it('tells a locked card apart', async () => {
+    const id = stand.add('ICompanies', { Name: 'Старое', TIN: INN, TRRC: KPP });
+    stand.misbehave.lockCards(1);
+    await expect(sync(company({}, { emails: ['a@b.example'] }), 'fill')).rejects.toMatchObject({
+      code: 'directum_locked',
+    });
+    expect(stand.get('ICompanies', id)['Email']).toBeFalsy();
+  });
+});
+
+describe('update modes', () => {
+  const seeded = (fields: Record<string, unknown> = {}) =>
+    stand.add('ICompanies', { Name: 'Старое', TIN: INN, TRRC: KPP, ...fields });
+
+  it('fill writes empty properties only', async () => {
+    const id = seeded({ Phones: '1' });
+    const result = await sync(company({ legalAddress: 'Москва' }, { phones: ['2'] }), 'fill');
+    expect(result).toMatchObject({ id, action: 'updated', changedFields: ['LegalAddress'] });
+    expect(stand.get('ICompanies', id)).toMatchObject({
+      Name: 'Старое',
+      Phones: '1',
+      LegalAddress: 'Москва',
+      ExternalId: 'b24:portal-1:COMPANY_44',
+    });
+    expect(await sync(company({ legalAddress: 'Москва' }, { phones: ['2'] }), 'fill')).toMatchObject({
+      action: 'unchanged',
+    });
+  });
+
+  it('overwrite writes what differs and blanks nothing', async () => {
+    const id = seeded({ Phones: '1', Homepage: 'https://old.example' });
+    const result = await sync(company({}, { phones: ['2'] }), 'overwrite');
+    expect(result.changedFields.sort()).toEqual(['Name', 'Phones']);
+    expect(stand.get('ICompanies', id)).toMatchObject({ Homepage: 'https://old.example', Phones: '2' });
+  });
+
+  it('none writes nothing, and a mirror of an own company is never written', async () => {
+    const id = seeded();
+    await sync(company({}, { phones: ['2'] }), 'none');
+    expect(stand.get('ICompanies', id)).toMatchObject({ Name: 'Старое' });
+    stand.patch('ICompanies', id, { IsCardReadOnly: true });
+    expect(await sync(company({}, { phones: ['2'] }), 'overwrite')).toMatchObject({ action: 'unchanged' });
+  });
+
+  it("leaves another integration's key, and counts our key as no change", async () => {
+    const id = seeded({ ExternalId: '1c-77', Name: 'ООО «Ромашка»' });
+    expect(await sync(company(), 'fill')).toMatchObject({ action: 'unchanged', changedFields: [] });
+    expect(stand.get('ICompanies', id)['ExternalId']).toBe('1c-77');
+    stand.patch('ICompanies', id, { ExternalId: null });
+    expect(await sync(company(), 'fill')).toMatchObject({ action: 'unchanged' });
+    expect(stand.get('ICompanies', id)['ExternalId']).toBe('b24:portal-1:COMPANY_44');
+  });
+
+  it('sets the bank found by BIC and never makes one', async () => {
+    const bank = stand.add('IBanks', { Name: 'Банк', BIC: '044525225' });
+    const account = { name: 'Б', account: '40702810900000000001', corAccount: null };
+    const { id } = await sync(company({ bank: { ...account, bik: '044525225' } }), 'fill');
+    expect(stand.get('ICompanies', id)).toMatchObject({ Account: account.account, Bank: { Id: bank } });
+    const banks = stand.all('IBanks').length;
+    await sync(company({ kpp: OTHER_KPP, bank: { ...account, bik: '044525999' } }, { id: 5 }), 'fill');
+    expect(stand.all('IBanks')).toHaveLength(banks);
+  });
+});

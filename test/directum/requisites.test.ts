@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isInn, isKpp, isOgrn, toCard } from '../../src/directum/requisites.ts';
+import { company, contact, INN, KPP, OGRNIP, PERSON_INN } from './stand.ts';
+
+const digits = (length: number) =>
+  fc.array(fc.integer({ min: 0, max: 9 }), { minLength: length, maxLength: length });
+
+describe('check digits', () => {
+  it.each(['7707083893', '7736050003', '500100732259', '7728168971'])('knows %s', (inn) =>
+    expect(isInn(inn)).toBe(true),
+  );
+
+  it('takes exactly one last digit for any other nine digits of an INN', () => {
+    fc.assert(
+      fc.property(digits(9), (body) => {
+        fc.pre(!(body[0] === 0 && body[1] === 0));
+        const fit = [...'0123456789'].filter((last) => isInn(body.join('') + last));
+        expect(fit).toHaveLength(1);
+      }),
+    );
+  });
+
+  it('takes no text of another length or with other signs', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        if (!/^(\d{10}|\d{12})$/.test(text)) expect(isInn(text)).toBe(false);
+        if (!/^(\d{13}|\d{15})$/.test(text)) expect(isOgrn(text)).toBe(false);
+      }),
+    );
+    expect(isInn('0012345678')).toBe(false);
+  });
+
+  it('knows OGRN, OGRNIP and the format of KPP', () => {
+    expect([isOgrn('1027700132195'), isOgrn('1027700132196'), isOgrn(OGRNIP)]).toEqual([true, false, true]);
+    expect([isKpp(KPP), isKpp('7736AB001'), isKpp('77360100'), isKpp('77360100a')]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+});
+
+describe('classifying', () => {
+  const fail = (party: Parameters<typeof toCard>[0]) => {
+    try {
+      toCard(party);
+    } catch (error) {
+      return error as { code: string; text: { ru: string } };
+    }
+    throw new Error('no failure');
+  };
+
+  it.each([
+    ['ИНН', company({ inn: null })],
+    ['ИНН', company(null)],
+    ['ИНН', company({ inn: '7736050004' })],
+    ['КПП', company({ kpp: '12' })],
+    ['ОГРН', company({ ogrn: '1' })],
+    ['Фамилия', contact(null, { lastName: null })],
+    ['Имя', contact(null, { firstName: ' ' })],
+    ['ИНН', contact({ inn: INN })],
+  ])('names «%s»', (field, party) => {
+    expect(fail(party)).toMatchObject({ code: 'requisites_invalid' });
+    expect(fail(party).text.ru).toContain(`«${field}»`);
+  });
+
+  it('reads numbers typed with spaces and drops a KPP of a proprietor', () => {
+    expect(toCard(company({ inn: ' 7736 0500\u00a003 ' })).tin).toBe(INN);
+    expect(toCard(contact({ inn: PERSON_INN, ogrnip: OGRNIP, kpp: KPP }))).toMatchObject({
+      type: 'company',
+      trrc: null,
+    });
+    expect(toCard(company({ okpo: '1234567' })).values).not.toHaveProperty('NCEO');
+  });
+});

@@ -1,0 +1,120 @@
+import { createDirectum, type DirectumOptions } from '../../src/directum/directum.ts';
+import type { CachePort, ClaimsPort, Log, PairsPort, Party, Requisite } from '../../src/robot/ports.ts';
+
+export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export function memoryCache(): CachePort & { entries: Map<string, unknown> } {
+  const entries = new Map<string, unknown>();
+  return {
+    entries,
+    // Through JSON, as the real one keeps it.
+    get: async (key) => (entries.has(key) ? JSON.parse(String(entries.get(key))) : undefined),
+    set: async (key, value) => void entries.set(key, JSON.stringify(value)),
+    delete: async (key) => void entries.delete(key),
+  };
+}
+
+export function memoryPairs(): PairsPort & { held: Map<string, Awaited<ReturnType<PairsPort['find']>>> } {
+  const held = new Map<string, Awaited<ReturnType<PairsPort['find']>>>();
+  return {
+    held,
+    find: async (key) => held.get(key) ?? null,
+    bind: async (key, value) => void held.set(key, value),
+    release: async (key) => void held.delete(key),
+    externalId: (key) => `b24:portal-1:${key}`,
+  };
+}
+
+export function memoryClaims(): ClaimsPort {
+  const tails = new Map<string, Promise<unknown>>();
+  return {
+    hold<T>(key: string, work: () => Promise<T>): Promise<T> {
+      const next = (tails.get(key) ?? Promise.resolve()).catch(() => undefined).then(work);
+      tails.set(key, next);
+      return next;
+    },
+  };
+}
+
+/** The adapter on a stand, with what the store would give it kept in memory. */
+export function adapter(at: { url: string; webUrl: string }, options: Partial<DirectumOptions> = {}) {
+  const cache = memoryCache();
+  const pairs = memoryPairs();
+  const made: { operation: string; status: number | 'network'; errorCode?: string }[] = [];
+  const service = createDirectum({
+    baseUrl: at.url,
+    webUrl: at.webUrl,
+    login: 'bitrix24',
+    password: 'secret',
+    auth: 'basic',
+    timeouts: { connectMs: 1_000, headersMs: 1_500, bodyMs: 1_500 },
+    cache,
+    now: () => new Date(),
+    log: quietLog,
+    onRequest: ({ seconds: _, ...rest }) => made.push(rest),
+    ...options,
+  });
+  const directum = service.forPortal({ pairs, claims: memoryClaims(), log: quietLog });
+  return { service, directum, cache, pairs, made };
+}
+
+export function requisite(values: Partial<Requisite> = {}): Requisite {
+  return {
+    id: 1,
+    countryId: 1,
+    inn: null,
+    kpp: null,
+    ogrn: null,
+    ogrnip: null,
+    okpo: null,
+    okved: null,
+    companyName: null,
+    companyFullName: null,
+    lastName: null,
+    firstName: null,
+    secondName: null,
+    bank: null,
+    legalAddress: null,
+    postalAddress: null,
+    ...values,
+  };
+}
+
+export function company(values: Partial<Requisite> | null = {}, party: Partial<Party> = {}): Party {
+  return {
+    kind: 'company',
+    id: 44,
+    name: 'Ромашка',
+    lastName: null,
+    firstName: null,
+    secondName: null,
+    phones: [],
+    emails: [],
+    webs: [],
+    requisite:
+      values === null ? null : requisite({ inn: INN, kpp: KPP, companyName: 'ООО «Ромашка»', ...values }),
+    ...party,
+  };
+}
+
+export function contact(values: Partial<Requisite> | null = null, party: Partial<Party> = {}): Party {
+  return {
+    ...company(null),
+    kind: 'contact',
+    id: 8,
+    name: 'Пётр Петров',
+    lastName: 'Петров',
+    firstName: 'Пётр',
+    requisite: values === null ? null : requisite(values),
+    ...party,
+  };
+}
+
+/** Valid by their check digits. */
+export const INN = '7736050003';
+export const KPP = '997250001';
+export const OTHER_KPP = '773601001';
+export const PERSON_INN = '500100732259';
+export const OGRNIP = '304500116000157';
+
+export const label = { ru: 'Поле', en: 'Field' };

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { RobotFailure } from '../../src/robot/failure.ts';
+import type { OpenFile } from '../../src/robot/ports.ts';
+import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
+import { adapter, label } from './stand.ts';
+
+let stand: Directum;
+let bench: ReturnType<typeof adapter>;
+let id: number;
+
+beforeEach(async () => {
+  stand = await startDirectum();
+  bench = adapter(stand);
+  const counterpartyId = stand.add('ICompanies', { Name: 'ООО' });
+  ({ id } = await bench.directum.contracts.create('key', {
+    subject: 'Поставка',
+    documentKindId: 1,
+    counterpartyId,
+  }));
+});
+afterEach(async () => {
+  await bench.service.close();
+  await stand.stop();
+});
+
+function file(
+  chunks: string[],
+  name = 'Договор.DOCX',
+  size: number | null = null,
+): OpenFile & { cancelled: boolean } {
+  const open = {
+    name,
+    size,
+    cancelled: false,
+    body: (async function* () {
+      for (const chunk of chunks) yield Buffer.from(chunk);
+    })(),
+    cancel: async () => {
+      open.cancelled = true;
+    },
+  };
+  return open;
+}
+const store = (given: OpenFile) => bench.directum.versions.fromFile(id, given);
+
+it('streams a file into a new version', async () => {
+  expect(await bench.directum.versions.hasBody(id)).toBe(false);
+  const chunks = ['', 'начало ', 'конец'];
+  const bytes = Buffer.from(chunks.join(''));
+  expect(await store(file(chunks))).toEqual({
+    size: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  });
+  expect(stand.versions(id)).toMatchObject([{ number: 1, extension: 'docx', bytes }]);
+  expect(await bench.directum.versions.hasBody(id)).toBe(true);
+  await store(file(['2']));
+  expect(stand.versions(id).map(({ number }) => number)).toEqual([1, 2]);
+});
+
+it('fills the empty version a failed attempt left', async () => {
+  stand.misbehave.next({ verb: 'PUT', path: 'Body', status: 503, body: 'x' });
+  await expect(store(file(['a']))).rejects.toMatchObject({ code: 'directum_unavailable' });
+  expect(await bench.directum.versions.hasBody(id)).toBe(false);
+  await store(file(['b']));
+  expect(stand.versions(id)).toMatchObject([{ number: 1, bytes: Buffer.from('b') }]);
+});
+
+it('leaves no version of an empty file, an unknown extension or one without', async () => {
+  for (const given of [
+    file([]),
+    file(['']),
+    file(['a'], 'x.docx', 0),
+    file(['a'], 'x.zzz'),
+    file(['a'], 'Договор'),
+    file(['a'], 'x.pdf', 300 * 2 ** 20),
+  ]) {
+    await expect(store(given)).rejects.toMatchObject({ code: 'file_unusable' });
+    expect(given.cancelled).toBe(true);
+  }
+  expect(stand.versions(id)).toEqual([]);
+  await expect(bench.directum.versions.checkFile({ name: 'a.pdf', size: null })).resolves.toBeUndefined();
+});
+
+it("passes the sender's own failure on", async () => {
+  const cause = new RobotFailure('portal_unavailable', { ru: 'оборвалось', en: 'cut' });
+  const broken: OpenFile = {
+    ...file([]),
+    body: (async function* () {
+      yield Buffer.from('a');
+      throw cause;
+    })(),
+  };
+  await expect(store(broken)).rejects.toBe(cause);
+});
+
+it('makes a version from a template, once though the answer is cut', async () => {
+  const template = await bench.directum.catalogue.template('Типовой договор', label);
+  stand.misbehave.next({ verb: 'POST', path: 'CreateVersionFromTemplate', cutAfterEffect: true });
+  await bench.directum.versions.fromTemplate(id, template.id);
+  expect(stand.versions(id)).toHaveLength(1);
+  await expect(bench.directum.versions.fromTemplate(id, 999_999)).rejects.toMatchObject({
+    code: 'directum_refused',
+  });
+});

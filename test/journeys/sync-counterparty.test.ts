@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addDeal, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';
+
+let stand: Stand;
+beforeAll(async () => {
+  stand = await startStand();
+});
+afterAll(() => stand.stop());
+
+const CODE = 'directum_sync_counterparty';
+const sync = (deal: number, properties: Record<string, unknown> = {}) =>
+  runStep(stand, deal, CODE, properties);
+const companies = (inn: string) =>
+  stand.directum.all('ICompanies').filter((company) => company['TIN'] === inn);
+
+/** An INN of ten digits whose control digit is right. */
+function inn(seed: number): string {
+  const digits = String(770000000 + seed);
+  const sum = [2, 4, 10, 3, 5, 9, 4, 6, 8].reduce(
+    (total, weight, index) => total + weight * Number(digits[index]),
+    0,
+  );
+  return `${digits}${(sum % 11) % 10}`;
+}
+
+describe('matching', () => {
+  it('makes a company once and finds it again by our own record', async () => {
+    const requisite = { ...ROMASHKA, RQ_INN: inn(1) };
+    const { deal } = addDeal(stand, { requisite });
+    const made = await sync(deal);
+    expect(made).toMatchObject({
+      ok: 'Y',
+      action: 'created',
+      counterparty_type: 'company',
+      changed_fields: '',
+    });
+    expect(companies(inn(1))[0]).toMatchObject({
+      Name: 'ООО Ромашка',
+      TRRC: '779901001',
+      PSRN: '1027700000008',
+    });
+    expect(await sync(deal)).toMatchObject({ action: 'unchanged', counterparty_id: made['counterparty_id'] });
+  });
+
+  it('takes the card with an empty KPP and fills what is empty, but never overwrites in fill', async () => {
+    const id = stand.directum.add('ICompanies', {
+      Name: 'Старое имя',
+      TIN: inn(2),
+      TRRC: null,
+      Status: 'Active',
+      ExternalId: '1c:77',
+    });
+    const { deal } = addDeal(stand, { requisite: { ...ROMASHKA, RQ_INN: inn(2) } });
+    const outputs = await sync(deal);
+    expect(outputs).toMatchObject({ ok: 'Y', action: 'updated', counterparty_id: String(id) });
+    expect(String(outputs['changed_fields']).split(',')).toContain('TRRC');
+    expect(stand.directum.get('ICompanies', id)).toMatchObject({
+      Name: 'Старое имя',
+      TRRC: '779901001',
+      ExternalId: '1c:77',
+    });
+    expect(await sync(deal, { update_mode: 'overwrite' })).toMatchObject({
+      action: 'updated',
+      changed_fields: expect.stringContaining('Name'),
+    });
+    expect(stand.directum.get('ICompanies', id)).toMatchObject({ Name: 'ООО Ромашка', ExternalId: '1c:77' });
+  });
+
+  it('makes a branch card for an INN known only with another KPP, and never matches by name', async () => {
+    stand.directum.add('ICompanies', {
+      Name: 'ООО Ромашка',
+      TIN: inn(3),
+      TRRC: '780101001',
+      Status: 'Active',
+    });
+    const { deal } = addDeal(stand, { requisite: { ...ROMASHKA, RQ_INN: inn(3) } });
+    expect(await sync(deal)).toMatchObject({ ok: 'Y', action: 'created' });
+    expect(companies(inn(3))).toHaveLength(2);
+  });
+
+  it('refuses a closed card', async () => {
+    stand.directum.add('ICompanies', {
+      Name: 'ООО Закрыто',
+      TIN: inn(4),
+      TRRC: '779901001',
+      Status: 'Closed',
+    });
+    const { deal } = addDeal(stand, { requisite: { ...ROMASHKA, RQ_INN: inn(4) } });
+    expect(await sync(deal)).toMatchObject({ ok: 'N', error_code: 'counterparty_closed' });
+  });
+
+  it('finds a bank', async () => {
+    const id = stand.directum.add('IBanks', {
+      Name: 'Банк',
+      BIC: '044525225',
+      TIN: inn(5),
+      TRRC: '779901001',
+      Status: 'Active',
+    });
+    const { deal } = addDeal(stand, { requisite: { ...ROMASHKA, RQ_INN: inn(5) } });
+    expect(await sync(deal)).toMatchObject({
+      ok: 'Y',
+      counterparty_type: 'bank',
+      counterparty_id: String(id),
+    });
+  });
+});
+
+describe('people', () => {
+  it('makes a person of a contact and a company of a sole proprietor', async () => {
+    const contact = stand.portal.addContact({ NAME: 'Анна', LAST_NAME: 'Петрова', SECOND_NAME: 'Ивановна' });
+    const { deal } = addDeal(stand, {
+      requisite: null,
+      deal: { companyId: 0, contactId: contact, contactIds: [contact] },
+    });
+    const person = await sync(deal);
+    expect(person).toMatchObject({ ok: 'Y', action: 'created', counterparty_type: 'person' });
+    expect(stand.directum.get('IPersons', Number(person['counterparty_id']))).toMatchObject({
+      LastName: 'Петрова',
+      FirstName: 'Анна',
+    });
+    expect(await sync(deal)).toMatchObject({
+      action: 'unchanged',
+      counterparty_id: person['counterparty_id'],
+    });
+
+    const owner = stand.portal.addContact({ NAME: 'Пётр', LAST_NAME: 'Сидоров' });
+    stand.portal.addRequisite({
+      ENTITY_TYPE_ID: 3,
+      ENTITY_ID: owner,
+      PRESET_ID: 1,
+      ACTIVE: 'Y',
+      SORT: 1,
+      RQ_INN: '500100732259',
+      RQ_OGRNIP: '304500116000157',
+      RQ_LAST_NAME: 'Сидоров',
+      RQ_FIRST_NAME: 'Пётр',
+    });
+    const { deal: second } = addDeal(stand, {
+      requisite: null,
+      deal: { companyId: 0, contactId: owner, contactIds: [owner] },
+    });
+    const proprietor = await sync(second);
+    expect(proprietor).toMatchObject({ ok: 'Y', counterparty_type: 'company' });
+    expect(stand.directum.get('ICompanies', Number(proprietor['counterparty_id']))).toMatchObject({
+      Name: 'ИП Сидоров Пётр',
+      TIN: '500100732259',
+    });
+  });
+
+  it('takes another company than the deal has, and says when nobody has it', async () => {
+    const { company } = addDeal(stand, { requisite: { ...ROMASHKA, RQ_INN: inn(6) } });
+    const { deal } = addDeal(stand);
+    expect(await sync(deal, { company_id: String(company) })).toMatchObject({ ok: 'Y', action: 'created' });
+    expect(companies(inn(6))).toHaveLength(1);
+    expect(await sync(deal, { company_id: '999999' })).toMatchObject({
+      ok: 'N',
+      error_code: 'item_not_found',
+    });
+  });
+});
+
+it('makes one counterparty and one contract a deal when thirty deals of a new company start at once', async () => {
+  const requisite = { ...ROMASHKA, RQ_INN: inn(9) };
+  const { company, user } = addDeal(stand, { requisite });
+  stand.portal.placeRobot('C1:STORM', 'directum_create_contract', { subject: 'Штурм' });
+  const deals = Array.from({ length: 30 }, () =>
+    stand.portal.addItem(2, {
+      title: 'Штурм',
+      companyId: company,
+      opportunity: 5,
+      currencyId: 'RUB',
+      assignedById: user,
+    }),
+  );
+  const workflows = await Promise.all(deals.map((deal) => stand.portal.moveItem(2, deal, 'C1:STORM')));
+  const steps = await Promise.all(
+    workflows.map((workflow) => stand.portal.waitForStep(workflow, 'directum_create_contract', 25_000)),
+  );
+  expect(steps.map((step) => (step.outputs as Record<string, string>)['ok'])).toEqual(deals.map(() => 'Y'));
+  expect(companies(inn(9))).toHaveLength(1);
+  const keys = stand.directum
+    .all('IContracts')
+    .filter((contract) => contract['Subject'] === 'Штурм')
+    .map((contract) => contract['ExternalId']);
+  expect(new Set(keys).size).toBe(30);
+  expect(keys).toHaveLength(30);
+}, 60_000);
