@@ -121,6 +121,7 @@ export const createContract = defineRobot({
     const version = await checkVersion(given, context);
 
     let contract = await findExisting(given, context);
+    const madeNow = contract === null;
     let created = false;
     let changedFields: string[] = [];
     if (contract) {
@@ -149,7 +150,7 @@ export const createContract = defineRobot({
       changed_fields: changedFields.join(','),
     };
     try {
-      if (version && (created || !(await directum.versions.hasBody(contract.id))))
+      if (version && (madeNow || !(await directum.versions.hasBody(contract.id))))
         await addVersion(version, contract, given.slot, context);
     } catch (error) {
       throw error instanceof RobotFailure ? error.withKnown(outputs) : error;

@@ -149,7 +149,9 @@ function inputRow(code: string, facts: ReadField, language: Language): string {
     ...(facts.required ? [`**${words.required}**`] : []),
     ...(facts.multiple ? [words.multiple] : []),
   ];
-  const options = Object.entries(facts.options ?? {}).map(([key, title]) => `\`${key}\` — ${title[language]}`);
+  const options = Object.entries(facts.options ?? {}).map(
+    ([key, title]) => `\`${key}\` — ${title[language]}`,
+  );
   const meaning = [
     ...(facts.description ? [facts.description[language]] : []),
     ...(options.length > 0 ? [options.join(', ')] : []),

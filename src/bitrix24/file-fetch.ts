@@ -10,7 +10,7 @@ export const fetchFile: FileFetch = async (url, { headers, headersTimeout }) => 
     return {
       statusCode: response.status,
       headers: Object.fromEntries(response.headers),
-      body: Object.assign(response.body ?? new Blob().stream(), { destroy: stop, dump: stop }),
+      body: Object.assign(response.body ?? new Blob([]).stream(), { destroy: stop, dump: stop }),
     };
   } finally {
     clearTimeout(timer);

@@ -14,6 +14,13 @@ export type FileFetch = (
   body: AsyncIterable<Uint8Array> & { destroy(): unknown; dump(): Promise<unknown> };
 }>;
 
+interface FileOptions {
+  origin: string;
+  fetchFile: FileFetch;
+  /** What the reader of the bytes is told when they stop. */
+  onCut: (error: PortalError) => unknown;
+}
+
 const fileShape = z.looseObject({
   id: z.coerce.number().int().positive(),
   urlMachine: z.string().min(1).max(4_096),
@@ -25,7 +32,7 @@ const TIMEOUT_MS = 60_000;
 export async function openItemFile(
   item: CrmItem,
   fieldCode: string,
-  options: { origin: string; fetchFile: FileFetch },
+  options: FileOptions,
 ): Promise<OpenFile> {
   const value = fieldOf(item, fieldCode);
   if (value === undefined) {
@@ -57,11 +64,7 @@ function fieldOf(item: CrmItem, code: string): unknown {
   return key === undefined ? undefined : item[key];
 }
 
-async function download(
-  address: string,
-  fieldCode: string,
-  options: { origin: string; fetchFile: FileFetch },
-): Promise<OpenFile> {
+async function download(address: string, fieldCode: string, options: FileOptions): Promise<OpenFile> {
   let url = address;
   for (let redirects = 0; ; redirects += 1) {
     // The address holds a token: it goes nowhere but to the portal itself.
@@ -94,12 +97,20 @@ async function download(
         Number.isSafeInteger(length) && length >= 0 && one(headers['content-encoding']) === null
           ? length
           : null,
-      body: response.body,
+      body: readOn(response.body, options.onCut),
       async cancel() {
-        // An abort is reported as an error event, which unheard would end the process.
-        response.body.on('error', () => undefined).destroy();
+        await response.body.destroy();
       },
     };
+  }
+}
+
+/** A file cut on its way is the portal's trouble and heals; the cause names the address, so it is not kept. */
+async function* readOn(body: AsyncIterable<Uint8Array>, onCut: (error: PortalError) => unknown) {
+  try {
+    yield* body;
+  } catch {
+    throw onCut(new PortalError({ code: 'FILE_CUT', status: null, kind: 'network', retry: true }));
   }
 }
 

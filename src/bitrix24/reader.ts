@@ -48,6 +48,7 @@ export function createReader(options: {
           return await openItemFile(read.data.item, fieldCode, {
             origin: origin(),
             fetchFile: options.fetchFile,
+            onCut: (error) => toRobotFailure(error, log),
           });
         } catch (error) {
           throw toRobotFailure(error, log);

@@ -37,7 +37,7 @@ interface Ports extends Stand {
 
 /** Counterparties of CRM companies and contacts (interface.md directum_sync_counterparty; directum.md B.1, B.2, J.4). */
 export function createCounterparties(ports: Ports): DirectumPort['counterparties'] {
-  const { transport, reader, metadata, memory, links, pairs, claims, log } = ports;
+  const { transport, reader, metadata, memory, links, pairs, claims, claimScope, log } = ports;
 
   /** The card our own record names; a deleted one frees the pair. */
   async function known(crmKey: string): Promise<Found | null> {
@@ -144,31 +144,27 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
       const crmKey = toCrmKey(party);
       const externalId = pairs.externalId(crmKey);
       const card = toCard(party);
-      let created = false;
-      let found = await known(crmKey);
-      if (!found) {
-        const key = `${ports.claimScope}:${card.tin === null ? externalId : `tin:${card.tin}`}`;
-        found = await claims.hold(key, async () => {
-          // Whoever held the claim before may have made it.
-          const now =
-            (await known(crmKey)) ?? choose(await findCandidates(ports, card, externalId), card, externalId);
-          created = now === null;
-          const bound = now ?? (await create(card, externalId));
-          await pairs.bind(crmKey, { id: idOf(bound.row), type: bound.type });
-          return bound;
-        });
+
+      async function finish(found: Found, created: boolean): Promise<CounterpartyResult> {
+        const id = idOf(found.row);
+        const changedFields = created ? [] : await update(found, card, mode, externalId);
+        const action = created ? 'created' : changedFields.length > 0 ? 'updated' : 'unchanged';
+        if (action !== 'unchanged') log.info(`counterparty.${action}`, { counterpartyId: id, changedFields });
+        return { id, url: links.counterpartyUrl(id, found.type), action, type: found.type, changedFields };
       }
-      const id = idOf(found.row);
-      const changedFields = created ? [] : await update(found, card, mode, externalId);
-      const action = created ? 'created' : changedFields.length > 0 ? 'updated' : 'unchanged';
-      if (action !== 'unchanged') log.info(`counterparty.${action}`, { counterpartyId: id, changedFields });
-      return {
-        id,
-        url: links.counterpartyUrl(id, found.type),
-        action,
-        type: found.type,
-        changedFields,
-      } satisfies CounterpartyResult;
+
+      const paired = await known(crmKey);
+      if (paired) return finish(paired, false);
+      const key = `${claimScope}:${card.tin === null ? externalId : `tin:${card.tin}`}`;
+      return claims.hold(key, async () => {
+        // Whoever held the claim before may have made it.
+        const found =
+          (await known(crmKey)) ?? choose(await findCandidates(ports, card, externalId), card, externalId);
+        const bound = found ?? (await create(card, externalId));
+        await pairs.bind(crmKey, { id: idOf(bound.row), type: bound.type });
+        // Written within the claim: a KPP filled in here decides what the next holder finds.
+        return finish(bound, found === null);
+      });
     },
   };
 }

@@ -58,7 +58,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   // What is found depends on the account's rights; who a counterparty is does not.
   const prefix = `directum:${digest(`${base}\n${options.login}`)}:`;
   const claimScope = `directum:${digest(base)}:counterparty`;
-  const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata`, now, log });
+  const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata:1`, now, log });
   const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
   const catalogue = createCatalogue(stand);
   const employees = createEmployees(stand);

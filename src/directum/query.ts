@@ -30,8 +30,8 @@ export function afterId(filter: Filter, last: number): Filter {
 }
 
 /**
- * Splits an `or` of many alternatives into filters that each stay under the node limit and, with `toWhole`, under
- * the line limit.
+ * Splits an `or` of many alternatives into filters that each stay under the node limit and pass `fits` (the limit
+ * of the start line).
  */
 export function splitAlternatives(
   alternatives: readonly Filter[],

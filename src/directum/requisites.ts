@@ -2,6 +2,8 @@ import { RobotFailure } from '../robot/failure.ts';
 import type { Party } from '../robot/ports.ts';
 
 const RUSSIA = 1;
+/** Length of `Phones` (directum.md B.1). */
+const PHONES = 250;
 
 /** A CRM company or contact in the terms of a Directum counterparty card. */
 export interface Card {
@@ -65,7 +67,7 @@ export function toCard(party: Party): Card {
     PSRN: type === 'company' ? ogrn : null,
     NCEO: okpo !== null && (nonresident || /^(\d{8}|\d{10}|\d{14})$/.test(okpo)) ? okpo : null,
     NCEA: requisite?.okved ?? null,
-    Phones: party.phones.join(', '),
+    Phones: whole(party.phones),
     Email: party.emails[0] ?? null,
     Homepage: party.webs[0] ?? null,
     LegalAddress: requisite?.legalAddress ?? null,
@@ -154,6 +156,16 @@ function invalid(party: Party, field: string, what: { ru: string; en: string }):
 function clip(text: string): string {
   const letters = [...text];
   return letters.length > 80 ? `${letters.slice(0, 79).join('')}…` : text;
+}
+
+/** As many phones as fit the property whole: a cut number is a wrong one. */
+function whole(phones: readonly string[]): string {
+  let text = '';
+  for (const phone of phones) {
+    const longer = text === '' ? phone : `${text}, ${phone}`;
+    if (longer.length <= PHONES) text = longer;
+  }
+  return text;
 }
 
 /** Numbers are typed with spaces of every kind; none of them belongs to the value. */

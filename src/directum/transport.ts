@@ -1,4 +1,3 @@
-import type { RobotFailure } from '../robot/failure.ts';
 import { badAnswer } from './errors.ts';
 import { createTokens } from './token.ts';
 import { type Ask, createWire, type Reply, type WireOptions } from './wire.ts';
@@ -83,7 +82,10 @@ export function createTransport(options: TransportOptions): Transport {
       return good(await ask({ verb: 'GET', path, headers: { Accept: accept } })).body;
     },
     async hasBytes(path) {
-      const reply = await ask({ verb: 'GET', path, headers: { Accept: '*/*' }, peek: true });
+      const peek = () => ask({ verb: 'GET', path, headers: { Accept: '*/*' }, peek: true });
+      const first = await peek();
+      // A body that cannot be found answers 500 at times (directum.md C.2): once more, then it is reported.
+      const reply = first.status === 500 ? await peek() : first;
       return reply.status !== 404 && good(reply).body !== '';
     },
     async send(verb, path, body, headers = {}) {
@@ -116,7 +118,7 @@ export function createTransport(options: TransportOptions): Transport {
 }
 
 function good(reply: Reply): Reply {
-  if (reply.failure) throw reply.failure as RobotFailure;
+  if (reply.failure) throw reply.failure;
   return reply;
 }
 

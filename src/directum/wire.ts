@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
-import { ConsecutiveBreaker, circuitBreaker, handleType } from 'cockatiel';
+import { ConsecutiveBreaker, circuitBreaker, handleType, isBrokenCircuitError } from 'cockatiel';
 import { Agent, request } from 'undici';
 import { RobotFailure } from '../robot/failure.ts';
 import type { Log } from '../robot/ports.ts';
@@ -135,11 +135,13 @@ export function createWire(options: WireOptions): Wire {
       const started = performance.now();
       let status: number | 'network' = 'network';
       let failure: RobotFailure | null = null;
+      let asked = true;
       try {
         const reply = await breaker
           .execute(() => counted(ask))
           .catch((error: unknown) => {
             if (error instanceof Fault && error.reply) return error.reply;
+            asked = !isBrokenCircuitError(error);
             throw error instanceof RobotFailure ? error : unreachable(error);
           });
         ({ status, failure } = reply);
@@ -150,7 +152,9 @@ export function createWire(options: WireOptions): Wire {
       } finally {
         const seconds = (performance.now() - started) / 1000;
         const { operation } = ask;
-        options.onRequest?.({ operation, seconds, status, ...(failure && { errorCode: failure.code }) });
+        // An open circuit asks nothing, so there is nothing to measure.
+        if (asked)
+          options.onRequest?.({ operation, seconds, status, ...(failure && { errorCode: failure.code }) });
         log.debug('directum.answered', { operation, status, seconds });
       }
     },

@@ -25,7 +25,8 @@ export interface DeliveryPorts {
 
 /** Two sendings of one result stand at least 30 s apart (interface.md §3). */
 const SECOND_AFTER_MS = 31_000;
-const LEASE_MS = 120_000;
+/** How long a taken answer is left to its process; a second sending by another is harmless (bitrix24.md D1). */
+const LEASE_MS = 20_000;
 const RETRY_MS = [5_000, 15_000, 60_000, 300_000];
 
 /** Sends what is due, once. Answers how many rows it took, so that the caller goes on while there is more. */

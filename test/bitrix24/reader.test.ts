@@ -298,7 +298,9 @@ describe('a file of the deal', () => {
               'content-disposition': `attachment; filename*=utf-8''%D0%94%D0%BE%D0%B3.pdf`,
               ...headers,
             })
-            .end('bytes');
+            .write('bytes');
+          if (headers['content-length']) setTimeout(() => res.destroy(), 20);
+          else res.end();
           return true;
         },
       );
@@ -314,6 +316,24 @@ describe('a file of the deal', () => {
     const hash = createHash('sha256');
     for await (const part of file.body) hash.update(part);
     expect(hash.digest('hex')).toBe(createHash('sha256').update('bytes').digest('hex'));
+  });
+
+  it('can be let go unread or half-read', async () => {
+    const { port } = await plain(200, { 'content-length': '999' });
+    await (await port.openFile('UF_CRM_FILE')).cancel();
+    const file = await port.openFile('UF_CRM_FILE');
+    await file.body[Symbol.asyncIterator]().next();
+    await file.cancel();
+    await new Promise((done) => setTimeout(done, 50));
+  });
+
+  it('that breaks off is the portal’s trouble and heals', async () => {
+    const { port } = await plain(200, { 'content-length': '999' });
+    const file = await port.openFile('UF_CRM_FILE');
+    const all = async () => {
+      for await (const part of file.body) expect(part.length).toBeGreaterThan(0);
+    };
+    await expect(all()).rejects.toMatchObject({ code: 'portal_unavailable' });
   });
 
   it.each(['UF_CRM_NONE', 'UF_CRM_EMPTY', 'UF_CRM_TEXT'])('%s is unusable and named', async (field) => {

@@ -103,6 +103,21 @@ describe('making and finding', () => {
     expect(companies().filter((one) => one['TIN'] === INN)).toHaveLength(2);
   });
 
+  it('gives an empty card to the first KPP only, though two start at once', async () => {
+    const empty = stand.add('ICompanies', { Name: 'Без КПП', TIN: INN });
+    const results = await Promise.all([
+      sync(company({}, { id: 1 }), 'fill'),
+      sync(company({ kpp: OTHER_KPP }, { id: 2 }), 'fill'),
+    ]);
+    expect(results.map(({ action }) => action)).toEqual(['updated', 'created']);
+    expect(stand.get('ICompanies', empty)).toMatchObject({ TRRC: KPP });
+  });
+
+  it('never asks the common set of counterparties', async () => {
+    await sync(company(), 'fill');
+    expect(stand.journal.filter(({ path }) => path.startsWith('ICounterparties'))).toEqual([]);
+  });
+
   it('makes a proprietor a company and any other contact a person', async () => {
     const proprietor = await sync(contact({ inn: PERSON_INN, ogrnip: OGRNIP, secondName: 'Ильич' }), 'fill');
     expect(stand.get('ICompanies', proprietor.id)).toMatchObject({

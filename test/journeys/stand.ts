@@ -1,4 +1,5 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConfig } from '../../src/config.ts';
@@ -9,6 +10,15 @@ import { startPortal } from '../sandbox/portal/portal.ts';
 
 export const CLIENT = { clientId: 'local.0123456789abcdef', clientSecret: 'canary-client-secret' };
 export const DIRECTUM = { login: 'bitrix24', password: 'canary-directum-password' };
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 /** A portal, a Directum RX and the real service between them, each on its own port of this machine. */
 export async function startStand(
@@ -24,10 +34,11 @@ export async function startStand(
   const dataDir = await mkdtemp(join(tmpdir(), 'stand-'));
   await chmod(dataDir, 0o755);
   const lines: string[] = [];
+  const port = await freePort();
   const env = {
-    PORT: '0',
+    PORT: String(port),
     HOST: '127.0.0.1',
-    PUBLIC_URL: 'http://127.0.0.1',
+    PUBLIC_URL: `http://127.0.0.1:${port}`,
     DATA_DIR: dataDir,
     BITRIX24_CLIENT_ID: CLIENT.clientId,
     BITRIX24_CLIENT_SECRET: CLIENT.clientSecret,
@@ -49,11 +60,6 @@ export async function startStand(
       random: () => 0,
     });
   let service = await start();
-  // The port is known only now; handlers are registered at installation, which comes later.
-  env.PORT = String(service.port);
-  env.PUBLIC_URL = `http://127.0.0.1:${service.port}`;
-  await service.stop();
-  service = await start();
   if (options.install !== false) {
     const { status } = await portal.install(`${env.PUBLIC_URL}/bitrix24/install`);
     if (status !== 200) throw new Error(`installation answered ${status}: ${lines.slice(-5).join('')}`);
@@ -65,6 +71,8 @@ export async function startStand(
     dataDir,
     lines,
     env,
+    /** Stops the service and leaves its database, portal and Directum to a process of the test's own. */
+    pause: () => service.stop(),
     restart: async () => {
       await service.stop();
       service = await start();

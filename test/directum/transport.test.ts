@@ -1,0 +1,202 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
+import { adapter, label } from './stand.ts';
+
+const open: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+type Answer = (request: IncomingMessage, response: ServerResponse, count: number) => void;
+
+async function serve(answer: Answer, options: Parameters<typeof adapter>[1] = {}) {
+  let count = 0;
+  const server: Server = createServer((request, response) => {
+    count += 1;
+    answer(request, response, count);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const bench = adapter({ url: `${origin}/Integration/odata`, webUrl: `${origin}/Client` }, options);
+  open.push(
+    () => bench.service.close(),
+    async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  );
+  return {
+    ...bench,
+    count: () => count,
+    ping: () =>
+      bench.service.ping().then(
+        () => 'ok',
+        (error) => error,
+      ),
+  };
+}
+
+async function stand(options: Parameters<typeof startDirectum>[0], bench: Parameters<typeof adapter>[1]) {
+  const sandbox: Directum = await startDirectum(options);
+  const made = adapter(sandbox, bench);
+  open.push(
+    () => sandbox.stop(),
+    () => made.service.close(),
+  );
+  return { sandbox, ...made };
+}
+
+describe('answers', () => {
+  it.each([
+    [401, '', 'directum_unavailable', 'DIRECTUM_PASSWORD'],
+    [403, '{"error":"нет прав"}', 'directum_access_denied', '«нет прав»'],
+    [400, '{"error":{"code":"","message":"плохо"}}', 'directum_refused', '«плохо»'],
+    [400, '{"error":{"message":{"value":"плохо"}}}', 'directum_refused', '«плохо»'],
+    [400, '"голая строка"', 'directum_refused', '«голая строка»'],
+    [400, 'просто текст', 'directum_refused', '«просто текст»'],
+    [400, '{"error":"Карточка заблокирована Петровой"}', 'directum_locked', 'Петровой'],
+    [500, '{"error":"Entity is locked by Petrova"}', 'directum_locked', 'Petrova'],
+    [423, '', 'directum_locked', '423'],
+    [500, '{"error":"ой"}', 'directum_unavailable', '«ой»'],
+    [400, '{"error":"Unblocked clock"}', 'directum_refused', 'Unblocked'],
+    [502, '<html>nginx</html>', 'directum_unavailable', '502'],
+    [429, '', 'directum_unavailable', '429'],
+    [302, '', 'directum_unavailable', 'DIRECTUM_URL'],
+    [200, '<html>login</html>', 'directum_unavailable', 'DIRECTUM_URL'],
+  ])('%i %s is %s', async (status, body, code, words) => {
+    const { ping, count } = await serve((_, response) => {
+      response.writeHead(status, { location: 'http://127.0.0.1:1/', 'content-type': 'text/html' }).end(body);
+    });
+    const failed = await ping();
+    expect(failed.code).toBe(code);
+    expect(failed.text.ru).toContain(words);
+    expect(failed.text.ru.length).toBeLessThanOrEqual(450);
+    expect(count()).toBe(1);
+  });
+
+  it('never quotes a secret or a long text whole', async () => {
+    const basic = Buffer.from('bitrix24:secret').toString('base64');
+    const { ping } = await serve((_, response) => {
+      response.writeHead(400).end(JSON.stringify({ error: `secret ${basic}\n${'я'.repeat(5000)}` }));
+    });
+    const { text } = await ping();
+    expect(text.ru).not.toContain('secret');
+    expect(text.ru).not.toContain(basic.slice(0, 12));
+    expect(text.ru.length).toBeLessThanOrEqual(450);
+  });
+
+  it('takes no endless answer', async () => {
+    const { ping } = await serve((_, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(1 << 20, 32)));
+      };
+      response.on('drain', more);
+      more();
+    });
+    expect((await ping()).code).toBe('directum_unavailable');
+  });
+
+  it('falls back to the service document where the function is absent', async () => {
+    const paths: string[] = [];
+    const { ping } = await serve((request, response) => {
+      paths.push(String(request.url));
+      response.writeHead(paths.length === 1 ? 404 : 200).end('{}');
+    });
+    expect(await ping()).toBe('ok');
+    expect(paths).toEqual(['/Integration/odata/Docflow/GetCurrentCultureName()', '/Integration/odata/']);
+  });
+});
+
+describe('network', () => {
+  it('reads again once when the connection dies, and writes never', async () => {
+    const { ping, count } = await serve((request, response, n) =>
+      n === 1 ? request.socket.destroy() : response.end('{}'),
+    );
+    expect(await ping()).toBe('ok');
+    expect(count()).toBe(2);
+
+    const { sandbox, directum } = await stand({}, {});
+    sandbox.misbehave.next({ verb: 'POST', path: 'CreateVersionFromTemplate', cutBefore: true });
+    await expect(directum.versions.fromTemplate(1, 1)).rejects.toMatchObject({
+      code: 'directum_unavailable',
+    });
+    expect(sandbox.journal.filter(({ verb }) => verb === 'POST')).toHaveLength(1);
+  });
+
+  it('waits no longer than its limits', async () => {
+    const { ping, made } = await serve(() => {}, {
+      timeouts: { connectMs: 200, headersMs: 300, bodyMs: 300 },
+    });
+    const started = Date.now();
+    expect((await ping()).code).toBe('directum_unavailable');
+    expect(Date.now() - started).toBeLessThan(2_500);
+    expect(made).toEqual([
+      {
+        operation: 'GET Docflow/GetCurrentCultureName',
+        status: 'network',
+        errorCode: 'directum_unavailable',
+      },
+    ]);
+  });
+
+  it('stops asking after five faults in a row and asks again some seconds later', async () => {
+    let down = true;
+    const { ping, count } = await serve((_, response) => response.writeHead(down ? 503 : 200).end('{}'));
+    for (let n = 0; n < 8; n += 1) expect((await ping()).code).toBe('directum_unavailable');
+    expect(count()).toBe(5);
+    down = false;
+    await new Promise((resolve) => setTimeout(resolve, 5_100));
+    expect(await ping()).toBe('ok');
+  });
+
+  it("does not stop for one card's own error", async () => {
+    const { ping, count } = await serve((_, response) => response.writeHead(500).end('{"error":"ой"}'));
+    for (let n = 0; n < 8; n += 1) await ping();
+    expect(count()).toBe(8);
+  });
+});
+
+describe('tokens', () => {
+  it('fetches one token for many and renews it after a 401', async () => {
+    const { sandbox, directum, service } = await stand({}, { auth: 'token' });
+    await Promise.all(['20%', '10%', '22%'].map((name) => directum.catalogue.vatRate(name, label)));
+    const fetched = () => sandbox.journal.filter(({ path }) => path.includes('oken')).length;
+    expect(fetched()).toBe(1);
+    sandbox.misbehave.next({ path: 'GetCurrentCultureName', status: 401, body: '' });
+    await service.ping();
+    expect(fetched()).toBe(2);
+  });
+
+  it('renews before the token expires', async () => {
+    const tokenOf = (exp: number) => `a.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.c`;
+    let time = 1_000_000_000_000;
+    let tokens = 0;
+    const { service } = await serve(
+      (request, response) => {
+        if (!request.url?.endsWith('/Integration/token')) return response.end('{}');
+        tokens += 1;
+        return response.end(tokenOf(time / 1000 + 600));
+      },
+      { auth: 'token', now: () => new Date(time) },
+    );
+    await service.ping();
+    time += 500_000;
+    await service.ping();
+    expect(tokens).toBe(1);
+    time += 50_000;
+    await service.ping();
+    expect(tokens).toBe(2);
+  });
+
+  it('sends a login that is not Latin as UTF-8', async () => {
+    const { sandbox, service } = await stand(
+      { login: 'Битрикс', password: 'Пароль' },
+      { login: 'Битрикс', password: 'Пароль' },
+    );
+    await service.ping();
+    expect(sandbox.journal.at(-1)?.status).toBe(200);
+  });
+});

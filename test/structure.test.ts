@@ -1,0 +1,202 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join, posix, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { robots } from '../robots/index.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * What a room may import (docs/architecture.md, Rooms). `types` are rooms or files of which only types may be taken;
+ * RobotFailure is the one value that adapters share with the core.
+ */
+interface Room {
+  packages: string[];
+  rooms: string[];
+  types: string[];
+  builtins: boolean;
+}
+
+const FAILURE = 'src/robot/failure.ts';
+const ROOMS: Record<string, Room> = {
+  robots: { packages: ['zod'], rooms: ['src/robot'], types: [], builtins: false },
+  'src/robot': { packages: ['zod'], rooms: [], types: [], builtins: false },
+  'src/bitrix24': {
+    packages: ['@bitrix24/b24jssdk', 'zod'],
+    rooms: [FAILURE],
+    types: ['src/robot'],
+    builtins: true,
+  },
+  'src/directum': {
+    packages: ['undici', 'odata-query', 'fast-xml-parser', 'cockatiel', 'zod'],
+    rooms: [FAILURE],
+    types: ['src/robot'],
+    builtins: true,
+  },
+  'src/runs': { packages: ['pg-boss'], rooms: ['src/robot'], types: ['src/store'], builtins: true },
+  'src/store': {
+    packages: ['pg', 'keyv', '@keyv/postgres', 'node-pg-migrate'],
+    rooms: [],
+    types: ['src/robot'],
+    builtins: true,
+  },
+  'src/http': { packages: ['express', 'prom-client'], rooms: [], types: ['src/robot'], builtins: true },
+  'src/config.ts': { packages: ['zod'], rooms: [], types: [], builtins: true },
+  'src/log.ts': { packages: ['pino'], rooms: [], types: ['src/robot'], builtins: true },
+};
+/** Where the rooms are put together: these may import any room, and no package of theirs. */
+const COMPOSITION = ['src/main.ts', 'src/service.ts'];
+
+interface Import {
+  from: string;
+  typeOnly: boolean;
+}
+
+function files(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .sort();
+}
+
+function read(file: string): string {
+  return readFileSync(join(ROOT, file), 'utf8');
+}
+
+/** The code without its comments, so that a word in prose is not taken for a use. */
+function codeOf(file: string): string {
+  return read(file)
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/^\s*\/\/.*$|\s\/\/\s.*$/gm, '');
+}
+
+function importsOf(code: string): Import[] {
+  const found: Import[] = [];
+  for (const [, what = '', from = ''] of code.matchAll(
+    /^(?:import|export)\s+([^;'"]*?)\s*from\s*['"]([^'"]+)['"]/gm,
+  )) {
+    const names = /^\{([^}]*)\}$/.exec(what)?.[1]?.split(',') ?? [];
+    const named = names.map((name) => name.trim()).filter((name) => name !== '');
+    const allTypes = named.length > 0 && named.every((name) => name.startsWith('type '));
+    found.push({ from, typeOnly: what.startsWith('type ') || allTypes });
+  }
+  for (const [, from = ''] of code.matchAll(/^import\s+['"]([^'"]+)['"]/gm))
+    found.push({ from, typeOnly: false });
+  for (const [, from = ''] of code.matchAll(/\bimport\(\s*['"]([^'"]+)['"]/g))
+    found.push({ from, typeOnly: false });
+  return found;
+}
+
+function isBuiltin(name: string): boolean {
+  return name.startsWith('node:') || builtinModules.includes(name);
+}
+
+function packageOf(name: string): string {
+  return name.split('/', name.startsWith('@') ? 2 : 1).join('/');
+}
+
+function isInside(file: string, places: readonly string[]): boolean {
+  return places.some((place) => file === place || file.startsWith(`${place}/`));
+}
+
+function roomOf(file: string): string | undefined {
+  return Object.keys(ROOMS).find((name) => isInside(file, [name]));
+}
+
+/** What a file's imports do that its room may not; empty when all is well. */
+function violations(file: string, code: string): string[] {
+  const name = roomOf(file);
+  const room = name === undefined ? undefined : ROOMS[name];
+  if (!name || !room) return [`${file} is in no room`];
+  const wrong: string[] = [];
+  for (const { from, typeOnly } of importsOf(code)) {
+    if (isBuiltin(from)) {
+      if (!room.builtins) wrong.push(`${file} imports ${from}`);
+    } else if (!from.startsWith('.')) {
+      if (!room.packages.includes(packageOf(from))) wrong.push(`${file} imports the package ${from}`);
+    } else {
+      const target = posix.join(posix.dirname(file), from);
+      const sibling = isInside(target, [name]) && (name !== 'robots' || file === 'robots/index.ts');
+      const allowed = sibling || isInside(target, room.rooms) || (typeOnly && isInside(target, room.types));
+      if (!allowed) wrong.push(`${file} imports ${typeOnly ? 'types of ' : ''}${target}`);
+    }
+  }
+  return wrong;
+}
+
+const SOURCES = [...files('robots'), ...files('src')];
+
+describe('rooms', () => {
+  it('import only what their table allows', () => {
+    const inRooms = SOURCES.filter((file) => !COMPOSITION.includes(file));
+    expect(inRooms.flatMap((file) => violations(file, codeOf(file)))).toEqual([]);
+  });
+
+  it.each([
+    ['robots/x.ts', "import { createContract } from './create-contract.ts';"],
+    ['robots/x.ts', "import { readFile } from 'node:fs/promises';"],
+    ['robots/x.ts', "import type { Pool } from 'pg';"],
+    ['src/robot/x.ts', "import { createHash } from 'node:crypto';"],
+    ['src/bitrix24/x.ts', "import { runRobot } from '../robot/run-robot.ts';"],
+    ['src/directum/x.ts', "import {\n  type A,\n  b,\n} from '../bitrix24/call.ts';"],
+    ['src/runs/x.ts', "import { openStore } from '../store/store.ts';"],
+    ['src/http/x.ts', "const pg = await import('pg');"],
+    ['src/somewhere/x.ts', ''],
+  ])('a violation would be seen: %s %j', (file, code) => {
+    expect(violations(file, code)).toHaveLength(1);
+  });
+
+  it('are put together without packages of their own', () => {
+    const packages = COMPOSITION.flatMap((file) =>
+      importsOf(codeOf(file)).filter(({ from }) => !from.startsWith('.') && !isBuiltin(from)),
+    );
+    expect(packages).toEqual([]);
+  });
+
+  it('share no runtime dependency but zod, and each dependency is used', () => {
+    const manifest = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+    const users = new Map<string, Set<string>>();
+    for (const file of SOURCES) {
+      for (const { from } of importsOf(codeOf(file))) {
+        if (from.startsWith('.') || isBuiltin(from)) continue;
+        const of = users.get(packageOf(from)) ?? new Set();
+        users.set(packageOf(from), of.add(roomOf(file) ?? file));
+      }
+    }
+    // `node` is the runtime itself, for machines whose own Node is older; nobody imports it.
+    const dependencies = Object.keys(manifest.dependencies).filter(
+      (name) => name !== 'node' && name !== 'zod',
+    );
+    expect(
+      Object.fromEntries(dependencies.map((name) => [name, [...(users.get(name) ?? [])].length])),
+    ).toEqual(Object.fromEntries(dependencies.map((name) => [name, 1])));
+    expect([...users.keys()].filter((name) => !Object.hasOwn(manifest.dependencies, name))).toEqual([]);
+  });
+});
+
+it('only main.ts reads the environment and the clock', () => {
+  const reading = /process\.env|\bDate\.now\b|\bnew Date\(\s*\)/;
+  const lines = SOURCES.filter((file) => file !== 'src/main.ts').flatMap((file) =>
+    codeOf(file)
+      .split('\n')
+      .filter((line) => reading.test(line))
+      .map((line) => `${file}: ${line.trim()}`),
+  );
+  expect(lines).toEqual([]);
+});
+
+it('robots, their files and their codes are the same list', () => {
+  const inFolder = files('robots')
+    .filter((file) => file !== 'robots/index.ts')
+    .map((file) => posix.basename(file, '.ts'));
+  const byCode = robots.map(({ code }) => code.replace(/^directum_/, '').replaceAll('_', '-'));
+  expect(robots.every(({ code }) => code.startsWith('directum_'))).toBe(true);
+  expect(byCode.toSorted()).toEqual(inFolder.toSorted());
+});
+
+it('nothing is called utils or helpers', () => {
+  const vague = /(^|\/)(utils?|helpers?|common|misc|shared|lib)(\.ts|\/)/;
+  const all = [...SOURCES, ...files('scripts'), ...files('test')];
+  expect(all.filter((file) => vague.test(file))).toEqual([]);
+});
