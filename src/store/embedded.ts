@@ -168,7 +168,7 @@ log_min_error_statement = panic
 
 /** The port of the running server of this cluster, or null when there is none. */
 async function adopt(place: Place): Promise<number | null> {
-  for (const until = Date.now() + ANSWER_MS; ; ) {
+  for (const until = performance.now() + ANSWER_MS; ; ) {
     const server = await serverPid(place);
     if (server === null) return null;
     const client = new pg.Client({
@@ -183,7 +183,7 @@ async function adopt(place: Place): Promise<number | null> {
     } catch (error) {
       const code = String((error as NodeJS.ErrnoException).code);
       if (code === 'ECONNREFUSED' && !(await isPostgres(server.pid))) return null;
-      if ((code !== 'ECONNREFUSED' && !NOT_NOW.has(code)) || Date.now() > until) throw error;
+      if ((code !== 'ECONNREFUSED' && !NOT_NOW.has(code)) || performance.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }

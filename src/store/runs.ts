@@ -192,7 +192,9 @@ export function createRunStore(pool: pg.Pool) {
     },
 
     /** What the gauges of /metrics show. */
-    async measure(now: Date): Promise<{ queueAgeSeconds: number; answersPending: number; oldestUnansweredSeconds: number }> {
+    async measure(
+      now: Date,
+    ): Promise<{ queueAgeSeconds: number; answersPending: number; oldestUnansweredSeconds: number }> {
       const { rows } = await pool.query(
         `SELECT coalesce(extract(epoch FROM $1 - (SELECT min(next_at) FROM run WHERE state = 'accepted' AND next_at <= $1)), 0)::float AS queue_age,
            (SELECT count(*) FROM answer WHERE state = 'due' AND number = 1)::int AS pending,
@@ -200,7 +202,11 @@ export function createRunStore(pool: pg.Pool) {
              (SELECT min(r.received_at) FROM answer a JOIN run r ON r.id = a.run_id WHERE a.state = 'due' AND a.number = 1))), 0)::float AS oldest`,
         [now],
       );
-      return { queueAgeSeconds: rows[0].queue_age, answersPending: rows[0].pending, oldestUnansweredSeconds: rows[0].oldest };
+      return {
+        queueAgeSeconds: rows[0].queue_age,
+        answersPending: rows[0].pending,
+        oldestUnansweredSeconds: rows[0].oldest,
+      };
     },
   };
 }

@@ -144,11 +144,13 @@ function tryFile(native: string, user: ServerUser): boolean {
   return spawnSync('/bin/sh', ['-c', 'test -r "$0"', path], spawnAs(user, '/')).status === 0;
 }
 
+/** Where the shell that pg_ctl starts through finds its tools. */
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 function spawnAs(user: ServerUser, cwd: string) {
   // Nothing of the service's settings is the server's business; Windows programs need their system's variables.
-  const kept = process.platform === 'win32' ? process.env : { PATH: process.env['PATH'] ?? '' };
-  const env = { ...kept, LC_ALL: 'C', TZ: 'UTC' };
-  return { cwd, env, ...(user ?? {}) };
+  const env = process.platform === 'win32' ? undefined : { PATH: SYSTEM_PATH, LC_ALL: 'C', TZ: 'UTC' };
+  return { cwd, ...(env && { env }), ...(user ?? {}) };
 }
 
 function executable(program: string): string {

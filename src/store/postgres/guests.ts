@@ -53,7 +53,7 @@ export async function openGuests(dataDir: string): Promise<Guests> {
 }
 
 async function takeLock(path: string): Promise<void> {
-  for (const until = Date.now() + LOCK_WAIT_MS; ; ) {
+  for (const until = performance.now() + LOCK_WAIT_MS; ; ) {
     try {
       const file = await open(path, 'wx', 0o644);
       await file.writeFile(me());
@@ -64,7 +64,7 @@ async function takeLock(path: string): Promise<void> {
     }
     const holder = await readFile(path, 'utf8').catch(() => '');
     // An empty lock is being written this moment; one that stays empty is dropped with the time limit.
-    const late = Date.now() > until;
+    const late = performance.now() > until;
     if ((holder && !isLive(holder)) || (late && !holder)) await rm(path, { force: true });
     else if (late) throw new Error(`another process (${holder}) is starting or stopping PostgreSQL: ${path}`);
     await new Promise((resolve) => setTimeout(resolve, LOCK_STEP_MS));

@@ -41,7 +41,10 @@ export async function startPortal(options: PortalOptions) {
     misbehave: createMisbehave(
       () => world,
       async (newUrl) => {
-        const moved = newUrl === undefined ? await listen(app, 0, host) : undefined;
+        // An address of this machine is listened at; any other is only pointed to.
+        const port =
+          newUrl === undefined ? 0 : new URL(newUrl).hostname === host ? Number(new URL(newUrl).port) : null;
+        const moved = port === null ? undefined : await listen(app, port, host);
         if (moved !== undefined) servers.push(moved.server);
         world.url = moved?.url ?? newUrl ?? world.url;
         return world.url;
