@@ -1,0 +1,17 @@
+import express from 'express';
+
+/** The bench's baseline: the same parser and an empty 200, no storage. */
+const app = express();
+app.disable('x-powered-by');
+app.disable('etag');
+app.get('/', (_request, response) => {
+  response.status(200).end();
+});
+app.post(
+  '/bitrix24/robots/:code',
+  express.urlencoded({ extended: true, limit: '1mb', parameterLimit: 20_000 }),
+  (_request, response) => {
+    response.status(200).end();
+  },
+);
+app.listen(Number(process.env['PORT']), '127.0.0.1');
