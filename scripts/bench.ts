@@ -35,7 +35,7 @@ async function startProcess(
   url: string,
 ): Promise<{ child: ChildProcess; seconds: number }> {
   const began = performance.now();
-  const child = spawn(process.execPath, [fileURLToPath(new URL(file, import.meta.url))], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=2', fileURLToPath(new URL(file, import.meta.url))], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
