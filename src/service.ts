@@ -96,7 +96,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     },
     claims: store.claims,
     budget: store.budget,
-    robots: robots.map((robot) => toDescriptor(robot, 'ru')),
+    robots: (language) => robots.map((robot) => toDescriptor(robot, toLanguage(language))),
     now,
     log,
     onRequest: ({ method, seconds }) => metrics.portalSeconds.observe({ method }, seconds),
@@ -255,7 +255,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       directumState = 'down';
     }
   };
-  const firstPing = Promise.race([ping(), new Promise((resolve) => setTimeout(resolve, FIRST_PING_MS).unref())]);
+  const firstPing = Promise.race([
+    ping(),
+    new Promise((resolve) => setTimeout(resolve, FIRST_PING_MS).unref()),
+  ]);
 
   async function readiness(): Promise<Readiness> {
     await firstPing;

@@ -27,7 +27,7 @@ export async function runInstallSteps(options: {
   rest: PortalRest;
   installations: Installations;
   memberId: string;
-  robots: readonly RobotRegistration[];
+  robots: (language: string) => readonly RobotRegistration[];
   publicUrl: string;
   now: () => Date;
   log: Log;
@@ -90,7 +90,11 @@ export async function runInstallSteps(options: {
 
   try {
     const registeredCodes = toCodes(await ask('robots'));
-    const { failed: refused } = await applyRegistration({ ...options, registeredCodes });
+    const { failed: refused } = await applyRegistration({
+      ...options,
+      robots: options.robots(saved?.language ?? 'en'),
+      registeredCodes,
+    });
     for (const { code, text } of refused) {
       failures.push({
         ru: `Робот ${code} не добавлен. ${text.ru}`,

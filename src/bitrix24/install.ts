@@ -52,7 +52,7 @@ export function createInstaller(options: {
   installations: Installations;
   prover: Prover;
   rest: PortalRest;
-  robots: readonly RobotRegistration[];
+  robots: (language: string) => readonly RobotRegistration[];
   claims: ClaimsPort;
   now: () => Date;
   log: Log;

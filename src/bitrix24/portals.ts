@@ -39,7 +39,8 @@ export function createPortals(options: {
   store: InstallationStore;
   claims: ClaimsPort;
   budget: BudgetPort;
-  robots: readonly RobotRegistration[];
+  /** Declared robots with option titles in the portal's language, which cannot be a map (bitrix24.md B2). */
+  robots: (language: string) => readonly RobotRegistration[];
   now: () => Date;
   log: Log;
   timeoutMs?: number;

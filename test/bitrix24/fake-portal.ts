@@ -156,7 +156,7 @@ export function bench(portal: { origin: string }, extra: { portals?: string[]; t
     store,
     claims: memoryClaims(),
     budget: { take: async (id, priority) => void taken.push([id, priority]) },
-    robots,
+    robots: () => robots,
     now: () => clock.now,
     log,
     onRequest: (facts) => void metrics.push(facts),

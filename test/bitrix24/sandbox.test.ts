@@ -42,7 +42,7 @@ async function journey() {
     store,
     claims: memoryClaims(),
     budget: { take: async () => {} },
-    robots: [
+    robots: () => [
       {
         code: 'directum_test',
         fields: {
