@@ -89,6 +89,33 @@ describe('matching', () => {
     expect(await sync(deal)).toMatchObject({ ok: 'N', error_code: 'counterparty_closed' });
   });
 
+  it('makes a non-resident card of a company of another country, without checking its number', async () => {
+    const requisite = { RQ_INN: '123', RQ_COMPANY_NAME: 'ТОО Степь', PRESET_ID: '4' };
+    const { deal } = addDeal(stand, { requisite });
+    const outputs = await sync(deal);
+    expect(outputs).toMatchObject({ ok: 'Y', action: 'created' });
+    expect(stand.directum.get('ICompanies', Number(outputs['counterparty_id']))).toMatchObject({
+      Nonresident: true,
+      TIN: '123',
+    });
+  });
+
+  it('takes the requisites chosen on the deal before the first ones of the company', async () => {
+    const { deal, company } = addDeal(stand, { requisite: { ...ROMASHKA, RQ_INN: inn(7) } });
+    const chosen = stand.portal.addRequisite({
+      ENTITY_TYPE_ID: 4,
+      ENTITY_ID: company,
+      PRESET_ID: 1,
+      ACTIVE: 'Y',
+      SORT: 900,
+      ...ROMASHKA,
+      RQ_INN: inn(8),
+    });
+    stand.portal.setRequisiteLink(2, deal, { REQUISITE_ID: chosen });
+    expect(await sync(deal)).toMatchObject({ ok: 'Y', action: 'created' });
+    expect([companies(inn(7)).length, companies(inn(8)).length]).toEqual([0, 1]);
+  });
+
   it('finds a bank', async () => {
     const id = stand.directum.add('IBanks', {
       Name: 'Банк',

@@ -33,6 +33,14 @@ function legacyRow(world: World, entityTypeId: number, item: Fields): Fields {
 const LINKED = new Set([2, 5, 7, 31]);
 
 /** The older CRM methods, whose errors have an empty code. */
+/** Factory presets of Russia and one of Kazakhstan (bitrix24.md F4). */
+const PRESETS = [
+  { ID: '1', NAME: 'Организация', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_COMPANY#' },
+  { ID: '2', NAME: 'ИП', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_INDIVIDUAL#' },
+  { ID: '3', NAME: 'Физ. лицо', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_PERSON#' },
+  { ID: '4', NAME: 'ТОО', COUNTRY_ID: '6', XML_ID: '' },
+];
+
 export function crmMethods(world: World): Methods {
   const get = (entityTypeId: number): Method => ({
     scope: ['crm'],
@@ -77,6 +85,7 @@ export function crmMethods(world: World): Methods {
         return { result: row };
       },
     },
+    'crm.requisite.preset.list': rows(() => PRESETS),
     'crm.requisite.bankdetail.list': rows(() => world.bankDetails),
     'crm.address.list': {
       scope: ['crm'],
