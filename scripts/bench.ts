@@ -35,10 +35,14 @@ async function startProcess(
   url: string,
 ): Promise<{ child: ChildProcess; seconds: number }> {
   const began = performance.now();
-  const child = spawn(process.execPath, ['--max-semi-space-size=2', fileURLToPath(new URL(file, import.meta.url))], {
-    env: { PATH: process.env['PATH'] ?? '', ...env },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=2', fileURLToPath(new URL(file, import.meta.url))],
+    {
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
   for (;;) {
     if (child.exitCode !== null) throw new Error(`${file} ended with ${child.exitCode}`);
     if ((await fetch(url).catch(() => null))?.ok)
