@@ -47,14 +47,15 @@ it.each([
   'makes one contract when the process is killed %s',
   async (_name, rule) => {
     const { deal } = addDeal(stand);
+    const before = stand.directum.journal.length;
     const stage = `C1:K${deal}`;
     stand.portal.placeRobot(stage, CODE, { subject: 'Убитый' });
     stand.directum.misbehave.next(rule);
     const workflow = await stand.portal.moveItem(2, deal, stage);
     const seen = () =>
-      stand.directum.journal.some(
-        (entry) => entry.verb === rule.verb && rule.path.test(entry.path) && entry.status === 0,
-      );
+      stand.directum.journal
+        .slice(before)
+        .some((entry) => entry.verb === rule.verb && rule.path.test(entry.path) && entry.status === 0);
     await expect.poll(seen, { timeout: 10_000 }).toBe(true);
     await kill();
     stand.directum.misbehave.reset();
