@@ -28,8 +28,9 @@ export interface EmbeddedPostgres {
  */
 export async function startEmbedded(options: { dataDir: string; log: Log }): Promise<EmbeddedPostgres> {
   const { dataDir, log } = options;
-  const place = await openPlace(dataDir);
   const guests = await openGuests(dataDir);
+  // Two first starts at once must not choose two passwords.
+  const place = await guests.alone(() => openPlace(dataDir));
   let binaries: Binaries | null = null;
 
   const up = () =>
