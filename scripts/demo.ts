@@ -161,11 +161,15 @@ async function main(): Promise<void> {
     const workflow = await portal.moveItem(2, deal, stage);
     const contractStep = await portal.waitForStep(workflow, CREATE, 30_000);
     const outputs = contractStep.outputs as Record<string, string | number>;
+    const call = portal.deliveries.find((delivery) => delivery.url.endsWith(`/robots/${CREATE}`));
     const posts = directum.journal.filter((entry) => entry.verb === 'POST' && entry.status < 300);
+    const counterparty = directum.get('ICompanies', Number(outputs['counterparty_id']));
     step(
       5,
-      `deal ${deal} entered the stage; what Directum was asked to make`,
-      ...posts.map((entry) => `${entry.verb} ${entry.path} → ${entry.status}`),
+      `deal ${deal} entered the stage; the call, and what Directum was asked to make`,
+      `the portal posted ${call?.url} → ${call?.status}`,
+      ...posts.map((entry) => `the package posted ${entry.path} → ${entry.status}`),
+      `counterparty ${outputs['counterparty_id']}: ${counterparty?.['Name']}, ИНН ${counterparty?.['TIN']}, КПП ${counterparty?.['TRRC']}`,
     );
     if (outputs['ok'] !== 'Y')
       throw new Error(`the robot answered ${outputs['error_code']}: ${outputs['error_text']}`);
