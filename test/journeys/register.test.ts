@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Stand, startStand } from './stand.ts';
+
+let stand: Stand;
+beforeAll(async () => {
+  stand = await startStand({ install: false });
+});
+afterAll(() => stand.stop());
+
+const SCRIPT = fileURLToPath(new URL('../../scripts/register.ts', import.meta.url));
+
+/** Runs the command beside the living service, as an operator would. */
+async function register(...args: string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, [SCRIPT, ...args], {
+    env: { PATH: process.env['PATH'], ...stand.env },
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    output += chunk;
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+  return { code, output };
+}
+
+it('says what would change, changes it on order, and tells by its exit code', async () => {
+  expect(await register()).toMatchObject({ code: 1, output: expect.stringContaining('no installation') });
+
+  await stand.portal.install(`${stand.url}/bitrix24/install`);
+  const before = stand.portal.journal.length;
+  expect(await register()).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('= directum_create_contract'),
+  });
+  expect(stand.portal.journal.slice(before).filter((entry) => !entry.viaBatch).length).toBeLessThanOrEqual(3);
+
+  stand.portal.world.robots.delete('directum_create_contract');
+  expect(await register()).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('+ directum_create_contract'),
+  });
+  expect(await register('--apply')).toMatchObject({ code: 0 });
+  expect(stand.portal.world.robots.has('directum_create_contract')).toBe(true);
+  expect(await register('--force')).toMatchObject({
+    code: 2,
+    output: expect.stringContaining('~ directum_create_contract'),
+  });
+  expect(await register('--portal', 'other.example')).toMatchObject({ code: 1 });
+  expect(await register('--what')).toMatchObject({ code: 1, output: expect.stringContaining('usage') });
+}, 60_000);
