@@ -155,7 +155,7 @@ async function main(): Promise<void> {
       `the robots stand on stage ${stage}`,
       `1. ${CREATE}`,
       `2. ${SYNC}, after the previous one`,
-      `deal ${portal.url}/deal/${deal}`,
+      `deal ${portal.url}/crm/deal/details/${deal}/`,
     );
 
     const workflow = await portal.moveItem(2, deal, stage);
@@ -188,7 +188,7 @@ async function main(): Promise<void> {
     step(
       7,
       `the next robot went on: counterparty ${synced['counterparty_id']}, ${synced['action']}`,
-      `deal     ${portal.url}/deal/${deal}`,
+      `deal     ${portal.url}/crm/deal/details/${deal}/`,
       `contract ${outputs['document_url']}`,
       `name     ${contract['Name']}`,
     );

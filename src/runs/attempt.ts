@@ -88,12 +88,12 @@ export async function attemptRun(id: string, ports: AttemptPorts): Promise<void>
 }
 
 /** What the portal is told: the result to a step that waits, a comment on the item for a failure nobody waits for. */
-function toAnswers(
+export function toAnswers(
   run: StoredRun,
   call: KeptCall,
   outcome: Outcome,
   language: Language,
-  ports: AttemptPorts,
+  ports: Pick<AttemptPorts, 'robots' | 'seal' | 'now'>,
 ): NewAnswer[] {
   const base = { runId: run.id, memberId: run.memberId, number: 1, dueAt: ports.now() };
   const seal = (value: object) => ports.seal.encrypt(JSON.stringify(value));
