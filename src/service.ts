@@ -58,7 +58,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     now,
     rate: config.BITRIX24_RATE,
   });
-  const runs = createRunStore(store.pool);
+  const runs = createRunStore(store.pool, store.relaxed);
   const metrics = createMetrics(async () => ({
     ...(await runs.measure(now())),
     spoolCalls: 0,

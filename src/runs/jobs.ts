@@ -24,6 +24,8 @@ export interface JobsOptions {
 export async function startJobs({ connectionString, runs, concurrency, work, now, log }: JobsOptions) {
   const boss = new PgBoss({
     connectionString,
+    // A job that a crash of the database loses, or brings back, only repeats an attempt of a run that is safe.
+    options: '-c synchronous_commit=off',
     schema: 'pgboss',
     max: 6,
     useListenNotify: true,

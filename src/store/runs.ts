@@ -43,7 +43,7 @@ export interface DueAnswer extends NewAnswer {
 }
 
 /** Runs, their attempts and their answers in PostgreSQL. */
-export function createRunStore(pool: pg.Pool) {
+export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
   return {
     /** Writes many calls with one statement; answers the ids that were not known before. */
     async accept(runs: NewRun[]): Promise<Set<string>> {
@@ -67,7 +67,7 @@ export function createRunStore(pool: pg.Pool) {
       limit: number,
       enqueue: (runs: { id: string; itemKey: string }[], client: pg.PoolClient) => Promise<void>,
     ) {
-      const client = await pool.connect();
+      const client = await relaxed.connect();
       let broken: Error | undefined;
       try {
         await client.query('BEGIN');
@@ -150,7 +150,7 @@ export function createRunStore(pool: pg.Pool) {
 
     /** Takes due answers of each portal for `leaseMs`; another process leaves them alone meanwhile. */
     async takeAnswers(now: Date, leaseMs: number, limit: number, members: string[]): Promise<DueAnswer[]> {
-      const { rows } = await pool.query(
+      const { rows } = await relaxed.query(
         `UPDATE answer SET due_at = $2, attempts = attempts + 1 WHERE id IN (
            SELECT id FROM answer WHERE state = 'due' AND due_at <= $1 AND member_id = ANY($4) ORDER BY number, due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
          RETURNING *`,
@@ -179,7 +179,7 @@ export function createRunStore(pool: pg.Pool) {
       secondAt: Date,
       now: Date,
     ) {
-      await pool.query(
+      await relaxed.query(
         `WITH given AS (SELECT * FROM json_to_recordset($1::json) AS g (id bigint, state text, due_at timestamptz, error text)),
            changed AS (UPDATE answer SET state = given.state, due_at = given.due_at, last_error = given.error,
              sent_at = CASE WHEN given.state = 'sent' THEN $3::timestamptz END FROM given WHERE answer.id = given.id AND answer.state = 'due'

@@ -14,6 +14,9 @@ import { createSlots, forgetPortal } from './slots.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 const POOL_SIZE = 20;
+const RELAXED_POOL_SIZE = 6;
+/** Server option of connections whose commits may be lost by a crash of the database, never by one of ours. */
+const RELAXED = '-c synchronous_commit=off';
 
 export interface StoreOptions {
   /** Absent: embedded PostgreSQL in `dataDir`. */
@@ -29,6 +32,8 @@ export interface StoreOptions {
 /** Everything the package remembers. Migrations are done when it is open. */
 export interface Store {
   pool: pg.Pool;
+  /** For leases, budgets and jobs: a commit that a database crash loses is repeated without harm. */
+  relaxed: pg.Pool;
   url: string;
   kv(namespace: string): Keyv;
   claims: ClaimsPort;
@@ -60,11 +65,22 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     keepAlive: true,
     connectionTimeoutMillis: 5_000,
   });
+  // Commits here are not waited for: what a crash of the database may lose is only done again.
+  const relaxed = new pg.Pool({
+    connectionString: url,
+    max: RELAXED_POOL_SIZE,
+    application_name: 'directum-robots-relaxed',
+    options: RELAXED,
+    keepAlive: true,
+    connectionTimeoutMillis: 5_000,
+  });
   // Idle connections die with a restart of the database; unheard that would end the process.
-  pool.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
+  for (const each of [pool, relaxed]) {
+    each.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
+  }
 
   const claims = createClaims({ databaseUrl: url, log });
-  const budget = createBudget({ pool, ...(options.rate ?? { perSecond: 2, bucket: 50 }) });
+  const budget = createBudget({ pool: relaxed, ...(options.rate ?? { perSecond: 2, bucket: 50 }) });
   const spaces = new Map<string, Keyv>();
   const kv = (namespace: string) => {
     let space = spaces.get(namespace);
@@ -78,6 +94,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
   return {
     pool,
+    relaxed,
     url,
     kv,
     claims,
@@ -92,6 +109,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         try {
           budget.close();
           await claims.close();
+          await relaxed.end();
           await pool.end();
         } finally {
           await embedded?.stop();
