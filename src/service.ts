@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -61,6 +62,16 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
   const runs = createRunStore(store.pool, store.relaxed);
   const metrics = createMetrics(async () => ({
     ...(await runs.measure(now())),
+    portals: await Promise.all(
+      portals.installations
+        .list()
+        .filter((installation) => installation.state !== 'uninstalled')
+        .map(async ({ memberId, state }) => ({
+          label: createHash('sha256').update(memberId).digest('hex').slice(0, 8),
+          paused: state === 'paused',
+          budgetLeft: await store.budget.left(memberId),
+        })),
+    ),
     spoolCalls: 0,
     waits: 0,
     watchedDocuments: 0,

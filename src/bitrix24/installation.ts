@@ -53,7 +53,7 @@ export interface Installations {
 
 export const MAX_SPARES = 5;
 
-/** Installations in memory over the lead's store, so that calls are checked while the database is away. */
+/** Installations in memory over a store, so that calls are checked while the database is away. */
 export function createInstallations(options: {
   store: InstallationStore;
   claims: ClaimsPort;

@@ -10,8 +10,15 @@ export interface Measured {
   oldestUnansweredSeconds: number;
 }
 
+export interface PortalMeasured {
+  /** Short digest of the portal's key. */
+  label: string;
+  paused: boolean;
+  budgetLeft: number;
+}
+
 /** The metrics of interface.md §6; `portal` labels are short digests, never hosts. */
-export function createMetrics(measure: () => Promise<Measured>) {
+export function createMetrics(measure: () => Promise<Measured & { portals: PortalMeasured[] }>) {
   const registry = new Registry();
   const name = (text: string) => `directum_robots_${text}`;
   const counter = (metric: string, help: string, labelNames: string[]) =>
@@ -35,6 +42,8 @@ export function createMetrics(measure: () => Promise<Measured>) {
     watchedDocuments: gauge('watched_documents', 'Documents being watched'),
     oldestUnansweredSeconds: gauge('oldest_unanswered_seconds', 'Age of the oldest call without its answer'),
   };
+  const portalBudget = gauge('portal_budget_left', 'REST calls left in the bucket', ['portal']);
+  const portalPaused = gauge('portal_paused', '1 while a portal waits for a new authorisation', ['portal']);
   return {
     calls: counter('calls_total', 'Robot calls by what became of them', ['robot', 'result']),
     runs: counter('runs_total', 'Attempts by their ending', ['robot', 'ending']),
@@ -42,12 +51,16 @@ export function createMetrics(measure: () => Promise<Measured>) {
     directumSeconds: histogram('directum_request_seconds', 'Requests to Directum', ['operation']),
     directumErrors: counter('directum_errors_total', 'Failed requests to Directum', ['code']),
     portalSeconds: histogram('portal_request_seconds', 'Requests to portals', ['method']),
-    portalBudget: gauge('portal_budget_left', 'REST calls left in the bucket', ['portal']),
-    portalPaused: gauge('portal_paused', '1 while a portal waits for a new authorisation', ['portal']),
     refreshes: counter('token_refreshes_total', 'Refreshes of tokens', ['result']),
     contentType: registry.contentType,
     async text(): Promise<string> {
-      const measured = await measure();
+      const { portals, ...measured } = await measure();
+      portalBudget.reset();
+      portalPaused.reset();
+      for (const { label, paused, budgetLeft } of portals) {
+        portalBudget.set({ portal: label }, budgetLeft);
+        portalPaused.set({ portal: label }, paused ? 1 : 0);
+      }
       for (const [key, value] of Object.entries(measured)) gauges[key as keyof Measured].set(value);
       return registry.metrics();
     },

@@ -5,6 +5,8 @@ export type BudgetPriority = 'run' | 'answer' | 'repeat';
 
 /** The REST hits of a portal, shared by all processes on the database. */
 export interface Budget {
+  /** Hits that are left in the bucket now. */
+  left(memberId: string): Promise<number>;
   /** Waits until one hit may be made. Rejects when the database is away, the signal aborts or the store closes. */
   take(memberId: string, priority: BudgetPriority, signal?: AbortSignal): Promise<void>;
   /** The portal said QUERY_LIMIT_EXCEEDED: the bucket counts as full, and nothing leaves for so long. */
@@ -100,6 +102,14 @@ export function createBudget(options: { pool: Pool; perSecond: number; bucket: n
     return Math.max(1, Math.ceil((over / speed) * 1000));
   }
 
+  async function left(memberId: string): Promise<number> {
+    const { rows } = await pool.query(`SELECT ${LEVEL} AS level FROM portal_budget b WHERE member_id = $1`, [
+      memberId,
+      speed,
+    ]);
+    return Math.max(0, bucket - Number(rows[0]?.level ?? 0));
+  }
+
   function nap(line: Line, ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, Math.min(ms, LONGEST_NAP_MS));
@@ -111,6 +121,7 @@ export function createBudget(options: { pool: Pool; perSecond: number; bucket: n
   }
 
   return {
+    left,
     take(memberId, priority, signal) {
       if (closed) return Promise.reject(new Error('the store is closed'));
       if (signal?.aborted) return Promise.reject(signal.reason);
