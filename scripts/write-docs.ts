@@ -38,7 +38,7 @@ const MEANINGS: Record<string, string> = {
   DIRECTUM_PASSWORD: 'Password of the service account.',
   DIRECTUM_AUTH: '`basic`, or `token`: a token is asked for once and renewed before it expires.',
   DIRECTUM_CA_FILE: 'PEM file with the certificate of a private certificate authority.',
-  DIRECTUM_POLL_SECONDS: `How often changes of watched documents are asked for. ${UNUSED}`,
+  DIRECTUM_POLL_SECONDS: 'How often changes of waited-for documents are asked for.',
   DIRECTUM_CONTRACT_KIND: 'Document kind used when the robot’s field is empty: id or exact name.',
   DIRECTUM_BUSINESS_UNIT:
     'Own company used when neither the robot nor the deal names one: id, exact name or TIN.',
@@ -48,7 +48,7 @@ const MEANINGS: Record<string, string> = {
   DIRECTUM_TASKS: `\`on\` or \`off\`: assignments as portal tasks. ${UNUSED}`,
   TIME_ZONE: 'Zone of dates that come without an offset, and of texts for people.',
   RUN_MAX_HOURS: 'How long a robot keeps retrying before it answers with its last cause.',
-  WAIT_MAX_HOURS: `Longest wait of a waiting robot. ${UNUSED}`,
+  WAIT_MAX_HOURS: 'Longest wait of a waiting robot whose own limit is empty.',
   SECRET_KEYS:
     '`id:base64(32 bytes)`, comma-separated; the first encrypts, all decrypt. Absent: a key is generated in `DATA_DIR`.',
   OPS_TOKEN: 'Bearer token of `/metrics`, 8 characters or more. Absent: `/metrics` answers 404.',

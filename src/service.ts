@@ -19,14 +19,18 @@ import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
 import { deliverDue } from './runs/deliver.ts';
 import { createIntake } from './runs/intake.ts';
 import { startJobs } from './runs/jobs.ts';
+import { createWatch } from './runs/watch.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys } from './store/secrets.ts';
 import { openStore } from './store/store.ts';
+import { createWaits } from './store/waits.ts';
 
 /** Runs that one process works on at a time. */
 const CONCURRENCY = 12;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
+/** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
+const SWEEP_MS = 3_600_000;
 const PING_MS = 30_000;
 /** How long a first question about readiness waits for Directum's first answer. */
 const FIRST_PING_MS = 1_000;
@@ -35,6 +39,8 @@ export interface ServicePorts {
   log: Log;
   now: () => Date;
   random: () => number;
+  /** How often every watched document is read again; an hour unless a test is in a hurry. */
+  sweepMs?: number;
 }
 
 export interface Service {
@@ -60,6 +66,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     rate: config.BITRIX24_RATE,
   });
   const runs = createRunStore(store.pool, store.relaxed);
+  const waits = createWaits(store.pool);
   const metrics = createMetrics(async () => ({
     ...(await runs.measure(now())),
     portals: await Promise.all(
@@ -73,8 +80,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
         })),
     ),
     spoolCalls: 0,
-    waits: 0,
-    watchedDocuments: 0,
+    ...(await waits.count()),
   }));
   const directum = createDirectum({
     baseUrl: config.DIRECTUM_URL,
@@ -118,6 +124,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     keys,
     store,
     runs,
+    waits,
     metrics,
     directum,
     portals,
@@ -132,7 +139,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
   const { log, now, random } = ports;
   const rooms = await openRooms(config, ports);
-  const { keys, store, runs, metrics, directum, portals } = rooms;
+  const { keys, store, runs, waits, metrics, directum, portals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
   const delivery = loop(async () => {
@@ -165,6 +172,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     work: (runId) =>
       attemptRun(runId, {
         runs,
+        waits,
+        waitMaxHours: config.WAIT_MAX_HOURS,
         robots: byCode,
         settings: {
           contractKind: config.DIRECTUM_CONTRACT_KIND ?? null,
@@ -199,9 +208,30 @@ export async function startService(config: Config, ports: ServicePorts): Promise
             (now().getTime() - run.receivedAt.getTime()) / 1000,
           );
         },
+        onWait: (run) => metrics.runs.inc({ robot: run.robot, ending: 'waiting' }),
         onAnswer: delivery.wake,
       }),
   });
+  const watch = createWatch({
+    waits,
+    changes: directum.changes,
+    pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
+    sweepMs: ports.sweepMs ?? SWEEP_MS,
+    now,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    onWake: jobs.wake,
+    log,
+  });
+  // Apart from the questions to Directum, which may take long: a deadline always fires.
+  const deadlines = loop(async () => {
+    if ((await waits.wakeExpired(now())) > 0) jobs.wake();
+    return false;
+  }, log);
+  const polling = loop(async () => {
+    await watch.poll();
+    return false;
+  }, log);
+  const sweeping = loop(watch.sweep, log);
   const intake = createIntake(runs, jobs.wake);
 
   async function takeCall(code: string, body: unknown): ReturnType<AppPorts['takeCall']> {
@@ -221,6 +251,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       eventToken: call.eventToken,
       workflowId: call.workflowId,
       properties: call.properties,
+      timeoutSeconds: call.timeoutSeconds,
     };
     try {
       const fresh = await intake.accept({
@@ -310,6 +341,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   const timers = [
     setInterval(delivery.wake, TICK_MS),
+    ...[deadlines, polling, sweeping].map((one) => setInterval(one.wake, TICK_MS)),
     setInterval(() => void portals.installations.reload(), RELOAD_MS),
     setInterval(() => void ping(), PING_MS),
   ];
@@ -327,6 +359,11 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         server.closeIdleConnections();
         setTimeout(() => server.closeAllConnections(), 3000).unref();
         await closed;
+        // A question to a Directum that hangs is not waited for; the next start asks it again.
+        await Promise.race([
+          Promise.all([deadlines.stop(), polling.stop(), sweeping.stop()]),
+          new Promise((resolve) => setTimeout(resolve, 2000).unref()),
+        ]);
         await jobs.stop();
         await delivery.stop();
         await rooms.close();

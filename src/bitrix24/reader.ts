@@ -14,6 +14,7 @@ import {
 import { personName, readParty } from './crm-party.ts';
 import { type CrmRead, readTogether } from './crm-read.ts';
 import * as shapes from './crm-shapes.ts';
+import { findFileField, saveItemFile } from './file-field.ts';
 import type { Installations } from './installation.ts';
 import { type FileFetch, openItemFile } from './item-file.ts';
 import { PortalError } from './portal-error.ts';
@@ -35,6 +36,20 @@ export function createReader(options: {
       async read(request = {}) {
         try {
           return await readItem({ rest, memberId, ref, request, log, origin: origin() });
+        } catch (error) {
+          throw toRobotFailure(error, log);
+        }
+      },
+      async checkFileField(fieldCode) {
+        try {
+          await findFileField({ rest, memberId, ref }, fieldCode);
+        } catch (error) {
+          throw toRobotFailure(error, log);
+        }
+      },
+      async saveFile(fieldCode, file) {
+        try {
+          await saveItemFile({ rest, memberId, ref }, fieldCode, file);
         } catch (error) {
           throw toRobotFailure(error, log);
         }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type {
   CachePort,
+  ChangesPort,
   ClaimsPort,
   CounterpartyResult,
   DirectumPort,
@@ -15,6 +16,7 @@ import { createLinks } from './links.ts';
 import { createMemory } from './memory.ts';
 import { type Capabilities, createMetadata } from './metadata.ts';
 import { createReader } from './reader.ts';
+import { createStates } from './states.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 import { createVersions } from './versions.ts';
 
@@ -39,6 +41,8 @@ export interface DirectumOptions {
 export interface DirectumService {
   /** Directum for the runs of one portal. */
   forPortal(ports: { pairs: PairsPort; claims: ClaimsPort; log: Log }): DirectumPort;
+  /** Bulk questions about what changed. */
+  changes: ChangesPort;
   /** Cheap check of address and account. @throws RobotFailure */
   ping(): Promise<void>;
   capabilities(): Promise<Capabilities>;
@@ -62,6 +66,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
   const catalogue = createCatalogue(stand);
   const employees = createEmployees(stand);
+  const { states, changes } = createStates({ transport, reader, metadata, links });
 
   return {
     forPortal: (ports) => ({
@@ -70,7 +75,9 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       counterparties: createCounterparties({ ...stand, ...ports, transport, links, claimScope }),
       contracts: createContracts({ transport, reader, metadata, links, log: ports.log }),
       versions: createVersions({ ...stand, transport, log: ports.log }),
+      states,
     }),
+    changes,
     async ping() {
       // Since 4.2 (directum.md A.3); an older stand or a narrower one still has the service document.
       const culture = await transport.get('Docflow/GetCurrentCultureName()', { absent: true });

@@ -1,6 +1,6 @@
-import { badAnswer } from './errors.ts';
+import { badAnswer, isFault } from './errors.ts';
 import { createTokens } from './token.ts';
-import { type Ask, createWire, type Reply, type WireOptions } from './wire.ts';
+import { type Ask, createWire, type Reply, type Sink, type WireOptions } from './wire.ts';
 
 export interface TransportOptions extends Omit<WireOptions, 'hide'> {
   baseUrl: string;
@@ -19,6 +19,8 @@ export interface Transport {
   getText(path: string, accept: string): Promise<string>;
   /** True when the stream at `path` has at least one byte; the rest is not read. */
   hasBytes(path: string): Promise<boolean>;
+  /** Brings a stream into `sink`; `none` when there is none, `lost` when Directum cannot find its bytes (directum.md C.2). */
+  download(path: string, sink: Sink): Promise<'bytes' | 'none' | 'lost'>;
   /** Parsed JSON, or null for an empty answer. Never repeated. */
   send(
     verb: 'POST' | 'PATCH',
@@ -87,6 +89,15 @@ export function createTransport(options: TransportOptions): Transport {
       // A body that cannot be found answers 500 at times (directum.md C.2): once more, then it is reported.
       const reply = first.status === 500 ? await peek() : first;
       return reply.status !== 404 && good(reply).body !== '';
+    },
+    async download(path, sink) {
+      const bring = () => ask({ verb: 'GET', path, headers: { Accept: '*/*' }, sink });
+      const first = await bring();
+      const reply = first.status === 500 ? await bring() : first;
+      if (reply.status === 404 || reply.status === 204) return 'none';
+      if (reply.status === 500 && !isFault(reply.status, reply.body)) return 'lost';
+      good(reply);
+      return 'bytes';
     },
     async send(verb, path, body, headers = {}) {
       const types = { Accept: JSON_TYPE, 'Content-Type': JSON_TYPE };

@@ -36,6 +36,14 @@ export interface Ask {
   body?: string | AsyncIterable<Uint8Array>;
   /** Reads one byte instead of the text; the reply's body is then empty or `x`. */
   peek?: boolean;
+  /** Takes the bytes of a 200 in place of the reply's body. */
+  sink?: Sink;
+}
+
+/** Where a large answer goes, chunk by chunk. A reconnected read begins anew with `reset`. */
+export interface Sink {
+  reset(): Promise<void>;
+  write(chunk: Uint8Array): Promise<void>;
 }
 
 export interface Reply {
@@ -84,7 +92,7 @@ export function createWire(options: WireOptions): Wire {
   breaker.onBreak(() => log.warn('directum.circuit_opened'));
   breaker.onReset(() => log.info('directum.circuit_closed'));
 
-  async function exchange({ verb, url, headers, body, peek }: Ask): Promise<Reply> {
+  async function exchange({ verb, url, headers, body, peek, sink }: Ask): Promise<Reply> {
     const answer = await request(url, {
       method: verb,
       dispatcher: agent,
@@ -96,8 +104,14 @@ export function createWire(options: WireOptions): Wire {
     const status = answer.statusCode;
     const chunks: Buffer[] = [];
     let size = 0;
+    const taking = status === 200 ? sink : undefined;
+    await taking?.reset();
     // Leaving the loop early destroys the body and its connection with it.
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      if (taking) {
+        await taking.write(chunk);
+        continue;
+      }
       size += chunk.length;
       if (peek && status === 200 && size > 0) return { status, body: 'x', failure: null };
       if (size > MAX_BYTES) throw badAnswer('too large');

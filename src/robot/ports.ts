@@ -99,6 +99,12 @@ export interface OpenFile {
   cancel(): Promise<void>;
 }
 
+/** A file that lies on this machine until `cancel`. */
+export interface StoredFile extends OpenFile {
+  size: number;
+  sha256: string;
+}
+
 /** The portal as a robot sees it: the item its step runs on. */
 export interface PortalPort {
   /**
@@ -111,6 +117,16 @@ export interface PortalPort {
    * @throws RobotFailure file_unusable (field unknown or empty), portal_unavailable, portal_access_denied
    */
   openFile(fieldCode: string): Promise<OpenFile>;
+  /**
+   * Checks that the item has this file field, so that a wrong code is known before a long wait.
+   * @throws RobotFailure file_unusable, portal_unavailable, portal_access_denied
+   */
+  checkFileField(fieldCode: string): Promise<void>;
+  /**
+   * Puts the file into the field; a field of many files keeps those it has.
+   * @throws RobotFailure file_unusable, portal_unavailable, portal_access_denied, item_not_found
+   */
+  saveFile(fieldCode: string, file: StoredFile): Promise<void>;
 }
 
 // ── Directum ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,6 +176,54 @@ export interface ContractDraft {
   note?: string | undefined;
   /** Checked values of the customer's own properties, ready for OData. */
   extra?: Record<string, unknown> | undefined;
+}
+
+/** What Directum shows of a document's approval and signing (directum.md E.1). Its own values; empty is null. */
+export interface DocumentState {
+  id: number;
+  name: string;
+  url: string;
+  /** ISO with offset, by Directum's clock. */
+  modified: string | null;
+  lifeCycleState: string | null;
+  internalApprovalState: string | null;
+  externalApprovalState: string | null;
+  exchangeState: string | null;
+  lastVersionApproved: boolean;
+  registrationNumber: string | null;
+  ourSignatory: string | null;
+}
+
+/** An approval task of any kind. */
+export interface TaskState {
+  id: number;
+  status: string;
+  startedAt: string | null;
+}
+
+/** A task that changed, with the documents it is about. */
+export interface ChangedTask extends TaskState {
+  modified: string | null;
+  documentIds: number[];
+}
+
+/** One page of a question; `next` is the id to go on after, null on the last page. */
+export interface ChangesPage<T> {
+  rows: T[];
+  next: number | null;
+}
+
+/** Bulk questions of the watcher. They may throw what DirectumPort does. */
+export interface ChangesPort {
+  /** The latest `Modified` by Directum's clock; null when there is none. */
+  newest(kind: 'documents' | 'tasks'): Promise<string | null>;
+  documents(since: string, after: number): Promise<ChangesPage<DocumentState>>;
+  /** Empty where the installation does not show when a task changed. */
+  tasks(since: string, after: number): Promise<ChangesPage<ChangedTask>>;
+  /** Those of the documents that can be read. */
+  statesOf(ids: number[]): Promise<DocumentState[]>;
+  /** Status of tasks by id where `tasks` cannot say it; null where it can. */
+  taskStatesOf(ids: number[]): Promise<TaskState[] | null>;
 }
 
 export type UpdateMode = 'fill' | 'overwrite' | 'none';
@@ -233,6 +297,20 @@ export interface DirectumPort {
     /** Streams the bytes into a new version (or into an empty one left by a failed attempt). */
     fromFile(documentId: number, file: OpenFile): Promise<{ size: number; sha256: string }>;
   };
+  /** Approval and signing of any official document. */
+  states: {
+    /** null when deleted or not readable. */
+    read(documentId: number): Promise<DocumentState | null>;
+    /** The task started last that has the document as its main one, of any kind; drafts do not count. */
+    newestTask(documentId: number): Promise<TaskState | null>;
+    /** When a signing assignment of the task was completed, ISO with offset; null when none was. */
+    signedAt(taskId: number): Promise<string | null>;
+    /**
+     * The last version's PDF, else its own body, brought to this machine.
+     * @throws RobotFailure file_unusable when there is none, it is lost or too large
+     */
+    fetchSigned(document: { id: number; name: string }): Promise<StoredFile>;
+  };
 }
 
 /** Title of a robot's field, for texts that name it in «». */
@@ -268,6 +346,18 @@ export interface PairsPort {
   release(crmKey: string): Promise<void>;
   /** Key written to a counterparty's ExternalId: `b24:{portal}:{COMPANY_44}`. */
   externalId(crmKey: string): string;
+}
+
+/** The waiting of one run. */
+export interface WaitPort {
+  /** When this run stops waiting: after these hours, or the setting's, from its receipt; the step's timeout shortens it. */
+  until(hours: number | undefined): Date;
+  isOver(until: Date): boolean;
+  /** What the last attempt saw; null when the run has not waited yet. */
+  last(): Promise<{ documentId: number; document: DocumentState; task: TaskState | null } | null>;
+  /** SHA-256 of the file an earlier attempt put into the item. */
+  savedFile(): Promise<string | null>;
+  fileSaved(sha256: string): Promise<void>;
 }
 
 /** One holder at a time across all processes; others wait. */

@@ -1,11 +1,21 @@
 /**
  * Glossary. Robot: what an administrator puts on a stage. Step: one placed robot at work in a portal's workflow.
- * Run: our work for one call of a step. Outcome: how a run's attempt ended. Item: the CRM record the step works
+ * Run: our work for one call of a step. Outcome: how a run's attempt ended. Wait: a run that sleeps until Directum shows what it asked for. Item: the CRM record the step works
  * on. Portal: a Bitrix24. Card: a record in Directum RX.
  */
 import type { z } from 'zod';
 import type { LocalText } from './failure.ts';
-import type { DirectumPort, ItemRef, Log, PortalPort, RobotSettings, SlotsPort } from './ports.ts';
+import type {
+  DirectumPort,
+  DocumentState,
+  ItemRef,
+  Log,
+  PortalPort,
+  RobotSettings,
+  SlotsPort,
+  TaskState,
+  WaitPort,
+} from './ports.ts';
 
 /** Kinds of CRM items a robot may work on (bitrix24.md B3). */
 export type ItemKind = 'deal' | 'lead' | 'quote' | 'smart_invoice' | 'dynamic' | 'company' | 'contact';
@@ -18,8 +28,31 @@ export interface RobotContext {
   portal: PortalPort;
   directum: DirectumPort;
   slots: SlotsPort;
+  wait: WaitPort;
   settings: RobotSettings;
   log: Log;
+}
+
+/** What a robot returns instead of outputs when Directum has nothing to answer with yet. */
+export class Waiting {
+  readonly documentId: number;
+  readonly waitFor: string;
+  readonly until: Date;
+  readonly document: DocumentState;
+  readonly task: TaskState | null;
+  constructor(wait: {
+    documentId: number;
+    waitFor: string;
+    until: Date;
+    document: DocumentState;
+    task: TaskState | null;
+  }) {
+    this.documentId = wait.documentId;
+    this.waitFor = wait.waitFor;
+    this.until = wait.until;
+    this.document = wait.document;
+    this.task = wait.task;
+  }
 }
 
 type Shape = Record<string, z.ZodType>;
@@ -33,7 +66,10 @@ export interface Robot<Inputs extends Shape = Shape, Outputs extends Shape = Sha
   inputs: z.ZodObject<Inputs>;
   outputs: z.ZodObject<Outputs>;
   /** Idempotent and resumable: it may be run again after a crash at any point. @throws RobotFailure */
-  run(inputs: z.output<z.ZodObject<Inputs>>, context: RobotContext): Promise<z.output<z.ZodObject<Outputs>>>;
+  run(
+    inputs: z.output<z.ZodObject<Inputs>>,
+    context: RobotContext,
+  ): Promise<z.output<z.ZodObject<Outputs>> | Waiting>;
 }
 
 /** Declares a robot; exists for its type inference. */

@@ -2,9 +2,12 @@ import type { z } from 'zod';
 import { type commonOutputs, readField } from './descriptor.ts';
 import { type ErrorCode, type Language, type LocalText, RobotFailure } from './failure.ts';
 import type { ItemRef } from './ports.ts';
-import type { AnyRobot, ItemKind, RobotContext } from './robot.ts';
+import { type AnyRobot, type ItemKind, type RobotContext, Waiting } from './robot.ts';
 
-export type Outcome =
+export type Outcome = Ending | { kind: 'waiting'; wait: Waiting };
+
+/** An outcome that ends the run. */
+export type Ending =
   | { kind: 'done'; values: Record<string, string | number> }
   | {
       kind: 'failed';
@@ -30,6 +33,7 @@ export async function runRobot(
     const { item } = context;
     if (!item || !robot.items.includes(itemKind(item.typeId))) throw unsupported(context.documentType);
     const outputs = await robot.run(readInputs(robot, properties), { ...context, item });
+    if (outputs instanceof Waiting) return { kind: 'waiting', wait: outputs };
     return { kind: 'done', values: { ...emptyOutputs(robot), ...encode(robot, outputs) } };
   } catch (error) {
     const failure = error instanceof RobotFailure ? error : unexpected(error);
@@ -145,6 +149,7 @@ export function toAnswer(
   runId: string,
   language: Language,
 ): Record<keyof typeof commonOutputs.shape | string, string | number> {
+  if (outcome.kind === 'waiting') throw new TypeError('a run that waits has no answer yet');
   const failed = outcome.kind === 'failed';
   return {
     ...outcome.values,

@@ -1,9 +1,11 @@
 import type { Language } from '../robot/failure.ts';
 import type { DirectumPort, ItemRef, Log, PortalPort, RobotSettings, SlotsPort } from '../robot/ports.ts';
 import type { AnyRobot } from '../robot/robot.ts';
-import { type Outcome, runRobot, toAnswer } from '../robot/run-robot.ts';
+import { type Ending, runRobot, toAnswer } from '../robot/run-robot.ts';
+import { toSeen } from '../robot/signature.ts';
 import type { NewAnswer, RunStore, StoredRun } from '../store/runs.ts';
-import { type KeptCall, toNextAttempt } from './call.ts';
+import type { WaitStore } from '../store/waits.ts';
+import { type KeptCall, toDeadline, toNextAttempt } from './call.ts';
 
 /** What a run's portal gives to its robot. */
 export interface Surroundings {
@@ -16,6 +18,9 @@ export interface Surroundings {
 
 export interface AttemptPorts {
   runs: RunStore;
+  waits: WaitStore;
+  /** WAIT_MAX_HOURS. */
+  waitMaxHours: number;
   robots: ReadonlyMap<string, AnyRobot>;
   settings: Omit<RobotSettings, 'language'>;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
@@ -25,6 +30,8 @@ export interface AttemptPorts {
   now: () => Date;
   random: () => number;
   onEnd(run: StoredRun, ending: string): void;
+  /** The run waits for the first time. */
+  onWait(run: StoredRun): void;
   onAnswer(): void;
 }
 
@@ -46,11 +53,29 @@ export async function attemptRun(id: string, ports: AttemptPorts): Promise<void>
   const outcome = await runRobot(robot, call.properties, {
     ...around,
     documentType: call.documentId[2],
+    wait: {
+      until: (hours) => toDeadline(run.receivedAt, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0),
+      isOver: (until) => now() >= until,
+      last: () => ports.waits.last(run.id),
+      savedFile: () => ports.waits.savedFile(run.id),
+      fileSaved: (sha256) => ports.waits.fileSaved(run.id, sha256),
+    },
     settings: { ...ports.settings, language: around.language },
     log,
   });
 
   const finishedAt = now();
+  if (outcome.kind === 'waiting') {
+    const { wait } = outcome;
+    const fresh = await ports.waits.save(
+      run.id,
+      { startedAt, finishedAt },
+      { ...wait, seen: toSeen(wait.document) },
+    );
+    log.info('run.waiting', { documentId: wait.documentId, until: wait.until.toISOString() });
+    if (fresh) ports.onWait(run);
+    return;
+  }
   const failed = outcome.kind === 'failed';
   const attempt = {
     startedAt,
@@ -91,7 +116,7 @@ export async function attemptRun(id: string, ports: AttemptPorts): Promise<void>
 export function toAnswers(
   run: StoredRun,
   call: KeptCall,
-  outcome: Outcome,
+  outcome: Ending,
   language: Language,
   ports: Pick<AttemptPorts, 'robots' | 'seal' | 'now'>,
 ): NewAnswer[] {

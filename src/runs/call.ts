@@ -7,6 +7,8 @@ export interface KeptCall {
   eventToken: string;
   workflowId: string;
   properties: Properties;
+  /** The step's own limit; 0 or absent when it has none. */
+  timeoutSeconds?: number;
 }
 
 /** Stable name of a run: found again by the portal and event token, and neither can be read from it. */

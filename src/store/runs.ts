@@ -15,7 +15,7 @@ export interface NewRun {
 }
 
 export interface StoredRun extends NewRun {
-  state: 'accepted' | 'queued' | 'ended';
+  state: 'accepted' | 'queued' | 'waiting' | 'ended';
   attempts: number;
   lastCode: string | null;
   lastText: LocalText | null;
@@ -121,6 +121,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
         `WITH changed AS (UPDATE run SET state = 'ended', attempts = attempts + 1, ending = $2, last_code = $2, last_text = $3,
              outcome = $4, ended_at = $6 WHERE id = $1 AND state <> 'ended' RETURNING id, attempts),
            tried AS (INSERT INTO run_attempt SELECT id, attempts, $5, $6, $2, $3 FROM changed ON CONFLICT DO NOTHING),
+           over AS (DELETE FROM wait USING changed WHERE wait.run_id = changed.id),
            told AS (INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
              SELECT given.run_id, given.member_id, given.kind, given.number, given.payload, given.due_at
              FROM json_to_recordset($7::json) AS given (run_id text, member_id text, kind text, number int, payload text, due_at timestamptz), changed
@@ -144,6 +145,10 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       await pool.query(
         `UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2 WHERE member_id = $1 AND state <> 'ended'`,
         [memberId, now],
+      );
+      await pool.query(
+        `DELETE FROM wait USING run WHERE run.id = wait.run_id AND run.member_id = $1 AND run.state = 'ended'`,
+        [memberId],
       );
       await pool.query(`UPDATE answer SET state = 'gone' WHERE member_id = $1 AND state = 'due'`, [memberId]);
     },
@@ -198,7 +203,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       const { rows } = await pool.query(
         `SELECT coalesce(extract(epoch FROM $1 - (SELECT min(next_at) FROM run WHERE state = 'accepted' AND next_at <= $1)), 0)::float AS queue_age,
            (SELECT count(*) FROM answer WHERE state = 'due' AND number = 1)::int AS pending,
-           coalesce(extract(epoch FROM $1 - least((SELECT min(received_at) FROM run WHERE state <> 'ended' AND wants_answer),
+           coalesce(extract(epoch FROM $1 - least((SELECT min(received_at) FROM run WHERE state IN ('accepted', 'queued') AND wants_answer AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id)),
              (SELECT min(r.received_at) FROM answer a JOIN run r ON r.id = a.run_id WHERE a.state = 'due' AND a.number = 1))), 0)::float AS oldest`,
         [now],
       );

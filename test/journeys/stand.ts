@@ -27,6 +27,7 @@ export async function startStand(
     portal?: Partial<Parameters<typeof startPortal>[0]>;
     directum?: Parameters<typeof startDirectum>[0];
     install?: boolean;
+    sweepMs?: number;
   } = {},
 ) {
   const portal = await startPortal({ ...CLIENT, rate: { perSecond: 200, bucket: 500 }, ...options.portal });
@@ -58,6 +59,7 @@ export async function startStand(
       log: createLog('debug', (line) => lines.push(line)),
       now: () => new Date(),
       random: () => 0,
+      ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
     });
   let service = await start();
   if (options.install !== false) {

@@ -1,0 +1,225 @@
+import { z } from 'zod';
+import { RobotFailure } from '../src/robot/failure.ts';
+import { field } from '../src/robot/fields.ts';
+import type { DirectumPort, DocumentState, TaskState } from '../src/robot/ports.ts';
+import { defineRobot, type RobotContext, SALES_ITEMS, Waiting } from '../src/robot/robot.ts';
+import { invalid } from '../src/robot/run-robot.ts';
+import { isSignedByUs, toVerdict, toWaitText, type Verdict } from '../src/robot/signature.ts';
+
+const hoursName = { ru: 'Ждать не дольше, часов', en: 'Wait at most, hours' };
+const MOST_HOURS = 8760;
+/** How long an answer that is due waits for Directum's last word. */
+const LAST_WORD_MS = 2_000;
+
+const inputs = z.object({
+  document_id: field
+    .int(
+      { ru: 'ИД документа', en: 'Document id' },
+      { ru: 'Пусто = документ этой сделки из слота', en: 'Empty = the document of this deal in the slot' },
+    )
+    .optional(),
+  slot: field.slot().default('contract'),
+  wait_for: field
+    .select(
+      { ru: 'Чего ждать', en: 'Wait for' },
+      {
+        us: { ru: 'Подписи с нашей стороны', en: 'Signature of our side' },
+        both: { ru: 'Подписей обеих сторон', en: 'Signatures of both sides' },
+        approval: { ru: 'Согласования', en: 'Approval' },
+      },
+    )
+    .default('us'),
+  max_wait_hours: field.int(hoursName, { ru: 'От 1 до 8760', en: '1 to 8760' }).optional(),
+  signed_file_field: field
+    .string(
+      { ru: 'Поле для подписанного файла', en: 'Field for the signed file' },
+      { ru: 'Код файлового поля сделки', en: "Code of the deal's file field" },
+    )
+    .optional(),
+});
+
+type Inputs = z.output<typeof inputs>;
+
+/** Holds the step until the document is signed or approved in Directum RX, or never will be. */
+export const waitSignature = defineRobot({
+  code: 'directum_wait_signature',
+  name: { ru: 'Directum: ждать подписания', en: 'Directum: wait for signature' },
+  description: {
+    ru: 'Ждёт, пока документ подпишут или согласуют в Directum RX, и передаёт результат следующим роботам.',
+    en: 'Waits until the document is signed or approved in Directum RX and hands the result to the next robots.',
+  },
+  items: SALES_ITEMS,
+  inputs,
+
+  outputs: z.object({
+    result: field.string({ ru: 'Результат', en: 'Result' }),
+    signed_by: field.string({ ru: 'Подписал', en: 'Signed by' }),
+    signed_at: field.string({ ru: 'Когда подписан', en: 'Signed at' }),
+    internal_state: field.string({ ru: 'Согласование', en: 'Internal state' }),
+    external_state: field.string({ ru: 'Согласование с контрагентом', en: 'External state' }),
+    lifecycle_state: field.string({ ru: 'Состояние', en: 'Life cycle state' }),
+    registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
+    watched_document_id: field.int({ ru: 'ИД документа', en: 'Document id' }),
+    document_url: field.string({ ru: 'Ссылка на документ', en: 'Document link' }),
+  }),
+
+  async run(given, context) {
+    const { directum, wait, log } = context;
+    if (given.max_wait_hours !== undefined && given.max_wait_hours > MOST_HOURS) {
+      throw invalid(hoursName, String(given.max_wait_hours), {
+        ru: `укажите от 1 до ${MOST_HOURS} часов`,
+        en: `give 1 to ${MOST_HOURS} hours`,
+      });
+    }
+    const until = wait.until(given.max_wait_hours);
+    const isOver = wait.isOver(until);
+    const before = await wait.last();
+    const { known, gone, task } = before
+      ? await look(before, isOver, directum)
+      : await begin(given, context, isOver);
+    const verdict =
+      toVerdict({ document: gone ? null : known, task }, given.wait_for) ??
+      (isOver ? ({ result: 'expired' } as const) : null);
+    if (verdict === null)
+      return new Waiting({ documentId: known.id, waitFor: given.wait_for, until, document: known, task });
+
+    const succeeded = verdict.result === 'signed' || verdict.result === 'approved';
+    const outputs = toOutputs(verdict, known, await signingTime(known, task, succeeded, directum));
+    log.info('wait.over', { documentId: known.id, result: verdict.result });
+    if (!succeeded) {
+      throw new RobotFailure(verdict.result as 'rejected', toWaitText(verdict, known.name, given.wait_for), {
+        known: outputs,
+      });
+    }
+    try {
+      if (given.signed_file_field !== undefined && verdict.result === 'signed')
+        await handOver(known, given.signed_file_field, context);
+    } catch (error) {
+      throw error instanceof RobotFailure ? error.withKnown(outputs) : error;
+    }
+    return outputs;
+  },
+});
+
+interface Sight {
+  /** The document as it was seen last. */
+  known: DocumentState;
+  gone: boolean;
+  task: TaskState | null;
+}
+
+/** The first look: finds the document and checks what a long wait would otherwise stumble over at its end. */
+async function begin(given: Inputs, context: RobotContext, isOver: boolean): Promise<Sight> {
+  if (given.signed_file_field !== undefined) await context.portal.checkFileField(given.signed_file_field);
+  try {
+    const known = await findDocument(given, context);
+    return { known, gone: false, task: await context.directum.states.newestTask(known.id) };
+  } catch (error) {
+    const silent = error instanceof RobotFailure && error.heals && isOver;
+    if (!silent) throw error;
+    throw new RobotFailure(
+      'expired',
+      {
+        ru: 'Отведённое время прошло, а Directum всё это время не отвечал. Проверьте документ в Directum и запустите ожидание снова.',
+        en: 'The time given has passed and Directum did not answer. Check the document in Directum and start the wait again.',
+      },
+      { cause: error, known: { result: 'expired' } },
+    );
+  }
+}
+
+/** A later look. When the time is over, what was seen before has to do if Directum keeps silent. */
+async function look(
+  before: { documentId: number; document: DocumentState; task: TaskState | null },
+  isOver: boolean,
+  { states }: DirectumPort,
+): Promise<Sight> {
+  const fresh = (async (): Promise<Sight> => {
+    const [document, task] = await Promise.all([
+      states.read(before.documentId),
+      states.newestTask(before.documentId),
+    ]);
+    return { known: document ?? before.document, gone: document === null, task };
+  })();
+  if (!isOver) return fresh;
+  const old: Sight = { known: before.document, gone: false, task: before.task };
+  return lastWord(fresh, old);
+}
+
+/** The answer of `question`, or `otherwise` when it fails or takes too long. */
+async function lastWord<T>(question: Promise<T>, otherwise: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), LAST_WORD_MS);
+  });
+  return Promise.race([question.catch(() => otherwise), limit]).finally(() => clearTimeout(timer));
+}
+
+/** The document named by its id, else the one in the slot: our own record first, then the key in Directum. */
+async function findDocument(given: Inputs, { directum, slots }: RobotContext): Promise<DocumentState> {
+  if (given.document_id !== undefined) {
+    const named = await directum.states.read(given.document_id);
+    if (named) return named;
+    throw new RobotFailure('document_not_found', {
+      ru: `Документа с ИД ${given.document_id} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
+      en: `Directum has no document with id ${given.document_id}, or the account cannot read it. Check the id and the account's rights.`,
+    });
+  }
+  const recorded = await slots.find(given.slot);
+  const own = recorded === null ? null : await directum.states.read(recorded);
+  if (own) return own;
+  const contract = await directum.contracts.byExternalId(slots.externalId(given.slot));
+  const found = contract && (await directum.states.read(contract.id));
+  if (contract && found) {
+    await slots.bind(given.slot, contract);
+    return found;
+  }
+  throw new RobotFailure('document_not_found', {
+    ru: `В слоте «${given.slot}» этой сделки нет документа Directum. Поставьте раньше робот «Directum: создать договор» или укажите ИД документа.`,
+    en: `The slot «${given.slot}» of this deal holds no Directum document. Put the robot «Directum: create contract» before, or give a document id.`,
+  });
+}
+
+/** When our side signed: the signing assignment says, else the document's last change. */
+async function signingTime(
+  document: DocumentState,
+  task: TaskState | null,
+  needed: boolean,
+  { states }: DirectumPort,
+): Promise<string | null> {
+  if (!isSignedByUs(document)) return null;
+  if (task === null) return document.modified;
+  const asked = states.signedAt(task.id);
+  return (await (needed ? asked : lastWord(asked, null))) ?? document.modified;
+}
+
+function toOutputs(verdict: Verdict, document: DocumentState, signedAt: string | null) {
+  return {
+    result: verdict.result,
+    signed_by: isSignedByUs(document) ? (document.ourSignatory ?? '') : '',
+    signed_at: signedAt ?? '',
+    internal_state: document.internalApprovalState ?? '',
+    external_state: document.externalApprovalState ?? '',
+    lifecycle_state: document.lifeCycleState ?? '',
+    registration_number: document.registrationNumber ?? '',
+    watched_document_id: document.id,
+    document_url: document.url,
+  };
+}
+
+/** Puts the signed file into the item, once for this run. */
+async function handOver(
+  document: DocumentState,
+  fieldCode: string,
+  { directum, portal, wait, log }: RobotContext,
+): Promise<void> {
+  if ((await wait.savedFile()) !== null) return;
+  const file = await directum.states.fetchSigned(document);
+  try {
+    await portal.saveFile(fieldCode, file);
+    await wait.fileSaved(file.sha256);
+    log.info('file.saved', { documentId: document.id, size: file.size });
+  } finally {
+    await file.cancel();
+  }
+}

@@ -1,0 +1,192 @@
+import { parseArgs } from 'node:util';
+import { robots } from '../robots/index.ts';
+import { ConfigError, parseConfig } from '../src/config.ts';
+import { createLog, redact } from '../src/log.ts';
+import type { Outcome } from '../src/robot/run-robot.ts';
+import { toAnswers } from '../src/runs/attempt.ts';
+import { type KeptCall, toDeadline } from '../src/runs/call.ts';
+import { openRooms, toLanguage } from '../src/service.ts';
+import { createRunHistory, type ListedRun, type RunHistory } from '../src/store/run-history.ts';
+
+const SHOWN = 50;
+const USAGE = `usage: npm run runs -- list [--failed] [--item DEAL_915]
+       npm run runs -- show RUN_ID
+       npm run runs -- retry RUN_ID
+       npm run runs -- cancel RUN_ID`;
+
+/** Told to the operator, who then gets exit code 1. */
+class Refusal extends Error {}
+
+const CANCELLED = {
+  ru: 'Запуск отменён администратором сервиса. Если он нужен, запустите робот снова.',
+  en: 'The run was cancelled by the operator of the service. If it is needed, run the robot again.',
+};
+
+type Order =
+  | { command: 'list'; failed: boolean; itemCode: string | null }
+  | { command: 'show' | 'retry' | 'cancel'; id: string };
+
+function readOrder(args: string[]): Order {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { failed: { type: 'boolean' }, item: { type: 'string' } },
+  });
+  const [command, id, ...rest] = positionals;
+  if (command === 'list' && id === undefined) {
+    return {
+      command,
+      failed: values.failed ?? false,
+      itemCode: values.item?.trim().toUpperCase() ?? null,
+    };
+  }
+  const isOrder = command === 'show' || command === 'retry' || command === 'cancel';
+  if (!isOrder || id === undefined || rest.length > 0 || Object.keys(values).length > 0)
+    throw new Refusal(USAGE);
+  return { command, id };
+}
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const stateOf = (run: ListedRun) => (run.state === 'ended' ? (run.ending ?? 'ended') : run.state);
+
+function printList(runs: ListedRun[]): void {
+  const table = [
+    ['RUN_ID', 'TIME', 'ROBOT', 'ITEM', 'STATE', 'ATTEMPTS'],
+    ...runs.map((run) => [
+      run.id,
+      run.receivedAt.toISOString(),
+      run.robot,
+      run.itemCode,
+      stateOf(run),
+      String(run.attempts),
+    ]),
+  ];
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  for (const row of table)
+    print(
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    );
+  if (runs.length === 0) print('no runs');
+}
+
+/** Names and lengths of what the step sent: values may be people's. */
+function toPropertyLines(properties: KeptCall['properties']): string[] {
+  return Object.entries(properties).map(([name, value]) =>
+    typeof value === 'string'
+      ? `  ${name}: ${value.length} characters`
+      : `  ${name}: ${value.length} values of ${value.map((one) => one.length).join(', ') || 'no'} characters`,
+  );
+}
+
+function printRun(run: RunHistory, properties: string[], language: 'ru' | 'en'): void {
+  print(`run       ${run.id}`);
+  print(`robot     ${run.robot}`);
+  print(`item      ${run.itemCode}`);
+  print(`received  ${run.receivedAt.toISOString()}`);
+  print(`deadline  ${run.deadlineAt.toISOString()}`);
+  print(`state     ${run.state}${run.ending === null ? '' : `: ${run.ending}`}`);
+  if (run.state === 'accepted') print(`next      ${run.nextAt.toISOString()}`);
+  if (run.endedAt !== null) print(`ended     ${run.endedAt.toISOString()}`);
+  print(`waits     ${run.wantsAnswer ? 'the step waits for the answer' : 'nobody waits for the answer'}`);
+  print('properties (values are not shown)');
+  for (const line of properties) print(line);
+  print('attempts');
+  for (const one of run.tries) {
+    const seconds = ((one.finishedAt.getTime() - one.startedAt.getTime()) / 1000).toFixed(1);
+    const text = one.text === null ? '' : `  ${String(redact(one.text[language]))}`;
+    print(`  ${one.number}  ${one.startedAt.toISOString()}  ${seconds} s  ${one.ending}${text}`);
+  }
+  if (run.tries.length === 0) print('  none yet');
+  print('answers');
+  for (const answer of run.answers) {
+    const error = answer.lastError === null ? '' : `  ${String(redact(answer.lastError))}`;
+    print(
+      `  ${answer.kind} ${answer.number}  ${answer.state}  ${answer.sentAt?.toISOString() ?? '-'}${error}`,
+    );
+  }
+  if (run.answers.length === 0) print('  none yet');
+}
+
+async function main(): Promise<void> {
+  const order = readOrder(process.argv.slice(2));
+  const config = parseConfig(process.env);
+  const now = () => new Date();
+  const log = createLog('error', (line) => process.stderr.write(line));
+  const rooms = await openRooms(config, { log, now });
+  try {
+    const history = createRunHistory(rooms.store.pool);
+    if (order.command === 'list') {
+      printList(await history.list(order, SHOWN));
+      return;
+    }
+    const run = await history.find(order.id);
+    if (!run) throw new Refusal(`no run ${order.id}\n${USAGE}`);
+    const installation = rooms.portals.installations.get(run.memberId);
+    const language = toLanguage(installation?.language ?? 'ru');
+    const openCall = () => JSON.parse(rooms.keys.decrypt(run.call)) as KeptCall;
+
+    if (order.command === 'show') {
+      let properties: string[];
+      try {
+        properties = toPropertyLines(openCall().properties);
+      } catch {
+        properties = ['  cannot be opened: its key is not in SECRET_KEYS or DATA_DIR/keys'];
+      }
+      printRun(run, properties, language);
+      return;
+    }
+
+    if (order.command === 'retry') {
+      if (run.state !== 'ended')
+        throw new Refusal(`run ${run.id} has not ended (${run.state}); cancel it first or wait`);
+      if (run.ending === 'done') throw new Refusal(`run ${run.id} ended well; there is nothing to do again`);
+      if (installation === undefined || installation.state === 'uninstalled')
+        throw new Refusal(`the application is removed from the portal of run ${run.id}; its step is gone`);
+      if (!(await history.reopen(run.id, now(), toDeadline(now(), config.RUN_MAX_HOURS, 0))))
+        throw new Refusal(`run ${run.id} was changed by another command; look at it with show`);
+      print(`run ${run.id} will be done again; the service takes it up within seconds`);
+      return;
+    }
+
+    const stored = await rooms.runs.get(run.id);
+    if (!stored || stored.state === 'ended')
+      throw new Refusal(`run ${run.id} has ended (${stateOf(run)}); there is nothing to cancel`);
+    const robot = robots.find(({ code }) => code === stored.robot);
+    const empty = Object.keys(robot?.outputs.shape ?? {}).map((code) => [code, ''] as const);
+    const outcome: Outcome = {
+      kind: 'failed',
+      code: 'cancelled',
+      text: CANCELLED,
+      heals: false,
+      values: Object.fromEntries(empty),
+    };
+    const ports = { robots: new Map(robots.map((one) => [one.code, one])), seal: rooms.keys, now };
+    const at = now();
+    const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text: outcome.text };
+    const answers = toAnswers(stored, openCall(), outcome, language, ports);
+    if (!(await rooms.runs.end(stored.id, attempt, outcome.values, answers)))
+      throw new Refusal(`run ${run.id} has just ended; look at it with show`);
+    print(`run ${run.id} is cancelled; the service tells the portal within seconds`);
+  } finally {
+    await rooms.close();
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  const usage = error instanceof TypeError && 'code' in error;
+  process.stderr.write(
+    `${
+      error instanceof ConfigError || error instanceof Refusal
+        ? error.message
+        : usage
+          ? `${error.message}\n${USAGE}`
+          : `runs failed: ${String(redact((error as Error).message))}`
+    }\n`,
+  );
+  process.exitCode = 1;
+}

@@ -1,0 +1,107 @@
+import type pg from 'pg';
+import type { LocalText } from '../robot/failure.ts';
+import type { StoredRun } from './runs.ts';
+
+/** A run as a line of a list. */
+export interface ListedRun {
+  id: string;
+  robot: string;
+  itemCode: string;
+  receivedAt: Date;
+  state: StoredRun['state'];
+  ending: string | null;
+  attempts: number;
+}
+
+/** A run with everything that is known of it; `call` is sealed. */
+export interface RunHistory extends ListedRun {
+  memberId: string;
+  call: string;
+  wantsAnswer: boolean;
+  deadlineAt: Date;
+  nextAt: Date;
+  endedAt: Date | null;
+  tries: { number: number; startedAt: Date; finishedAt: Date; ending: string; text: LocalText | null }[];
+  answers: {
+    kind: 'result' | 'comment';
+    number: number;
+    state: string;
+    sentAt: Date | null;
+    lastError: string | null;
+  }[];
+}
+
+/** What an operator asks and orders about runs, beside the service that works on them. */
+export function createRunHistory(pool: pg.Pool) {
+  return {
+    /** The newest first; `failed` leaves only runs that ended badly. */
+    async list(of: { failed: boolean; itemCode: string | null }, limit: number): Promise<ListedRun[]> {
+      const { rows } = await pool.query(
+        `SELECT * FROM run WHERE ($1::text IS NULL OR item_code = $1)
+           AND (NOT $2::boolean OR (state = 'ended' AND ending <> 'done'))
+         ORDER BY received_at DESC, id LIMIT $3`,
+        [of.itemCode, of.failed, limit],
+      );
+      return rows.map(toListed);
+    },
+
+    async find(id: string): Promise<RunHistory | null> {
+      const { rows } = await pool.query(`SELECT * FROM run WHERE id = $1`, [id]);
+      const run = rows[0];
+      if (!run) return null;
+      const tries = await pool.query(`SELECT * FROM run_attempt WHERE run_id = $1 ORDER BY number`, [id]);
+      const answers = await pool.query(`SELECT * FROM answer WHERE run_id = $1 ORDER BY kind, number`, [id]);
+      return {
+        ...toListed(run),
+        memberId: run.member_id,
+        call: run.call,
+        wantsAnswer: run.wants_answer,
+        deadlineAt: run.deadline_at,
+        nextAt: run.next_at,
+        endedAt: run.ended_at,
+        tries: tries.rows.map((row) => ({
+          number: row.number,
+          startedAt: row.started_at,
+          finishedAt: row.finished_at,
+          ending: row.ending,
+          text: row.text,
+        })),
+        answers: answers.rows.map((row) => ({
+          kind: row.kind,
+          number: row.number,
+          state: row.state,
+          sentAt: row.sent_at,
+          lastError: row.last_error,
+        })),
+      };
+    },
+
+    /**
+     * A run that ended badly is due again, under the same keys; what was to be told about it is forgotten, so that
+     * its new ending is told. False when it is no such run (any more).
+     */
+    async reopen(id: string, now: Date, deadlineAt: Date): Promise<boolean> {
+      const { rows } = await pool.query(
+        `WITH again AS (UPDATE run SET state = 'accepted', next_at = $2, deadline_at = $3, ending = NULL, outcome = NULL,
+             ended_at = NULL WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING id),
+           forgotten AS (DELETE FROM answer USING again WHERE answer.run_id = again.id)
+         SELECT id FROM again`,
+        [id, now, deadlineAt],
+      );
+      return rows.length === 1;
+    },
+  };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a row of our own table
+function toListed(row: any): ListedRun {
+  return {
+    id: row.id,
+    robot: row.robot,
+    itemCode: row.item_code,
+    receivedAt: row.received_at,
+    state: row.state,
+    ending: row.ending,
+    attempts: row.attempts,
+  };
+}

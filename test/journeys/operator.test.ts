@@ -1,0 +1,237 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand } from './stand.ts';
+
+let stand: Stand;
+afterEach(() => stand.stop());
+
+const CODE = 'directum_create_contract';
+
+interface Ended {
+  code: number;
+  out: string;
+  err: string;
+}
+
+/** A command as an operator gives it, beside the running service. */
+function command(name: 'doctor' | 'runs', args: string[], env: Record<string, string> = {}): Promise<Ended> {
+  const script = fileURLToPath(new URL(`../../scripts/${name}.ts`, import.meta.url));
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [script, ...args],
+      { env: { PATH: process.env['PATH'], ...stand.env, ...env }, timeout: 25_000 },
+      (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }),
+    );
+  });
+}
+
+type Line = { check: string; ok: boolean; text: string };
+
+async function doctor(env: Record<string, string> = {}) {
+  const { code, out, err } = await command('doctor', ['--json'], env);
+  expect(err).toBe('');
+  for (const secret of [CLIENT.clientSecret, DIRECTUM.password, 'canary-wrong'])
+    expect(out).not.toContain(secret);
+  const lines = JSON.parse(out) as Line[];
+  return { code, lines, failed: lines.filter(({ ok }) => !ok).map(({ check }) => check) };
+}
+
+const host = () => new URL(stand.portal.url).host;
+const textOf = (lines: Line[], check: string) => lines.find((line) => line.check === check)?.text;
+
+describe('doctor', () => {
+  it('finds a healthy installation healthy, one line a check', async () => {
+    stand = await startStand();
+    const { code, out, err } = await command('doctor', []);
+    expect({ code, err, sick: out.match(/^✗.*$/gm) }).toEqual({ code: 0, err: '', sick: null });
+    expect(out).toMatch(/^(✓ .+: .+\n)+$/);
+    expect(out).toContain('✓ database: embedded PostgreSQL');
+    expect(out).toContain(`✓ portal ${host()} installer: the installer is an administrator`);
+    expect(out).toContain('CreateApprovalTask yes, CreateVersionFromTemplate yes, CreateDocumentFlowTask');
+    expect(out).toContain('department «Отдел продаж», own company «ООО «Альфа»»');
+    expect(out).toMatch(/✓ DIRECTUM_CONTRACT_KIND: «Договор»/);
+    expect(out).not.toContain(CLIENT.clientSecret);
+    expect(out).not.toContain(DIRECTUM.password);
+  });
+
+  it('says that Directum is away, and still checks the rest', async () => {
+    stand = await startStand();
+    stand.directum.misbehave.down = true;
+    const { code, lines, failed } = await doctor();
+    expect(code).toBe(1);
+    expect(failed.length).toBeGreaterThan(0);
+    expect(failed.every((check) => /^directum|^DIRECTUM_/.test(check))).toBe(true);
+    expect(textOf(lines, 'directum')).toContain('Directum does not answer');
+    expect(lines.filter(({ check, ok }) => ok && check.startsWith('portal '))).toHaveLength(6);
+  });
+
+  it('tries a wrong password once', async () => {
+    stand = await startStand();
+    const asked = stand.directum.journal.length;
+    const { code, lines } = await doctor({ DIRECTUM_PASSWORD: 'canary-wrong-password' });
+    expect(code).toBe(1);
+    expect(textOf(lines, 'directum')).toContain('DIRECTUM_PASSWORD');
+    expect(lines.find(({ check }) => check === 'directum clock')?.ok).toBe(true);
+    expect(textOf(lines, 'directum account')).toContain('Not checked');
+    // The other 401 is the clock's question, which names no account.
+    const refused = stand.directum.journal.slice(asked).filter(({ status }) => status === 401);
+    expect(refused).toHaveLength(2);
+  });
+
+  it('tells wrong settings, a missing employee, an unknown kind and lost scopes apart', async () => {
+    stand = await startStand({ directum: { employeeless: true } });
+    stand.portal.misbehave.removeScopes('im');
+    stand.portal.misbehave.expireAccessTokens();
+    const { code, lines, failed } = await doctor({
+      DIRECTUM_CONTRACT_KIND: 'Нет такого',
+      BITRIX24_RATE: 'fast',
+      DIRECTUM_PASSWRD: 'canary-wrong',
+    });
+    expect(code).toBe(1);
+    expect(failed).toEqual([
+      'settings',
+      `portal ${host()} scopes`,
+      'directum account',
+      'DIRECTUM_CONTRACT_KIND',
+    ]);
+    expect(textOf(lines, 'settings')).toMatch(
+      /BITRIX24_RATE.*DIRECTUM_PASSWRD|DIRECTUM_PASSWRD.*BITRIX24_RATE/,
+    );
+    expect(textOf(lines, `portal ${host()} scopes`)).toContain('im');
+  });
+
+  it('sees a plan without robots, and robots that are not as declared', async () => {
+    stand = await startStand();
+    const other = await doctor({ PUBLIC_URL: 'http://127.0.0.1:9' });
+    expect(other.failed).toEqual(['public url', `portal ${host()} robots`]);
+    expect(textOf(other.lines, 'public url')).toContain('The service runs on this machine');
+    expect(textOf(other.lines, `portal ${host()} robots`)).toContain('npm run register -- --apply');
+    stand.portal.misbehave.missingMethods.add('bizproc.robot.list');
+    const { failed, lines } = await doctor();
+    expect(failed).toEqual([`portal ${host()} plan`, `portal ${host()} robots`]);
+    expect(textOf(lines, `portal ${host()} plan`)).toContain(
+      'The plan of the portal has no automation rules',
+    );
+  });
+
+  it('says what to do when nothing is installed and the service stands still', async () => {
+    stand = await startStand({ install: false });
+    await stand.pause();
+    const { code, lines, failed } = await doctor();
+    expect({ code, failed }).toEqual({ code: 1, failed: ['public url', 'portals'] });
+    expect(textOf(lines, 'public url')).toContain('npm start');
+    expect(textOf(lines, 'portals')).toContain(`${stand.url}/bitrix24/install`);
+  });
+
+  it('does not take another key for the right one', async () => {
+    stand = await startStand();
+    const { lines, failed } = await doctor({ SECRET_KEYS: `k9:${Buffer.alloc(32, 7).toString('base64')}` });
+    expect(failed).toEqual(['keys', 'portals']);
+    expect(textOf(lines, 'keys')).toContain('Stored values cannot be opened');
+  });
+});
+
+/** A step that is waiting, with the name of its run. */
+async function waiting(properties: Record<string, string>) {
+  const { deal } = addDeal(stand);
+  const stage = `C1:O${deal}`;
+  stand.portal.placeRobot(stage, CODE, properties);
+  const workflow = await stand.portal.moveItem(2, deal, stage);
+  let id = '';
+  await expect
+    .poll(
+      async () => {
+        const { out } = await command('runs', ['list', '--item', `deal_${deal}`]);
+        id = /^([0-9a-f]{24}) /m.exec(out)?.[1] ?? '';
+        return id;
+      },
+      { timeout: 15_000 },
+    )
+    .not.toBe('');
+  return { deal, id, workflow };
+}
+
+describe('runs', () => {
+  it('lists and shows runs without what the step sent', async () => {
+    stand = await startStand();
+    const { deal } = addDeal(stand);
+    const good = await runStep(stand, deal, CODE, { subject: 'canary-subject' });
+    const other = addDeal(stand).deal;
+    const bad = await runStep(stand, other, CODE, { subject: 'Поставка', document_kind: 'Нет такого' });
+    expect([good['ok'], bad['error_code']]).toEqual(['Y', 'reference_not_found']);
+
+    const all = await command('runs', ['list']);
+    expect(all.code).toBe(0);
+    expect(all.out.trim().split('\n')).toHaveLength(3);
+    expect(all.out).toMatch(new RegExp(`${good['run_id']} .* ${CODE} +DEAL_${deal} +done +1`));
+    const failed = await command('runs', ['list', '--failed']);
+    expect(failed.out).toContain(String(bad['run_id']));
+    expect(failed.out).not.toContain(String(good['run_id']));
+    expect((await command('runs', ['list', '--item', 'DEAL_1'])).out).toContain('no runs');
+
+    const shown = await command('runs', ['show', String(bad['run_id'])]);
+    expect(shown.code).toBe(0);
+    expect(shown.out).toMatch(/1 {2}\d{4}-.* s {2}reference_not_found {2}.*Нет такого/);
+    expect(shown.out).toMatch(/result 1 {2}sent {2}\d{4}-/);
+    const whole = await command('runs', ['show', String(good['run_id'])]);
+    expect(whole.out).toContain('subject: 14 characters');
+    expect(whole.out).not.toContain('canary-subject');
+  });
+
+  it('does a failed run again and answers its step anew', async () => {
+    stand = await startStand();
+    const { deal } = addDeal(stand);
+    const refusal = { status: 400, body: { error: { code: '', message: 'Не сегодня' } } };
+    stand.directum.misbehave.next({ verb: 'POST', path: /IContracts$/, ...refusal });
+    const failed = await runStep(stand, deal, CODE, { subject: 'Поставка' });
+    expect(failed['error_code']).toBe('directum_refused');
+    const id = String(failed['run_id']);
+    const sent = () =>
+      stand.portal.journal.filter(({ method }) => /bizproc.event.send|^batch$/.test(method)).length;
+    const before = sent();
+    expect(await command('runs', ['retry', id])).toMatchObject({ code: 0, err: '' });
+    await expect
+      .poll(async () => (await command('runs', ['show', id])).out, { timeout: 15_000 })
+      .toMatch(
+        /\n {2}1 {2}\d{4}-.*directum_refused.*\n {2}2 {2}\d{4}-.* done\n[\s\S]*result 1 {2}(sent|gone)/,
+      );
+    expect(sent()).toBeGreaterThan(before);
+    expect(stand.directum.all('IContracts')).toHaveLength(1);
+  });
+
+  it('does not repeat what has not ended or ended well', async () => {
+    stand = await startStand();
+    const { deal } = addDeal(stand);
+    const done = await runStep(stand, deal, CODE, { subject: 'Поставка' });
+    const again = await command('runs', ['retry', String(done['run_id'])]);
+    expect(again).toMatchObject({ code: 1, err: expect.stringContaining('ended well') });
+    const cancel = await command('runs', ['cancel', String(done['run_id'])]);
+    expect(cancel).toMatchObject({ code: 1, err: expect.stringContaining('has ended (done)') });
+    stand.directum.misbehave.down = true;
+    const { id } = await waiting({ subject: 'Ждёт' });
+    const open = await command('runs', ['retry', id]);
+    expect(open).toMatchObject({ code: 1, err: expect.stringContaining('has not ended') });
+  });
+
+  it('cancels an open run and tells its step in the language of the portal', async () => {
+    stand = await startStand();
+    stand.directum.misbehave.down = true;
+    const { id, workflow } = await waiting({ subject: 'Отменят' });
+    expect(await command('runs', ['cancel', id])).toMatchObject({ code: 0, err: '' });
+    const step = await stand.portal.waitForStep(workflow, CODE, 15_000);
+    expect(step.outputs).toMatchObject({ ok: 'N', error_code: 'cancelled', run_id: id });
+    expect(step.outputs?.['error_text']).toContain('отменён администратором');
+    expect((await command('runs', ['list', '--failed'])).out).toMatch(new RegExp(`${id} .* cancelled +\\d+`));
+  });
+
+  it('answers an unknown run and an unknown order with its usage', async () => {
+    stand = await startStand({ install: false });
+    for (const args of [['show', 'f'.repeat(24)], ['retry'], ['remove', 'x'], ['list', '--everything'], []]) {
+      const { code, out, err } = await command('runs', args);
+      expect({ args, code, out }).toEqual({ args, code: 1, out: '' });
+      expect(err).toContain('usage: npm run runs');
+    }
+  });
+});
