@@ -8,6 +8,7 @@ import type {
   Log,
   PairsPort,
 } from '../robot/ports.ts';
+import { createApprovals, createDocuments } from './approvals.ts';
 import { createCatalogue } from './catalogue.ts';
 import { createContracts } from './contracts.ts';
 import { createCounterparties } from './counterparties.ts';
@@ -61,7 +62,8 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 16);
   // What is found depends on the account's rights; who a counterparty is does not.
   const prefix = `directum:${digest(`${base}\n${options.login}`)}:`;
-  const claimScope = `directum:${digest(base)}:counterparty`;
+  const scope = `directum:${digest(base)}`;
+  const claimScope = `${scope}:counterparty`;
   const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata:1`, now, log });
   const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
   const catalogue = createCatalogue(stand);
@@ -75,6 +77,8 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       counterparties: createCounterparties({ ...stand, ...ports, transport, links, claimScope }),
       contracts: createContracts({ transport, reader, metadata, links, log: ports.log }),
       versions: createVersions({ ...stand, transport, log: ports.log }),
+      documents: createDocuments(stand),
+      approvals: createApprovals({ ...stand, ...ports, transport, links, claimScope: `${scope}:approval` }),
       states,
     }),
     changes,

@@ -8,11 +8,15 @@ export const TYPE_GUID = {
   company: '593e143c-616c-4d95-9457-fd916c4aa7f8',
   bank: '80c4e311-e95f-449b-984d-1fd540b8f0af',
   person: 'f5509cdc-ac0c-4507-a4d3-61d7a0a9b6f6',
+  ApprovalTask: '100950d0-03d2-44f0-9e31-f9c8dfdf3829',
+  FreeApprovalTask: '77f43035-9f23-4a19-9882-5a6a2cd5c9c7',
+  DocumentFlowTask: 'c51a9c15-4449-4411-b17b-2ea3ce891ab6',
 } as const;
 
 export interface Links {
   documentUrl(id: number): string;
   counterpartyUrl(id: number, type?: CounterpartyResult['type']): string;
+  taskUrl(id: number, type: 'ApprovalTask' | 'FreeApprovalTask' | 'DocumentFlowTask'): string;
 }
 
 /** Links to cards for people (directum.md I): `{webUrl}/#/card/{typeGuid}/{id}`. */
@@ -21,5 +25,6 @@ export function createLinks(webUrl: string): Links {
   return {
     documentUrl: (id) => `${base}/#/card/${TYPE_GUID.contract}/${id}`,
     counterpartyUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type ?? 'counterparty']}/${id}`,
+    taskUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type]}/${id}`,
   };
 }

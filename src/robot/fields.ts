@@ -4,7 +4,7 @@ import { parseDate, parseId, parseMoney, parseUser, WireValueError } from './wir
 
 /** What Bitrix24 must know of a field beyond its schema. */
 export interface FieldFacts {
-  type: 'string' | 'text' | 'int' | 'bool' | 'date' | 'select' | 'user';
+  type: 'string' | 'text' | 'int' | 'bool' | 'date' | 'datetime' | 'select' | 'user';
   name: LocalText;
   description?: LocalText;
   options?: Record<string, LocalText>;
@@ -69,6 +69,9 @@ export const field = {
     ).register(fieldFacts, { type: 'bool', name }),
   /** Calendar date as `YYYY-MM-DD`. */
   date: (name: LocalText) => wire(parseDate, (value) => value).register(fieldFacts, { type: 'date', name }),
+  /** The wire's text: reading it needs the time zone of the settings (`parseDateTime`). */
+  datetime: (name: LocalText, description?: LocalText) =>
+    z.string().register(fieldFacts, { type: 'datetime', name, ...(description && { description }) }),
   /** Portal user's id. */
   user: (name: LocalText, description?: LocalText) =>
     wire(parseUser, (id) => `user_${id}`).register(fieldFacts, {

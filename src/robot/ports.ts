@@ -237,6 +237,35 @@ export interface CounterpartyResult {
   changedFields: string[];
 }
 
+/** Any official document, as far as approvals ask. */
+export interface OfficialDocument {
+  id: number;
+  name: string;
+  lifeCycleState: string | null;
+  internalApprovalState: string | null;
+  /** An approval signature is on the last version. */
+  lastVersionApproved: boolean;
+}
+
+export interface ApprovalRequest {
+  documentId: number;
+  /** `auto`: by process where the installation has it, else by rule. */
+  type: 'auto' | 'rule' | 'process' | 'free';
+  /** Employees. */
+  signatoryId: number | null;
+  approverIds: number[];
+  /** ISO 8601 in UTC; free approval only. */
+  deadline: string | null;
+  text: string | null;
+}
+
+export interface StartedApproval {
+  taskId: number;
+  url: string;
+  /** False: the document already had a running task of any kind, and this is it. */
+  started: boolean;
+}
+
 /**
  * Directum RX in the words of its users. Every method may throw RobotFailure directum_refused (Directum's own
  * text quoted), directum_access_denied, directum_locked, directum_unavailable.
@@ -296,6 +325,17 @@ export interface DirectumPort {
     fromTemplate(documentId: number, templateId: number): Promise<void>;
     /** Streams the bytes into a new version (or into an empty one left by a failed attempt). */
     fromFile(documentId: number, file: OpenFile): Promise<{ size: number; sha256: string }>;
+  };
+  documents: {
+    /** An official document of any type; null when deleted or not readable. */
+    byId(id: number): Promise<OfficialDocument | null>;
+  };
+  approvals: {
+    /**
+     * Answers the document's running task, else starts a new one or a draft left by a failed start.
+     * @throws RobotFailure approval_unavailable
+     */
+    start(request: ApprovalRequest): Promise<StartedApproval>;
   };
   /** Approval and signing of any official document. */
   states: {

@@ -69,6 +69,53 @@ export function parseDate(text: string): string {
   return at.toISOString().slice(0, 10);
 }
 
+/**
+ * Reads a moment written as ISO, `D.M.Y h:m[:s]` or `M/D/Y h:m[:s] am|pm`; without an offset it is local to
+ * `timeZone`, a date alone is the end of that day. Answers ISO 8601 in UTC.
+ * @throws WireValueError
+ */
+export function parseDateTime(text: string, timeZone: string): string {
+  const date = parseDate(text);
+  const [, hours, minutes = '59', seconds, half, offset] = TIME.exec(text.trim()) ?? [];
+  let hour = Number(hours ?? 23);
+  if (half && (hour < 1 || hour > 12)) hour = 24;
+  else if (half) hour = (hour % 12) + (half.toLowerCase() === 'pm' ? 12 : 0);
+  const second = Number(seconds ?? (hours === undefined ? 59 : 0));
+  if (hour > 23 || Number(minutes) > 59 || second > 59) {
+    throw new WireValueError({
+      ru: 'это не дата со временем; укажите, например, 31.12.2026 18:00',
+      en: 'this is not a date with a time; give for example 2026-12-31 18:00',
+    });
+  }
+  const local = Date.parse(`${date}T00:00:00Z`) + ((hour * 60 + Number(minutes)) * 60 + second) * 1000;
+  const [, sign, ahead, by = '0'] = /^([+-])(\d{2}):?(\d{2})$/.exec(offset ?? '') ?? [];
+  if (sign) {
+    const shift = (Number(ahead) * 60 + Number(by)) * 60_000;
+    return new Date(local - (sign === '+' ? shift : -shift)).toISOString();
+  }
+  if (offset) return new Date(local).toISOString();
+  // The second look settles a moment near a change of the clocks.
+  const first = local - zoneShift(local, timeZone);
+  return new Date(local - zoneShift(first, timeZone)).toISOString();
+}
+
+/** Milliseconds by which the zone's clock is ahead of UTC at a moment. */
+function zoneShift(at: number, timeZone: string): number {
+  const parts = new Intl.DateTimeFormat('en-US', {
+    timeZone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  }).formatToParts(at);
+  const of = (type: string) => Number(parts.find((part) => part.type === type)?.value);
+  const shown = Date.UTC(of('year'), of('month') - 1, of('day'), of('hour'), of('minute'), of('second'));
+  return shown - Math.floor(at / 1000) * 1000;
+}
+
 /** Reads `user_5`; groups, departments and bare numbers are refused (bitrix24.md C3, I34). @throws WireValueError */
 export function parseUser(text: string): number {
   const match = /^user_(\d{1,9})$/.exec(text.trim());

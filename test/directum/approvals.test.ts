@@ -1,0 +1,144 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ApprovalRequest } from '../../src/robot/ports.ts';
+import { parseDateTime } from '../../src/robot/wire-values.ts';
+import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
+import { adapter } from './stand.ts';
+
+let stand: Directum;
+let bench: ReturnType<typeof adapter>;
+let documentId: number;
+
+beforeEach(async () => {
+  stand = await startDirectum();
+  bench = adapter(stand);
+  documentId = stand.add('IContracts', {
+    Name: 'Договор',
+    DocumentKind: 1,
+    BusinessUnit: stand.all('IBusinessUnits')[0]!['Id'],
+    Department: stand.all('IDepartments')[0]!['Id'],
+  });
+});
+afterEach(async () => {
+  await bench.service.close();
+  await stand.stop();
+});
+
+const start = (changes: Partial<ApprovalRequest> = {}) =>
+  bench.directum.approvals.start({
+    documentId,
+    type: 'rule',
+    signatoryId: null,
+    approverIds: [],
+    deadline: null,
+    text: null,
+    ...changes,
+  });
+const bodies = (name: string) =>
+  stand.journal.filter(({ path }) => path.includes(name)).map(({ body }) => body);
+const person = (email: string) =>
+  Number(stand.all('IEmployees').find((one) => one['Email'] === email)!['Id']);
+
+describe('start', () => {
+  it('sends every key, and lists that are never null', async () => {
+    await start();
+    expect(bodies('CreateApprovalTask')).toEqual([
+      { documentId, text: null, signatoryId: null, addApproverIds: [] },
+    ]);
+  });
+
+  it('does not take a document attached as an addendum for one on approval', async () => {
+    stand.add('IApprovalTasks', {
+      Subject: 'Другая',
+      Status: 'InProcess',
+      AttachmentDetails: [{ GroupId: 'ffffffff-0000-4000-8000-000000000000', AttachmentId: documentId }],
+    });
+    expect(await start()).toMatchObject({ started: true });
+  });
+
+  it.each(['UnderReview', 'Suspended'])(
+    'returns a task in %s, though newer finished ones exist',
+    async (status) => {
+      const running = await start();
+      stand.patch('IApprovalTasks', running.taskId, { Status: status });
+      const row = { GroupId: 'cd77936e-884e-44bb-b869-9a60f9f5f2b4', AttachmentId: documentId };
+      stand.add('IFreeApprovalTasks', { Subject: 'x', Status: 'Completed', AttachmentDetails: [row] });
+      expect(await start({ type: 'process' })).toEqual({ ...running, started: false });
+    },
+  );
+
+  it('starts anew after an aborted task', async () => {
+    const first = await start();
+    stand.abortTask(first.taskId);
+    const second = await start();
+    expect(second.started).toBe(true);
+    expect(second.taskId).not.toBe(first.taskId);
+  });
+
+  it('writes the signatory of a process through the own type of the document, once', async () => {
+    const signatoryId = person('sidorov@acme.example');
+    await start({ type: 'process', signatoryId });
+    const writes = stand.journal.filter(({ verb }) => verb === 'PATCH').map(({ path }) => path);
+    expect(writes).toHaveLength(1);
+    expect(writes[0]).toContain(`IContracts(${documentId})`);
+  });
+
+  it('passes a lock of the card on as one that heals', async () => {
+    stand.lockCard(documentId);
+    await expect(
+      start({ type: 'process', signatoryId: person('sidorov@acme.example') }),
+    ).rejects.toMatchObject({ code: 'directum_locked', heals: true });
+    expect(bodies('CreateDocumentFlowTask')).toEqual([]);
+  });
+
+  it('answers the task somebody started a moment before us', async () => {
+    stand.misbehave.next({ verb: 'POST', path: 'StartTask', delayMs: 300 });
+    const answer = start();
+    await expect.poll(() => stand.all('IApprovalTasks').length).toBe(1);
+    const [draft] = stand.all('IApprovalTasks');
+    stand.patch('IApprovalTasks', Number(draft!['Id']), { Status: 'InProcess' });
+    expect(await answer).toMatchObject({ taskId: draft!['Id'] });
+  });
+
+  it('does not take condition texts of a rule for a missing rule', async () => {
+    stand.misbehave.next({
+      verb: 'POST',
+      path: 'StartTask',
+      status: 400,
+      body: { error: 'Заполните сумму: она нужна регламенту.' },
+    });
+    await expect(start()).rejects.toMatchObject({ code: 'directum_refused' });
+    stand.misbehave.next({
+      verb: 'POST',
+      path: 'StartTask',
+      status: 400,
+      body: { error: 'Нет подходящего регламента согласования для документа.' },
+    });
+    await expect(start()).rejects.toMatchObject({ code: 'approval_unavailable' });
+  });
+});
+
+describe('parseDateTime', () => {
+  it.each([
+    ['2026-03-20T18:00:00+03:00', '2026-03-20T15:00:00.000Z'],
+    ['2026-03-20T18:00:00Z', '2026-03-20T18:00:00.000Z'],
+    ['20.03.2026 18:00:00', '2026-03-20T15:00:00.000Z'],
+    ['20.03.2026 18:00', '2026-03-20T15:00:00.000Z'],
+    ['03/20/2026 06:00:00 pm', '2026-03-20T15:00:00.000Z'],
+    ['03/20/2026 12:05:00 am', '2026-03-19T21:05:00.000Z'],
+    ['20.03.2026', '2026-03-20T20:59:59.000Z'],
+  ])('%s in Moscow is %s', (text, iso) => {
+    expect(parseDateTime(text, 'Europe/Moscow')).toBe(iso);
+  });
+
+  it('follows a change of the clocks', () => {
+    expect(parseDateTime('2026-03-29 01:30', 'Europe/Berlin')).toBe('2026-03-29T00:30:00.000Z');
+    expect(parseDateTime('2026-03-29 03:30', 'Europe/Berlin')).toBe('2026-03-29T01:30:00.000Z');
+  });
+
+  it.each(['завтра', '20.03.2026 25:00', '03/20/2026 13:00 pm', '31.02.2026 10:00', '20.03.2026 10:75'])(
+    'refuses %s',
+    (text) => {
+      expect(() => parseDateTime(text, 'Europe/Moscow')).toThrow();
+    },
+  );
+});
