@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
-import { CallError, parseItemRef, parseRobotCall } from './bitrix24/call.ts';
+import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
 import type { Installation } from './bitrix24/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
@@ -17,11 +18,13 @@ import type { Log } from './robot/ports.ts';
 import { attemptRun } from './runs/attempt.ts';
 import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
 import { deliverDue } from './runs/deliver.ts';
-import { createIntake } from './runs/intake.ts';
+import { createIntake, within } from './runs/intake.ts';
 import { startJobs } from './runs/jobs.ts';
+import { createSpooling } from './runs/spooling.ts';
 import { createWatch } from './runs/watch.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys } from './store/secrets.ts';
+import { openSpool } from './store/spool.ts';
 import { openStore } from './store/store.ts';
 import { createWaits } from './store/waits.ts';
 
@@ -32,6 +35,17 @@ const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
 const SWEEP_MS = 3_600_000;
 const PING_MS = 30_000;
+/** A database that is silent for so long counts as down for /readyz and /metrics. */
+const DATABASE_MS = 2_000;
+/** What the gauges show while the database is away. */
+const UNMEASURED = {
+  queueAgeSeconds: Number.NaN,
+  answersPending: Number.NaN,
+  oldestUnansweredSeconds: Number.NaN,
+  waits: Number.NaN,
+  watchedDocuments: Number.NaN,
+  portals: [],
+};
 /** How long a first question about readiness waits for Directum's first answer. */
 const FIRST_PING_MS = 1_000;
 
@@ -67,7 +81,8 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
   });
   const runs = createRunStore(store.pool, store.relaxed);
   const waits = createWaits(store.pool);
-  const metrics = createMetrics(async () => ({
+  const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
+  const measure = async () => ({
     ...(await runs.measure(now())),
     portals: await Promise.all(
       portals.installations
@@ -79,8 +94,11 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
           budgetLeft: await store.budget.left(memberId),
         })),
     ),
-    spoolCalls: 0,
     ...(await waits.count()),
+  });
+  const metrics = createMetrics(async () => ({
+    ...(await within(DATABASE_MS, measure()).catch(() => UNMEASURED)),
+    spoolCalls: spool.waiting(),
   }));
   const directum = createDirectum({
     baseUrl: config.DIRECTUM_URL,
@@ -123,6 +141,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
   return {
     keys,
     store,
+    spool,
     runs,
     waits,
     metrics,
@@ -139,7 +158,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
   const { log, now, random } = ports;
   const rooms = await openRooms(config, ports);
-  const { keys, store, runs, waits, metrics, directum, portals } = rooms;
+  const { keys, store, spool, runs, waits, metrics, directum, portals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
   const delivery = loop(async () => {
@@ -232,10 +251,40 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     return false;
   }, log);
   const sweeping = loop(watch.sweep, log);
-  const intake = createIntake(runs, jobs.wake);
+  const spooling = createSpooling<RobotCall>({
+    intake: createIntake(runs, jobs.wake),
+    runs,
+    spool,
+    check: portals.proof.checkCall,
+    reload: portals.installations.load,
+    toRun: (call, receivedAt) => {
+      const kept: KeptCall = {
+        documentId: call.documentId,
+        eventToken: call.eventToken,
+        workflowId: call.workflowId,
+        properties: call.properties,
+        timeoutSeconds: call.timeoutSeconds,
+      };
+      return {
+        id: toRunId(call.memberId, call.eventToken),
+        memberId: call.memberId,
+        portal: portals.installations.get(call.memberId)?.portalKey ?? call.memberId,
+        robot: call.code,
+        itemCode: call.documentId[2],
+        call: keys.encrypt(JSON.stringify(kept)),
+        wantsAnswer: call.useSubscription,
+        receivedAt,
+        deadlineAt: toDeadline(receivedAt, config.RUN_MAX_HOURS, call.timeoutSeconds),
+      };
+    },
+    maxHours: config.RUN_MAX_HOURS,
+    onAccepted: jobs.wake,
+    now,
+    log,
+  });
 
   async function takeCall(code: string, body: unknown): ReturnType<AppPorts['takeCall']> {
-    let call: ReturnType<typeof parseRobotCall>;
+    let call: RobotCall;
     try {
       call = parseRobotCall(body);
     } catch (error) {
@@ -243,32 +292,11 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       throw error;
     }
     if (call.code !== code) return { result: 'bad', reason: 'code differs from the address' };
-    if ((await portals.proof.checkCall(call)) !== 'ok') return { result: 'forbidden' };
-    const portal = portals.installations.get(call.memberId)?.portalKey ?? call.memberId;
-    const receivedAt = now();
-    const kept: KeptCall = {
-      documentId: call.documentId,
-      eventToken: call.eventToken,
-      workflowId: call.workflowId,
-      properties: call.properties,
-      timeoutSeconds: call.timeoutSeconds,
-    };
     try {
-      const fresh = await intake.accept({
-        id: toRunId(call.memberId, call.eventToken),
-        memberId: call.memberId,
-        portal,
-        robot: code,
-        itemCode: call.documentId[2],
-        call: keys.encrypt(JSON.stringify(kept)),
-        wantsAnswer: call.useSubscription,
-        receivedAt,
-        deadlineAt: toDeadline(receivedAt, config.RUN_MAX_HOURS, call.timeoutSeconds),
-      });
-      return { result: fresh ? 'accepted' : 'repeated' };
+      return { result: await spooling.take(call) };
     } catch (error) {
       log.error('call.not_kept', { error, robot: code });
-      return { result: 'unavailable' };
+      return { result: 'bad', reason: 'the call holds text that cannot be kept' };
     }
   }
 
@@ -304,15 +332,18 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   async function readiness(): Promise<Readiness> {
     await firstPing;
-    const database = await store.pool.query('SELECT 1').then(
-      () => 'ok' as const,
-      () => 'down' as const,
-    );
+    const [database, spoolState] = await Promise.all([
+      within(DATABASE_MS, store.pool.query('SELECT 1')).then(
+        () => 'ok' as const,
+        () => 'down' as const,
+      ),
+      spool.state(),
+    ]);
     const live = portals.installations.list().filter((installation) => installation.state !== 'uninstalled');
     return {
-      ready: database === 'ok',
+      ready: database === 'ok' || spoolState === 'ok',
       database,
-      spool: { state: 'ok', waiting: 0 },
+      spool: { state: spoolState, waiting: spool.waiting() },
       directum: directumState,
       portals: {
         total: live.length,
@@ -359,6 +390,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         server.closeIdleConnections();
         setTimeout(() => server.closeAllConnections(), 3000).unref();
         await closed;
+        await spooling.stop();
         // A question to a Directum that hangs is not waited for; the next start asks it again.
         await Promise.race([
           Promise.all([deadlines.stop(), polling.stop(), sweeping.stop()]),

@@ -1,7 +1,10 @@
 import type { NewRun, RunStore } from '../store/runs.ts';
 
-/** The most calls that one statement writes. */
+/** The most calls that one statement writes, and about how much of their text. */
 const GROUP = 500;
+const GROUP_LENGTH = 16 * 1024 * 1024;
+/** A write that says nothing for so long is given up; should it commit later, that does no harm. */
+const STUCK_MS = 5_000;
 
 interface Waiting {
   run: NewRun;
@@ -17,19 +20,28 @@ export function createIntake(runs: Pick<RunStore, 'accept'>, onAccepted: () => v
   let waiting: Waiting[] = [];
   let busy = false;
 
+  async function accept(group: Waiting[]): Promise<void> {
+    try {
+      const unique = new Map(group.map(({ run }) => [run.id, run]));
+      const fresh = await within(STUCK_MS, runs.accept([...unique.values()]));
+      if (fresh.size > 0) onAccepted();
+      for (const { run, resolve } of group) resolve(fresh.delete(run.id));
+    } catch (error) {
+      // One call that the database cannot hold must not take the others with it.
+      if (group.length > 1 && isDataError(error)) for (const one of group) await accept([one]);
+      else for (const { reject } of group) reject(error);
+    }
+  }
+
   async function write(): Promise<void> {
     busy = true;
     while (waiting.length > 0) {
-      const group = waiting.slice(0, GROUP);
-      waiting = waiting.slice(GROUP);
-      try {
-        const unique = new Map(group.map(({ run }) => [run.id, run]));
-        const fresh = await runs.accept([...unique.values()]);
-        if (fresh.size > 0) onAccepted();
-        for (const { run, resolve } of group) resolve(fresh.delete(run.id));
-      } catch (error) {
-        for (const { reject } of group) reject(error);
-      }
+      let count = 0;
+      for (let length = 0; count < Math.min(waiting.length, GROUP) && length < GROUP_LENGTH; count += 1)
+        length += waiting[count]?.run.call?.length ?? 0;
+      const group = waiting.slice(0, count);
+      waiting = waiting.slice(count);
+      await accept(group);
     }
     busy = false;
   }
@@ -47,4 +59,31 @@ export function createIntake(runs: Pick<RunStore, 'accept'>, onAccepted: () => v
     /** Calls whose write is not finished. */
     pending: () => waiting.length,
   };
+}
+
+/** The database is well and refuses these very values (SQLSTATE classes 22 and 23). */
+export function isDataError(error: unknown): boolean {
+  return /^2[23]\w{3}$/.test(String((error as { code?: unknown } | null)?.code));
+}
+
+/** Fails after `ms` when `work` has not ended; what it does later is heard by nobody. */
+export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new LateError(ms)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Something did not end in its time; it still may. */
+export class LateError extends Error {
+  override readonly name = 'LateError';
+
+  constructor(ms: number) {
+    super(`no answer in ${ms} ms`);
+  }
 }

@@ -77,6 +77,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   // Idle connections die with a restart of the database; unheard that would end the process.
   for (const each of [pool, relaxed]) {
     each.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
+    // The pool does not listen to a connection that is in use; one that dies between two queries would end us too.
+    each.on('connect', (client) => client.on('error', () => undefined));
   }
 
   const claims = createClaims({ databaseUrl: url, log });
