@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
+import { findDocument } from '../src/robot/find-document.ts';
 import { namedEmployee } from '../src/robot/people.ts';
-import type { OfficialDocument } from '../src/robot/ports.ts';
-import { defineRobot, type RobotContext, SALES_ITEMS } from '../src/robot/robot.ts';
+import type { DocumentState } from '../src/robot/ports.ts';
+import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
 import { inputMissing, invalid } from '../src/robot/run-robot.ts';
 import { parseDateTime, WireValueError } from '../src/robot/wire-values.ts';
 
@@ -46,8 +47,6 @@ const inputs = z.object({
     .optional(),
   comment: field.text({ ru: 'Комментарий', en: 'Comment' }).optional(),
 });
-
-type Inputs = z.output<typeof inputs>;
 
 /** Sends a document of Directum RX to approval: one running task per document. */
 export const startApproval = defineRobot({
@@ -112,37 +111,7 @@ function readDeadline(text: string, timeZone: string): string {
   }
 }
 
-/** The document by id, else of the slot: our own record first, then the key in Directum. */
-async function findDocument(
-  { document_id: given, slot }: Inputs,
-  { directum, slots }: RobotContext,
-): Promise<OfficialDocument> {
-  const id = given ?? (await slots.find(slot)) ?? (await foundByKey(slot, { directum, slots }));
-  if (id === null) {
-    throw new RobotFailure('document_not_found', {
-      ru: `У этой сделки нет документа Directum в слоте «${slot}». Поставьте раньше робота «Directum: создать договор» или укажите «ИД документа».`,
-      en: `This deal has no Directum document in the slot «${slot}». Place the robot «Directum: create contract» before or give «Document id».`,
-    });
-  }
-  const document = await directum.documents.byId(id);
-  if (document) return document;
-  throw new RobotFailure('document_not_found', {
-    ru: `Документа с ИД ${id} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
-    en: `Directum has no document with id ${id}, or the account cannot read it. Check the id and the account's rights.`,
-  });
-}
-
-async function foundByKey(
-  slot: string,
-  { directum, slots }: Pick<RobotContext, 'directum' | 'slots'>,
-): Promise<number | null> {
-  const contract = await directum.contracts.byExternalId(slots.externalId(slot));
-  if (!contract) return null;
-  await slots.bind(slot, contract);
-  return contract.id;
-}
-
-function assertApprovable(document: OfficialDocument): void {
+function assertApprovable(document: DocumentState): void {
   const { name, id, lifeCycleState, internalApprovalState, lastVersionApproved } = document;
   const shown = `«${[...name].slice(0, 120).join('')}» (${id})`;
   if (internalApprovalState === 'Signed' || lastVersionApproved) {

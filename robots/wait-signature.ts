@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
+import { findDocument } from '../src/robot/find-document.ts';
 import type { DirectumPort, DocumentState, TaskState } from '../src/robot/ports.ts';
 import { defineRobot, type RobotContext, SALES_ITEMS, Waiting } from '../src/robot/robot.ts';
 import { invalid } from '../src/robot/run-robot.ts';
@@ -153,31 +154,6 @@ async function lastWord<T>(question: Promise<T>, otherwise: T): Promise<T> {
     timer = setTimeout(() => resolve(otherwise), LAST_WORD_MS);
   });
   return Promise.race([question.catch(() => otherwise), limit]).finally(() => clearTimeout(timer));
-}
-
-/** The document named by its id, else the one in the slot: our own record first, then the key in Directum. */
-async function findDocument(given: Inputs, { directum, slots }: RobotContext): Promise<DocumentState> {
-  if (given.document_id !== undefined) {
-    const named = await directum.states.read(given.document_id);
-    if (named) return named;
-    throw new RobotFailure('document_not_found', {
-      ru: `Документа с ИД ${given.document_id} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
-      en: `Directum has no document with id ${given.document_id}, or the account cannot read it. Check the id and the account's rights.`,
-    });
-  }
-  const recorded = await slots.find(given.slot);
-  const own = recorded === null ? null : await directum.states.read(recorded);
-  if (own) return own;
-  const contract = await directum.contracts.byExternalId(slots.externalId(given.slot));
-  const found = contract && (await directum.states.read(contract.id));
-  if (contract && found) {
-    await slots.bind(given.slot, contract);
-    return found;
-  }
-  throw new RobotFailure('document_not_found', {
-    ru: `В слоте «${given.slot}» этой сделки нет документа Directum. Поставьте раньше робот «Directum: создать договор» или укажите ИД документа.`,
-    en: `The slot «${given.slot}» of this deal holds no Directum document. Put the robot «Directum: create contract» before, or give a document id.`,
-  });
 }
 
 /** When our side signed: the signing assignment says, else the document's last change. */

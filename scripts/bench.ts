@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import { startDirectum } from '../test/sandbox/directum/directum.ts';
+import { freePort, packageSettings } from '../test/sandbox/package-settings.ts';
 import { startPortal } from '../test/sandbox/portal/portal.ts';
 
 const CREATE = 'directum_create_contract';
@@ -20,14 +20,6 @@ const secrets = {
   login: 'bitrix24',
   password: 'bench-password',
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function startProcess(
   file: string,
@@ -115,20 +107,8 @@ async function main(): Promise<void> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const env = {
-    PORT: String(port),
-    HOST: '127.0.0.1',
-    PUBLIC_URL: url,
-    DATA_DIR: dataDir,
-    BITRIX24_CLIENT_ID: secrets.clientId,
-    BITRIX24_CLIENT_SECRET: secrets.clientSecret,
-    BITRIX24_PORTALS: portal.url,
-    BITRIX24_OAUTH_SERVERS: portal.url,
+    ...packageSettings({ portal, directum }, secrets, { port, dataDir }),
     BITRIX24_RATE: '1000/1000',
-    DIRECTUM_URL: directum.url,
-    DIRECTUM_WEB_URL: directum.webUrl,
-    DIRECTUM_LOGIN: secrets.login,
-    DIRECTUM_PASSWORD: secrets.password,
-    DIRECTUM_CONTRACT_KIND: 'Договор',
     LOG_LEVEL: 'error',
   };
   const rows: [string, string, string][] = [];

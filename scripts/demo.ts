@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Directum, startDirectum } from '../test/sandbox/directum/directum.ts';
+import { freePort, packageSettings } from '../test/sandbox/package-settings.ts';
 import { type Portal, startPortal } from '../test/sandbox/portal/portal.ts';
 
 const once = process.argv.includes('--once');
@@ -16,14 +16,6 @@ function step(number: number, text: string, ...details: string[]): void {
   process.stdout.write(
     `step ${number}/${TOTAL} ${text}\n${details.map((line) => `         ${line}\n`).join('')}`,
   );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function until<T>(
@@ -91,21 +83,7 @@ async function main(): Promise<void> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const began = Date.now();
-    service = startPackage({
-      PORT: String(port),
-      HOST: '127.0.0.1',
-      PUBLIC_URL: url,
-      DATA_DIR: dataDir,
-      BITRIX24_CLIENT_ID: secrets.clientId,
-      BITRIX24_CLIENT_SECRET: secrets.clientSecret,
-      BITRIX24_PORTALS: portal.url,
-      BITRIX24_OAUTH_SERVERS: portal.url,
-      DIRECTUM_URL: directum.url,
-      DIRECTUM_WEB_URL: directum.webUrl,
-      DIRECTUM_LOGIN: secrets.login,
-      DIRECTUM_PASSWORD: secrets.password,
-      DIRECTUM_CONTRACT_KIND: 'Договор',
-    });
+    service = startPackage(packageSettings({ portal, directum }, secrets, { port, dataDir }));
     const { child } = service;
     const ready = await until('the package answering /readyz', 60_000, async () => {
       if (child.exitCode !== null) throw new Error('exited');

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
 import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
+import { isEventForm } from './bitrix24/events.ts';
 import type { Installation } from './bitrix24/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
@@ -20,6 +21,7 @@ import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
 import { deliverDue } from './runs/deliver.ts';
 import { createIntake, within } from './runs/intake.ts';
 import { startJobs } from './runs/jobs.ts';
+import { createLoop } from './runs/loop.ts';
 import { createSpooling } from './runs/spooling.ts';
 import { createWatch } from './runs/watch.ts';
 import { createRunStore } from './store/runs.ts';
@@ -161,7 +163,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const { keys, store, spool, runs, waits, metrics, directum, portals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
-  const delivery = loop(async () => {
+  const delivery = createLoop(async () => {
     const more = await deliverDue({
       runs,
       send: (memberId, answers, priority) => portals.answers.send(memberId, answers, priority),
@@ -183,7 +185,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   }, log);
 
   const jobs = await startJobs({
-    connectionString: store.url,
+    connection: store.relaxedConnection,
     runs,
     concurrency: CONCURRENCY,
     now,
@@ -242,15 +244,15 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     log,
   });
   // Apart from the questions to Directum, which may take long: a deadline always fires.
-  const deadlines = loop(async () => {
+  const deadlines = createLoop(async () => {
     if ((await waits.wakeExpired(now())) > 0) jobs.wake();
     return false;
   }, log);
-  const polling = loop(async () => {
+  const polling = createLoop(async () => {
     await watch.poll();
     return false;
   }, log);
-  const sweeping = loop(watch.sweep, log);
+  const sweeping = createLoop(watch.sweep, log);
   const spooling = createSpooling<RobotCall>({
     intake: createIntake(runs, jobs.wake),
     runs,
@@ -311,8 +313,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   }
 
   async function install(query: Record<string, unknown>, body: unknown): ReturnType<AppPorts['install']> {
-    if (body !== null && typeof body === 'object' && 'event' in body)
-      return { status: (await event(body)) === 'ok' ? 200 : 403 };
+    if (isEventForm(body)) return { status: (await event(body)) === 'ok' ? 200 : 403 };
     return portals.installer.openPage(query, body);
   }
 
@@ -402,38 +403,6 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         log.info('service.stopped');
       })();
       return stopped;
-    },
-  };
-}
-
-/** Runs `work` when woken, one at a time, and again while it says there is more. */
-function loop(work: () => Promise<boolean>, log: Log) {
-  let running: Promise<void> | null = null;
-  let again = false;
-  let stopping = false;
-  async function run(): Promise<void> {
-    let more = true;
-    while ((more || again) && !stopping) {
-      again = false;
-      try {
-        more = await work();
-      } catch (error) {
-        log.warn('loop.failed', { error });
-        more = false;
-      }
-    }
-  }
-  return {
-    wake: () => {
-      again = true;
-      if (stopping) return;
-      running ??= run().finally(() => {
-        running = null;
-      });
-    },
-    async stop() {
-      stopping = true;
-      await running;
     },
   };
 }

@@ -1,29 +1,27 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { ApprovalRequest, ClaimsPort, DirectumPort, Log, StartedApproval } from '../robot/ports.ts';
-import { badAnswer, notExposed } from './errors.ts';
+import { badAnswer } from './errors.ts';
 import type { Links } from './links.ts';
 import type { Capabilities, Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
 import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
+import { TASK_GROUPS } from './task-groups.ts';
 import type { Transport } from './transport.ts';
 
 type Kind = 'rule' | 'process' | 'free';
 
-/** Task type, the attachment group of the document itself (directum.md F.2) and the function that makes a draft. */
+/** Task type and the function that makes a draft. */
 const KINDS = {
   rule: {
     leaf: 'ApprovalTask',
-    group: '08e1ef90-521f-41a1-a13f-c6f175007e54',
     create: 'Docflow/CreateApprovalTask',
   },
   process: {
     leaf: 'DocumentFlowTask',
-    group: '4195347f-2ca3-4fdc-9460-c22609cc3abf',
     create: 'DocflowApproval/CreateDocumentFlowTask',
   },
   free: {
     leaf: 'FreeApprovalTask',
-    group: 'cd77936e-884e-44bb-b869-9a60f9f5f2b4',
     create: 'Docflow/CreateFreeApprovalTask',
   },
 } as const;
@@ -56,42 +54,13 @@ interface Ports {
   log: Log;
 }
 
-/** Official documents of any type, as approvals see them (directum.md B.4, E.1). */
-export function createDocuments({
-  reader,
-  metadata,
-}: Pick<Ports, 'reader' | 'metadata'>): DirectumPort['documents'] {
-  return {
-    async byId(id) {
-      const can = await metadata.capabilities();
-      const leaf = documentLeaf(can);
-      const select = can.having(leaf, [
-        'Name',
-        'LifeCycleState',
-        'InternalApprovalState',
-        'LastVersionApproved',
-      ]);
-      const row = await reader.one(can.need(leaf), id, { select: ['Id', ...select] });
-      return (
-        row && {
-          id: idOf(row),
-          name: textOf(row, 'Name') ?? '',
-          lifeCycleState: textOf(row, 'LifeCycleState'),
-          internalApprovalState: textOf(row, 'InternalApprovalState'),
-          lastVersionApproved: row['LastVersionApproved'] === true,
-        }
-      );
-    },
-  };
-}
-
 /** Approval tasks by rule, by process and free (directum.md D.1, D.2, F.2, J.6). */
 export function createApprovals(ports: Ports): DirectumPort['approvals'] {
   const { transport, reader, metadata, links, claims, claimScope, log } = ports;
 
   /** Drafts and running tasks of one kind, newest first. */
   async function list(can: Capabilities, kind: Kind, documentId: number): Promise<Task[]> {
-    const { leaf, group } = KINDS[kind];
+    const { leaf } = KINDS[kind];
     const set = can.set(leaf);
     if (set === null) return [];
     const expand: Record<string, unknown> = {};
@@ -106,7 +75,7 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
           and: [
             {
               AttachmentDetails: {
-                any: { AttachmentId: documentId, GroupId: { type: 'guid', value: group } },
+                any: { AttachmentId: documentId, GroupId: { type: 'guid', value: TASK_GROUPS[leaf] } },
               },
             },
             { or: ['Draft', ...RUNNING].map((Status) => ({ Status })) },
@@ -130,8 +99,7 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
 
   /** A process computes its signatory from the document (directum.md D.2). */
   async function writeSignatory(can: Capabilities, documentId: number, signatoryId: number): Promise<void> {
-    const leaf = documentLeaf(can);
-    const row = await reader.one(can.need(leaf), documentId, {
+    const row = await reader.one(can.need('OfficialDocument'), documentId, {
       select: ['Id'],
       expand: { OurSignatory: { select: ['Id'] } } as never,
     });
@@ -211,12 +179,6 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     // Two deals may send one document at once: the look and the start are one step.
     start: (request) => claims.hold(`${claimScope}:${request.documentId}`, () => run(request)),
   };
-}
-
-function documentLeaf(can: Capabilities): string {
-  if (can.set('OfficialDocument') !== null) return 'OfficialDocument';
-  if (can.set('Contract') !== null) return 'Contract';
-  throw notExposed('IOfficialDocuments');
 }
 
 const approversOf = (kind: Kind) => (kind === 'free' ? 'Approvers' : 'AddApprovers');

@@ -1,14 +1,6 @@
 import { createHash } from 'node:crypto';
-import type {
-  CachePort,
-  ChangesPort,
-  ClaimsPort,
-  CounterpartyResult,
-  DirectumPort,
-  Log,
-  PairsPort,
-} from '../robot/ports.ts';
-import { createApprovals, createDocuments } from './approvals.ts';
+import type { CachePort, ChangesPort, ClaimsPort, DirectumPort, Log, PairsPort } from '../robot/ports.ts';
+import { createApprovals } from './approvals.ts';
 import { createCatalogue } from './catalogue.ts';
 import { createContracts } from './contracts.ts';
 import { createCounterparties } from './counterparties.ts';
@@ -47,8 +39,6 @@ export interface DirectumService {
   /** Cheap check of address and account. @throws RobotFailure */
   ping(): Promise<void>;
   capabilities(): Promise<Capabilities>;
-  documentUrl(id: number): string;
-  counterpartyUrl(id: number, type?: CounterpartyResult['type']): string;
   close(): Promise<void>;
 }
 
@@ -77,7 +67,6 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       counterparties: createCounterparties({ ...stand, ...ports, transport, links, claimScope }),
       contracts: createContracts({ transport, reader, metadata, links, log: ports.log }),
       versions: createVersions({ ...stand, transport, log: ports.log }),
-      documents: createDocuments(stand),
       approvals: createApprovals({ ...stand, ...ports, transport, links, claimScope: `${scope}:approval` }),
       states,
     }),
@@ -88,8 +77,6 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       if (culture === null) await transport.get('');
     },
     capabilities: () => metadata.capabilities(),
-    documentUrl: links.documentUrl,
-    counterpartyUrl: links.counterpartyUrl,
     close: () => transport.close(),
   };
 }

@@ -3,8 +3,6 @@ import * as odata from 'odata-query';
 
 /** The start line of a GET is refused above this (directum.md A.5). */
 const LINE_LIMIT = 2048;
-/** Most `or`-ed comparisons a filter safely holds (100 nodes on one live stand, directum.md A.5). */
-const MOST_ALTERNATIVES = 10;
 
 /** Its types describe the CommonJS face of the package; the module's default export is the function itself. */
 const buildQuery = odata.default as unknown as typeof odata.default.default;
@@ -27,27 +25,6 @@ export function fitsLine(basePath: string, path: string): boolean {
 /** Directories that answer by `Id` one page after another (directum.md A.5, no server-driven paging). */
 export function afterId(filter: Filter, last: number): Filter {
   return { and: [filter, { Id: { gt: last } }] };
-}
-
-/**
- * Splits an `or` of many alternatives into filters that each stay under the node limit and pass `fits` (the limit
- * of the start line).
- */
-export function splitAlternatives(
-  alternatives: readonly Filter[],
-  fits: (filter: Filter) => boolean,
-): Filter[] {
-  const filters: Filter[] = [];
-  let chunk: Filter[] = [];
-  for (const one of alternatives) {
-    if (chunk.length > 0 && (chunk.length >= MOST_ALTERNATIVES || !fits({ or: [...chunk, one] }))) {
-      filters.push({ or: chunk });
-      chunk = [];
-    }
-    chunk.push(one);
-  }
-  if (chunk.length > 0) filters.push({ or: chunk });
-  return filters;
 }
 
 /** Equality of texts without case; a value too long for the start line is compared by its beginning. */

@@ -1,8 +1,3 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { RobotFailure } from '../robot/failure.ts';
 import type {
   ChangedTask,
@@ -10,7 +5,6 @@ import type {
   ChangesPort,
   DirectumPort,
   DocumentState,
-  StoredFile,
   TaskState,
 } from '../robot/ports.ts';
 import { badAnswer } from './errors.ts';
@@ -19,6 +13,8 @@ import type { Metadata } from './metadata.ts';
 import { type Query, toPath } from './query.ts';
 import type { Reader } from './reader.ts';
 import { idOf, isRow, type Row, textOf, toRows } from './rows.ts';
+import { createSignedFile } from './signed-file.ts';
+import { TASK_GROUPS } from './task-groups.ts';
 import type { Transport } from './transport.ts';
 
 const LEAF = 'OfficialDocument';
@@ -32,16 +28,8 @@ const READ = [
   'ExchangeState',
   'LastVersionApproved',
 ];
-/** Group in which a task holds the document itself; an addendum is in another one (directum.md F.2). */
-const MAIN_GROUP: Record<string, string> = {
-  DocumentFlowTask: '4195347f-2ca3-4fdc-9460-c22609cc3abf',
-  ApprovalTask: '08e1ef90-521f-41a1-a13f-c6f175007e54',
-  FreeApprovalTask: 'cd77936e-884e-44bb-b869-9a60f9f5f2b4',
-};
-const MAIN_GROUPS = new Set(Object.values(MAIN_GROUP));
+const MAIN_GROUPS = new Set<string>(Object.values(TASK_GROUPS));
 const PAGE = 100;
-/** What the portal takes in one request, with a third more for base64 (bitrix24.md F). */
-const MAX_FILE = 50 * 1024 * 1024;
 
 interface Ports {
   transport: Transport;
@@ -107,7 +95,7 @@ export function createStates({ transport, reader, metadata, links }: Ports): {
   async function newestTask(documentId: number): Promise<TaskState | null> {
     const can = await metadata.capabilities();
     const found = await Promise.all(
-      Object.entries(MAIN_GROUP).map(async ([leaf, group]) => {
+      Object.entries(TASK_GROUPS).map(async ([leaf, group]) => {
         const set = can.set(leaf);
         if (set === null) return [];
         const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${group})`;
@@ -131,76 +119,6 @@ export function createStates({ transport, reader, metadata, links }: Ports): {
     });
     const signing = rows.find((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
     return signing ? timeOf(signing, 'Completed') : null;
-  }
-
-  async function fetchSigned(document: { id: number; name: string }): Promise<StoredFile> {
-    const can = await metadata.capabilities();
-    const set = can.need(LEAF);
-    const application = { select: ['Id', 'Extension'] };
-    const hasOwn = can.property('ElectronicDocumentVersions', 'BodyAssociatedApplication') !== null;
-    const versions = {
-      select: ['Id', 'Number', 'IsHidden'],
-      expand: {
-        AssociatedApplication: application,
-        ...(hasOwn && { BodyAssociatedApplication: application }),
-      },
-    };
-    const row = await reader.one(set, document.id, {
-      select: ['Id'],
-      expand: { Versions: versions } as never,
-    });
-    const last = (Array.isArray(row?.['Versions']) ? row['Versions'] : [])
-      .filter((one): one is Row => isRow(one) && one['IsHidden'] !== true)
-      .sort((a, b) => Number(b['Number'] ?? 0) - Number(a['Number'] ?? 0))[0];
-    if (!last) throw noFile(document.name);
-    const path = `${set}(${document.id})/Versions(${idOf(last)})`;
-    const own = extensionOf(last['BodyAssociatedApplication']) ?? extensionOf(last['AssociatedApplication']);
-    let lost = false;
-    for (const [part, extension] of [
-      ['PublicBody', 'pdf'],
-      ['Body', own],
-    ] as const) {
-      const file = await bring(`${path}/${part}/$value`, fileName(document.name, extension));
-      if (file !== 'none' && file !== 'lost') return file;
-      lost ||= file === 'lost';
-    }
-    throw lost ? lostFile(document.name) : noFile(document.name);
-  }
-
-  /** Streams a body into a file of this machine, hashing what passes. */
-  async function bring(path: string, name: string): Promise<StoredFile | 'none' | 'lost'> {
-    const folder = await mkdtemp(join(tmpdir(), 'directum-signed-'));
-    const remove = () => rm(folder, { recursive: true, force: true });
-    const target = join(folder, 'body');
-    let size = 0;
-    let hash = createHash('sha256');
-    let handle: FileHandle | null = null;
-    try {
-      const found = await transport.download(path, {
-        async reset() {
-          await handle?.close();
-          handle = await open(target, 'w', 0o600);
-          size = 0;
-          hash = createHash('sha256');
-        },
-        async write(chunk) {
-          size += chunk.byteLength;
-          if (size > MAX_FILE) throw tooLarge(name);
-          hash.update(chunk);
-          await handle?.write(chunk);
-        },
-      });
-      await (handle as FileHandle | null)?.close();
-      if (found !== 'bytes' || size === 0) {
-        await remove();
-        return found === 'lost' ? 'lost' : 'none';
-      }
-    } catch (error) {
-      await (handle as FileHandle | null)?.close().catch(() => undefined);
-      await remove();
-      throw error;
-    }
-    return { name, size, sha256: hash.digest('hex'), body: createReadStream(target), cancel: remove };
   }
 
   async function hasModified(leaf: string): Promise<boolean> {
@@ -243,7 +161,7 @@ export function createStates({ transport, reader, metadata, links }: Ports): {
   }
 
   return {
-    states: { read, newestTask, signedAt, fetchSigned },
+    states: { read, newestTask, signedAt, fetchSigned: createSignedFile({ transport, reader, metadata }) },
     changes: {
       async newest(kind) {
         const leaf = kind === 'documents' ? LEAF : 'Task';
@@ -306,44 +224,4 @@ function timeOf(row: Row, property: string): string | null {
     textOf(row, property) ?? '',
   );
   return match ? `${match[1]}${match[3]}` : null;
-}
-
-function extensionOf(application: unknown): string | null {
-  const text = isRow(application) ? textOf(application, 'Extension') : null;
-  return text !== null && /^\.?[A-Za-z0-9]{1,20}$/.test(text) ? text.replace('.', '').toLowerCase() : null;
-}
-
-/** Name of the document as a file's name: no folders, no characters a disk refuses. */
-function fileName(name: string, extension: string | null): string {
-  const safe = name.replace(/[\\/:*?"<>|\p{Cc}]+/gu, '_').trim();
-  const short = [...safe].slice(0, 150).join('').trim() || 'document';
-  if (extension === null) return short;
-  return short.toLowerCase().endsWith(`.${extension}`) ? short : `${short}.${extension}`;
-}
-
-function noFile(name: string): RobotFailure {
-  return new RobotFailure('file_unusable', {
-    ru: `У документа «${shown(name)}» в Directum нет файла. Приложите файл сделки вручную или добавьте версию документа.`,
-    en: `The document «${shown(name)}» has no file in Directum. Attach the file by hand or add a version to the document.`,
-  });
-}
-
-function lostFile(name: string): RobotFailure {
-  return new RobotFailure('file_unusable', {
-    ru: `Directum не отдаёт файл документа «${shown(name)}»: он утрачен в хранилище. Обратитесь к администратору Directum.`,
-    en: `Directum does not give the file of the document «${shown(name)}»: its storage lost it. Ask the Directum administrator.`,
-  });
-}
-
-function tooLarge(name: string): RobotFailure {
-  const mb = MAX_FILE / 1024 / 1024;
-  return new RobotFailure('file_unusable', {
-    ru: `Файл «${shown(name)}» больше ${mb} МБ и в поле сделки не помещается. Возьмите его из карточки Directum.`,
-    en: `The file «${shown(name)}» is larger than ${mb} MB and does not fit the field. Take it from the card in Directum.`,
-  });
-}
-
-function shown(name: string): string {
-  const letters = [...name];
-  return letters.length > 80 ? `${letters.slice(0, 79).join('')}…` : name;
 }

@@ -66,5 +66,3 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
     },
   };
 }
-
-export type Metrics = ReturnType<typeof createMetrics>;

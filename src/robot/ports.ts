@@ -54,11 +54,6 @@ export interface Party {
   requisite: Requisite | null;
 }
 
-/** A file in a file field of the item. `id` is stable, the address behind it is not. */
-export interface ItemFile {
-  id: number;
-}
-
 export interface PortalUser {
   id: number;
   email: string | null;
@@ -237,16 +232,6 @@ export interface CounterpartyResult {
   changedFields: string[];
 }
 
-/** Any official document, as far as approvals ask. */
-export interface OfficialDocument {
-  id: number;
-  name: string;
-  lifeCycleState: string | null;
-  internalApprovalState: string | null;
-  /** An approval signature is on the last version. */
-  lastVersionApproved: boolean;
-}
-
 export interface ApprovalRequest {
   documentId: number;
   /** `auto`: by process where the installation has it, else by rule. */
@@ -325,10 +310,6 @@ export interface DirectumPort {
     fromTemplate(documentId: number, templateId: number): Promise<void>;
     /** Streams the bytes into a new version (or into an empty one left by a failed attempt). */
     fromFile(documentId: number, file: OpenFile): Promise<{ size: number; sha256: string }>;
-  };
-  documents: {
-    /** An official document of any type; null when deleted or not readable. */
-    byId(id: number): Promise<OfficialDocument | null>;
   };
   approvals: {
     /**

@@ -56,8 +56,6 @@ export function createIntake(runs: Pick<RunStore, 'accept'>, onAccepted: () => v
           setImmediate(() => void write());
         }
       }),
-    /** Calls whose write is not finished. */
-    pending: () => waiting.length,
   };
 }
 

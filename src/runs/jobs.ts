@@ -9,7 +9,8 @@ const TWO_WEEKS_SECONDS = 14 * 24 * 3600;
 const DISPATCH_EVERY_MS = 1000;
 
 export interface JobsOptions {
-  connectionString: string;
+  /** Commits over it need not be waited for: a job that is lost, or comes back, only repeats a safe attempt. */
+  connection: { connectionString: string; options: string };
   runs: RunStore;
   concurrency: number;
   work(runId: string): Promise<void>;
@@ -21,11 +22,9 @@ export interface JobsOptions {
  * Turns accepted runs into pg-boss jobs and works them off, one at a time per CRM item: policy `singleton` with
  * the item as key is a unique index in PostgreSQL, so it holds across processes.
  */
-export async function startJobs({ connectionString, runs, concurrency, work, now, log }: JobsOptions) {
+export async function startJobs({ connection, runs, concurrency, work, now, log }: JobsOptions) {
   const boss = new PgBoss({
-    connectionString,
-    // A job that a crash of the database loses, or brings back, only repeats an attempt of a run that is safe.
-    options: '-c synchronous_commit=off',
+    ...connection,
     schema: 'pgboss',
     max: 6,
     useListenNotify: true,

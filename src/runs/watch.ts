@@ -144,5 +144,3 @@ export function createWatch({ waits, changes, pollMs, sweepMs, now, sleep, onWak
     woken(await waits.wakeTasks(pairs, now()));
   }
 }
-
-export type Watch = ReturnType<typeof createWatch>;

@@ -34,6 +34,8 @@ export interface Store {
   pool: pg.Pool;
   /** For leases, budgets and jobs: a commit that a database crash loses is repeated without harm. */
   relaxed: pg.Pool;
+  /** How `relaxed` connects, for a library with a pool of its own. */
+  relaxedConnection: { connectionString: string; options: string };
   url: string;
   kv(namespace: string): Keyv;
   claims: ClaimsPort;
@@ -66,11 +68,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     connectionTimeoutMillis: 5_000,
   });
   // Commits here are not waited for: what a crash of the database may lose is only done again.
+  const relaxedConnection = { connectionString: url, options: RELAXED };
   const relaxed = new pg.Pool({
-    connectionString: url,
+    ...relaxedConnection,
     max: RELAXED_POOL_SIZE,
     application_name: 'directum-robots-relaxed',
-    options: RELAXED,
     keepAlive: true,
     connectionTimeoutMillis: 5_000,
   });
@@ -97,6 +99,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     pool,
     relaxed,
+    relaxedConnection,
     url,
     kv,
     claims,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseMetadata } from '../../src/directum/metadata.ts';
-import { fitsLine, sameText, splitAlternatives, toPath } from '../../src/directum/query.ts';
+import { sameText, toPath } from '../../src/directum/query.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { adapter } from './stand.ts';
 
@@ -71,16 +71,5 @@ describe('queries', () => {
     expect(toPath('ISet', { filter: sameText('Name', "О'К + 5% & #"), top: 1 })).toBe(
       "ISet?$filter=tolower(Name)%20eq%20'%D0%BE''%D0%BA%20%2B%205%25%20%26%20%23'&$top=1",
     );
-  });
-
-  it('splits alternatives at ten and at the length of the line', () => {
-    const ids = Array.from({ length: 23 }, (_, n) => ({ Id: n + 1 }));
-    expect(splitAlternatives(ids, () => true).map((one) => (one['or'] as unknown[]).length)).toEqual([
-      10, 10, 3,
-    ]);
-    const texts = Array.from({ length: 4 }, (_, n) => ({ Name: `${n}${'я'.repeat(150)}` }));
-    const fits = (filter: object) =>
-      fitsLine('/Integration/odata/', toPath('ISet', { filter: filter as Record<string, unknown> }));
-    expect(splitAlternatives(texts, fits).map((one) => (one['or'] as unknown[]).length)).toEqual([2, 2]);
   });
 });

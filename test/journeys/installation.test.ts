@@ -1,5 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
-import { addDeal, freePort, runStep, type Stand, startStand } from './stand.ts';
+import { freePort } from '../sandbox/package-settings.ts';
+import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
 afterEach(() => stand.stop());

@@ -1,24 +1,15 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { startService } from '../../src/service.ts';
 import { startDirectum } from '../sandbox/directum/directum.ts';
+import { freePort, packageSettings } from '../sandbox/package-settings.ts';
 import { startPortal } from '../sandbox/portal/portal.ts';
 
 export const CLIENT = { clientId: 'local.0123456789abcdef', clientSecret: 'canary-client-secret' };
 export const DIRECTUM = { login: 'bitrix24', password: 'canary-directum-password' };
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** A portal, a Directum RX and the real service between them, each on its own port of this machine. */
 export async function startStand(
@@ -37,20 +28,8 @@ export async function startStand(
   const lines: string[] = [];
   const port = await freePort();
   const env = {
-    PORT: String(port),
-    HOST: '127.0.0.1',
-    PUBLIC_URL: `http://127.0.0.1:${port}`,
-    DATA_DIR: dataDir,
-    BITRIX24_CLIENT_ID: CLIENT.clientId,
-    BITRIX24_CLIENT_SECRET: CLIENT.clientSecret,
-    BITRIX24_PORTALS: portal.url,
-    BITRIX24_OAUTH_SERVERS: portal.url,
+    ...packageSettings({ portal, directum }, { ...CLIENT, ...DIRECTUM }, { port, dataDir }),
     BITRIX24_RATE: '200/500',
-    DIRECTUM_URL: directum.url,
-    DIRECTUM_WEB_URL: directum.webUrl,
-    DIRECTUM_LOGIN: DIRECTUM.login,
-    DIRECTUM_PASSWORD: DIRECTUM.password,
-    DIRECTUM_CONTRACT_KIND: 'Договор',
     LOG_LEVEL: 'debug',
     ...options.settings,
   };

@@ -1,0 +1,34 @@
+import { RobotFailure } from './failure.ts';
+import type { DocumentState } from './ports.ts';
+import type { RobotContext } from './robot.ts';
+
+/**
+ * The document named by its id, else the one in the slot: our own record first, then the key in Directum.
+ * @throws RobotFailure document_not_found
+ */
+export async function findDocument(
+  { document_id: given, slot }: { document_id?: number | undefined; slot: string },
+  { directum, slots }: Pick<RobotContext, 'directum' | 'slots'>,
+): Promise<DocumentState> {
+  if (given !== undefined) {
+    const named = await directum.states.read(given);
+    if (named) return named;
+    throw new RobotFailure('document_not_found', {
+      ru: `Документа с ИД ${given} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
+      en: `Directum has no document with id ${given}, or the account cannot read it. Check the id and the account's rights.`,
+    });
+  }
+  const recorded = await slots.find(slot);
+  const own = recorded === null ? null : await directum.states.read(recorded);
+  if (own) return own;
+  const contract = await directum.contracts.byExternalId(slots.externalId(slot));
+  const found = contract && (await directum.states.read(contract.id));
+  if (contract && found) {
+    await slots.bind(slot, contract);
+    return found;
+  }
+  throw new RobotFailure('document_not_found', {
+    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робот «Directum: создать договор» или укажите ИД документа.`,
+    en: `The slot «${slot}» of this deal holds no Directum document. Put the robot «Directum: create contract» before, or give a document id.`,
+  });
+}

@@ -1,0 +1,33 @@
+import type { Log } from '../robot/ports.ts';
+
+/** Runs `work` when woken, one at a time, and again while it says there is more. */
+export function createLoop(work: () => Promise<boolean>, log: Log) {
+  let running: Promise<void> | null = null;
+  let again = false;
+  let stopping = false;
+  async function run(): Promise<void> {
+    let more = true;
+    while ((more || again) && !stopping) {
+      again = false;
+      try {
+        more = await work();
+      } catch (error) {
+        log.warn('loop.failed', { error });
+        more = false;
+      }
+    }
+  }
+  return {
+    wake: () => {
+      again = true;
+      if (stopping) return;
+      running ??= run().finally(() => {
+        running = null;
+      });
+    },
+    async stop() {
+      stopping = true;
+      await running;
+    },
+  };
+}

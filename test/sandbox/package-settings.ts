@@ -1,0 +1,36 @@
+import { type AddressInfo, createServer } from 'node:net';
+import type { Directum } from './directum/directum.ts';
+import type { Portal } from './portal/portal.ts';
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Settings of a package that stands between the two stand-ins. */
+export function packageSettings(
+  stands: { portal: Portal; directum: Directum },
+  secrets: { clientId: string; clientSecret: string; login: string; password: string },
+  place: { port: number; dataDir: string },
+) {
+  const { portal, directum } = stands;
+  return {
+    PORT: String(place.port),
+    HOST: '127.0.0.1',
+    PUBLIC_URL: `http://127.0.0.1:${place.port}`,
+    DATA_DIR: place.dataDir,
+    BITRIX24_CLIENT_ID: secrets.clientId,
+    BITRIX24_CLIENT_SECRET: secrets.clientSecret,
+    BITRIX24_PORTALS: portal.url,
+    BITRIX24_OAUTH_SERVERS: portal.url,
+    DIRECTUM_URL: directum.url,
+    DIRECTUM_WEB_URL: directum.webUrl,
+    DIRECTUM_LOGIN: secrets.login,
+    DIRECTUM_PASSWORD: secrets.password,
+    DIRECTUM_CONTRACT_KIND: 'Договор',
+  };
+}
