@@ -34,6 +34,7 @@ const ROOMS: Record<string, Room> = {
     types: ['src/robot'],
     builtins: true,
   },
+  'src/documents': { packages: [], rooms: ['src/robot'], types: ['src/store'], builtins: true },
   'src/runs': { packages: ['pg-boss'], rooms: ['src/robot'], types: ['src/store'], builtins: true },
   'src/store': {
     packages: ['pg', 'keyv', '@keyv/postgres', 'node-pg-migrate'],

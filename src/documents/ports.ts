@@ -1,0 +1,145 @@
+import type { LocalText } from '../robot/failure.ts';
+import type { ChangesPage, DocumentState, ItemRef } from '../robot/ports.ts';
+
+/**
+ * Status of a document for people and fields (interface.md §5). It follows from Directum's states alone.
+ */
+export type DocumentStatus =
+  | 'created'
+  | 'on_approval'
+  | 'rework'
+  | 'approved'
+  | 'signed_us'
+  | 'signed_both'
+  | 'rejected'
+  | 'executed'
+  | 'annulled'
+  | 'deleted';
+
+/** Codes of the triggers an administrator places on stages (interface.md §5). */
+export type TriggerCode =
+  | 'directum_approved'
+  | 'directum_rejected'
+  | 'directum_rework'
+  | 'directum_signed_us'
+  | 'directum_signed_both'
+  | 'directum_executed'
+  | 'directum_overdue'
+  | 'directum_due';
+
+/** A contract's dates (directum.md B.5); calendar dates `YYYY-MM-DD` by the stand's own words, no zone. */
+export interface ContractDates {
+  id: number;
+  validTill: string | null;
+  milestones: { id: number; name: string; deadline: string | null; completed: boolean }[];
+}
+
+/** An assignment of a person (directum.md F.1). Directum's own values; empty is null. */
+export interface Assignment {
+  id: number;
+  /** The task it belongs to; of a sub-task, the main one. */
+  taskId: number;
+  url: string;
+  subject: string;
+  /** `InProcess`, `Completed`, `Aborted`, `Suspended`. */
+  status: string;
+  result: string | null;
+  /** ISO with offset. */
+  deadline: string | null;
+  created: string | null;
+  completed: string | null;
+  modified: string | null;
+  performer: { id: number; name: string; email: string | null } | null;
+  /** What the performer wrote: the comment of a rework. */
+  comment: string | null;
+}
+
+/** Bulk questions about what stands around watched documents. They may throw what DirectumPort does. */
+export interface SurroundingsPort {
+  /** The latest `Modified` of an assignment by Directum's clock; null when there is none or it is not shown. */
+  newestAssignment(): Promise<string | null>;
+  /** Assignments changed since, by id; empty where the installation does not show when one changed. */
+  assignments(since: string, after: number): Promise<ChangesPage<Assignment>>;
+  /** All assignments of these tasks, sub-tasks included. */
+  assignmentsOf(taskIds: number[]): Promise<Assignment[]>;
+  /** Started tasks that have one of the documents as their main one, with the documents. */
+  tasksOf(documentIds: number[]): Promise<{ id: number; status: string; documentIds: number[] }[]>;
+  /** Dates of those of the documents that are contracts. */
+  datesOf(documentIds: number[]): Promise<ContractDates[]>;
+}
+
+/** What became of one write to a portal. `gone`: the item, task or user is not there; `retry`: a later try may do. */
+export type WriteResult = { ok: true; id?: number } | { ok: false; why: 'gone' | 'retry' | 'refused' };
+
+/** Values of the deal's Directum fields. A null empties the field. */
+export interface DealFields {
+  status: DocumentStatus | null;
+  documentId: number | null;
+  url: string | null;
+  number: string | null;
+  /** ISO with offset. */
+  since: string | null;
+}
+
+/** What the timeline's one activity of a document shows. */
+export interface ActivityCard {
+  documentId: number;
+  name: string;
+  url: string;
+  status: DocumentStatus;
+  /** ISO with offset. */
+  since: string;
+  number: string | null;
+  /** Who holds it and since when. */
+  holders: { name: string; since: string | null }[];
+  signer: string | null;
+}
+
+/** A Bitrix24 task that mirrors an assignment. */
+export interface MirrorTask {
+  title: string;
+  description: string;
+  responsibleUserId: number;
+  /** ISO with offset. */
+  deadline: string | null;
+  item: ItemRef;
+}
+
+/**
+ * What the package shows in one portal. Each method writes many things with few REST hits and answers in the order
+ * given; a whole portal that cannot be reached throws PortalError.
+ */
+export interface DealPort {
+  /** Writes fields of many items in batches; fields of a type are created on first use. Never touches the stage. */
+  writeFields(writes: { item: ItemRef; fields: DealFields }[]): Promise<WriteResult[]>;
+  /** Makes or updates activities in place. One deleted by hand is made again; `id` of the result is kept by the caller. */
+  putActivities(
+    cards: { item: ItemRef; activityId: number | null; card: ActivityCard }[],
+  ): Promise<WriteResult[]>;
+  /** Executes triggers with an administrator's token. */
+  fireTriggers(triggers: { code: TriggerCode; item: ItemRef }[]): Promise<WriteResult[]>;
+  notify(notices: { userId: number; text: string; tag: string }[]): Promise<WriteResult[]>;
+  /** `taskId` null makes the task; found again by its mark when an earlier attempt's answer was lost. */
+  putTasks(tasks: { mark: string; taskId: number | null; task: MirrorTask }[]): Promise<WriteResult[]>;
+  /** Completes tasks; with a note, the note is added to the task first. */
+  completeTasks(tasks: { taskId: number; note: string | null }[]): Promise<WriteResult[]>;
+  /** Title, page and responsible user of items; null for one that is gone. */
+  items(
+    refs: ItemRef[],
+  ): Promise<({ title: string; url: string; responsibleUserId: number | null } | null)[]>;
+  /** Active portal users by e-mail (case-blind); an e-mail of nobody or of several is absent. */
+  usersByEmail(emails: string[]): Promise<Map<string, number>>;
+  language(): 'ru' | 'en';
+}
+
+/** A fact that must be told once: of one document, kind and key. */
+export interface Fact {
+  kind: 'trigger' | 'notice';
+  /** Trigger code, or the notice's kind. */
+  code: string;
+  /** Tells one fact from a later one of the same code: an assignment's id, a date and step; empty = once per document. */
+  key: string;
+  /** Who is told; null for triggers and for the item's responsible person. */
+  email: string | null;
+  text: LocalText | null;
+}
