@@ -1,5 +1,5 @@
 import type { LocalText } from '../robot/failure.ts';
-import type { ChangesPage, DocumentState, ItemRef } from '../robot/ports.ts';
+import type { ChangesPage, ItemRef } from '../robot/ports.ts';
 
 /**
  * Status of a document for people and fields (interface.md §5). It follows from Directum's states alone.
