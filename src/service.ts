@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,10 +20,11 @@ import { attemptRun } from './runs/attempt.ts';
 import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
 import { deliverDue } from './runs/deliver.ts';
 import { createIntake, within } from './runs/intake.ts';
-import { startJobs } from './runs/jobs.ts';
 import { createLoop } from './runs/loop.ts';
 import { createSpooling } from './runs/spooling.ts';
 import { createWatch } from './runs/watch.ts';
+import { startWorkers } from './runs/workers.ts';
+import { createClaimedRuns } from './store/claimed-runs.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys } from './store/secrets.ts';
 import { openSpool } from './store/spool.ts';
@@ -184,14 +185,18 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     return more > 0;
   }, log);
 
-  const jobs = await startJobs({
-    connection: store.relaxedConnection,
-    runs,
+  const workers = startWorkers({
+    claimed: createClaimedRuns(store.relaxed, randomUUID()),
     concurrency: CONCURRENCY,
+    lines: () =>
+      portals.installations
+        .list()
+        .filter((installation) => installation.state !== 'uninstalled')
+        .flatMap(({ memberId }) => robots.map((robot) => ({ memberId, robot: robot.code }))),
     now,
     log,
-    work: (runId) =>
-      attemptRun(runId, {
+    work: (run) =>
+      attemptRun(run, {
         runs,
         waits,
         waitMaxHours: config.WAIT_MAX_HOURS,
@@ -240,12 +245,12 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     sweepMs: ports.sweepMs ?? SWEEP_MS,
     now,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    onWake: jobs.wake,
+    onWake: workers.wake,
     log,
   });
   // Apart from the questions to Directum, which may take long: a deadline always fires.
   const deadlines = createLoop(async () => {
-    if ((await waits.wakeExpired(now())) > 0) jobs.wake();
+    if ((await waits.wakeExpired(now())) > 0) workers.wake();
     return false;
   }, log);
   const polling = createLoop(async () => {
@@ -254,7 +259,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   }, log);
   const sweeping = createLoop(watch.sweep, log);
   const spooling = createSpooling<RobotCall>({
-    intake: createIntake(runs, jobs.wake),
+    intake: createIntake(runs, workers.wake),
     runs,
     spool,
     check: portals.proof.checkCall,
@@ -280,7 +285,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       };
     },
     maxHours: config.RUN_MAX_HOURS,
-    onAccepted: jobs.wake,
+    onAccepted: workers.wake,
     now,
     log,
   });
@@ -397,7 +402,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
           Promise.all([deadlines.stop(), polling.stop(), sweeping.stop()]),
           new Promise((resolve) => setTimeout(resolve, 2000).unref()),
         ]);
-        await jobs.stop();
+        await workers.stop();
         await delivery.stop();
         await rooms.close();
         log.info('service.stopped');

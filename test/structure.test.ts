@@ -36,7 +36,7 @@ const ROOMS: Record<string, Room> = {
   },
   'src/documents': { packages: [], rooms: ['src/robot'], types: ['src/store'], builtins: true },
   'src/runs': {
-    packages: ['pg-boss'],
+    packages: [],
     rooms: ['src/robot'],
     types: ['src/store', 'src/documents'],
     builtins: true,

@@ -39,10 +39,8 @@ export interface AttemptPorts {
  * One attempt of one run, from its row to its next state. A crash anywhere before the last write repeats the
  * attempt, which is why robots are idempotent.
  */
-export async function attemptRun(id: string, ports: AttemptPorts): Promise<void> {
+export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<void> {
   const { runs, now } = ports;
-  const run = await runs.get(id);
-  if (!run || run.state === 'ended') return;
   const robot = ports.robots.get(run.robot);
   if (!robot) throw new Error(`no robot ${run.robot}`);
   const call = JSON.parse(ports.seal.decrypt(run.call)) as KeptCall;

@@ -15,7 +15,7 @@ export interface NewRun {
 }
 
 export interface StoredRun extends NewRun {
-  state: 'accepted' | 'queued' | 'waiting' | 'ended';
+  state: 'accepted' | 'running' | 'waiting' | 'ended';
   attempts: number;
   lastCode: string | null;
   lastText: LocalText | null;
@@ -56,41 +56,6 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
         [JSON.stringify(runs.map(toRow))],
       );
       return new Set(rows.map((row) => row.id));
-    },
-
-    /**
-     * Takes accepted runs that are due and hands them to `enqueue` inside the same transaction, so that a run has
-     * its job or is still waiting for one. Answers how many.
-     */
-    async enqueueDue(
-      now: Date,
-      limit: number,
-      enqueue: (runs: { id: string; itemKey: string }[], client: pg.PoolClient) => Promise<void>,
-    ) {
-      const client = await relaxed.connect();
-      let broken: Error | undefined;
-      try {
-        await client.query('BEGIN');
-        const { rows } = await client.query<{ id: string; item_key: string }>(
-          `UPDATE run SET state = 'queued' WHERE id IN (
-             SELECT id FROM run WHERE state = 'accepted' AND next_at <= $1 ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-           RETURNING id, portal || '/' || item_code AS item_key`,
-          [now, limit],
-        );
-        if (rows.length > 0)
-          await enqueue(
-            rows.map((row) => ({ id: row.id, itemKey: row.item_key })),
-            client,
-          );
-        await client.query('COMMIT');
-        return rows.length;
-      } catch (error) {
-        // A connection that died half-way is thrown away, which rolls back too.
-        broken = error as Error;
-        throw error;
-      } finally {
-        client.release(broken);
-      }
     },
 
     async get(id: string): Promise<StoredRun | null> {
@@ -203,7 +168,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       const { rows } = await pool.query(
         `SELECT coalesce(extract(epoch FROM $1 - (SELECT min(next_at) FROM run WHERE state = 'accepted' AND next_at <= $1)), 0)::float AS queue_age,
            (SELECT count(*) FROM answer WHERE state = 'due' AND number = 1)::int AS pending,
-           coalesce(extract(epoch FROM $1 - least((SELECT min(received_at) FROM run WHERE state IN ('accepted', 'queued') AND wants_answer AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id)),
+           coalesce(extract(epoch FROM $1 - least((SELECT min(received_at) FROM run WHERE state IN ('accepted', 'running') AND wants_answer AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id)),
              (SELECT min(r.received_at) FROM answer a JOIN run r ON r.id = a.run_id WHERE a.state = 'due' AND a.number = 1))), 0)::float AS oldest`,
         [now],
       );
@@ -240,7 +205,7 @@ const toAnswerRow = (answer: NewAnswer) => ({
 });
 
 // biome-ignore lint/suspicious/noExplicitAny: a row of our own table
-function fromRow(row: any): StoredRun {
+export function fromRow(row: any): StoredRun {
   return {
     id: row.id,
     memberId: row.member_id,

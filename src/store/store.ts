@@ -32,10 +32,8 @@ export interface StoreOptions {
 /** Everything the package remembers. Migrations are done when it is open. */
 export interface Store {
   pool: pg.Pool;
-  /** For leases, budgets and jobs: a commit that a database crash loses is repeated without harm. */
+  /** For leases and budgets: a commit that a database crash loses is repeated without harm. */
   relaxed: pg.Pool;
-  /** How `relaxed` connects, for a library with a pool of its own. */
-  relaxedConnection: { connectionString: string; options: string };
   url: string;
   kv(namespace: string): Keyv;
   claims: ClaimsPort;
@@ -68,9 +66,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     connectionTimeoutMillis: 5_000,
   });
   // Commits here are not waited for: what a crash of the database may lose is only done again.
-  const relaxedConnection = { connectionString: url, options: RELAXED };
   const relaxed = new pg.Pool({
-    ...relaxedConnection,
+    connectionString: url,
+    options: RELAXED,
     max: RELAXED_POOL_SIZE,
     application_name: 'directum-robots-relaxed',
     keepAlive: true,
@@ -99,7 +97,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     pool,
     relaxed,
-    relaxedConnection,
     url,
     kv,
     claims,

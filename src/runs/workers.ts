@@ -1,0 +1,88 @@
+import type { Log } from '../robot/ports.ts';
+import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
+import type { StoredRun } from '../store/runs.ts';
+import { createLoop } from './loop.ts';
+
+const LOOK_EVERY_MS = 1_000;
+const KEEP_EVERY_MS = 3_000;
+/** Many runs of one item may have stood in front of others, which only a second look sees. */
+const LOOK_AGAIN_MS = 25;
+/** How long a stop waits for attempts under way. */
+const DRAIN_MS = 8_000;
+
+export interface WorkersOptions {
+  claimed: ClaimedRuns;
+  /** Runs that this process works on at a time. */
+  concurrency: number;
+  /** Portals and robots whose runs may be worked on. */
+  lines(): { memberId: string; robot: string }[];
+  work(run: StoredRun): Promise<void>;
+  now: () => Date;
+  log: Log;
+}
+
+/**
+ * Works off due runs, one at a time per CRM item. A run stays held while its attempt goes on; when the process dies,
+ * the lease ends and another attempt begins.
+ */
+export function startWorkers({ claimed, concurrency, lines, work, now, log }: WorkersOptions) {
+  const running = new Map<string, { run: StoredRun; ended: Promise<void> }>();
+
+  async function attempt(run: StoredRun): Promise<void> {
+    try {
+      await work(run);
+    } catch (error) {
+      // The store could not say how it ended: the lease ends and the run is attempted anew.
+      log.warn('attempt.lost', { error, runId: run.id });
+    } finally {
+      running.delete(run.id);
+      looking.wake();
+    }
+  }
+
+  const looking = createLoop(async () => {
+    const free = concurrency - running.size;
+    if (free <= 0) return false;
+    const counted: Line[] = lines().map((line) => ({ ...line, running: 0 }));
+    for (const { run } of running.values()) {
+      const line = counted.find((one) => one.memberId === run.memberId && one.robot === run.robot);
+      if (line) line.running += 1;
+    }
+    const taken = await claimed.claim(now(), free, counted);
+    for (const run of taken) running.set(run.id, { run, ended: attempt(run) });
+    if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
+    return false;
+  }, log);
+
+  const keeping = createLoop(async () => {
+    if (running.size > 0) await claimed.keep([...running.keys()]);
+    return false;
+  }, log);
+  const reclaiming = createLoop(async () => {
+    if ((await claimed.reclaim()) > 0) looking.wake();
+    return false;
+  }, log);
+
+  const timers = [
+    setInterval(() => {
+      reclaiming.wake();
+      looking.wake();
+    }, LOOK_EVERY_MS),
+    setInterval(keeping.wake, KEEP_EVERY_MS),
+  ];
+  looking.wake();
+
+  return {
+    /** Called when runs became due. */
+    wake: looking.wake,
+    /** Takes nothing more, lets attempts end, and gives back those that do not. */
+    async stop(): Promise<void> {
+      for (const timer of timers) clearInterval(timer);
+      await looking.stop();
+      const drained = Promise.all([...running.values()].map(({ ended }) => ended));
+      await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref())]);
+      await Promise.all([keeping.stop(), reclaiming.stop()]);
+      if (running.size > 0) await claimed.release([...running.keys()]).catch(() => undefined);
+    },
+  };
+}

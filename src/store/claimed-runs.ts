@@ -1,0 +1,87 @@
+import type pg from 'pg';
+import { fromRow, type StoredRun } from './runs.ts';
+
+/** A portal's robot, whose runs stand in one line. */
+export interface Line {
+  memberId: string;
+  robot: string;
+  /** Runs of it that this process works on now. */
+  running: number;
+}
+
+/** How long a run is left to a process that says nothing more. The database's clock counts, for all alike. */
+const LEASE = `interval '12 seconds'`;
+
+const UNIQUE_VIOLATION = '23505';
+
+/**
+ * Which process works on which run: a lease in the run's own row. That at most one run of a CRM item is worked on is
+ * a unique index, so it holds whatever processes do. `pool` may be one whose commits are not waited for: a claim that
+ * is lost is only made again.
+ */
+export function createClaimedRuns(pool: pg.Pool, holder: string) {
+  return {
+    /**
+     * Takes up to `limit` due runs, in turn from each line, those with fewer running first; never two of one item.
+     */
+    async claim(now: Date, limit: number, lines: readonly Line[]): Promise<StoredRun[]> {
+      for (let attempt = 0; attempt < 10; attempt++) {
+        try {
+          const { rows } = await pool.query({
+            name: 'claim',
+            text: CLAIM,
+            values: [now, limit, JSON.stringify(lines), holder],
+          });
+          return rows.map(fromRow);
+        } catch (error) {
+          // Another process took a run of the same item at the same moment; the next look leaves that item out.
+          if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+        }
+      }
+      return [];
+    },
+
+    /** Keeps what this process works on. */
+    async keep(ids: readonly string[]): Promise<void> {
+      await pool.query(
+        `UPDATE run SET lease_until = clock_timestamp() + ${LEASE} WHERE id = ANY($1) AND state = 'running' AND holder = $2`,
+        [ids, holder],
+      );
+    },
+
+    /** Gives back what this process did not get to, for another to take at once. */
+    async release(ids: readonly string[]): Promise<void> {
+      await pool.query(
+        `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL WHERE id = ANY($1) AND state = 'running' AND holder = $2`,
+        [ids, holder],
+      );
+    },
+
+    /** Runs whose process is gone are due again. Answers how many. */
+    async reclaim(): Promise<number> {
+      const { rowCount } = await pool.query(
+        `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL
+         WHERE state = 'running' AND lease_until < clock_timestamp()`,
+      );
+      return rowCount ?? 0;
+    },
+  };
+}
+
+export type ClaimedRuns = ReturnType<typeof createClaimedRuns>;
+
+const CLAIM = `
+  WITH due AS (
+    SELECT run.id, run.portal, run.item_code, run.next_at, line.running + run.place AS turn
+    FROM json_to_recordset($3::json) AS line ("memberId" text, robot text, running int)
+    CROSS JOIN LATERAL (
+      SELECT one.*, row_number() OVER (ORDER BY one.next_at) AS place FROM (
+        SELECT id, portal, item_code, next_at FROM run
+        WHERE state = 'accepted' AND member_id = line."memberId" AND run.robot = line.robot AND next_at <= $1
+          AND NOT EXISTS (SELECT 1 FROM run AS other
+            WHERE other.portal = run.portal AND other.item_code = run.item_code AND other.state = 'running')
+        ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS one) AS run),
+  single AS (SELECT DISTINCT ON (portal, item_code) id, turn, next_at FROM due ORDER BY portal, item_code, next_at),
+  chosen AS (SELECT id FROM single ORDER BY turn, next_at LIMIT $2)
+  UPDATE run SET state = 'running', holder = $4, lease_until = clock_timestamp() + ${LEASE}
+  FROM chosen WHERE run.id = chosen.id AND run.state = 'accepted' RETURNING run.*`;

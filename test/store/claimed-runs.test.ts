@@ -1,0 +1,107 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
+import { createRunStore } from '../../src/store/runs.ts';
+import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { quietLog } from '../directum/stand.ts';
+
+let store: Store;
+let dataDir: string;
+const NOW = new Date('2026-03-02T10:00:00Z');
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'claimed-'));
+  await chmod(dataDir, 0o755);
+  const keys = await loadSecretKeys({ secretKeys: undefined, dataDir });
+  store = await openStore({ dataDir, keys, log: quietLog, now: () => NOW });
+});
+afterAll(async () => {
+  await store?.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+beforeEach(() => store.pool.query('TRUNCATE run CASCADE'));
+
+/** Accepted runs, a second apart: `robot@member/item`. */
+async function accept(...names: string[]) {
+  await createRunStore(store.pool, store.pool).accept(
+    names.map((name, index) => {
+      const [robot = '', memberId = '', itemCode = ''] = name.split(/[@/]/);
+      const receivedAt = new Date(NOW.getTime() - (1000 - index) * 1000);
+      return {
+        id: name.includes('#') ? name : `${name}#${index}`,
+        memberId,
+        portal: memberId,
+        robot,
+        itemCode: itemCode.split('#')[0] as string,
+        call: 'sealed',
+        wantsAnswer: true,
+        receivedAt,
+        deadlineAt: new Date(NOW.getTime() + 3_600_000),
+      };
+    }),
+  );
+}
+
+const line = (name: string, running = 0) => {
+  const [robot = '', memberId = ''] = name.split('@');
+  return { memberId, robot, running };
+};
+const names = (runs: { id: string }[]) => runs.map(({ id }) => id.split('#')[0]).sort();
+
+it('takes one run of an item at a time, whoever asks', async () => {
+  await accept(...Array.from({ length: 40 }, (_, n) => `create@acme/DEAL_${n % 4}#${n}`));
+  const holders = ['a', 'b', 'c', 'd'].map((name) => createClaimedRuns(store.pool, name));
+  const lines = [line('create@acme')];
+  for (let round = 0; round < 10; round++) {
+    const taken = (await Promise.all(holders.map((holder) => holder.claim(NOW, 5, lines)))).flat();
+    expect(new Set(taken.map((run) => run.itemCode)).size).toBe(taken.length);
+    expect(taken).toHaveLength(4);
+    await store.pool.query(`UPDATE run SET state = 'ended' WHERE state = 'running'`);
+  }
+});
+
+it('takes in turn from each portal and robot, those with fewer running first', async () => {
+  await accept(
+    ...Array.from({ length: 20 }, (_, n) => `create@acme/DEAL_${n}`),
+    'sync@acme/DEAL_90',
+    'create@other/DEAL_1',
+  );
+  const claimed = createClaimedRuns(store.pool, 'a');
+  const lines = [line('create@acme', 2), line('sync@acme'), line('create@other')];
+  expect(names(await claimed.claim(NOW, 3, lines))).toEqual([
+    'create@acme/DEAL_0',
+    'create@other/DEAL_1',
+    'sync@acme/DEAL_90',
+  ]);
+  expect(names(await claimed.claim(NOW, 2, lines))).toEqual(['create@acme/DEAL_1', 'create@acme/DEAL_2']);
+});
+
+it('leaves alone what is not due, and portals that are not asked for', async () => {
+  await accept('create@acme/DEAL_1', 'create@gone/DEAL_1');
+  const claimed = createClaimedRuns(store.pool, 'a');
+  expect(await claimed.claim(new Date(NOW.getTime() - 3_600_000), 5, [line('create@acme')])).toEqual([]);
+  expect(names(await claimed.claim(NOW, 5, [line('create@acme')]))).toEqual(['create@acme/DEAL_1']);
+});
+
+it('gives a run back when its holder says so or says nothing more', async () => {
+  await accept('create@acme/DEAL_1');
+  const lines = [line('create@acme')];
+  const [a, b] = [createClaimedRuns(store.pool, 'a'), createClaimedRuns(store.pool, 'b')];
+  const [run] = await a.claim(NOW, 1, lines);
+  const id = (run as { id: string }).id;
+  await b.release([id]);
+  expect(await b.claim(NOW, 1, lines)).toEqual([]);
+  await a.release([id]);
+  expect(await b.claim(NOW, 1, lines)).toHaveLength(1);
+
+  await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
+  await b.keep([id]);
+  expect(await a.reclaim()).toBe(0);
+  await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
+  expect(await a.reclaim()).toBe(1);
+  await b.keep([id]);
+  expect(await a.claim(NOW, 1, lines)).toHaveLength(1);
+});
