@@ -1,0 +1,44 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+/** Starts a program of this repository and waits until `url` answers; `seconds` is how long that took. */
+export async function startProcess(
+  file: string,
+  env: Record<string, string>,
+  url: string,
+): Promise<{ child: ChildProcess; seconds: number }> {
+  const began = performance.now();
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=2', fileURLToPath(new URL(`../../${file}`, import.meta.url))],
+    {
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`${file} ended with ${child.exitCode}`);
+    if ((await fetch(url).catch(() => null))?.ok)
+      return { child, seconds: (performance.now() - began) / 1000 };
+    if (performance.now() - began > 60_000) throw new Error(`${file} did not get ready`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+export async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await gone;
+}
+
+export async function residentMegabytes(child: ChildProcess): Promise<number> {
+  const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+}
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
