@@ -33,6 +33,9 @@ import { createWaits } from './store/waits.ts';
 
 /** Runs that one process works on at a time. */
 const CONCURRENCY = 12;
+/** With so many calls not yet durable, runs stand back: the portal's queue must not wait for us. */
+const BUSY_CALLS = 16;
+const BUSY_CONCURRENCY = 2;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
@@ -185,9 +188,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     return more > 0;
   }, log);
 
+  const intake = createIntake(runs, () => workers.wake());
   const workers = startWorkers({
     claimed: createClaimedRuns(store.relaxed, randomUUID()),
-    concurrency: CONCURRENCY,
+    concurrency: () => (intake.pending() < BUSY_CALLS ? CONCURRENCY : BUSY_CONCURRENCY),
     lines: () =>
       portals.installations
         .list()
@@ -259,7 +263,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   }, log);
   const sweeping = createLoop(watch.sweep, log);
   const spooling = createSpooling<RobotCall>({
-    intake: createIntake(runs, workers.wake),
+    intake,
     runs,
     spool,
     check: portals.proof.checkCall,

@@ -3,6 +3,8 @@ import type { NewRun, RunStore } from '../store/runs.ts';
 /** The most calls that one statement writes, and about how much of their text. */
 const GROUP = 500;
 const GROUP_LENGTH = 16 * 1024 * 1024;
+/** Writes under way at a time: while one waits for the disk, the next calls are read and written. */
+const WRITERS = 3;
 /** A write that says nothing for so long is given up; should it commit later, that does no harm. */
 const STUCK_MS = 5_000;
 
@@ -18,7 +20,8 @@ interface Waiting {
  */
 export function createIntake(runs: Pick<RunStore, 'accept'>, onAccepted: () => void) {
   let waiting: Waiting[] = [];
-  let busy = false;
+  let writing = 0;
+  let pending = 0;
 
   async function accept(group: Waiting[]): Promise<void> {
     try {
@@ -33,26 +36,35 @@ export function createIntake(runs: Pick<RunStore, 'accept'>, onAccepted: () => v
     }
   }
 
+  /** The calls that stand here now, as far as one statement should hold. */
+  function takeGroup(): Waiting[] {
+    let count = 0;
+    for (let length = 0; count < Math.min(waiting.length, GROUP) && length < GROUP_LENGTH; count += 1)
+      length += waiting[count]?.run.call?.length ?? 0;
+    const group = waiting.slice(0, count);
+    waiting = waiting.slice(count);
+    return group;
+  }
+
   async function write(): Promise<void> {
-    busy = true;
     while (waiting.length > 0) {
-      let count = 0;
-      for (let length = 0; count < Math.min(waiting.length, GROUP) && length < GROUP_LENGTH; count += 1)
-        length += waiting[count]?.run.call?.length ?? 0;
-      const group = waiting.slice(0, count);
-      waiting = waiting.slice(count);
+      const group = takeGroup();
       await accept(group);
+      pending -= group.length;
     }
-    busy = false;
+    writing -= 1;
   }
 
   return {
+    /** Calls that are not yet durable. */
+    pending: () => pending,
     accept: (run: NewRun): Promise<boolean> =>
       new Promise((resolve, reject) => {
         waiting.push({ run, resolve, reject });
+        pending += 1;
         // Started a turn later, so that calls of one moment go together.
-        if (!busy) {
-          busy = true;
+        if (writing < WRITERS) {
+          writing += 1;
           setImmediate(() => void write());
         }
       }),

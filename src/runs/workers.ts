@@ -12,8 +12,8 @@ const DRAIN_MS = 8_000;
 
 export interface WorkersOptions {
   claimed: ClaimedRuns;
-  /** Runs that this process works on at a time. */
-  concurrency: number;
+  /** Runs that this process may work on at a time, now. */
+  concurrency(): number;
   /** Portals and robots whose runs may be worked on. */
   lines(): { memberId: string; robot: string }[];
   work(run: StoredRun): Promise<void>;
@@ -41,7 +41,7 @@ export function startWorkers({ claimed, concurrency, lines, work, now, log }: Wo
   }
 
   const looking = createLoop(async () => {
-    const free = concurrency - running.size;
+    const free = concurrency() - running.size;
     if (free <= 0) return false;
     const counted: Line[] = lines().map((line) => ({ ...line, running: 0 }));
     for (const { run } of running.values()) {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -47,7 +47,9 @@ export function parseSecretKeys(list: string): Map<string, Buffer> {
 }
 
 export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys {
-  const [first] = keys;
+  // As key objects: raw bytes would be wrapped anew for each value.
+  const objects = new Map([...keys].map(([id, key]) => [id, createSecretKey(key)]));
+  const [first] = objects;
   if (!first) throw new SecretError('SECRET_KEYS: no key given');
   const [currentId, current] = first;
 
@@ -66,7 +68,7 @@ export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys 
       if (version !== VERSION || !id || !iv || !tag || data === undefined || rest.length > 0) {
         throw new SecretError('not an encrypted value');
       }
-      const key = keys.get(id);
+      const key = objects.get(id);
       if (!key) throw new SecretError(`no key with id ${id.slice(0, 32)} in SECRET_KEYS`);
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), {
