@@ -18,7 +18,7 @@ import type { Language } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
 import { attemptRun } from './runs/attempt.ts';
 import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
-import { deliverDue } from './runs/deliver.ts';
+import { createDelivery } from './runs/deliver.ts';
 import { createIntake, within } from './runs/intake.ts';
 import { createLoop } from './runs/loop.ts';
 import { createSpooling } from './runs/spooling.ts';
@@ -167,26 +167,21 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const { keys, store, spool, runs, waits, metrics, directum, portals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
-  const delivery = createLoop(async () => {
-    const more = await deliverDue({
-      runs,
-      send: (memberId, answers, priority) => portals.answers.send(memberId, answers, priority),
-      comment: (memberId, item, text) => portals.answers.comment(memberId, item, text),
-      parseItem: parseItemRef,
-      members: () =>
-        portals.installations
-          .list()
-          .filter(
-            (installation) => installation.state === 'active' && installation.registeredAt !== undefined,
-          )
-          .map((installation) => installation.memberId),
-      decrypt: (text) => keys.decrypt(text),
-      batch: config.BITRIX24_ANSWER_BATCH,
-      now,
-      log,
-    });
-    return more > 0;
-  }, log);
+  const delivery = createDelivery({
+    runs,
+    send: (memberId, answers, priority) => portals.answers.send(memberId, answers, priority),
+    comment: (memberId, item, text) => portals.answers.comment(memberId, item, text),
+    parseItem: parseItemRef,
+    members: () =>
+      portals.installations
+        .list()
+        .filter((installation) => installation.state === 'active' && installation.registeredAt !== undefined)
+        .map((installation) => installation.memberId),
+    decrypt: (text) => keys.decrypt(text),
+    batch: config.BITRIX24_ANSWER_BATCH,
+    now,
+    log,
+  });
 
   const intake = createIntake(runs, () => workers.wake());
   const workers = startWorkers({
@@ -399,15 +394,15 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         const closed = new Promise((resolve) => server.close(resolve));
         server.closeIdleConnections();
         setTimeout(() => server.closeAllConnections(), 3000).unref();
-        await closed;
-        await spooling.stop();
-        // A question to a Directum that hangs is not waited for; the next start asks it again.
-        await Promise.race([
-          Promise.all([deadlines.stop(), polling.stop(), sweeping.stop()]),
-          new Promise((resolve) => setTimeout(resolve, 2000).unref()),
+        // What still asks a platform is not waited for beyond these limits: the next start asks again.
+        await Promise.all([
+          closed.then(spooling.stop),
+          workers.stop(),
+          within(2000, Promise.all([deadlines.stop(), polling.stop(), sweeping.stop()])).catch(
+            () => undefined,
+          ),
         ]);
-        await workers.stop();
-        await delivery.stop();
+        await within(1500, delivery.stop()).catch(() => undefined);
         await rooms.close();
         log.info('service.stopped');
       })();

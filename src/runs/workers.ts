@@ -8,7 +8,7 @@ const KEEP_EVERY_MS = 3_000;
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
 /** How long a stop waits for attempts under way. */
-const DRAIN_MS = 8_000;
+const DRAIN_MS = 7_000;
 
 export interface WorkersOptions {
   claimed: ClaimedRuns;

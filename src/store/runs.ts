@@ -118,13 +118,23 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       await pool.query(`UPDATE answer SET state = 'gone' WHERE member_id = $1 AND state = 'due'`, [memberId]);
     },
 
-    /** Takes due answers of each portal for `leaseMs`; another process leaves them alone meanwhile. */
-    async takeAnswers(now: Date, leaseMs: number, limit: number, members: string[]): Promise<DueAnswer[]> {
+    /**
+     * Takes up to `limit` due answers of each line for `leaseMs`; another process leaves them alone meanwhile. A line
+     * is a portal's first sendings, or its second ones.
+     */
+    async takeAnswers(
+      now: Date,
+      leaseMs: number,
+      limit: number,
+      lines: { memberId: string; number: number }[],
+    ): Promise<DueAnswer[]> {
       const { rows } = await relaxed.query(
         `UPDATE answer SET due_at = $2, attempts = attempts + 1 WHERE id IN (
-           SELECT id FROM answer WHERE state = 'due' AND due_at <= $1 AND member_id = ANY($4) ORDER BY number, due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+           SELECT due.id FROM json_to_recordset($4::json) AS line ("memberId" text, number int) CROSS JOIN LATERAL (
+             SELECT id FROM answer WHERE state = 'due' AND due_at <= $1 AND member_id = line."memberId" AND answer.number = line.number
+             ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS due)
          RETURNING *`,
-        [now, new Date(now.getTime() + leaseMs), limit, members],
+        [now, new Date(now.getTime() + leaseMs), limit, JSON.stringify(lines)],
       );
       return rows.map((row) => ({
         id: row.id,
