@@ -7,6 +7,7 @@ const LOOK_EVERY_MS = 1_000;
 const KEEP_EVERY_MS = 3_000;
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
+const LARGEST_SHARE = 2 / 3;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
 
@@ -40,15 +41,26 @@ export function startWorkers({ claimed, concurrency, lines, work, now, log }: Wo
     }
   }
 
+  /** Where several portals share the process, one of them, hanging, must not hold all of it. */
+  function counted(all: { memberId: string; robot: string }[], most: number): Line[] {
+    const portals = new Set(all.map(({ memberId }) => memberId)).size;
+    const share = portals > 1 ? Math.ceil(most * LARGEST_SHARE) : most;
+    const runs = [...running.values()].map(({ run }) => run);
+    return all.map(({ memberId, robot }) => {
+      const own = runs.filter((run) => run.memberId === memberId);
+      return {
+        memberId,
+        robot,
+        running: own.filter((run) => run.robot === robot).length,
+        room: Math.max(0, share - own.length),
+      };
+    });
+  }
+
   const looking = createLoop(async () => {
     const free = concurrency() - running.size;
     if (free <= 0) return false;
-    const counted: Line[] = lines().map((line) => ({ ...line, running: 0 }));
-    for (const { run } of running.values()) {
-      const line = counted.find((one) => one.memberId === run.memberId && one.robot === run.robot);
-      if (line) line.running += 1;
-    }
-    const taken = await claimed.claim(now(), free, counted);
+    const taken = await claimed.claim(now(), free, counted(lines(), concurrency()));
     for (const run of taken) running.set(run.id, { run, ended: attempt(run) });
     if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
     return false;

@@ -7,6 +7,8 @@ export interface Line {
   robot: string;
   /** Runs of it that this process works on now. */
   running: number;
+  /** How many more of its portal's runs this process may take. */
+  room: number;
 }
 
 /** How long a run is left to a process that says nothing more. The database's clock counts, for all alike. */
@@ -72,8 +74,8 @@ export type ClaimedRuns = ReturnType<typeof createClaimedRuns>;
 
 const CLAIM = `
   WITH due AS (
-    SELECT run.id, run.portal, run.item_code, run.next_at, line.running + run.place AS turn
-    FROM json_to_recordset($3::json) AS line ("memberId" text, robot text, running int)
+    SELECT run.id, run.portal, run.item_code, run.next_at, line.running + run.place AS turn, line."memberId" AS member, line.room
+    FROM json_to_recordset($3::json) AS line ("memberId" text, robot text, running int, room int)
     CROSS JOIN LATERAL (
       SELECT one.*, row_number() OVER (ORDER BY one.next_at) AS place FROM (
         SELECT id, portal, item_code, next_at FROM run
@@ -81,7 +83,8 @@ const CLAIM = `
           AND NOT EXISTS (SELECT 1 FROM run AS other
             WHERE other.portal = run.portal AND other.item_code = run.item_code AND other.state = 'running')
         ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS one) AS run),
-  single AS (SELECT DISTINCT ON (portal, item_code) id, turn, next_at FROM due ORDER BY portal, item_code, next_at),
-  chosen AS (SELECT id FROM single ORDER BY turn, next_at LIMIT $2)
+  single AS (SELECT DISTINCT ON (portal, item_code) * FROM due ORDER BY portal, item_code, next_at),
+  ranked AS (SELECT *, row_number() OVER (PARTITION BY member ORDER BY turn, next_at) AS nth FROM single),
+  chosen AS (SELECT id FROM ranked WHERE nth <= room ORDER BY turn, next_at LIMIT $2)
   UPDATE run SET state = 'running', holder = $4, lease_until = clock_timestamp() + ${LEASE}
   FROM chosen WHERE run.id = chosen.id AND run.state = 'accepted' RETURNING run.*`;

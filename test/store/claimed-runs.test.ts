@@ -45,9 +45,9 @@ async function accept(...names: string[]) {
   );
 }
 
-const line = (name: string, running = 0) => {
+const line = (name: string, running = 0, room = 99) => {
   const [robot = '', memberId = ''] = name.split('@');
-  return { memberId, robot, running };
+  return { memberId, robot, running, room };
 };
 const names = (runs: { id: string }[]) => runs.map(({ id }) => id.split('#')[0]).sort();
 
@@ -55,12 +55,15 @@ it('takes one run of an item at a time, whoever asks', async () => {
   await accept(...Array.from({ length: 40 }, (_, n) => `create@acme/DEAL_${n % 4}#${n}`));
   const holders = ['a', 'b', 'c', 'd'].map((name) => createClaimedRuns(store.pool, name));
   const lines = [line('create@acme')];
-  for (let round = 0; round < 10; round++) {
+  const done: string[] = [];
+  // Who asks at the same moment may leave a run to the next look.
+  for (let round = 0; round < 100 && done.length < 40; round++) {
     const taken = (await Promise.all(holders.map((holder) => holder.claim(NOW, 5, lines)))).flat();
     expect(new Set(taken.map((run) => run.itemCode)).size).toBe(taken.length);
-    expect(taken).toHaveLength(4);
+    done.push(...taken.map((run) => run.id));
     await store.pool.query(`UPDATE run SET state = 'ended' WHERE state = 'running'`);
   }
+  expect(new Set(done).size).toBe(40);
 });
 
 it('takes in turn from each portal and robot, those with fewer running first', async () => {
@@ -77,6 +80,13 @@ it('takes in turn from each portal and robot, those with fewer running first', a
     'sync@acme/DEAL_90',
   ]);
   expect(names(await claimed.claim(NOW, 2, lines))).toEqual(['create@acme/DEAL_1', 'create@acme/DEAL_2']);
+});
+
+it('takes no more of a portal than there is room for', async () => {
+  await accept('create@acme/DEAL_1', 'sync@acme/DEAL_2', 'create@acme/DEAL_3', 'create@other/DEAL_1');
+  const claimed = createClaimedRuns(store.pool, 'a');
+  const lines = [line('create@acme', 0, 2), line('sync@acme', 0, 2), line('create@other', 0, 0)];
+  expect(names(await claimed.claim(NOW, 9, lines))).toEqual(['create@acme/DEAL_1', 'sync@acme/DEAL_2']);
 });
 
 it('leaves alone what is not due, and portals that are not asked for', async () => {
