@@ -36,7 +36,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string) {
           });
           return rows.map(fromRow);
         } catch (error) {
-          // Another process took a run of the same item at the same moment; the next look leaves that item out.
+          // Another process took a run of the same item since this statement began; the next look leaves that item out.
           if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
         }
       }
@@ -72,14 +72,16 @@ export function createClaimedRuns(pool: pg.Pool, holder: string) {
 
 export type ClaimedRuns = ReturnType<typeof createClaimedRuns>;
 
+/** Processes take turns: two that mark runs of the same items in another order would wait for each other. */
 const CLAIM = `
-  WITH due AS (
+  WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('run claim', 0)) AS mine),
+  due AS (
     SELECT run.id, run.portal, run.item_code, run.next_at, line.running + run.place AS turn, line."memberId" AS member, line.room
-    FROM json_to_recordset($3::json) AS line ("memberId" text, robot text, running int, room int)
+    FROM turn CROSS JOIN json_to_recordset($3::json) AS line ("memberId" text, robot text, running int, room int)
     CROSS JOIN LATERAL (
       SELECT one.*, row_number() OVER (ORDER BY one.next_at) AS place FROM (
         SELECT id, portal, item_code, next_at FROM run
-        WHERE state = 'accepted' AND member_id = line."memberId" AND run.robot = line.robot AND next_at <= $1
+        WHERE turn.mine IS NOT NULL AND state = 'accepted' AND member_id = line."memberId" AND run.robot = line.robot AND next_at <= $1
           AND NOT EXISTS (SELECT 1 FROM run AS other
             WHERE other.portal = run.portal AND other.item_code = run.item_code AND other.state = 'running')
         ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS one) AS run),
