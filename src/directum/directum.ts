@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { SurroundingsPort } from '../documents/ports.ts';
 import type { CachePort, ChangesPort, ClaimsPort, DirectumPort, Log, PairsPort } from '../robot/ports.ts';
 import { createApprovals } from './approvals.ts';
+import { createBulk } from './bulk.ts';
 import { createCatalogue } from './catalogue.ts';
 import { createContracts } from './contracts.ts';
 import { createCounterparties } from './counterparties.ts';
@@ -8,8 +10,10 @@ import { createEmployees } from './employees.ts';
 import { createLinks } from './links.ts';
 import { createMemory } from './memory.ts';
 import { type Capabilities, createMetadata } from './metadata.ts';
+import { createEmails } from './performers.ts';
 import { createReader } from './reader.ts';
 import { createStates } from './states.ts';
+import { createSurroundings } from './surroundings.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 import { createVersions } from './versions.ts';
 
@@ -36,6 +40,8 @@ export interface DirectumService {
   forPortal(ports: { pairs: PairsPort; claims: ClaimsPort; log: Log }): DirectumPort;
   /** Bulk questions about what changed. */
   changes: ChangesPort;
+  /** Assignments, tasks and dates of watched documents. */
+  surroundings: SurroundingsPort;
   /** Cheap check of address and account. @throws RobotFailure */
   ping(): Promise<void>;
   capabilities(): Promise<Capabilities>;
@@ -58,7 +64,9 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
   const catalogue = createCatalogue(stand);
   const employees = createEmployees(stand);
-  const { states, changes } = createStates({ transport, reader, metadata, links });
+  const bulk = createBulk({ transport, metadata });
+  const { states, changes } = createStates({ transport, reader, metadata, links, bulk });
+  const emailsOf = createEmails({ bulk, metadata, now });
 
   return {
     forPortal: (ports) => ({
@@ -71,6 +79,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       states,
     }),
     changes,
+    surroundings: createSurroundings({ bulk, metadata, links, emailsOf }),
     async ping() {
       // Since 4.2 (directum.md A.3); an older stand or a narrower one still has the service document.
       const culture = await transport.get('Docflow/GetCurrentCultureName()', { absent: true });

@@ -11,12 +11,15 @@ export const TYPE_GUID = {
   ApprovalTask: '100950d0-03d2-44f0-9e31-f9c8dfdf3829',
   FreeApprovalTask: '77f43035-9f23-4a19-9882-5a6a2cd5c9c7',
   DocumentFlowTask: 'c51a9c15-4449-4411-b17b-2ea3ce891ab6',
+  /** Base of the hierarchy: opens an assignment of any kind. */
+  assignment: '91cbfdc8-5d5d-465e-95a4-3235b8c01d5b',
 } as const;
 
 export interface Links {
   documentUrl(id: number): string;
   counterpartyUrl(id: number, type?: CounterpartyResult['type']): string;
   taskUrl(id: number, type: 'ApprovalTask' | 'FreeApprovalTask' | 'DocumentFlowTask'): string;
+  assignmentUrl(id: number): string;
 }
 
 /** Links to cards for people (directum.md I): `{webUrl}/#/card/{typeGuid}/{id}`. */
@@ -26,5 +29,6 @@ export function createLinks(webUrl: string): Links {
     documentUrl: (id) => `${base}/#/card/${TYPE_GUID.contract}/${id}`,
     counterpartyUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type ?? 'counterparty']}/${id}`,
     taskUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type]}/${id}`,
+    assignmentUrl: (id) => `${base}/#/card/${TYPE_GUID.assignment}/${id}`,
   };
 }

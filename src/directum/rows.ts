@@ -34,6 +34,27 @@ export function textOf(row: Row, property: string): string | null {
   return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
 }
 
+/** A date-time with its offset and without parts of a second; null for anything else. */
+export function timeOf(row: Row, property: string): string | null {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(
+    textOf(row, property) ?? '',
+  );
+  if (!match) return null;
+  const time = `${match[1]}${match[3]}`;
+  return Number.isNaN(Date.parse(time)) ? null : time;
+}
+
+/**
+ * `YYYY-MM-DD` of a property without a time: midnight of the stand's own zone, so the day is what stands written and
+ * is never converted (directum.md A.11); null for anything else.
+ */
+export function dateOf(row: Row, property: string): string | null {
+  const day = /^\d{4}-\d\d-\d\d(?=T|$)/.exec(textOf(row, property) ?? '')?.[0];
+  if (day === undefined) return null;
+  const time = Date.parse(`${day}T00:00:00Z`);
+  return Number.isNaN(time) || new Date(time).toISOString().slice(0, 10) !== day ? null : day;
+}
+
 /** Id of an expanded reference, null when empty or not expanded. */
 export function refOf(row: Row, property: string): number | null {
   const value = row[property];

@@ -1,0 +1,133 @@
+import { RobotFailure } from '../robot/failure.ts';
+import type { ChangesPage } from '../robot/ports.ts';
+import { badAnswer } from './errors.ts';
+import type { Capabilities, Metadata } from './metadata.ts';
+import { fitsLine, type Query, toPath } from './query.ts';
+import { idOf, type Row, timeOf, toRows } from './rows.ts';
+import type { Transport } from './transport.ts';
+
+const PAGE = 100;
+/** Comparisons of ids that fit the limit of a filter's nodes (directum.md G.2). */
+const IDS = 10;
+const MOST_ROWS = 5_000;
+
+export type Shown = Omit<Query, 'filter' | 'orderBy' | 'top'>;
+
+/** Questions to sets that only grow: what changed since, and what concerns a list of ids (directum.md A.5, G.2). */
+export interface Bulk {
+  /** A question whose filter is written out: lambdas and date-times are beyond the builder. */
+  ask(set: string, filter: string, query: Omit<Query, 'filter'>): Promise<Row[]>;
+  /** Whether the installation shows when a record of the type changed. */
+  hasModified(leaf: string): Promise<boolean>;
+  /** The latest `Modified` of the type; null when there is none or it is not shown. */
+  newest(leaf: string): Promise<string | null>;
+  /** Records changed after `since` with a greater id than `after`, by id. */
+  changed(set: string, since: string, after: number, query: Shown): Promise<ChangesPage<Row>>;
+  /** Those of the records that can be read, ten a question. */
+  byIds(set: string, ids: readonly number[], query: Shown): Promise<Row[]>;
+  /** All rows of `filterOf(ids)`, page by page, asked in lists of at most `most` ids. */
+  ofList(
+    set: string,
+    ids: readonly number[],
+    most: number,
+    filterOf: (ids: readonly number[]) => string,
+    query: Shown,
+  ): Promise<Row[]>;
+}
+
+/** The start line would be longer than Directum takes. */
+class TooLong extends Error {}
+
+export function createBulk({ transport, metadata }: { transport: Transport; metadata: Metadata }): Bulk {
+  const toAddress = (set: string, filter: string, query: Omit<Query, 'filter'>) =>
+    `${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`;
+
+  const ask: Bulk['ask'] = async (set, filter, query) =>
+    toRows(await transport.get(toAddress(set, filter, query)));
+
+  async function short(set: string, filter: string, query: Omit<Query, 'filter'>): Promise<Row[]> {
+    if (!fitsLine(transport.basePath, toAddress(set, filter, query))) throw new TooLong();
+    return ask(set, filter, query);
+  }
+
+  async function whole(set: string, filter: string, query: Shown): Promise<Row[]> {
+    const rows: Row[] = [];
+    for (let last = 0; ; ) {
+      const page = await short(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE });
+      rows.push(...page);
+      const next = page.length === 0 ? 0 : Math.max(...page.map((row) => idOf(row)));
+      // A stand that ignores $top or the order must not turn the loop around.
+      if (page.length < PAGE || next <= last || rows.length >= MOST_ROWS) return rows;
+      last = next;
+    }
+  }
+
+  /** A filter is limited to 100 nodes on one stand (directum.md A.5): a list that is refused is asked in halves. */
+  async function inLists(
+    ids: readonly number[],
+    most: number,
+    work: (ids: readonly number[]) => Promise<Row[]>,
+  ): Promise<Row[]> {
+    const rows: Row[] = [];
+    for (let at = 0; at < ids.length; at += most) {
+      const list = ids.slice(at, at + most);
+      try {
+        rows.push(...(await work(list)));
+      } catch (error) {
+        const refused = error instanceof RobotFailure && error.code === 'directum_refused';
+        if (list.length > 1 && (refused || error instanceof TooLong))
+          rows.push(...(await inLists(list, Math.ceil(list.length / 2), work)));
+        else
+          throw error instanceof TooLong ? badAnswer('a question longer than the start line may be') : error;
+      }
+    }
+    return rows;
+  }
+
+  async function hasModified(leaf: string): Promise<boolean> {
+    const can = await metadata.capabilities();
+    return can.set(leaf) !== null && can.property(leaf, 'Modified') !== null;
+  }
+
+  return {
+    ask,
+    hasModified,
+    async newest(leaf) {
+      if (!(await hasModified(leaf))) return null;
+      const set = (await metadata.capabilities()).need(leaf);
+      const rows = await ask(set, 'Id gt 0', {
+        select: ['Id', 'Modified'],
+        orderBy: 'Modified desc',
+        top: 1,
+      });
+      return rows[0] ? timeOf(rows[0], 'Modified') : null;
+    },
+    async changed(set, since, after, query) {
+      const filter = `Modified gt ${since} and Id gt ${after}`;
+      const rows = await ask(set, filter, { ...query, orderBy: 'Id', top: PAGE });
+      const last = Math.max(after, ...rows.map((row) => idOf(row)));
+      return { rows, next: rows.length >= PAGE && last > after ? last : null };
+    },
+    byIds: (set, ids, query) => inLists(ids, IDS, (list) => short(set, anyOf('Id', list), query)),
+    ofList: (set, ids, most, filterOf, query) =>
+      inLists(ids, most, (list) => whole(set, filterOf(list), query)),
+  };
+}
+
+/** `Id eq 1`, or several in parentheses. */
+export function anyOf(path: string, ids: readonly number[]): string {
+  const terms = ids.map((id) => `${path} eq ${id}`).join(' or ');
+  return ids.length === 1 ? terms : `(${terms})`;
+}
+
+/** `$expand` of one reference or collection with those of `names` its type has; nothing where it is not exposed. */
+export function expanding(
+  can: Capabilities,
+  leaf: string,
+  property: string,
+  names: readonly string[],
+): Record<string, { select: string[] }> {
+  const type = can.property(leaf, property);
+  if (type === null || !/^[>*]/.test(type)) return {};
+  return { [property]: { select: ['Id', ...can.having(type.slice(1), names)] } };
+}

@@ -1,0 +1,41 @@
+import type { Bulk } from './bulk.ts';
+import type { Metadata } from './metadata.ts';
+import { idOf, textOf } from './rows.ts';
+
+/** As long as other facts about people are kept. */
+const KEEP_MS = 5 * 60_000;
+const MOST = 10_000;
+
+/** E-mails of performers by id; whoever has none, or is a role, is absent. */
+export type EmailsOf = (ids: readonly number[]) => Promise<Map<number, string>>;
+
+/**
+ * A performer is shown as a recipient, which has no e-mail; employees do (directum.md B.3, F.1). So they are asked
+ * for apart, each once in five minutes.
+ */
+export function createEmails(ports: { bulk: Bulk; metadata: Metadata; now: () => Date }): EmailsOf {
+  const { bulk, metadata, now } = ports;
+  const kept = new Map<number, { email: string | null; until: number }>();
+
+  async function learn(ids: number[]): Promise<void> {
+    const can = await metadata.capabilities();
+    const set = can.set('Employee');
+    if (set === null || can.property('Employee', 'Email') === null) return;
+    const rows = await bulk.byIds(set, ids, { select: ['Id', 'Email'] });
+    const found = new Map(rows.map((row) => [idOf(row), textOf(row, 'Email')]));
+    if (kept.size + ids.length > MOST) kept.clear();
+    for (const id of ids) kept.set(id, { email: found.get(id) ?? null, until: now().getTime() + KEEP_MS });
+  }
+
+  return async (ids) => {
+    const wanted = [...new Set(ids)];
+    const stale = wanted.filter((id) => (kept.get(id)?.until ?? 0) <= now().getTime());
+    if (stale.length > 0) await learn(stale);
+    const emails = new Map<number, string>();
+    for (const id of wanted) {
+      const email = kept.get(id)?.email;
+      if (email) emails.set(id, email);
+    }
+    return emails;
+  };
+}
