@@ -270,6 +270,62 @@ describe('approval', () => {
     expect((await call('POST', 'Docflow/StartTask', { taskId: draft.json.value })).status).toBe(400);
   });
 
+  it('hands an assignment on any number of times, and the task waits for whoever holds it', async () => {
+    const { documentId, taskId } = await started();
+    const held = () => rx.all('IAssignments').filter((one) => one.Status === 'InProcess');
+    const first = held()[0];
+    expect(first.Deadline > first.Created).toBe(true);
+    const body = { assignmentId: first.Id, result: 'Forward' };
+    expect((await call('POST', 'Docflow/CompleteAssignment', body)).status).toBe(400);
+    rx.forward(first.Id, employee('ivanov@acme.example'));
+    const last = rx.forward(held()[0].Id, employee('smirnova@acme.example'), 'вам ближе');
+    expect(held()).toMatchObject([
+      { Id: last, Performer: { Name: 'Смирнова Ольга' }, Deadline: first.Deadline, Task: { Id: taskId } },
+    ]);
+    expect(rx.get('IAssignments', first.Id)).toMatchObject({ Status: 'Completed', Result: 'Forward' });
+    expect(rx.get('IContracts', documentId).InternalApprovalState).toBe('OnApproval');
+    rx.complete(last, 'Approved');
+    expect(rx.get('IContracts', documentId).InternalApprovalState).toBe('PendingSign');
+    rx.complete(held()[0].Id, 'Sign');
+    expect(rx.get('IContracts', documentId).InternalApprovalState).toBe('Signed');
+    expect(() => rx.forward(last, employee('ivanov@acme.example'))).toThrow('уже выполнено');
+  });
+
+  it('moves Modified of everything a step writes, and of nothing else', async () => {
+    let time = Date.parse('2026-03-02T09:00:00Z');
+    await restart({ now: () => new Date(time) });
+    const other = await contract();
+    const { documentId, taskId } = await started('Docflow/CreateApprovalTask', {
+      signatoryId: null,
+      addApproverIds: [employee('ivanov@acme.example')],
+    });
+    const [asked, spare] = rx.all('IAssignments');
+    time += 3_600_000;
+    rx.complete(asked.Id, 'ForRevision', 'Сумма прописью');
+    const now = new Date(time).toISOString();
+    const modified = (set: string, id: number) => rx.get(set, id).Modified;
+    expect(rx.get('IAssignments', spare.Id)).toMatchObject({ Status: 'Aborted', Modified: now });
+    expect(rx.get('IAssignments', asked.Id)).toMatchObject({ ActiveText: 'Сумма прописью', Modified: now });
+    expect(rx.all('IAssignments').at(-1)).toMatchObject({ Status: 'InProcess', Modified: now });
+    expect([modified('ITasks', taskId), modified('IContracts', documentId)]).toEqual([now, now]);
+    time += 3_600_000;
+    rx.refuseByCounterparty(documentId);
+    expect(modified('IContracts', documentId)).toBe(new Date(time).toISOString());
+    expect([modified('ITasks', taskId), modified('IContracts', other)]).toEqual([
+      now,
+      '2026-03-02T09:00:00.000Z',
+    ]);
+  });
+
+  it('shows performers as recipients, whose e-mail is on the employee', async () => {
+    const { taskId } = await started();
+    const about = `MainTask/Id eq ${taskId}`;
+    const shown = await filtered('IAssignments', about, '&$select=Id&$expand=Performer($select=Id,Name)');
+    expect(shown.json.value[0].Performer.Name).toBe('Петрова Анна');
+    const asked = await filtered('IAssignments', about, '&$expand=Performer($select=Email)');
+    expect([asked.status, asked.text]).toEqual([400, expect.stringContaining('Email')]);
+  });
+
   it('keeps the state of a locked card while the version is signed', async () => {
     const { documentId, taskId } = await started();
     await call('POST', `IContracts(${documentId})/Versions`, {});
@@ -305,5 +361,15 @@ describe('trouble', () => {
       'Договор "Поставка"'.replaceAll('"', '&quot;'),
     );
     expect(await (await fetch(`${rx.webUrl}/card?id=${id}`)).text()).toContain('Подписать');
+  });
+
+  it('shows people the card of an assignment under its link', async () => {
+    const documentId = await contract();
+    const body = { documentId, text: null, signatoryId: null, addApproverIds: [] };
+    const taskId = (await call('POST', 'Docflow/CreateApprovalTask', body)).json.value;
+    await call('POST', 'Docflow/StartTask', { taskId });
+    const guid = '91cbfdc8-5d5d-465e-95a4-3235b8c01d5b';
+    const card = await fetch(`${rx.webUrl}/card?type=${guid}&id=${rx.all('IAssignments')[0].Id}`);
+    expect(await card.text()).toMatch(/Согласуйте: .*Петрова Анна/s);
   });
 });

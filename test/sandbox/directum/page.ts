@@ -93,10 +93,12 @@ export class Page {
       : 'ElectronicDocument';
     const asTask = /^(d795d1f6|83f2a537|100950d0|77f43035|c51a9c15)/i.test(typeGuid);
     const task = asTask ? this.store.find('Task', id) : undefined;
-    const entity = task ?? this.store.find(family, id);
+    const work = /^91cbfdc8/i.test(typeGuid) ? this.store.find('Assignment', id) : undefined;
+    const entity = task ?? work ?? this.store.find(family, id);
     if (!entity) return '<h1>Карточка не найдена</h1>';
     const fields = `<h1>${escaped(entity.Name ?? entity.Subject)}</h1><table>${this.fields(entity)}</table>`;
     if (family === 'Counterparty') return fields;
+    if (entity === work) return `${fields}${this.tasks(id, [this.store.find('Task', work.Task)])}`;
     if (entity === task) return `${fields}${this.tasks(entity.Id, [task])}`;
     return `${fields}${this.versions(entity)}${this.tasks(id, this.acts.tasksOf(id))}`;
   }
@@ -130,8 +132,8 @@ export class Page {
     const button = (act: string, id: number, text: string) =>
       `<form method="post" action="/Client/act"><input type="hidden" name="act" value="${act}"><input type="hidden" name="id" value="${id}"><input type="hidden" name="back" value="${documentId}"><button>${text}</button></form>`;
     const blocks = tasks.map((task) => {
-      const work = this.store.list('Assignment').filter((one) => one.Task === task.Id);
-      const rows = work.map((one) => {
+      const held = this.store.list('Assignment').filter((one) => one.Task === task.Id);
+      const rows = held.map((one) => {
         const who = this.store.find('Recipient', one.Performer)?.Name;
         return `<tr><td>${escaped(one.Subject)}</td><td>${escaped(who)}</td><td>${label(one.Status)}</td><td>${escaped(one.Result)}</td></tr>`;
       });

@@ -12,8 +12,16 @@ export interface People {
   /** Signs the last version, completing the signing assignment where one is open; `confirmOnly` leaves no e-signature, `pdf` makes a public body. */
   sign(documentId: number, options?: { by?: number; confirmOnly?: boolean; pdf?: Buffer }): void;
   refuseToSign(taskId: number): void;
+  /**
+   * One performer completes one assignment with a result of contract F.4 and perhaps a comment; the task goes on from
+   * there. `Sign` puts the e-signature as well, as the card does.
+   */
+  complete(assignmentId: number, result: string, comment?: string): void;
+  /** The performer hands the assignment on to another employee; the id of the new assignment. */
+  forward(assignmentId: number, employeeId: number, comment?: string): number;
   abortTask(taskId: number): void;
   signByCounterparty(documentId: number): void;
+  refuseByCounterparty(documentId: number): void;
   /** Somebody opens the card (null: all cards are closed again). */
   lockCard(documentId: number | null): void;
   deleteDocument(id: number): void;
@@ -75,11 +83,26 @@ export function people({ store, tasks }: World, cards: Set<number>): People {
       const one = someone(taskId, signings);
       tasks.complete(one, one.$type === 'SigningAssignment' ? 'Reject' : 'Abort', one.Performer);
     },
+    complete(assignmentId, result, comment) {
+      const one = find('Assignment', assignmentId);
+      const task = find('Task', one.Task);
+      tasks.complete(one, result, one.Performer, comment);
+      const document = tasks.document(task);
+      if (result === 'Sign' && document) tasks.sign(document, one.Performer);
+    },
+    forward(assignmentId, employeeId, comment) {
+      const to = find('Employee', employeeId);
+      return tasks.forward(find('Assignment', assignmentId), to.Id, comment).Id;
+    },
     abortTask: (taskId) => tasks.abort(find('Task', taskId)),
     signByCounterparty(documentId) {
       const document = find('OfficialDocument', documentId);
       Object.assign(document, { ExternalApprovalState: 'Signed', Modified: store.now().toISOString() });
       settle(document);
+    },
+    refuseByCounterparty(documentId) {
+      const document = find('OfficialDocument', documentId);
+      Object.assign(document, { ExternalApprovalState: 'Unsigned', Modified: store.now().toISOString() });
     },
     lockCard(documentId) {
       if (documentId === null) cards.clear();

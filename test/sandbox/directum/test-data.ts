@@ -18,7 +18,10 @@ export interface Builders {
   get(set: string, id: number): Entity;
   all(set: string): Entity[];
   remove(set: string, id: number): void;
-  /** Somebody in Directum changes a card. */
+  /**
+   * Somebody in Directum changes a card: a contract's dates, stages or life cycle, an assignment's deadline. A normal
+   * save, so `Modified` moves unless it is given; rows of a collection are replaced and keep an `Id` they are given.
+   */
   patch(set: string, id: number, fields: Record<string, unknown>): void;
   versions(documentId: number): VersionView[];
 }
