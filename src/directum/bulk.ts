@@ -1,8 +1,7 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { ChangesPage } from '../robot/ports.ts';
-import { badAnswer } from './errors.ts';
 import type { Capabilities, Metadata } from './metadata.ts';
-import { fitsLine, type Query, toPath } from './query.ts';
+import { type Query, toPath } from './query.ts';
 import { idOf, type Row, timeOf, toRows } from './rows.ts';
 import type { Transport } from './transport.ts';
 
@@ -35,25 +34,14 @@ export interface Bulk {
   ): Promise<Row[]>;
 }
 
-/** The start line would be longer than Directum takes. */
-class TooLong extends Error {}
-
 export function createBulk({ transport, metadata }: { transport: Transport; metadata: Metadata }): Bulk {
-  const toAddress = (set: string, filter: string, query: Omit<Query, 'filter'>) =>
-    `${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`;
-
   const ask: Bulk['ask'] = async (set, filter, query) =>
-    toRows(await transport.get(toAddress(set, filter, query)));
-
-  async function short(set: string, filter: string, query: Omit<Query, 'filter'>): Promise<Row[]> {
-    if (!fitsLine(transport.basePath, toAddress(set, filter, query))) throw new TooLong();
-    return ask(set, filter, query);
-  }
+    toRows(await transport.get(`${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`));
 
   async function whole(set: string, filter: string, query: Shown): Promise<Row[]> {
     const rows: Row[] = [];
     for (let last = 0; ; ) {
-      const page = await short(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE });
+      const page = await ask(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE });
       rows.push(...page);
       const next = page.length === 0 ? 0 : Math.max(...page.map((row) => idOf(row)));
       // A stand that ignores $top or the order must not turn the loop around.
@@ -62,7 +50,10 @@ export function createBulk({ transport, metadata }: { transport: Transport; meta
     }
   }
 
-  /** A filter is limited to 100 nodes on one stand (directum.md A.5): a list that is refused is asked in halves. */
+  /**
+   * A filter is limited to 100 nodes on one stand, a start line to 2048 characters (directum.md A.5): a list that is
+   * refused is asked in halves.
+   */
   async function inLists(
     ids: readonly number[],
     most: number,
@@ -75,10 +66,8 @@ export function createBulk({ transport, metadata }: { transport: Transport; meta
         rows.push(...(await work(list)));
       } catch (error) {
         const refused = error instanceof RobotFailure && error.code === 'directum_refused';
-        if (list.length > 1 && (refused || error instanceof TooLong))
-          rows.push(...(await inLists(list, Math.ceil(list.length / 2), work)));
-        else
-          throw error instanceof TooLong ? badAnswer('a question longer than the start line may be') : error;
+        if (!refused || list.length === 1) throw error;
+        rows.push(...(await inLists(list, Math.ceil(list.length / 2), work)));
       }
     }
     return rows;
@@ -108,7 +97,7 @@ export function createBulk({ transport, metadata }: { transport: Transport; meta
       const last = Math.max(after, ...rows.map((row) => idOf(row)));
       return { rows, next: rows.length >= PAGE && last > after ? last : null };
     },
-    byIds: (set, ids, query) => inLists(ids, IDS, (list) => short(set, anyOf('Id', list), query)),
+    byIds: (set, ids, query) => inLists(ids, IDS, (list) => ask(set, anyOf('Id', list), query)),
     ofList: (set, ids, most, filterOf, query) =>
       inLists(ids, most, (list) => whole(set, filterOf(list), query)),
   };
