@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { robots } from '../robots/index.ts';
 import { settings } from '../src/config.ts';
+import { STATUS_WORDS } from '../src/documents/status.ts';
 import { commonOutputs, type ReadField, readField } from '../src/robot/descriptor.ts';
 import type { Language } from '../src/robot/failure.ts';
 import type { AnyRobot } from '../src/robot/robot.ts';
@@ -59,6 +60,7 @@ const WORDS = {
   en: {
     inputs: '| Input | Title | Type | Meaning |',
     outputs: '| Output | Title | Type |',
+    statuses: '| Status | Title | In Directum |',
     required: 'required',
     multiple: 'several',
     byDefault: 'default',
@@ -87,6 +89,7 @@ const WORDS = {
   ru: {
     inputs: '| Поле | Название | Тип | Что указать |',
     outputs: '| Результат | Название | Тип |',
+    statuses: '| Статус | Название | В Directum |',
     required: 'обязательно',
     multiple: 'несколько',
     byDefault: 'по умолчанию',
@@ -198,6 +201,14 @@ function robotsPart(language: Language): string {
   return [...robots.map((robot) => robotSection(robot, language)), common].join('\n\n');
 }
 
+function statusesTable(language: Language): string {
+  const header = WORDS[language].statuses;
+  const rows = Object.entries(STATUS_WORDS).map(
+    ([code, { label, when }]) => `| \`${code}\` | ${cell(label[language])} | ${cell(when[language])} |`,
+  );
+  return [header, rule(header), ...rows].join('\n');
+}
+
 /** Puts `text` between the markers of a part. @throws TypeError when only one of them is there */
 function replacePart(source: string, part: string, text: string): string {
   const begin = `<!-- ${part}:begin -->`;
@@ -214,10 +225,14 @@ let stale = 0;
 for (const [name, language] of Object.entries(FILES)) {
   const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
   const written = await readFile(path, 'utf8');
-  const fresh = replacePart(
-    replacePart(written, 'settings', settingsTable()),
-    'robots',
-    robotsPart(language),
+  const parts = {
+    settings: settingsTable(),
+    robots: robotsPart(language),
+    statuses: statusesTable(language),
+  };
+  const fresh = Object.entries(parts).reduce(
+    (text, [part, table]) => replacePart(text, part, table),
+    written,
   );
   if (fresh === written) continue;
   if (check) {

@@ -28,13 +28,18 @@ export function isSignedByUs(document: DocumentState): boolean {
   return document.internalApprovalState === 'Signed' || document.lastVersionApproved;
 }
 
+/** Our signature and the counterparty's, or an exchange that ended with both (interface.md, `both`). */
+export function isSignedByBoth(document: DocumentState): boolean {
+  const back = isSignedByUs(document) && document.externalApprovalState === 'Signed';
+  return back || document.exchangeState === 'Signed';
+}
+
 /** The ending of a wait, or null while it goes on: the asked-for success first, then directum.md E.2. */
 export function toVerdict({ document, task }: SignatureFacts, waitFor: WaitFor): Verdict | null {
   if (document === null) return { result: 'deleted' };
   const us = isSignedByUs(document);
-  const both = document.exchangeState === 'Signed' || (us && document.externalApprovalState === 'Signed');
   if (waitFor === 'us' && us) return { result: 'signed' };
-  if (waitFor === 'both' && both) return { result: 'signed' };
+  if (waitFor === 'both' && isSignedByBoth(document)) return { result: 'signed' };
   if (waitFor === 'approval') {
     const state = document.internalApprovalState;
     if (state === 'PendingSign' || state === 'Signed' || task?.status === 'Completed')
