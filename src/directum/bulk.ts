@@ -97,16 +97,18 @@ export function createBulk({ transport, metadata }: { transport: Transport; meta
       const last = Math.max(after, ...rows.map((row) => idOf(row)));
       return { rows, next: rows.length >= PAGE && last > after ? last : null };
     },
-    byIds: (set, ids, query) => inLists(ids, IDS, (list) => ask(set, anyOf('Id', list), query)),
+    byIds: (set, ids, query) => inLists(ids, IDS, (list) => ask(set, eachOf('Id', list), query)),
     ofList: (set, ids, most, filterOf, query) =>
       inLists(ids, most, (list) => whole(set, filterOf(list), query)),
   };
 }
 
-/** `Id eq 1`, or several in parentheses. */
+/** `Id eq 1 or Id eq 2`. */
+const eachOf = (path: string, ids: readonly number[]) => ids.map((id) => `${path} eq ${id}`).join(' or ');
+
+/** The same where something else follows: several stand in parentheses. */
 export function anyOf(path: string, ids: readonly number[]): string {
-  const terms = ids.map((id) => `${path} eq ${id}`).join(' or ');
-  return ids.length === 1 ? terms : `(${terms})`;
+  return ids.length === 1 ? eachOf(path, ids) : `(${eachOf(path, ids)})`;
 }
 
 /** `$expand` of one reference or collection with those of `names` its type has; nothing where it is not exposed. */
