@@ -8,7 +8,7 @@ RUN npm ci --omit=dev && npm cache clean --force
 
 COPY robots ./robots
 COPY src ./src
-COPY scripts/register.ts scripts/doctor.ts scripts/runs.ts ./scripts/
+COPY scripts/register.ts scripts/doctor.ts scripts/runs.ts scripts/backup.ts scripts/restore.ts ./scripts/
 COPY LICENSE README.md CHANGELOG.md ./
 
 # Keys and, without DATABASE_URL, the embedded database: keep this folder in a volume.

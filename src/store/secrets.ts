@@ -26,8 +26,15 @@ export async function loadSecretKeys(options: {
   secretKeys?: string | undefined;
   dataDir: string;
 }): Promise<SecretKeys> {
-  const given = options.secretKeys?.trim();
-  return createSecretKeys(parseSecretKeys(given || (await readOrMakeKeys(options.dataDir))));
+  return createSecretKeys(parseSecretKeys(await loadKeyList(options)));
+}
+
+/** The keys as text, for a backup; made as `loadSecretKeys` makes them. */
+export async function loadKeyList(options: {
+  secretKeys?: string | undefined;
+  dataDir: string;
+}): Promise<string> {
+  return options.secretKeys?.trim() || (await readOrMakeKeys(options.dataDir));
 }
 
 /** `id:base64(32 bytes)`, separated by commas or white space. */

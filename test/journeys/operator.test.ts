@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { runCommand } from './command.ts';
 import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
@@ -8,24 +7,8 @@ afterEach(() => stand.stop());
 
 const CODE = 'directum_create_contract';
 
-interface Ended {
-  code: number;
-  out: string;
-  err: string;
-}
-
-/** A command as an operator gives it, beside the running service. */
-function command(name: 'doctor' | 'runs', args: string[], env: Record<string, string> = {}): Promise<Ended> {
-  const script = fileURLToPath(new URL(`../../scripts/${name}.ts`, import.meta.url));
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [script, ...args],
-      { env: { PATH: process.env['PATH'], ...stand.env, ...env }, timeout: 25_000 },
-      (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }),
-    );
-  });
-}
+const command = (name: 'doctor' | 'runs', args: string[], env: Record<string, string> = {}) =>
+  runCommand(name, args, { ...stand.env, ...env });
 
 type Line = { check: string; ok: boolean; text: string };
 
