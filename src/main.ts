@@ -1,13 +1,15 @@
 import { ConfigError, parseConfig } from './config.ts';
 import { createLog } from './log.ts';
-import { startService } from './service.ts';
+import { type Service, startService } from './service.ts';
 
 try {
   const config = parseConfig(process.env);
   const log = createLog(config.LOG_LEVEL);
-  const service = await startService(config, { log, now: () => new Date(), random: Math.random });
+  let service: Service | null = null;
   const stop = (signal: string) => {
     log.info('service.stopping', { signal });
+    // A start that still waits for its database has nothing open: what it took is on the disk.
+    if (service === null) process.exit(0);
     service.stop().then(
       () => process.exit(0),
       (error) => {
@@ -18,6 +20,7 @@ try {
   };
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
+  service = await startService(config, { log, now: () => new Date(), random: Math.random });
 } catch (error) {
   if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
   else createLog('error').error('service.start_failed', { error });

@@ -5,13 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
 import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
-import { isEventForm } from './bitrix24/events.ts';
+import { isEventForm, parseEvent } from './bitrix24/events.ts';
+import { renderRefusal, toPageLanguage } from './bitrix24/install-page.ts';
 import type { Installation } from './bitrix24/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import { createDirectum } from './directum/directum.ts';
-import { type AppPorts, createApp, type Readiness } from './http/app.ts';
-import { createMetrics } from './http/metrics.ts';
+import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
+import { createMetrics, UNMEASURED } from './http/metrics.ts';
+import { openOrWait } from './lobby.ts';
 import { scopeLog } from './log.ts';
 import { toDescriptor } from './robot/descriptor.ts';
 import type { Language } from './robot/failure.ts';
@@ -43,15 +45,6 @@ const SWEEP_MS = 3_600_000;
 const PING_MS = 30_000;
 /** A database that is silent for so long counts as down for /readyz and /metrics. */
 const DATABASE_MS = 2_000;
-/** What the gauges show while the database is away. */
-const UNMEASURED = {
-  queueAgeSeconds: Number.NaN,
-  answersPending: Number.NaN,
-  oldestUnansweredSeconds: Number.NaN,
-  waits: Number.NaN,
-  watchedDocuments: Number.NaN,
-  portals: [],
-};
 /** How long a first question about readiness waits for Directum's first answer. */
 const FIRST_PING_MS = 1_000;
 
@@ -163,7 +156,8 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
   const { log, now, random } = ports;
-  const rooms = await openRooms(config, ports);
+  const server = createServer();
+  const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
   const { keys, store, spool, runs, waits, metrics, directum, portals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
@@ -283,6 +277,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         deadlineAt: toDeadline(receivedAt, config.RUN_MAX_HOURS, call.timeoutSeconds),
       };
     },
+    handleEvent,
     maxHours: config.RUN_MAX_HOURS,
     onAccepted: workers.wake,
     now,
@@ -306,7 +301,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     }
   }
 
-  async function event(body: unknown): Promise<'ok' | 'forbidden'> {
+  async function handleEvent(body: unknown): Promise<'ok' | 'forbidden'> {
     const handled = await portals.installer.handleEvent(body);
     if (handled.uninstalled !== undefined) {
       await runs.cancelOf(handled.uninstalled, now());
@@ -316,8 +311,15 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     return handled.result;
   }
 
+  const event: AppPorts['event'] = async (body) =>
+    parseEvent(body, now()) === null ? 'forbidden' : spooling.takeEvent(body);
+
   async function install(query: Record<string, unknown>, body: unknown): ReturnType<AppPorts['install']> {
-    if (isEventForm(body)) return { status: (await event(body)) === 'ok' ? 200 : 403 };
+    if (isEventForm(body)) return { status: EVENT_STATUS[await event(body)] };
+    if (!(await spooling.isDatabaseThere())) {
+      const language = toPageLanguage(String(query['LANG'] ?? 'en'));
+      return { status: 503, html: renderRefusal(language, 'database_away') };
+    }
     return portals.installer.openPage(query, body);
   }
 
@@ -371,9 +373,11 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     opsToken: config.OPS_TOKEN ?? null,
     log,
   });
-  const server = createServer(app);
-  server.listen(config.PORT, config.HOST);
-  await once(server, 'listening');
+  server.on('request', app);
+  if (!server.listening) {
+    server.listen(config.PORT, config.HOST);
+    await once(server, 'listening');
+  }
 
   const timers = [
     setInterval(delivery.wake, TICK_MS),

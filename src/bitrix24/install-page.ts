@@ -43,6 +43,10 @@ const TEXTS = {
 
 /** Reasons of a refused proof in words (bitrix24.md A4). */
 const REASONS: Record<string, { ru: string; en: string }> = {
+  database_away: {
+    ru: 'База данных сервиса не отвечает. Повторите через несколько минут.',
+    en: 'The database of the service does not answer. Try again in a few minutes.',
+  },
   portal_not_listed: {
     ru: 'Адрес портала не указан в настройке BITRIX24_PORTALS.',
     en: 'The address of the portal is not in the setting BITRIX24_PORTALS.',

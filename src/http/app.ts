@@ -21,7 +21,7 @@ export interface AppPorts {
   /** Parses, proves and keeps a call; `reason` is for the caller of a 400. */
   takeCall(code: string, body: unknown): Promise<{ result: CallResult; reason?: string }>;
   install(query: Record<string, unknown>, body: unknown): Promise<{ status: number; html?: string }>;
-  event(body: unknown): Promise<'ok' | 'forbidden'>;
+  event(body: unknown): Promise<'ok' | 'forbidden' | 'unavailable'>;
   readiness(): Promise<Readiness>;
   metrics: { text(): Promise<string>; contentType: string; count(robot: string, result: CallResult): void };
   opsToken: string | null;
@@ -35,6 +35,8 @@ const STATUS: Record<CallResult, number> = {
   forbidden: 403,
   unavailable: 503,
 };
+
+export const EVENT_STATUS = { ok: 200, forbidden: 403, unavailable: 503 } as const;
 
 /** The package's routes (interface.md §2). Nothing here waits for Directum. */
 export function createApp(ports: AppPorts): Express {
@@ -77,7 +79,7 @@ export function createApp(ports: AppPorts): Express {
     else response.status(status).type('html').send(html);
   });
   app.post('/bitrix24/events', ...body, async (request, response) => {
-    response.status((await ports.event(request.body)) === 'ok' ? 200 : 403).end();
+    response.status(EVENT_STATUS[await ports.event(request.body)]).end();
   });
   app.get(/^\/bitrix24(\/|$)/, (_request, response) => {
     response.status(200).end();

@@ -17,6 +17,16 @@ export interface PortalMeasured {
   budgetLeft: number;
 }
 
+/** What the gauges show while the database is away. */
+export const UNMEASURED = {
+  queueAgeSeconds: Number.NaN,
+  answersPending: Number.NaN,
+  oldestUnansweredSeconds: Number.NaN,
+  waits: Number.NaN,
+  watchedDocuments: Number.NaN,
+  portals: [],
+};
+
 /** The metrics of interface.md §6; `portal` labels are short digests, never hosts. */
 export function createMetrics(measure: () => Promise<Measured & { portals: PortalMeasured[] }>) {
   const registry = new Registry();

@@ -16,13 +16,18 @@ const RECHECK_MS = 5_000;
 /** Every so many ticks the folder is looked at even when it seems empty: another process may have left calls. */
 const LOOK_EVERY = 120;
 /** Calls of nobody we know may fill only this part of the spool. */
-const UNCHECKED_SHARE = 0.5;
+export const UNCHECKED_SHARE = 0.5;
 
 export type Check = 'ok' | 'unknown' | 'forged';
 export type Kept = 'accepted' | 'repeated' | 'forbidden' | 'unavailable';
 
-/** A line of the spool: a run of a checked call, or a call that is still to be checked. */
-type Entry<Call> = { run: NewRun } | { call: Call; receivedAt: string };
+/** A line of the spool: a run of a checked call, a call that is still to be checked, or an event of a portal. */
+export type Entry<Call> =
+  | { run: NewRun }
+  | { call: Call; receivedAt: string }
+  | { event: unknown; receivedAt: string };
+
+export type EventResult = 'ok' | 'forbidden';
 
 export interface SpoolingPorts<Call> {
   /** Groups writes to the database; rejects when one failed. */
@@ -34,6 +39,8 @@ export interface SpoolingPorts<Call> {
   /** Reads the installations anew. @throws while the database is away */
   reload(): Promise<void>;
   toRun(call: Call, receivedAt: Date): NewRun;
+  /** Proves an event and does what it asks; may be repeated. @throws while the database is away */
+  handleEvent(form: unknown): Promise<EventResult>;
   /** How long a call that could not be checked is kept. */
   maxHours: number;
   onAccepted(): void;
@@ -118,6 +125,18 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     );
   }
 
+  /** Handles an event of a portal, which the platform sends once, or keeps it until the database is back. */
+  async function takeEvent(form: unknown): Promise<EventResult | 'unavailable'> {
+    const receivedAt = now().toISOString();
+    try {
+      await within(PATIENCE_MS, reload());
+      return await ports.handleEvent(form);
+    } catch (error) {
+      log.warn('event.not_handled', { error });
+      return (await keep({ event: form, receivedAt }, UNCHECKED_SHARE)) ? 'ok' : 'unavailable';
+    }
+  }
+
   async function write(group: NewRun[]): Promise<void> {
     try {
       const fresh = await within(DRAIN_STEP_MS, runs.accept(group));
@@ -135,8 +154,9 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
       const { receivedAt, deadlineAt } = entry.run;
       return { ...entry.run, receivedAt: new Date(receivedAt), deadlineAt: new Date(deadlineAt) };
     }
-    const { call } = entry;
     const receivedAt = new Date(entry.receivedAt);
+    if ('event' in entry) return examineEvent(entry.event, receivedAt);
+    const { call } = entry;
     try {
       // A portal that did not answer is not asked again for every call of its.
       if (silent.has(call.memberId)) return 'later';
@@ -155,13 +175,31 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     }
   }
 
+  async function examineEvent(form: unknown, receivedAt: Date): Promise<'later' | null> {
+    try {
+      const result = await ports.handleEvent(form);
+      if (result === 'forbidden') log.warn('spool.event_dropped', { reason: 'forged' });
+      return null;
+    } catch (error) {
+      const over = now().getTime() - receivedAt.getTime() > ports.maxHours * 3_600_000;
+      log[over ? 'error' : 'warn'](over ? 'spool.event_dropped' : 'event.not_handled', { error });
+      return over ? null : 'later';
+    }
+  }
+
   /** Writes the runs of a segment; calls that still cannot be checked go to the end of the spool. */
   async function settle(texts: string[]): Promise<void> {
     const silent = new Set<string>();
     const later: string[] = [];
     let found = new Map<string, NewRun>();
     for (const text of texts) {
-      const run = await examine(JSON.parse(text), silent);
+      const entry: Entry<Call> = JSON.parse(text);
+      // What came before an event is there when it is handled: a removal ends the runs it finds.
+      if ('event' in entry && found.size > 0) {
+        await write([...found.values()]);
+        found = new Map();
+      }
+      const run = await examine(entry, silent);
       if (run === 'later') later.push(text);
       else if (run !== null) found.set(run.id, run);
       if (found.size < DRAIN_GROUP) continue;
@@ -207,6 +245,13 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
 
   return {
     take,
+    takeEvent,
+    /** Does the database answer, within the time a caller may wait? */
+    isDatabaseThere: () =>
+      within(PATIENCE_MS, reload()).then(
+        () => true,
+        () => false,
+      ),
     async stop(): Promise<void> {
       stopping = true;
       clearInterval(timer);

@@ -1,6 +1,8 @@
 import pg from 'pg';
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 
+/** A question to a living server is answered at once; after so long the session is given up, with its locks. */
+const ANSWER_MS = 15_000;
 const POLL_MS = [10, 20, 40, 80, 160] as const;
 
 export interface Claims extends ClaimsPort {
@@ -27,7 +29,9 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
       connectionString: databaseUrl,
       application_name: 'directum-claims',
       keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
       connectionTimeoutMillis: 5_000,
+      query_timeout: ANSWER_MS,
     });
     const drop = (error?: unknown) => {
       if (!isCurrent()) return;
@@ -62,8 +66,20 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
   async function lock(key: string): Promise<pg.Client> {
     for (let attempt = 0; ; attempt += 1) {
       const client = await current();
-      const { rows } = await ask(client, 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS mine', key);
-      if (rows[0].mine) return client;
+      const asked = session;
+      try {
+        const { rows } = await ask(
+          client,
+          'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS mine',
+          key,
+        );
+        if (rows[0].mine) return client;
+      } catch (error) {
+        // Whether the lock was given is unknown: the session ends, so that it is nobody's.
+        if (session === asked) session = null;
+        client.end().catch(() => undefined);
+        throw error;
+      }
       const pause = POLL_MS[Math.min(attempt, POLL_MS.length - 1)]!;
       await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
     }

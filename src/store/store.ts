@@ -29,6 +29,14 @@ export interface StoreOptions {
   rate?: { perSecond: number; bucket: number } | undefined;
 }
 
+/** A host that vanished is noticed in seconds by a silent connection, and holds no query for minutes. */
+const LIVELY = {
+  keepAlive: true,
+  keepAliveInitialDelayMillis: 10_000,
+  connectionTimeoutMillis: 5_000,
+  query_timeout: 30_000,
+} as const;
+
 /** Everything the package remembers. Migrations are done when it is open. */
 export interface Store {
   pool: pg.Pool;
@@ -62,8 +70,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     connectionString: url,
     max: POOL_SIZE,
     application_name: 'directum-robots',
-    keepAlive: true,
-    connectionTimeoutMillis: 5_000,
+    ...LIVELY,
   });
   // Commits here are not waited for: what a crash of the database may lose is only done again.
   const relaxed = new pg.Pool({
@@ -71,8 +78,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     options: RELAXED,
     max: RELAXED_POOL_SIZE,
     application_name: 'directum-robots-relaxed',
-    keepAlive: true,
-    connectionTimeoutMillis: 5_000,
+    ...LIVELY,
   });
   // Idle connections die with a restart of the database; unheard that would end the process.
   for (const each of [pool, relaxed]) {

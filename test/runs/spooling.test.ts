@@ -20,6 +20,7 @@ function build() {
     written: [] as string[],
     lines: [] as string[],
     events: [] as string[],
+    handled: [] as string[],
     database: 'ok' as 'ok' | 'down' | 'slow',
     diskFull: false,
     check: (_call: Call): Check => 'ok',
@@ -60,13 +61,18 @@ function build() {
     check: async (given) => world.check(given),
     reload: answer,
     toRun: (given, receivedAt) => ({ id: given.id, receivedAt, deadlineAt: receivedAt }) as NewRun,
+    handleEvent: async (form) => {
+      await answer();
+      world.handled.push(`${form} after ${world.written.length}`);
+      return form === 'forged' ? 'forbidden' : 'ok';
+    },
     maxHours: 24,
     onAccepted: () => undefined,
     now: () => world.time,
     log: { debug: note, info: note, warn: note, error: note },
   });
   stops.push(spooling.stop);
-  return { world, take: spooling.take };
+  return { world, take: spooling.take, takeEvent: spooling.takeEvent };
 }
 
 it('spools while the database refuses, and writes in order when it is back', async () => {
@@ -125,3 +131,21 @@ it('checks what it could not check before anything is done, and holds nobody els
   await expect.poll(() => world.lines, { timeout: 8_000 }).toEqual([]);
   expect(world.written).toEqual(['good']);
 }, 20_000);
+
+it('keeps events that come while the database is away, and handles each in its turn', async () => {
+  const { world, take, takeEvent } = build();
+  expect(await takeEvent('update')).toBe('ok');
+  expect(await takeEvent('forged')).toBe('forbidden');
+  world.database = 'down';
+  expect(await take(call('a'))).toBe('accepted');
+  expect(await takeEvent('removal')).toBe('ok');
+  expect(await take(call('b'))).toBe('accepted');
+  expect(await takeEvent('forged')).toBe('ok');
+  world.database = 'ok';
+  await expect.poll(() => world.written).toEqual(['a', 'b']);
+  expect(world.handled).toEqual(['update after 0', 'forged after 0', 'removal after 1', 'forged after 2']);
+  expect(world.events).toContain('spool.event_dropped');
+  world.database = 'down';
+  world.diskFull = true;
+  expect(await takeEvent('removal')).toBe('unavailable');
+});

@@ -1,0 +1,101 @@
+import type { FileHandle } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
+import { quietLog } from '../directum/stand.ts';
+import { openFolder } from '../store/bench.ts';
+import { addDeal, type Stand, startStand } from './stand.ts';
+
+/** Bytes that files of the spool may still take; a write past that is cut there, as a full disk cuts it. */
+const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY }));
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof import('node:fs/promises')>();
+  const full = () => Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  function limited(file: FileHandle): FileHandle {
+    const write = file.appendFile.bind(file);
+    const put = async (data: string | Uint8Array) => {
+      const bytes = Buffer.from(data as Uint8Array);
+      const fits = bytes.subarray(0, disk.room);
+      disk.room -= fits.length;
+      await write(fits);
+      if (fits.length < bytes.length) throw full();
+    };
+    return Object.assign(file, { appendFile: put, writeFile: put });
+  }
+  return {
+    ...real,
+    open: async (...given: Parameters<typeof real.open>) => {
+      const file = await real.open(...given);
+      return /spool/.test(String(given[0])) && /[wa]/.test(String(given[1])) ? limited(file) : file;
+    },
+  };
+});
+
+const CODE = 'directum_create_contract';
+let home: string;
+let database: EmbeddedPostgres;
+let stand: Stand;
+
+beforeAll(async () => {
+  home = await openFolder();
+  database = await startEmbedded({ dataDir: home, log: quietLog });
+  stand = await startStand({
+    settings: { DATABASE_URL: database.url, OPS_TOKEN: 'ops-token-of-the-test' },
+  });
+});
+afterAll(async () => {
+  await stand.stop();
+  await database.stop();
+  await rm(home, { recursive: true, force: true });
+});
+
+const contractsOf = (deal: number) =>
+  stand.directum
+    .all('IContracts')
+    .filter((contract) => String(contract['ExternalId']).includes(`:DEAL_${deal}:`)).length;
+
+it('a disk that fills up while calls are spooled: no 200 for a call that is not there, and none of the others lost', async () => {
+  stand.portal.misbehave.dropCalls = true;
+  const calls: { deal: number; form: Record<string, string> }[] = [];
+  for (let index = 0; index < 8; index += 1) {
+    const { deal } = addDeal(stand);
+    stand.portal.placeRobot(`C1:F${index}`, CODE, { subject: 'Полный диск' });
+    const workflow = await stand.portal.moveItem(2, deal, `C1:F${index}`);
+    calls.push({ deal, form: stand.portal.buildRobotCall(workflow, CODE).form });
+  }
+  stand.portal.misbehave.dropCalls = false;
+  const post = async (form: Record<string, string> | undefined) =>
+    (
+      await fetch(`${stand.url}/bitrix24/robots/${CODE}`, {
+        method: 'POST',
+        body: new URLSearchParams(form),
+      })
+    ).status;
+  const state = async () => {
+    const response = await fetch(`${stand.url}/readyz`);
+    return { status: response.status, spool: ((await response.json()) as { spool: unknown }).spool };
+  };
+
+  await database.stop();
+  const statuses = [await post(calls[0]?.form), await post(calls[1]?.form)];
+  // The third goes half-way into the file.
+  disk.room = 300;
+  statuses.push(await post(calls[2]?.form), await post(calls[3]?.form));
+  expect(await state()).toEqual({ status: 503, spool: { state: 'down', waiting: 2 } });
+  const scraped = await fetch(`${stand.url}/metrics`, {
+    headers: { Authorization: 'Bearer ops-token-of-the-test' },
+  });
+  expect(await scraped.text()).toContain(
+    `directum_robots_calls_total{robot="${CODE}",result="unavailable"} 2`,
+  );
+  disk.room = Number.POSITIVE_INFINITY;
+  statuses.push(await post(calls[4]?.form), await post(calls[5]?.form));
+  expect(statuses).toEqual([200, 200, 503, 503, 200, 200]);
+  expect(await state()).toEqual({ status: 200, spool: { state: 'ok', waiting: 4 } });
+
+  database = await startEmbedded({ dataDir: home, log: quietLog });
+  const counts = () => calls.map(({ deal }) => contractsOf(deal));
+  await expect.poll(counts, { timeout: 40_000 }).toEqual([1, 1, 0, 0, 1, 1, 0, 0]);
+  expect(stand.lines.join('')).toContain('spool.torn_line');
+}, 90_000);

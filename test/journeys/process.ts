@@ -1,0 +1,43 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** The service as a process of its own, ready to take calls. @throws when it ended or did not get ready in 30 s */
+export async function startProcess(env: Record<string, string>) {
+  const lines: string[] = [];
+  const child: ChildProcess = spawn(process.execPath, [MAIN], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => void lines.push(chunk.toString('utf8')));
+  const gone = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return gone;
+  };
+  const url = `http://127.0.0.1:${env['PORT']}`;
+  for (const until = performance.now() + 30_000; ; ) {
+    if ((await fetch(`${url}/readyz`).catch(() => null))?.status === 200) break;
+    if (child.exitCode !== null || performance.now() > until) {
+      await end('SIGKILL');
+      throw new Error(`the process did not get ready: ${lines.join('').slice(-2000)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  return {
+    url,
+    lines,
+    gone,
+    kill: () => end('SIGKILL'),
+    /** Milliseconds until it ended by itself, and its exit code. */
+    async terminate() {
+      const began = performance.now();
+      const code = await end('SIGTERM');
+      return { code, ms: performance.now() - began };
+    },
+  };
+}
+
+export type Process = Awaited<ReturnType<typeof startProcess>>;
