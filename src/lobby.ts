@@ -9,6 +9,7 @@ import type { Config } from './config.ts';
 import { createApp, EVENT_STATUS } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import type { Log } from './robot/ports.ts';
+import { isOutage } from './runs/outage.ts';
 import { type Entry, UNCHECKED_SHARE } from './runs/spooling.ts';
 import { loadSecretKeys } from './store/secrets.ts';
 import { openSpool } from './store/spool.ts';
@@ -16,17 +17,6 @@ import { openSpool } from './store/spool.ts';
 const RETRY_MS = 1_000;
 /** How often a start that waits says so. */
 const SAY_EVERY = 30;
-/** The host is away, starting, going down, or takes no more connections; anything else is a matter of settings. */
-const UNREACHABLE =
-  /^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|57P0[123]|53300|08\w{3})$/;
-
-/** Did the database not answer, rather than refuse? */
-export function isUnreachable(error: unknown): boolean {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  if (typeof code === 'string') return UNREACHABLE.test(code);
-  return /^(timeout expired|Connection terminated)/.test(String(message));
-}
-
 /**
  * Opens what needs the database. While a database of the operator's own does not answer, `server` already listens
  * and keeps calls and events in the spool, because Bitrix24 delivers each only once; nothing of them is checked or
@@ -45,7 +35,7 @@ export async function openOrWait<Rooms>(
       try {
         return await open();
       } catch (error) {
-        if (config.DATABASE_URL === undefined || !isUnreachable(error)) throw error;
+        if (config.DATABASE_URL === undefined || !isOutage(error)) throw error;
         if (tries % SAY_EVERY === 0) log.error('database.unreachable', { error, retryMs: RETRY_MS });
       }
       lobby ??= await openLobby(server, config, { log, now });

@@ -6,6 +6,7 @@ import { toSeen } from '../robot/signature.ts';
 import type { NewAnswer, RunStore, StoredRun } from '../store/runs.ts';
 import type { WaitStore } from '../store/waits.ts';
 import { type KeptCall, toDeadline, toNextAttempt } from './call.ts';
+import { isOutage } from './outage.ts';
 
 /** What a run's portal gives to its robot. */
 export interface Surroundings {
@@ -62,6 +63,8 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     log,
   });
 
+  // Our own database failed the attempt, which is no result: the job is taken up again.
+  if (outcome.kind === 'failed' && isOutage(outcome.cause)) throw outcome.cause;
   const finishedAt = now();
   if (outcome.kind === 'waiting') {
     const { wait } = outcome;

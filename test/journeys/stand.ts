@@ -110,6 +110,16 @@ export function addDeal(
   return { deal, company, user };
 }
 
+/** An INN of ten digits whose control digit is right. */
+export function inn(seed: number): string {
+  const digits = String(770000000 + seed);
+  const sum = [2, 4, 10, 3, 5, 9, 4, 6, 8].reduce(
+    (total, weight, index) => total + weight * Number(digits[index]),
+    0,
+  );
+  return `${digits}${(sum % 11) % 10}`;
+}
+
 let stages = 0;
 
 /** Puts a robot on a fresh stage, moves the deal there and waits for its outputs. */

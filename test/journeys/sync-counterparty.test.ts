@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addDeal, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';
+import { addDeal, inn, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
 beforeAll(async () => {
@@ -12,16 +12,6 @@ const sync = (deal: number, properties: Record<string, unknown> = {}) =>
   runStep(stand, deal, CODE, properties);
 const companies = (inn: string) =>
   stand.directum.all('ICompanies').filter((company) => company['TIN'] === inn);
-
-/** An INN of ten digits whose control digit is right. */
-function inn(seed: number): string {
-  const digits = String(770000000 + seed);
-  const sum = [2, 4, 10, 3, 5, 9, 4, 6, 8].reduce(
-    (total, weight, index) => total + weight * Number(digits[index]),
-    0,
-  );
-  return `${digits}${(sum % 11) % 10}`;
-}
 
 describe('matching', () => {
   it('makes a company once and finds it again by our own record', async () => {

@@ -115,12 +115,13 @@ async function handle(hall: Hall, request: IncomingMessage, response: ServerResp
   Object.assign(entry, remembered(body, String(request.headers['content-type'] ?? '')));
   hall.journal.push(entry);
   if (rule?.delayMs) await new Promise((resolve) => setTimeout(resolve, rule.delayMs));
-  if (rule && !rule.cutAfterEffect && play(rule, response)) {
+  if (rule && !rule.cutAfterEffect && !rule.hangAfterEffect && play(rule, response)) {
     entry.status = response.headersSent ? response.statusCode : 0;
     return;
   }
   const reply = safely(() => service(hall, request, path, query, body));
   if (rule?.cutAfterEffect) return void response.destroy();
+  if (rule?.hangAfterEffect) return;
   entry.status = reply.status;
   if (reply.xml === undefined) send(response, reply);
   else response.setHeader('content-type', 'application/xml; charset=utf-8').end(reply.xml);

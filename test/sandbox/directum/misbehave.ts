@@ -8,6 +8,8 @@ export interface Rule {
   body?: string | object;
   /** The effect happens, the answer does not. */
   cutAfterEffect?: boolean;
+  /** The effect happens, and the caller is left waiting. */
+  hangAfterEffect?: boolean;
   cutBefore?: boolean;
   hang?: boolean;
   delayMs?: number;

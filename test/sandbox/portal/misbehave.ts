@@ -51,6 +51,7 @@ export async function obey(
     request.socket.destroy();
     return;
   }
+  if (rule?.hangAfterEffect === true) return;
   response
     .status(status)
     .set(rule?.headers ?? {})

@@ -74,6 +74,8 @@ export interface Rule {
   headers?: Record<string, string>;
   /** Do the work, then close the socket without an answer. */
   cutAfterEffect?: boolean;
+  /** Do the work, then leave the caller waiting. */
+  hangAfterEffect?: boolean;
   hang?: boolean;
   delayMs?: number;
   times?: number;
