@@ -48,7 +48,7 @@ async function columns(): Promise<string> {
     );
     const texts: string[] = [];
     for (const { sql } of rows)
-      texts.push(...(await client.query(sql)).rows.map((found) => found.row as string));
+      texts.push(...(await client.query(sql)).rows.map((found: { row: string }) => found.row));
     return texts.join('\n');
   } finally {
     await client.end();

@@ -15,6 +15,7 @@ export interface Rule {
   delayMs?: number;
   times?: number;
   html?: boolean;
+  headers?: Record<string, string>;
 }
 
 export interface Misbehave {
@@ -69,6 +70,7 @@ export function play(rule: Rule, response: ServerResponse): boolean {
   const body =
     rule.body ?? (html ? proxyPage : { error: { code: '', message: 'Произошла непредвиденная ошибка' } });
   response.writeHead(rule.status ?? (html ? 502 : 500), {
+    ...rule.headers,
     'content-type': html
       ? 'text/html'
       : typeof body === 'string'

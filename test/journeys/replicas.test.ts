@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../sandbox/package-settings.ts';
+import { type Process, startProcess } from './process.ts';
+import { addDeal, type Stand, startStand } from './stand.ts';
+
+const CODE = 'directum_create_contract';
+let stand: Stand;
+let one: Process;
+let two: Process;
+
+beforeAll(async () => {
+  stand = await startStand({
+    settings: { LOG_LEVEL: 'warn', BITRIX24_RATE: '20/50' },
+    portal: { rate: { perSecond: 20, bucket: 50 } },
+  });
+  const port = await freePort();
+  [one, two] = await Promise.all([
+    startProcess({ ...stand.env, PORT: String(port) }),
+    stand.pause().then(() => startProcess(stand.env)),
+  ]);
+}, 60_000);
+afterAll(async () => {
+  await Promise.all([one?.kill(), two?.kill()]);
+  await stand.stop();
+});
+
+it('two processes on one database, one killed: each call once, one refresh a token, one budget', async () => {
+  const calls: { deal: number; workflow: string; form: Record<string, string> }[] = [];
+  stand.portal.misbehave.dropCalls = true;
+  for (let index = 0; index < 40; index += 1) {
+    const { deal } = addDeal(stand);
+    stand.portal.placeRobot(`C1:R${index}`, CODE, { subject: 'Две копии' });
+    const workflow = await stand.portal.moveItem(2, deal, `C1:R${index}`);
+    calls.push({ deal, workflow, form: stand.portal.buildRobotCall(workflow, CODE).form });
+  }
+  stand.portal.misbehave.expireAccessTokens();
+  const refreshes = () => stand.portal.journal.filter(({ method }) => /oauth/.test(method)).length;
+  const before = refreshes();
+  const send = (base: string, form: Record<string, string>) =>
+    fetch(`${base}/bitrix24/robots/${CODE}`, { method: 'POST', body: new URLSearchParams(form) }).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  // Every call comes to both, as a balancer that repeats would do.
+  const statuses = await Promise.all(calls.flatMap(({ form }) => [send(one.url, form), send(two.url, form)]));
+  expect(statuses.filter((status) => status !== 200)).toEqual([]);
+  const made = () => stand.directum.all('IContracts').length;
+  await expect.poll(made, { timeout: 20_000, interval: 20 }).toBeGreaterThan(3);
+  await one.kill();
+  for (const { workflow } of calls)
+    expect((await stand.portal.waitForStep(workflow, CODE, 60_000)).outputs).toMatchObject({ ok: 'Y' });
+  const counts = calls.map(
+    ({ deal }) =>
+      stand.directum.all('IContracts').filter((row) => String(row['ExternalId']).includes(`:DEAL_${deal}:`))
+        .length,
+  );
+  expect(counts).toEqual(calls.map(() => 1));
+  expect(stand.directum.all('ICompanies').filter((row) => row['TIN'] === '7799000012')).toHaveLength(1);
+  expect(stand.portal.journal.filter(({ error }) => error === 'QUERY_LIMIT_EXCEEDED')).toEqual([]);
+  expect(refreshes() - before).toBe(1);
+}, 120_000);
