@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** The service as a process of its own, ready to take calls. @throws when it ended or did not get ready in 30 s */
+/** The service as a process of its own, ready to take calls. @throws when it ended or did not get ready in 60 s */
 export async function startProcess(env: Record<string, string>) {
   const lines: string[] = [];
   const child: ChildProcess = spawn(process.execPath, [MAIN], {
@@ -18,7 +18,7 @@ export async function startProcess(env: Record<string, string>) {
     return gone;
   };
   const url = `http://127.0.0.1:${env['PORT']}`;
-  for (const until = performance.now() + 30_000; ; ) {
+  for (const until = performance.now() + 60_000; ; ) {
     if ((await fetch(`${url}/readyz`).catch(() => null))?.status === 200) break;
     if (child.exitCode !== null || performance.now() > until) {
       await end('SIGKILL');

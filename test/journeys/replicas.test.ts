@@ -13,12 +13,10 @@ beforeAll(async () => {
     settings: { LOG_LEVEL: 'warn', BITRIX24_RATE: '20/50' },
     portal: { rate: { perSecond: 20, bucket: 50 } },
   });
-  const port = await freePort();
-  [one, two] = await Promise.all([
-    startProcess({ ...stand.env, PORT: String(port) }),
-    stand.pause().then(() => startProcess(stand.env)),
-  ]);
-}, 60_000);
+  await stand.pause();
+  one = await startProcess({ ...stand.env, PORT: String(await freePort()) });
+  two = await startProcess(stand.env);
+}, 120_000);
 afterAll(async () => {
   await Promise.all([one?.kill(), two?.kill()]);
   await stand.stop();
