@@ -71,7 +71,7 @@ beforeAll(async () => {
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };
   const answer = { memberId: 'm', kind: 'result' as const, number: 1, payload: 'p', dueAt: now() };
   for (const { id } of many.slice(0, 5)) await runs.end(id, attempt, { ok: 'Y' }, [{ ...answer, runId: id }]);
-  await store.pool.query(`UPDATE run SET state = 'queued' WHERE id = 'run-7'`);
+  await store.pool.query(`UPDATE run SET state = 'running' WHERE id = 'run-7'`);
   await store.slots('m', 'DEAL_1', 'run-1').bind('contract', { id: 2 ** 40, url: 'https://rx/' });
   await store.cache.set('key', { deep: [1.5, null, 'x'] }, 1000);
   const spool = await openSpool({
@@ -124,12 +124,12 @@ async function target() {
   return { dataDir, store: await open(dataDir, source.keyList) };
 }
 
-it('brings back every row of every table, the spool and the keys; a queued run is due again', async () => {
+it('brings back every row of every table, the spool and the keys; a run that was held is due again', async () => {
   const here = await target();
   await restore(here);
   const expected = await contents(source.store);
   expect(expected['run']).toHaveLength(251);
-  expected['run'] = (expected['run'] ?? []).map((row) => row.replace(',queued,', ',accepted,')).sort();
+  expected['run'] = (expected['run'] ?? []).map((row) => row.replace(',running,', ',accepted,')).sort();
   const restored = await contents(here.store);
   restored['run']?.sort();
   expect(restored).toEqual(expected);

@@ -80,13 +80,15 @@ export async function restoreBackup(options: {
     await client.query(
       `TRUNCATE ${tables.map(({ name }) => quoted(name)).join(', ')} RESTART IDENTITY CASCADE`,
     );
-    await forgetJobs(client);
     await readLines(path, passphrase, async (line) => {
       if (line.kind === 'rows') await insert(client, tables, line);
       if (line.kind === 'file') await putSegment(join(dataDir, 'spool'), line.name, line.text);
     });
     for (const table of tables) await renumber(client, table);
-    await client.query(`UPDATE run SET state = 'accepted' WHERE state = 'queued'`);
+    // Whoever held a run when the backup was made does not hold it here.
+    await client.query(
+      `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL WHERE state = 'running'`,
+    );
     // Before the commit: rows without their key would be of no use, a key without its rows is only tried again.
     await writeKeys();
     await client.query('COMMIT');
@@ -163,11 +165,6 @@ async function refuseWorth(client: pg.ClientBase): Promise<void> {
         `the database is not empty (table ${name}): restore into a new database or DATA_DIR, or add --replace to delete what it holds`,
       );
   }
-}
-
-async function forgetJobs(client: pg.ClientBase): Promise<void> {
-  const { rows } = await client.query(`SELECT to_regclass('pgboss.job') IS NOT NULL AS known`);
-  if (rows[0].known) await client.query('DELETE FROM pgboss.job');
 }
 
 async function putSegment(folder: string, name: string, base64: string): Promise<void> {

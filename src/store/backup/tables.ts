@@ -12,7 +12,7 @@ export interface Table {
 /** Written by node-pg-migrate; a backup names its rows as its schema. */
 const MIGRATIONS = 'schema_migration';
 
-/** Our tables, a table after those it refers to. pg-boss's own are in a schema of theirs and are left out. */
+/** Our tables, a table after those it refers to. */
 export async function listTables(client: pg.ClientBase): Promise<Table[]> {
   const { rows } = await client.query<{
     name: string;
