@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { robots } from '../robots/index.ts';
+import { applyRegistration, listPortal } from '../src/bitrix24/apply-registration.ts';
 import type { Installation } from '../src/bitrix24/installation.ts';
-import { applyRegistration, explain, planRegistration, toCodes } from '../src/bitrix24/registration.ts';
+import { explain, planPortal } from '../src/bitrix24/registration.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { toDescriptor } from '../src/robot/descriptor.ts';
@@ -44,35 +45,47 @@ async function registerOn(
   const { portals } = rooms;
   const { memberId } = installation;
   const declared = robots.map((robot) => toDescriptor(robot, toLanguage(installation.language)));
-  const codes = toCodes(await portals.rest.call(memberId, 'bizproc.robot.list', {}));
-  const context = { publicUrl, authUserId: installation.installerUserId };
-  const plan = planRegistration(declared, codes, flags.force ? {} : installation.registered, context);
-  const lines = [
+  const log = createLog('error', (line) => process.stderr.write(line));
+  const listed = await listPortal(portals.rest, memberId, log);
+  const context = {
+    publicUrl,
+    authUserId: installation.installerUserId,
+    language: toLanguage(installation.language),
+  };
+  const hashes = flags.force ? {} : installation.registered;
+  const plans = Object.values(planPortal(declared, listed, hashes, context));
+  const lines = plans.flatMap((plan) => [
     ...plan.add.map((code) => `+ ${code}`),
     ...plan.update.map((code) => `~ ${code}`),
     ...plan.same.map((code) => `= ${code}`),
     ...plan.undeclared.map((code) => `- ${code}${flags.remove ? '' : ' (kept; --remove deletes it)'}`),
-  ];
+  ]);
   process.stdout.write(
     `${new URL(installation.origin).host}\n${lines.map((line) => `  ${line}\n`).join('')}`,
   );
-  const changes = plan.add.length + plan.update.length + (flags.remove ? plan.undeclared.length : 0);
-  if (changes === 0) return DONE;
-  if (!flags.apply) return PENDING;
-  const result = await applyRegistration({
+  const changes = plans
+    .map((plan) => plan.add.length + plan.update.length + (flags.remove ? plan.undeclared.length : 0))
+    .reduce((sum, count) => sum + count, 0);
+  if (changes === 0 || !flags.apply) {
+    for (const { text } of listed.problems) process.stderr.write(`  ! ${text.en} ${text.ru}\n`);
+    if (listed.problems.some(({ off }) => !off)) return FAILED;
+    return changes === 0 ? DONE : PENDING;
+  }
+  const { failed, others } = await applyRegistration({
     rest: portals.rest,
     installations: portals.installations,
     memberId,
     robots: declared,
     publicUrl,
     now: () => new Date(),
-    log: createLog('error', (line) => process.stderr.write(line)),
+    log,
     force: flags.force,
     remove: flags.remove,
-    registeredCodes: codes,
+    listed,
   });
-  for (const { code, text } of result.failed) process.stderr.write(`  ! ${code}: ${text.en} ${text.ru}\n`);
-  return result.failed.length > 0 ? FAILED : DONE;
+  for (const { code, text } of failed) process.stderr.write(`  ! ${code}: ${text.en} ${text.ru}\n`);
+  for (const { text } of others) process.stderr.write(`  ! ${text.en} ${text.ru}\n`);
+  return failed.length > 0 || others.some(({ off }) => !off) ? FAILED : DONE;
 }
 
 async function main(): Promise<number> {

@@ -1,3 +1,4 @@
+import { REFRESH_ACTION } from './activity-card.ts';
 import { isRecord, toText } from './call.ts';
 import { parseTokens, type TokenPair, toExpiry, toOrigin } from './tokens.ts';
 
@@ -51,6 +52,35 @@ export function parseEvent(form: unknown, now: Date): PortalEvent | null {
     clean: ['1', 'Y', 'true'].includes(toText(data['CLEAN']) ?? ''),
     data,
   };
+}
+
+/** Somebody wants to see the newest state of a document. */
+export interface RefreshAsked {
+  kind: 'refresh';
+  memberId: string;
+  documentId: number;
+}
+
+const NESTED = new Set(['fields', 'actionparams', 'params']);
+
+/**
+ * The click on "refresh now" in an event, else null (bitrix24.md F8, G2). The page names what comes back and not
+ * where, so keys are read in any case, beside the context or one level deeper.
+ */
+export function toRefresh({ event, memberId, data }: PortalEvent): RefreshAsked | null {
+  if (event !== 'ONCRMTIMELINEITEMACTION') return null;
+  const values = new Map<string, string>();
+  for (const [key, value] of Object.entries(data).slice(0, 100)) {
+    const inner = NESTED.has(key.toLowerCase()) && isRecord(value) ? Object.entries(value).slice(0, 100) : [];
+    for (const [name, one] of [[key, value] as const, ...inner]) {
+      const read = toText(one);
+      if (read !== null) values.set(name.toLowerCase(), read);
+    }
+  }
+  const digits = values.get('documentid') ?? '';
+  const documentId = Number(digits);
+  if (values.get('id') !== REFRESH_ACTION || !/^\d{1,15}$/.test(digits) || documentId === 0) return null;
+  return { kind: 'refresh', memberId, documentId };
 }
 
 /** True for a form that carries an event rather than a page opening. */

@@ -5,6 +5,8 @@ export interface PageFacts {
   failures: string[];
   /** Scopes the application was not given. */
   missingScopes: string[];
+  /** What is not there although robots are, one sentence each. */
+  notes: string[];
   /** The portal says the installation was finished before. */
   finished: boolean;
 }
@@ -27,6 +29,7 @@ const TEXTS = {
     installed: 'Приложение установлено, роботы добавлены. Найдите их на стадиях CRM: «Роботы» → «Другие».',
     failed: 'Установка не завершена.',
     scopes: 'Приложению не выданы права (соответствующие возможности выключены):',
+    notes: 'Роботы работают, но в сделках не всё будет показано:',
     again: 'Повторить',
     refused: 'Установка отклонена.',
   },
@@ -36,6 +39,7 @@ const TEXTS = {
       'The application is installed and its robots are added. Find them on CRM stages: Automation → Other.',
     failed: 'The installation is not finished.',
     scopes: 'The application was not given these permissions (their features are off):',
+    notes: 'Robots work, but deals will not show everything:',
     again: 'Try again',
     refused: 'The installation was refused.',
   },
@@ -86,6 +90,7 @@ export function renderInstallPage(facts: PageFacts): string {
     });
     blocks.push(`<p>${texts.scopes}</p>${list(named)}`);
   }
+  if (facts.notes.length > 0) blocks.push(`<p>${texts.notes}</p>${list(facts.notes)}`);
   // installFinish works once and only in the installer; a finished one has nothing to end.
   const script =
     facts.failures.length > 0 || facts.finished

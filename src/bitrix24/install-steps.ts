@@ -1,21 +1,29 @@
 import type { Log } from '../robot/ports.ts';
+import { applyRegistration } from './apply-registration.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
 import { isRecord } from './call.ts';
 import { parseScopes } from './events.ts';
 import { REQUIRED_SCOPES } from './install-page.ts';
 import type { Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
+import { LIST_COMMANDS, readListed } from './portal-list.ts';
 import { isYes } from './proof.ts';
-import { applyRegistration, explain, type RobotRegistration, toCodes } from './registration.ts';
+import { explain, type RobotRegistration, toCodes } from './registration.ts';
 import type { PortalRest } from './rest.ts';
+import { hasScope } from './scopes.ts';
+import { createWriter } from './writes.ts';
 
 export interface StepsResult {
   /** What failed, in both languages. */
   failures: { ru: string; en: string }[];
   missingScopes: string[];
+  /** Triggers and fields that robots can do without. */
+  notes: { ru: string; en: string }[];
 }
 
 const EVENTS = ['ONAPPINSTALL', 'ONAPPUPDATE', 'ONAPPUNINSTALL'];
+/** Clicks on our timeline activities; an older portal has no such event, and robots do not need it (F8). */
+const CLICKED = 'ONCRMTIMELINEITEMACTION';
 /** Asked once, because a tariff may lack them (bitrix24.md A8). */
 const METHODS = ['bizproc.event.send', 'bizproc.workflow.instances', 'userfieldconfig.add', 'tasks.task.add'];
 
@@ -34,12 +42,16 @@ export async function runInstallSteps(options: {
 }): Promise<StepsResult> {
   const { rest, installations, memberId, log } = options;
   const failures: StepsResult['failures'] = [];
+  const notes: StepsResult['notes'] = [];
+  const writer = createWriter({ rest, log, priority: 'run' });
   const handler = `${options.publicUrl}/bitrix24/events`;
   const commands: Record<string, BatchCommand> = {
-    robots: { method: 'bizproc.robot.list', params: {} },
+    ...LIST_COMMANDS,
     scope: { method: 'scope', params: {} },
   };
-  for (const event of EVENTS) commands[event] = { method: 'event.bind', params: { event, handler } };
+  for (const event of [...EVENTS, CLICKED]) {
+    commands[event] = { method: 'event.bind', params: { event, handler } };
+  }
   for (const [index, name] of METHODS.entries())
     commands[`m${index}`] = { method: 'method.get', params: { name } };
 
@@ -60,6 +72,13 @@ export async function runInstallSteps(options: {
     return rest.call(memberId, command.method, command.params);
   }
 
+  /** As `ask` for what robots do without: a refusal is the answer. */
+  async function tryAsk(key: keyof typeof LIST_COMMANDS | typeof CLICKED): Promise<BatchAnswer> {
+    const answer = answers[key];
+    if (answer !== undefined && (answer.ok || !answer.error.startsWith('ERROR_BATCH_'))) return answer;
+    return writer.sendAlone(memberId, commands[key] as BatchCommand);
+  }
+
   for (const event of EVENTS) {
     try {
       await ask(event);
@@ -74,6 +93,10 @@ export async function runInstallSteps(options: {
     }
   }
 
+  const clicked = await tryAsk(CLICKED);
+  if (!clicked.ok && !isBound(clicked.error, clicked.description)) {
+    log.warn('event.not_bound', { memberId, event: CLICKED, code: clicked.error });
+  }
   const scopes = await ask('scope').then(parseScopes, () => []);
   const methods = METHODS.filter((_, index) => {
     const answer = answers[`m${index}`];
@@ -89,12 +112,17 @@ export async function runInstallSteps(options: {
   if (missingScopes.length > 0) log.warn('scopes.missing', { memberId, scopes: missingScopes });
 
   try {
-    const registeredCodes = toCodes(await ask('robots'));
-    const { failed: refused } = await applyRegistration({
+    const listed = readListed(
+      toCodes(await ask('robots')),
+      { triggers: await tryAsk('triggers'), fields: await tryAsk('fields'), list: await tryAsk('list') },
+      given,
+    );
+    const { failed: refused, others } = await applyRegistration({
       ...options,
       robots: options.robots(saved?.language ?? 'en'),
-      registeredCodes,
+      listed,
     });
+    notes.push(...others.map(({ text }) => text));
     for (const { code, text } of refused) {
       failures.push({
         ru: `Робот ${code} не добавлен. ${text.ru}`,
@@ -104,7 +132,7 @@ export async function runInstallSteps(options: {
   } catch (error) {
     failures.push(...failed(error).failures);
   }
-  return { failures, missingScopes };
+  return { failures, missingScopes, notes };
 
   function failed(error: unknown): StepsResult {
     log.error('robots.not_registered', { memberId, code: codeOf(error) });
@@ -113,15 +141,9 @@ export async function runInstallSteps(options: {
     return {
       failures: [{ ru: `Роботы не добавлены. ${ru}`, en: `The robots are not added. ${en}` }],
       missingScopes: [],
+      notes: [],
     };
   }
-}
-
-/** Whether the portal gave what `scope` stands for. */
-export function hasScope(given: readonly string[], scope: string): boolean {
-  // The portal has narrower kinds of `user` that our reading can do with (F5).
-  const kinds = scope === 'user' ? ['user', 'user_basic', 'user_brief'] : [scope];
-  return kinds.some((kind) => given.includes(kind));
 }
 
 function isBound(code: string, description: string): boolean {

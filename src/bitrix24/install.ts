@@ -1,10 +1,10 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
-import { type PortalEvent, parseEvent, parsePage } from './events.ts';
+import { type PortalEvent, parseEvent, parsePage, type RefreshAsked, toRefresh } from './events.ts';
 import { renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
 import { runInstallSteps, type StepsResult } from './install-steps.ts';
 import type { Installation, Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
-import { isSameSecret, type Proof, type Prover } from './proof.ts';
+import { isLive, isSameSecret, type Proof, type Prover } from './proof.ts';
 import type { RobotRegistration } from './registration.ts';
 import type { PortalRest } from './rest.ts';
 import type { TokenPair } from './tokens.ts';
@@ -26,6 +26,8 @@ export interface EventOutcome {
   /** Set when the application was removed: open runs end, with `clean` the mapping goes too. */
   uninstalled?: string;
   clean?: boolean;
+  /** Set when somebody clicked "refresh now" on a document's activity. */
+  refresh?: RefreshAsked;
 }
 
 export interface Installer {
@@ -54,6 +56,8 @@ export function createInstaller(options: {
   rest: PortalRest;
   robots: (language: string) => readonly RobotRegistration[];
   claims: ClaimsPort;
+  /** Told of each click on "refresh now" after its proof; the answer to the portal does not wait for it. */
+  onRefreshAsked?: ((refresh: RefreshAsked) => void | Promise<void>) | undefined;
   now: () => Date;
   log: Log;
 }): Installer {
@@ -85,6 +89,7 @@ export function createInstaller(options: {
           spares: known?.spares ?? {},
           // The portal may have dropped robots since (B8): until the list is read again nothing is known.
           registered: known?.registered ?? {},
+          fields: known?.fields,
           methods: known?.methods,
           version: known?.version ?? 0,
         };
@@ -139,11 +144,12 @@ export function createInstaller(options: {
     if (page.tokens === null) return refused('no_refresh_token');
     await store({ ...page, origin: page.origin as string, language: proof.language ?? page.language }, proof);
     log.info('portal.installed', { memberId: page.memberId, by: 'page' });
-    const { failures, missingScopes } = await steps(page.memberId);
+    const { failures, missingScopes, notes } = await steps(page.memberId);
     const html = renderInstallPage({
       language,
       failures: failures.map((failure) => failure[language]),
       missingScopes,
+      notes: notes.map((note) => note[language]),
       finished: proof.finished,
     });
     return { status: 200, html };
@@ -176,6 +182,13 @@ export function createInstaller(options: {
     }
     const outcome: EventOutcome = { result: 'ok', event: event.event, memberId };
     if (event.event === 'ONAPPUPDATE') await update(event);
+    const refresh = toRefresh(event);
+    if (refresh !== null && isLive(known)) {
+      outcome.refresh = refresh;
+      Promise.resolve(refresh)
+        .then(options.onRefreshAsked)
+        .catch((error: unknown) => log.error('refresh.failed', { memberId, error }));
+    }
     if (event.event === 'ONAPPUNINSTALL') {
       await installations.update(
         memberId,

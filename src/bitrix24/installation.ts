@@ -1,4 +1,5 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
+import type { FieldFacts } from './field-facts.ts';
 import type { TokenPair } from './tokens.ts';
 
 export type { TokenPair } from './tokens.ts';
@@ -20,8 +21,10 @@ export interface Installation {
   tokens: TokenPair | null;
   /** Pairs that came with calls, for the day the installer is dismissed; newest of each user. */
   spares: Record<string, TokenPair>;
-  /** Hash of what was last registered, by robot code. */
+  /** Hash of what was last registered, by robot code; triggers as `trigger:CODE`. */
   registered: Record<string, string>;
+  /** Our fields by entityTypeId; absent while unknown (interface.md §5). */
+  fields?: Record<string, FieldFacts> | undefined;
   /** Absent while the registration is unknown: no answer may leave then (bitrix24.md B8). */
   registeredAt?: string | undefined;
   /** Methods the tariff has, of those asked for. */

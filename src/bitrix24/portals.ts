@@ -1,6 +1,8 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { type Answers, createAnswers } from './answers.ts';
 import type { RobotCall } from './call.ts';
+import { createDeals, type Deals } from './deals.ts';
+import type { RefreshAsked } from './events.ts';
 import { fetchFile } from './file-fetch.ts';
 import { createInstaller, type Installer, type InstallerConfig } from './install.ts';
 import {
@@ -21,6 +23,7 @@ export interface Portals {
   installer: Installer;
   reader: Reader;
   answers: Answers;
+  deals: Deals;
   proof: {
     /**
      * Is the call of a portal that installed us (bitrix24.md A4)? Without a pinned application token the portal is
@@ -46,6 +49,8 @@ export function createPortals(options: {
   timeoutMs?: number;
   onRequest?: RequestHook;
   onRefresh?: (result: RefreshResult) => void;
+  /** A person asked for a document's newest state; without it the click is taken and ignored. */
+  onRefreshAsked?: (refresh: RefreshAsked) => void | Promise<void>;
 }): Portals {
   const { config, claims, now, log } = options;
   const installations = createInstallations({ store: options.store, claims, now, log });
@@ -75,11 +80,13 @@ export function createPortals(options: {
     rest,
     robots: options.robots,
     claims,
+    onRefreshAsked: options.onRefreshAsked,
     now,
     log,
   });
   const reader = createReader({ rest, installations, fetchFile });
   const answers = createAnswers({ rest, log });
+  const deals = createDeals({ rest, installations, claims, now, log });
   const keptAt = new Map<string, number>();
 
   /** Remembers the newest pair of the call's user, and brings a paused installation back to life with it. */
@@ -111,6 +118,7 @@ export function createPortals(options: {
     installer,
     reader,
     answers,
+    deals,
     proof: {
       async checkCall(call) {
         const known = installations.get(call.memberId);

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Log } from '../robot/ports.ts';
-import type { BatchAnswer, BatchCommand } from './batch.ts';
-import { MAX_BATCH } from './batch.ts';
-import type { Installations } from './installation.ts';
+import { DEAL_ENTITY, FIELD_PARTS, fieldName } from './field-facts.ts';
 import { PortalError } from './portal-error.ts';
-import type { PortalRest } from './rest.ts';
+import type { Listed } from './portal-list.ts';
+import { TRIGGER_NAMES } from './triggers.ts';
 
 /** What a robot declares, without HANDLER and AUTH_USER_ID (bitrix24.md B1). */
 export interface RobotRegistration {
@@ -26,134 +24,78 @@ export interface RegistrationPlan {
   undeclared: string[];
 }
 
-export interface RegistrationResult extends RegistrationPlan {
-  removed: string[];
-  failed: { code: string; error: string; text: { ru: string; en: string } }[];
-}
+/** Robots, triggers and fields of one portal. */
+export type PortalPlan = Record<'robots' | 'triggers' | 'fields', RegistrationPlan>;
 
-/** Compares what is declared with what the portal has and what was last sent (bitrix24.md B8). */
+/** Compares robots declared with what the portal has and what was last sent (bitrix24.md B8). */
 export function planRegistration(
   declared: readonly RobotRegistration[],
   registeredCodes: readonly string[],
   hashes: Readonly<Record<string, string>>,
   context: RegistrationContext,
 ): RegistrationPlan {
+  const wanted = declared.map((robot) => [robot.code, hashOf(toFields(robot, context))] as const);
+  return compare(wanted, registeredCodes, hashes);
+}
+
+/**
+ * Everything that is registered (interface.md §4). What the portal could not list is left out. Fields are made and
+ * never changed or deleted by us: they hold data.
+ */
+export function planPortal(
+  declared: readonly RobotRegistration[],
+  listed: Listed,
+  hashes: Readonly<Record<string, string>>,
+  context: RegistrationContext & { language: 'ru' | 'en' },
+): PortalPlan {
+  const triggers = Object.entries(toTriggers(context.language)).map(
+    ([code, fields]) => [code, hashOf(fields)] as const,
+  );
+  const ownHashes = Object.fromEntries(
+    triggers.flatMap(([code]) => {
+      const hash = hashes[triggerKey(code)];
+      return hash === undefined ? [] : [[code, hash]];
+    }),
+  );
+  const { fields, triggers: listedTriggers } = listed;
+  const parts = fields === null ? [] : FIELD_PARTS;
+  const toNames = (isThere: boolean) =>
+    parts
+      .filter((part) => fields?.parts.includes(part) === isThere)
+      .map((part) => fieldName(DEAL_ENTITY, part));
+  return {
+    robots: planRegistration(declared, listed.robots, hashes, context),
+    triggers: listedTriggers === null ? compare([], [], {}) : compare(triggers, listedTriggers, ownHashes),
+    fields: { add: toNames(false), update: [], same: toNames(true), undeclared: [] },
+  };
+}
+
+function compare(
+  declared: ReadonlyArray<readonly [code: string, hash: string]>,
+  listed: readonly string[],
+  hashes: Readonly<Record<string, string>>,
+): RegistrationPlan {
   const plan: RegistrationPlan = { add: [], update: [], same: [], undeclared: [] };
-  for (const robot of declared) {
-    if (!registeredCodes.includes(robot.code)) plan.add.push(robot.code);
-    else if (hashes[robot.code] === hashOf(toFields(robot, context))) plan.same.push(robot.code);
-    else plan.update.push(robot.code);
+  for (const [code, hash] of declared) {
+    if (!listed.includes(code)) plan.add.push(code);
+    else if (hashes[code] === hash) plan.same.push(code);
+    else plan.update.push(code);
   }
-  const codes = new Set(declared.map((robot) => robot.code));
-  plan.undeclared = registeredCodes.filter((code) => !codes.has(code));
+  const codes = new Set(declared.map(([code]) => code));
+  plan.undeclared = listed.filter((code) => !codes.has(code));
   return plan;
 }
 
-/** Lists, adds and updates in two hits; deletes only on order (bitrix24.md B8). @throws PortalError */
-export async function applyRegistration(options: {
-  rest: PortalRest;
-  installations: Installations;
-  memberId: string;
-  robots: readonly RobotRegistration[];
-  publicUrl: string;
-  now: () => Date;
-  log: Log;
-  force?: boolean;
-  remove?: boolean;
-  /** Codes on the portal when they were already asked for. */
-  registeredCodes?: readonly string[];
-}): Promise<RegistrationResult> {
-  const { rest, installations, memberId, robots } = options;
-  const installation = installations.get(memberId);
-  const context = { publicUrl: options.publicUrl, authUserId: installation?.installerUserId ?? null };
-  const codes = options.registeredCodes ?? toCodes(await rest.call(memberId, 'bizproc.robot.list', {}));
-  const hashes = options.force ? {} : (installation?.registered ?? {});
-  const plan = planRegistration(robots, codes, hashes, context);
-
-  const byCode = new Map(robots.map((robot) => [robot.code, toFields(robot, context)]));
-  const add = (code: string): BatchCommand => ({
-    method: 'bizproc.robot.add',
-    params: { CODE: code, ...byCode.get(code) },
-  });
-  const update = (code: string): BatchCommand => ({
-    method: 'bizproc.robot.update',
-    params: { CODE: code, FIELDS: byCode.get(code) },
-  });
-  const work = [
-    ...plan.add.map((code) => ({
-      code,
-      first: add(code),
-      second: update(code),
-      on: 'ERROR_ACTIVITY_ALREADY_INSTALLED',
-    })),
-    ...plan.update.map((code) => ({
-      code,
-      first: update(code),
-      second: add(code),
-      on: 'ERROR_ACTIVITY_NOT_FOUND',
-    })),
-    ...(options.remove ? plan.undeclared : []).map((code) => {
-      const first = { method: 'bizproc.robot.delete', params: { CODE: code } };
-      return { code, first, second: null, on: 'ERROR_ACTIVITY_NOT_FOUND' };
-    }),
-  ];
-  const answers = await run(
-    rest,
-    memberId,
-    work.map(({ code, first }) => [code, first]),
+/** Parameters of our triggers by code; a trigger's name is one text (bitrix24.md F9). */
+export function toTriggers(language: 'ru' | 'en'): Record<string, { NAME: string }> {
+  return Object.fromEntries(
+    Object.entries(TRIGGER_NAMES).map(([code, name]) => [code, { NAME: name[language] }]),
   );
-  const again = work.filter(({ code, on }) => errorOf(answers.get(code)) === on);
-  const seconds = again.flatMap(({ code, second }) => (second === null ? [] : [[code, second] as const]));
-  for (const [code, answer] of await run(rest, memberId, seconds)) answers.set(code, answer);
-  for (const { code, second } of again) if (second === null) answers.set(code, { ok: true, result: true });
-
-  const result: RegistrationResult = { ...plan, removed: [], failed: [] };
-  const registered = Object.fromEntries(
-    plan.same.map((code) => [code, hashOf(byCode.get(code) as Record<string, unknown>)]),
-  );
-  for (const { code } of work) {
-    const answer = answers.get(code);
-    const fields = byCode.get(code);
-    if (answer?.ok !== true) {
-      const error = errorOf(answer) ?? 'NO_ANSWER';
-      result.failed.push({
-        code,
-        error,
-        text: explain(error, answer?.ok === false ? answer.description : ''),
-      });
-    } else if (fields === undefined) result.removed.push(code);
-    else registered[code] = hashOf(fields);
-  }
-  await installations.update(memberId, (known) => {
-    if (known === undefined) return undefined;
-    const done = result.failed.length === 0;
-    return { ...known, registered, registeredAt: done ? options.now().toISOString() : known.registeredAt };
-  });
-  const { failed, removed, same } = result;
-  const facts = { memberId, added: plan.add.length, updated: plan.update.length, same: same.length };
-  options.log.info('robots.registered', { ...facts, removed: removed.length, failed: failed.length });
-  return result;
 }
 
-async function run(
-  rest: PortalRest,
-  memberId: string,
-  commands: ReadonlyArray<readonly [string, BatchCommand]>,
-): Promise<Map<string, BatchAnswer>> {
-  const answers = new Map<string, BatchAnswer>();
-  for (let from = 0; from < commands.length; from += MAX_BATCH) {
-    const part = commands.slice(from, from + MAX_BATCH);
-    const keyed = Object.fromEntries(part.map(([, command], index) => [`r${index}`, command]));
-    const read = await rest.batch(memberId, keyed);
-    part.forEach(([code], index) => {
-      answers.set(code, read[`r${index}`] as BatchAnswer);
-    });
-  }
-  return answers;
-}
-
-function errorOf(answer: BatchAnswer | undefined): string | null {
-  return answer?.ok === false ? answer.error : null;
+/** Where the hash of a trigger is kept beside those of the robots. */
+export function triggerKey(code: string): string {
+  return `trigger:${code}`;
 }
 
 /** Codes of `bizproc.robot.list` (bitrix24.md B1). */
@@ -175,7 +117,8 @@ export function explain(error: unknown, description = ''): { ru: string; en: str
   return { ru: `Портал ответил ${tail}.`, en: `The portal answered ${tail}.` };
 }
 
-function toFields(robot: RobotRegistration, context: RegistrationContext): Record<string, unknown> {
+/** What is sent of a robot. */
+export function toFields(robot: RobotRegistration, context: RegistrationContext): Record<string, unknown> {
   return {
     HANDLER: `${context.publicUrl}/bitrix24/robots/${robot.code}`,
     ...(context.authUserId === null ? {} : { AUTH_USER_ID: context.authUserId }),
@@ -184,7 +127,7 @@ function toFields(robot: RobotRegistration, context: RegistrationContext): Recor
 }
 
 /** SHA-256 of what is sent, whatever the order of its keys. */
-function hashOf(fields: Record<string, unknown>): string {
+export function hashOf(fields: Record<string, unknown>): string {
   return createHash('sha256')
     .update(JSON.stringify(canonical(fields)))
     .digest('hex');

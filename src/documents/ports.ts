@@ -127,7 +127,10 @@ export interface DealPort {
   items(
     refs: ItemRef[],
   ): Promise<({ title: string; url: string; responsibleUserId: number | null } | null)[]>;
-  /** Active portal users by e-mail (case-blind); an e-mail of nobody or of several is absent. */
+  /**
+   * Active portal users by e-mail (compared case-blind), under the spelling given and in lower case; an e-mail of
+   * nobody or of several is absent.
+   */
   usersByEmail(emails: string[]): Promise<Map<string, number>>;
   language(): 'ru' | 'en';
 }

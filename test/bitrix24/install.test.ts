@@ -191,7 +191,12 @@ describe('the installer page', () => {
     expect(status).toBe(200);
     expect(html).toContain('BX24.installFinish()');
     expect(html).toContain('lang="ru"');
-    expect(portal.bound).toEqual(['ONAPPINSTALL', 'ONAPPUPDATE', 'ONAPPUNINSTALL']);
+    expect(portal.bound).toEqual([
+      'ONAPPINSTALL',
+      'ONAPPUPDATE',
+      'ONAPPUNINSTALL',
+      'ONCRMTIMELINEITEMACTION',
+    ]);
     expect([...portal.registered.keys()]).toEqual(robots.map(({ code }) => code));
     expect(portal.hits.map(({ method }) => method)).toEqual(['app.info', 'profile', 'batch', 'batch']);
   });
@@ -273,7 +278,7 @@ describe('later events', () => {
       await made.installer.handleEvent(event(portal, 'ONAPPUPDATE', { access_token: 'access-2' })),
     ).toMatchObject({ result: 'ok' });
     expect(portal.registered.size).toBe(2);
-    expect(portal.bound).toHaveLength(3);
+    expect(portal.bound).toHaveLength(4);
     expect(made.stored.get(MEMBER)).toMatchObject({
       tokens: { access: 'access-2' },
       registeredAt: expect.any(String),

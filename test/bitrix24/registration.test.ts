@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { applyRegistration, planRegistration } from '../../src/bitrix24/registration.ts';
+import { applyRegistration } from '../../src/bitrix24/apply-registration.ts';
+import { planRegistration } from '../../src/bitrix24/registration.ts';
 import { fakePortal, installed, MEMBER, type Methods, refuse, robots } from './fake-portal.ts';
 
 const open: { close(): void }[] = [];

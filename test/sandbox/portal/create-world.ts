@@ -39,6 +39,7 @@ export function createWorld(options: PortalOptions): Omit<World, 'misbehave'> {
     activities: [],
     notices: [],
     tasks: new Map(),
+    taskComments: new Map(),
     robots: new Map(),
     events: [],
     triggers: new Map(),

@@ -128,3 +128,25 @@ export async function update(world: World): Promise<void> {
     await deliver(world, 'ONAPPUPDATE', url, eventForm(world, 'ONAPPUPDATE', data, auth));
   }
 }
+
+/** A person clicks a button of a timeline activity: `restEvent` reaches the application that made it (F8, G2). */
+export async function clickActivity(world: World, activityId: number, button: string): Promise<void> {
+  const activity = world.activities.find((one) => one.id === activityId);
+  const footer = activity?.layout['footer'] as { buttons?: Record<string, { action: Fields }> } | undefined;
+  const action = footer?.buttons?.[button]?.action;
+  if (activity === undefined || action === undefined) throw new Error(`portal sandbox: no button ${button}`);
+  if (action['type'] !== 'restEvent' || activity.application !== world.clientId) return;
+  const data = {
+    id: action['id'],
+    entityTypeId: activity.ownerTypeId,
+    entityId: activity.ownerId,
+    activityId,
+    userId: admin(world),
+    ...(action['actionParams'] as Fields),
+  };
+  const auth = authBlock(world, admin(world), false);
+  const form = eventForm(world, 'onCrmTimelineItemAction', data, auth);
+  for (const url of boundTo(world, 'ONCRMTIMELINEITEMACTION')) {
+    await deliver(world, 'ONCRMTIMELINEITEMACTION', url, form);
+  }
+}

@@ -15,7 +15,15 @@ import { crmMethods } from './crm-methods.ts';
 import { addFile, addItem, addUser, textRow } from './data.ts';
 import { addType, documentType, ensureStage, itemsOf } from './entities.ts';
 import { itemMethods } from './item-methods.ts';
-import { finishInstall, install, openInstallerPage, type PageOptions, uninstall, update } from './life.ts';
+import {
+  clickActivity,
+  finishInstall,
+  install,
+  openInstallerPage,
+  type PageOptions,
+  uninstall,
+  update,
+} from './life.ts';
 import { createMisbehave } from './misbehave.ts';
 import { isOffered, robotMethods } from './robots.ts';
 import { createApp, listen } from './server.ts';
@@ -135,6 +143,7 @@ export async function startPortal(options: PortalOptions) {
     timeline: (entityTypeId: number, id: number) => world.timeline.get(`${entityTypeId}:${id}`) ?? [],
     activities: (entityTypeId: number, id: number): Activity[] =>
       world.activities.filter((one) => one.ownerTypeId === entityTypeId && one.ownerId === id),
+    clickActivity: (activityId: number, button: string) => clickActivity(world, activityId, button),
     notices: () => [...world.notices],
     tasks: (): Fields[] => [...world.tasks.values()],
     robots: (): string[] => [...world.robots.keys()],

@@ -86,6 +86,18 @@ export function taskMethods(world: World): Methods {
         return { result: { task: camelRow(task) } };
       },
     },
+    'task.commentitem.add': {
+      scope: ['task'],
+      run: ({ params, grant }) => {
+        const task = find(params);
+        if (!isObject(params['fields'])) throw missing('fields');
+        const message = text(params['fields']['POST_MESSAGE']);
+        if (message.trim() === '') throw new RestError(400, 'ERROR_CORE', 'Пустой комментарий<br>');
+        const comments = world.taskComments.get(int(task['ID'])) ?? [];
+        world.taskComments.set(int(task['ID']), [...comments, { authorId: grant.userId, message }]);
+        return { result: nextId(world, 'taskComment', 91) };
+      },
+    },
     'tasks.task.get': {
       scope: ['task'],
       run: ({ params }) => ({ result: { task: camelRow(find(params)) } }),

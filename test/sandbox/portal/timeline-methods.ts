@@ -29,6 +29,9 @@ export function addToTimeline(
 
 const refuse = (code: string, words: string): RestError => new RestError(400, code, words);
 
+const LAYOUT_KEYS = new Set(['icon', 'header', 'body', 'footer']);
+const ACTIONS = new Set(['redirect', 'restEvent', 'openRestApp']);
+
 function checkLayout(layout: unknown): Fields {
   if (!isObject(layout) || Object.keys(layout).length === 0)
     throw refuse('ERROR_EMPTY_LAYOUT', 'Empty layout');
@@ -43,6 +46,19 @@ function checkLayout(layout: unknown): Fields {
   const footer = layout['footer'];
   const buttons = isObject(footer) && isObject(footer['buttons']) ? Object.entries(footer['buttons']) : [];
   if (buttons.length > 2) throw refuse('TOO_MANY_ITEMS', 'Too many buttons');
+  for (const name of Object.keys(layout)) {
+    if (!LAYOUT_KEYS.has(name)) throw refuse('FIELD_IS_REDUNDANT', `layout.${name} is redundant`);
+  }
+  for (const [key, button] of buttons) {
+    const action = isObject(button) ? button['action'] : undefined;
+    if (!isObject(button) || text(button['title']) === '' || !isObject(action))
+      throw refuse('FIELD_IS_REQUIRED', `buttons.${key} needs a title and an action`);
+    if (!ACTIONS.has(text(action['type']))) throw refuse('ENUM_FIELD', `Unknown action of ${key}`);
+    if (action['type'] === 'redirect' && text(action['uri']) === '')
+      throw refuse('FIELD_IS_REQUIRED', 'action.uri is required');
+    if (action['type'] === 'restEvent' && text(action['id']) === '')
+      throw refuse('FIELD_IS_REQUIRED', 'action.id is required');
+  }
   for (const [key] of [...blocks, ...buttons]) {
     if (!/^[A-Za-z0-9_]+$/.test(key))
       throw refuse('KEY_CONTAIN_WRONG_SYMBOLS', `Wrong symbols in key ${key}`);
@@ -148,6 +164,7 @@ export function timelineMethods(world: World): Methods {
           fields: checkFields(params['fields']),
           layout: checkLayout(params['layout']),
           updates: 0,
+          application: world.clientId,
         };
         world.activities.push(made);
         return { result: { activity: shown(made) } };
@@ -159,6 +176,9 @@ export function timelineMethods(world: World): Methods {
         if (params['id'] === undefined) throw missing('id');
         wrongContext(grant.context);
         const found = activity(params['id']);
+        if (found.application !== world.clientId) {
+          throw refuse('ERROR_WRONG_APPLICATION', 'The activity was created by another application');
+        }
         if (params['fields'] !== undefined)
           found.fields = { ...found.fields, ...checkFields(params['fields']) };
         if (params['layout'] !== undefined) found.layout = checkLayout(params['layout']);

@@ -124,4 +124,6 @@ export interface Activity {
   fields: Fields;
   layout: Fields;
   updates: number;
+  /** client_id of the application that made it: only that one may update it. */
+  application: string;
 }

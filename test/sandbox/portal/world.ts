@@ -86,6 +86,7 @@ export interface World {
   activities: Activity[];
   notices: Notice[];
   tasks: Map<number, Fields>;
+  taskComments: Map<number, { authorId: number; message: string }[]>;
   robots: Map<string, Registration>;
   events: { event: string; handler: string; authType: number }[];
   triggers: Map<string, string>;

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import type { BatchAnswer } from './batch.ts';
+import { PortalError } from './portal-error.ts';
+import { isYes } from './proof.ts';
+import { isPassing } from './writes.ts';
+
+const rowsShape = z.array(z.unknown()).transform((rows) =>
+  rows.flatMap((row) => {
+    const shape = z.object({
+      ID: z.coerce.number().int().positive(),
+      EMAIL: z.string(),
+      ACTIVE: z.unknown(),
+    });
+    return shape.safeParse(row).data ?? [];
+  }),
+);
+
+/**
+ * The one active user with the e-mail, by an answer of `user.get` (bitrix24.md F5); null for none or several.
+ * @throws PortalError when the answer may come later
+ */
+export function readActiveUser(answer: BatchAnswer, email: string): number | null {
+  if (!answer.ok) {
+    if (!isPassing(answer)) return null;
+    const { error: code, kind, description } = answer;
+    throw new PortalError({ code, kind, description, status: null, retry: true, method: 'user.get' });
+  }
+  const rows = rowsShape.safeParse(answer.result).data ?? [];
+  const active = rows.filter(
+    (row) => isYes(row.ACTIVE) && row.EMAIL.trim().toLowerCase() === email.toLowerCase(),
+  );
+  return active.length === 1 ? (active[0]?.ID ?? null) : null;
+}

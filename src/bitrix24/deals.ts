@@ -1,0 +1,100 @@
+import type { DealPort } from '../documents/ports.ts';
+import type { ClaimsPort, Log } from '../robot/ports.ts';
+import { readActiveUser } from './active-users.ts';
+import { createActivityWriter } from './activities.ts';
+import { item } from './crm-commands.ts';
+import { personName } from './crm-party.ts';
+import * as shapes from './crm-shapes.ts';
+import { createFieldWriter } from './deal-fields.ts';
+import { toPageLanguage } from './install-page.ts';
+import type { Installations } from './installation.ts';
+import { PortalError } from './portal-error.ts';
+import { cardPath } from './reader.ts';
+import type { PortalRest } from './rest.ts';
+import { createTaskWriter } from './tasks.ts';
+import { createTriggers } from './triggers.ts';
+import { createWriter, isPassing, toWriteResult } from './writes.ts';
+
+export type Deals = (memberId: string) => DealPort;
+
+/** What the package shows in its portals: fields, timeline, triggers, notices and tasks (interface.md §5). */
+export function createDeals(options: {
+  rest: PortalRest;
+  installations: Installations;
+  claims: ClaimsPort;
+  now: () => Date;
+  log: Log;
+}): Deals {
+  const { installations } = options;
+  // Runs and their answers go first: what a deal shows may come a moment later.
+  const writer = createWriter({ ...options, priority: 'repeat' });
+  const writeFields = createFieldWriter({ ...options, writer });
+  const putActivities = createActivityWriter({ ...options, writer });
+  const fireTriggers = createTriggers({ ...options, writer });
+  const { putTasks, completeTasks } = createTaskWriter({ ...options, writer });
+
+  return (memberId) => {
+    const language = () => toPageLanguage(installations.get(memberId)?.language ?? 'en');
+    return {
+      language,
+      writeFields: (writes) => writeFields(memberId, writes),
+      putActivities: (cards) => putActivities(memberId, language(), cards),
+      fireTriggers: (triggers) => fireTriggers(memberId, triggers),
+      putTasks: (tasks) => putTasks(memberId, tasks),
+      completeTasks: (tasks) => completeTasks(memberId, tasks),
+
+      async notify(notices) {
+        const answers = await writer.send(
+          memberId,
+          notices.map(({ userId, text, tag }) => ({
+            method: 'im.notify.system.add',
+            params: { USER_ID: userId, MESSAGE: text, MESSAGE_OUT: text, TAG: tag },
+          })),
+        );
+        return answers.map(toWriteResult);
+      },
+
+      async items(refs) {
+        const answers = await writer.send(
+          memberId,
+          refs.map((ref) => item(ref.typeId, ref.id)),
+        );
+        const origin = installations.get(memberId)?.origin ?? '';
+        return answers.map((answer, index) => {
+          const ref = refs[index] as (typeof refs)[number];
+          if (!answer.ok) {
+            if (!isPassing(answer)) return null;
+            const { error: code, kind, description } = answer;
+            throw new PortalError({ code, kind, description, status: null, retry: true });
+          }
+          const read = shapes.itemShape.safeParse(answer.result);
+          if (!read.success || read.data.item.id !== ref.id) {
+            throw new PortalError({ code: 'UNREADABLE', status: null, kind: 'server', retry: true });
+          }
+          const facts = shapes.itemFactsShape.parse(read.data.item);
+          return {
+            title: facts.title ?? personName(facts) ?? ref.code,
+            url: `${origin}${cardPath(ref)}`,
+            responsibleUserId: facts.assignedById,
+          };
+        });
+      },
+
+      async usersByEmail(emails) {
+        const wanted = [...new Set(emails.map((email) => email.trim()).filter((email) => email !== ''))];
+        const answers = await writer.send(
+          memberId,
+          wanted.map((email) => ({ method: 'user.get', params: { FILTER: { EMAIL: email } } })),
+        );
+        const users = new Map<string, number>();
+        for (const [index, email] of wanted.entries()) {
+          const answer = answers[index];
+          if (answer === undefined) continue;
+          const userId = readActiveUser(answer, email);
+          if (userId !== null) users.set(email, userId).set(email.toLowerCase(), userId);
+        }
+        return users;
+      },
+    };
+  };
+}

@@ -1,0 +1,162 @@
+import { z } from 'zod';
+import type { DocumentStatus } from '../documents/ports.ts';
+import { STATUS_TITLES, STATUSES } from '../documents/status-titles.ts';
+import type { LocalText } from '../robot/failure.ts';
+import type { BatchAnswer, BatchCommand } from './batch.ts';
+import { isRecord } from './call.ts';
+
+/** One of our fields, by the last part of its name (interface.md §5). */
+export type FieldPart = 'STATUS' | 'ID' | 'URL' | 'NUMBER' | 'SINCE';
+
+/** Which of our fields a CRM type has, and the ids of the status list's items. */
+export interface FieldFacts {
+  /** Entity of the fields: `CRM_DEAL`, `CRM_44` (bitrix24.md F6). */
+  entityId: string;
+  parts: FieldPart[];
+  items: Partial<Record<DocumentStatus, number>>;
+}
+
+interface FieldDeclaration {
+  type: string;
+  label: LocalText;
+}
+
+const FIELDS: Readonly<Record<FieldPart, FieldDeclaration>> = {
+  STATUS: { type: 'enumeration', label: { ru: 'Directum: состояние', en: 'Directum: status' } },
+  ID: { type: 'integer', label: { ru: 'Directum: ИД документа', en: 'Directum: document id' } },
+  URL: { type: 'url', label: { ru: 'Directum: ссылка на документ', en: 'Directum: document link' } },
+  NUMBER: { type: 'string', label: { ru: 'Directum: рег. номер', en: 'Directum: registration number' } },
+  SINCE: { type: 'datetime', label: { ru: 'Directum: состояние с', en: 'Directum: status since' } },
+};
+export const FIELD_PARTS = Object.keys(FIELDS) as readonly FieldPart[];
+
+export const DEAL_TYPE = 2;
+export const DEAL_ENTITY = 'CRM_DEAL';
+const ENTITIES: Readonly<Record<number, string>> = {
+  1: 'CRM_LEAD',
+  [DEAL_TYPE]: DEAL_ENTITY,
+  7: 'CRM_QUOTE',
+  31: 'CRM_SMART_INVOICE',
+};
+
+/** Entity of a type's fields; null for a smart process, whose entity holds the type's own id (bitrix24.md F6). */
+export function fixedEntity(typeId: number): string | null {
+  return ENTITIES[typeId] ?? null;
+}
+
+/** Full name of a field: `UF_CRM_DIRECTUM_ID`, for smart processes `UF_CRM_44_DIRECTUM_ID` (bitrix24.md F6). */
+export function fieldName(entityId: string, part: FieldPart): string {
+  return `UF_${/^CRM_\d+$/.test(entityId) ? entityId : 'CRM'}_DIRECTUM_${part}`;
+}
+
+/** What a type has: its fields, and for deals the status list with its `XML_ID`s (bitrix24.md F1, F6). */
+export function lookupCommands(typeId: number, entityId: string): Record<'fields' | 'list', BatchCommand> {
+  return {
+    fields: { method: 'crm.item.fields', params: { entityTypeId: typeId, useOriginalUfNames: 'Y' } },
+    list:
+      entityId === DEAL_ENTITY
+        ? {
+            method: 'crm.deal.userfield.list',
+            params: { filter: { FIELD_NAME: fieldName(entityId, 'STATUS') } },
+          }
+        : {
+            method: 'userfieldconfig.list',
+            params: { moduleId: 'crm', filter: { entityId, fieldName: fieldName(entityId, 'STATUS') } },
+          },
+  };
+}
+
+/** Makes one of our fields; list items belong in `enum`, an inline `list` would lose them (bitrix24.md F6). */
+export function addFieldCommand(entityId: string, part: FieldPart, language: 'ru' | 'en'): BatchCommand {
+  const { type, label } = FIELDS[part];
+  const items = STATUSES.map((status, index) => ({
+    value: STATUS_TITLES[status][language],
+    sort: (index + 1) * 10,
+    xmlId: status,
+  }));
+  return {
+    method: 'userfieldconfig.add',
+    params: {
+      moduleId: 'crm',
+      field: {
+        entityId,
+        fieldName: fieldName(entityId, part),
+        userTypeId: type,
+        multiple: 'N',
+        mandatory: 'N',
+        editFormLabel: label,
+        ...(part === 'STATUS' ? { enum: items } : {}),
+      },
+    },
+  };
+}
+
+const fieldsShape = z.object({ fields: z.record(z.string(), z.unknown()) });
+
+/** Facts as the lookup's answers show them; null when the fields could not be read. */
+export function readFacts(
+  entityId: string,
+  fields: BatchAnswer,
+  list: BatchAnswer | undefined,
+): FieldFacts | null {
+  const read = fields.ok ? fieldsShape.safeParse(fields.result) : null;
+  if (!read?.success) return null;
+  const found = new Map(Object.entries(read.data.fields).map(([name, field]) => [plain(name), field]));
+  const parts = FIELD_PARTS.filter((part) => found.has(plain(fieldName(entityId, part))));
+  if (!parts.includes('STATUS')) return { entityId, parts, items: {} };
+  const status = found.get(plain(fieldName(entityId, 'STATUS')));
+  return {
+    entityId,
+    parts,
+    // The list knows our codes; the field itself only the titles, which an administrator may have changed.
+    items: { ...readItems(status), ...(list?.ok ? readItems(list.result) : {}) },
+  };
+}
+
+const text = z.union([z.string(), z.number()]).transform(String);
+const itemShape = z
+  .record(z.string(), z.unknown())
+  .transform((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [plain(key), value])))
+  .pipe(
+    z.object({
+      id: z.coerce.number().int().positive(),
+      xmlid: text.nullish().catch(null),
+      value: text.nullish().catch(null),
+    }),
+  );
+
+/**
+ * Ids of the status list's items, wherever in the answer they stand (`enum`, `LIST`, `items`; the methods differ in
+ * that and in the case of their keys): by `XML_ID`, else by title.
+ */
+export function readItems(answer: unknown): Partial<Record<DocumentStatus, number>> {
+  const items: Partial<Record<DocumentStatus, number>> = {};
+  for (const row of listItems(answer, 0)) {
+    const read = itemShape.safeParse(row);
+    if (!read.success) continue;
+    const { id, xmlid, value } = read.data;
+    const status =
+      STATUSES.find((code) => code === xmlid) ??
+      STATUSES.find((code) => Object.values(STATUS_TITLES[code]).includes(value ?? ''));
+    if (status !== undefined) items[status] ??= id;
+  }
+  return items;
+}
+
+const ITEM_KEYS = new Set(['enum', 'list', 'items']);
+/** `{fields: [{enum: […]}]}` is the deepest place known. */
+const MAX_DEPTH = 4;
+
+function listItems(value: unknown, depth: number): unknown[] {
+  if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return value.slice(0, 1_000).flatMap((row) => listItems(row, depth + 1));
+  return Object.entries(value).flatMap(([key, inner]) => {
+    if (!ITEM_KEYS.has(key.toLowerCase())) return listItems(inner, depth + 1);
+    return Array.isArray(inner) ? inner : isRecord(inner) ? Object.values(inner) : [];
+  });
+}
+
+/** A name without its spelling: `UF_CRM_44_DIRECTUM_ID` and `ufCrm44DirectumId` are one (bitrix24.md F1). */
+export function plain(name: string): string {
+  return name.replaceAll('_', '').toLowerCase();
+}

@@ -1,0 +1,144 @@
+import type { Log } from '../robot/ports.ts';
+import type { BatchAnswer } from './batch.ts';
+import { isRecord } from './call.ts';
+import {
+  addFieldCommand,
+  DEAL_ENTITY,
+  DEAL_TYPE,
+  FIELD_PARTS,
+  type FieldFacts,
+  type FieldPart,
+  fieldName,
+  fixedEntity,
+  lookupCommands,
+  readFacts,
+  readItems,
+} from './field-facts.ts';
+import { toPageLanguage } from './install-page.ts';
+import type { Installations } from './installation.ts';
+import { PortalError } from './portal-error.ts';
+import { isPassing, type Writer } from './writes.ts';
+
+export interface FieldsResult {
+  facts: FieldFacts;
+  added: string[];
+  /** Fields that could not be made. */
+  failed: { code: string; answer: BatchAnswer & { ok: false } }[];
+}
+
+/** Code of the failure when the portal does not list a smart process that an item is of. */
+const NO_TYPE = 'TYPE_NOT_LISTED';
+const TYPES_PAGE = 50;
+const MAX_TYPES = 500;
+
+/** Entity of the fields of a CRM type (bitrix24.md F6). @throws PortalError */
+export async function findEntity(writer: Writer, memberId: string, typeId: number): Promise<string> {
+  const fixed = fixedEntity(typeId);
+  if (fixed !== null) return fixed;
+  for (let start = 0; start < MAX_TYPES; start += TYPES_PAGE) {
+    const command = { method: 'crm.type.list', params: { filter: { entityTypeId: typeId }, start } };
+    const result = need(await writer.sendAlone(memberId, command), command.method);
+    const rows = isRecord(result) && Array.isArray(result['types']) ? result['types'] : [];
+    const type = rows.find((row) => isRecord(row) && Number(row['entityTypeId']) === typeId);
+    const id = isRecord(type) ? Number(type['id']) : 0;
+    if (Number.isSafeInteger(id) && id > 0) return `CRM_${id}`;
+    if (rows.length < TYPES_PAGE) break;
+  }
+  throw new PortalError({ code: NO_TYPE, status: null, kind: 'refused', retry: false });
+}
+
+/** Our fields of a type as the portal shows them. @throws PortalError */
+export async function lookUpFields(
+  writer: Writer,
+  memberId: string,
+  typeId: number,
+  entityId: string,
+): Promise<FieldFacts> {
+  const commands = lookupCommands(typeId, entityId);
+  const [fields, list] = await writer.send(memberId, [commands.fields, commands.list]);
+  need(fields as BatchAnswer, commands.fields.method);
+  const facts = readFacts(entityId, fields as BatchAnswer, list);
+  if (facts !== null) return facts;
+  throw new PortalError({ code: 'UNREADABLE', status: null, kind: 'server', retry: true });
+}
+
+/**
+ * Makes the fields that are missing and remembers ids of the status list (interface.md §5, bitrix24.md F6). What was
+ * found before is given, so that only missing ones are added. @throws PortalError
+ */
+export async function makeFields(options: {
+  writer: Writer;
+  installations: Installations;
+  memberId: string;
+  typeId: number;
+  found: FieldFacts;
+  log: Log;
+}): Promise<FieldsResult> {
+  const { writer, memberId, typeId, found } = options;
+  const { entityId } = found;
+  const language = toPageLanguage(options.installations.get(memberId)?.language ?? 'en');
+  const missing = FIELD_PARTS.filter((part) => !found.parts.includes(part));
+  const answers = await writer.send(
+    memberId,
+    missing.map((part) => addFieldCommand(entityId, part, language)),
+  );
+  const made = missing.filter((_, index) => answers[index]?.ok);
+  const status = answers[missing.indexOf('STATUS')];
+  let facts: FieldFacts = {
+    entityId,
+    parts: [...found.parts, ...made],
+    items: { ...found.items, ...(status?.ok ? readItems(status.result) : {}) },
+  };
+  // Another process may have been first, and not every portal shows the items in the answer: what is there counts.
+  if (
+    made.length < missing.length ||
+    (facts.parts.includes('STATUS') && Object.keys(facts.items).length === 0)
+  ) {
+    const seen = await lookUpFields(writer, memberId, typeId, entityId);
+    facts = {
+      entityId,
+      parts: FIELD_PARTS.filter((part) => facts.parts.includes(part) || seen.parts.includes(part)),
+      items: { ...facts.items, ...seen.items },
+    };
+  }
+  const failed = missing.flatMap((part: FieldPart, index) => {
+    const answer = answers[index];
+    if (answer === undefined || answer.ok || facts.parts.includes(part)) return [];
+    return [{ code: fieldName(entityId, part), answer }];
+  });
+  await rememberFields(options.installations, memberId, typeId, facts);
+  const added = made.map((part) => fieldName(entityId, part));
+  if (added.length > 0) options.log.info('fields.added', { memberId, fields: added });
+  const passing = failed.find(({ answer }) => isPassing(answer));
+  if (passing !== undefined) need(passing.answer, 'userfieldconfig.add');
+  if (failed.length > 0) {
+    options.log.warn('fields.not_added', {
+      memberId,
+      fields: failed.map(({ code }) => code),
+      code: failed[0]?.answer.error,
+    });
+  }
+  return { facts, added, failed };
+}
+
+/** Keeps the facts with the installation, so that nobody asks for them again. */
+export async function rememberFields(
+  installations: Installations,
+  memberId: string,
+  typeId: number,
+  facts: FieldFacts,
+): Promise<void> {
+  await installations.update(memberId, (known) => {
+    if (known === undefined) return undefined;
+    if (JSON.stringify(known.fields?.[typeId]) === JSON.stringify(facts)) return known;
+    return { ...known, fields: { ...known.fields, [typeId]: facts } };
+  });
+}
+
+export const DEAL_LOOKUP = lookupCommands(DEAL_TYPE, DEAL_ENTITY);
+
+function need(answer: BatchAnswer, method: string): unknown {
+  if (answer.ok) return answer.result;
+  const { error: code, kind, description } = answer;
+  throw new PortalError({ code, kind, description, retry: isPassing(answer), status: null, method });
+}

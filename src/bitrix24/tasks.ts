@@ -1,0 +1,209 @@
+import { z } from 'zod';
+import type { MirrorTask, WriteResult } from '../documents/ports.ts';
+import type { ClaimsPort, ItemRef } from '../robot/ports.ts';
+import type { BatchAnswer, BatchCommand } from './batch.ts';
+import { toWriteResult, type Writer } from './writes.ts';
+
+export interface TaskWrite {
+  mark: string;
+  taskId: number | null;
+  task: MirrorTask;
+}
+
+/** Status of a task that is done; the portal prints it as text. */
+const COMPLETED = 5;
+const LETTERS: Readonly<Record<number, string>> = { 1: 'L', 2: 'D', 3: 'C', 4: 'CO', 7: 'Q', 31: 'SI' };
+
+const id = z.coerce.number().int().positive();
+const madeShape = z.object({ task: z.object({ id }) });
+/** Rows of `tasks.task.list`, whose keys some versions print in upper case. */
+const rowShape = z
+  .record(z.string(), z.unknown())
+  .transform((row) =>
+    Object.fromEntries(Object.entries(row).map(([key, value]) => [key.toLowerCase(), value])),
+  )
+  .pipe(
+    z.object({
+      id,
+      description: z.string().nullish().catch(null),
+      status: z.coerce.number().nullish().catch(null),
+    }),
+  );
+type TaskRow = z.infer<typeof rowShape>;
+const listShape = z.object({
+  tasks: z.array(z.unknown()).transform((rows) => rows.flatMap((row) => rowShape.safeParse(row).data ?? [])),
+});
+
+/** `UF_CRM_TASK` of an item: `D_123`, of a smart process `Tb1_5` (bitrix24.md C3, F3). */
+export function toTaskBinding({ typeId, id }: ItemRef): string {
+  return `${LETTERS[typeId] ?? `T${typeId.toString(16)}`}_${id}`;
+}
+
+/**
+ * Bitrix24 tasks that mirror assignments (interface.md §5, bitrix24.md F10).
+ *
+ * No field of a task that the portal promises to filter by can hold a key of ours. So the mark is the last line of
+ * the description, and a task whose making was cut off is looked for among the item's newest tasks.
+ */
+export function createTaskWriter({ writer, claims }: { writer: Writer; claims: ClaimsPort }) {
+  async function update(
+    memberId: string,
+    writes: readonly (TaskWrite & { id: number })[],
+  ): Promise<WriteResult[]> {
+    const answers = await writer.send(
+      memberId,
+      writes.map(({ id: taskId, task }) => ({
+        method: 'tasks.task.update',
+        params: { taskId, fields: { RESPONSIBLE_ID: task.responsibleUserId, DEADLINE: task.deadline ?? '' } },
+      })),
+    );
+    const results = answers.map((answer, index) =>
+      answer.ok ? { ok: true as const, id: writes[index]?.id as number } : toWriteResult(answer),
+    );
+    const unclear = results.flatMap((result, index) => (isUnclear(result) ? [index] : []));
+    const rows = await look(
+      memberId,
+      unclear.map((index) => writes[index]?.id as number),
+    );
+    for (const [at, index] of unclear.entries()) {
+      if (rows[at] === null) results[index] = { ok: false, why: 'gone' };
+    }
+    return results;
+  }
+
+  async function make(memberId: string, writes: readonly TaskWrite[]): Promise<WriteResult[]> {
+    const results = new Array<WriteResult>(writes.length);
+    const bindings = [...new Set(writes.map(({ task }) => toTaskBinding(task.item)))];
+    const listed = await writer.send(memberId, bindings.map(lookUp));
+    const found: (TaskWrite & { id: number; index: number })[] = [];
+    for (const [index, write] of writes.entries()) {
+      const answer = listed[bindings.indexOf(toTaskBinding(write.task.item))] as BatchAnswer;
+      if (!answer.ok) {
+        results[index] = toWriteResult(answer);
+        continue;
+      }
+      const line = markLine(write.mark);
+      const own = rowsOf(answer)?.find((row) => row.description?.includes(line));
+      if (own !== undefined) found.push({ ...write, id: own.id, index });
+    }
+    const updated = await update(memberId, found);
+    for (const [at, { index }] of found.entries()) results[index] = updated[at] as WriteResult;
+    const missing = writes.map((_, index) => index).filter((index) => results[index] === undefined);
+    const answers = await writer.send(
+      memberId,
+      missing.map((index) => toAdd(writes[index] as TaskWrite)),
+    );
+    for (const [at, index] of missing.entries()) {
+      const answer = answers[at] as BatchAnswer;
+      const made = answer.ok ? madeShape.safeParse(answer.result) : null;
+      results[index] = made?.success ? { ok: true, id: made.data.task.id } : toWriteResult(answer);
+    }
+    return results;
+  }
+
+  /** The tasks by id, null for one that is not there; undefined where the portal does not say. */
+  async function look(memberId: string, ids: readonly number[]): Promise<(TaskRow | null | undefined)[]> {
+    const answers = await writer.send(
+      memberId,
+      ids.map((taskId) => ({
+        method: 'tasks.task.list',
+        params: { filter: { ID: taskId }, select: ['ID', 'STATUS'] },
+      })),
+    );
+    return answers.map((answer, index) => {
+      const rows = rowsOf(answer);
+      return rows === null ? undefined : (rows.find((row) => row.id === ids[index]) ?? null);
+    });
+  }
+
+  return {
+    async putTasks(memberId: string, writes: readonly TaskWrite[]): Promise<WriteResult[]> {
+      const results = new Array<WriteResult>(writes.length);
+      const known = writes.flatMap((write, index) =>
+        write.taskId === null ? [] : [{ ...write, id: write.taskId, index }],
+      );
+      const updated = await update(memberId, known);
+      for (const [at, { index }] of known.entries()) results[index] = updated[at] as WriteResult;
+      const fresh = writes.map((_, index) => index).filter((index) => writes[index]?.taskId === null);
+      if (fresh.length === 0) return results;
+      // Between looking and making nobody else may do the same.
+      const made = await claims.hold(`tasks:${memberId}`, () =>
+        make(
+          memberId,
+          fresh.map((index) => writes[index] as TaskWrite),
+        ),
+      );
+      for (const [at, index] of fresh.entries()) results[index] = made[at] as WriteResult;
+      return results;
+    },
+
+    async completeTasks(
+      memberId: string,
+      tasks: readonly { taskId: number; note: string | null }[],
+    ): Promise<WriteResult[]> {
+      const commands: BatchCommand[] = [];
+      const completes = tasks.map(({ taskId, note }) => {
+        if (note !== null && note.trim() !== '') {
+          commands.push({
+            method: 'task.commentitem.add',
+            params: { taskId, fields: { POST_MESSAGE: note } },
+          });
+        }
+        return commands.push({ method: 'tasks.task.complete', params: { taskId } }) - 1;
+      });
+      const answers = await writer.send(memberId, commands);
+      const results = completes.map((index) => toWriteResult(answers[index] as BatchAnswer));
+      const unclear = results.flatMap((result, index) => (isUnclear(result) ? [index] : []));
+      const rows = await look(
+        memberId,
+        unclear.map((index) => tasks[index]?.taskId as number),
+      );
+      for (const [at, index] of unclear.entries()) {
+        const row = rows[at];
+        if (row === null) results[index] = { ok: false, why: 'gone' };
+        else if (row?.status === COMPLETED) results[index] = { ok: true };
+      }
+      return results;
+    },
+  };
+}
+
+/** The portal refuses a task that is gone, or done, with one code and a text in its own language. */
+function isUnclear(result: WriteResult): boolean {
+  return !result.ok && result.why === 'refused';
+}
+
+function markLine(mark: string): string {
+  return `[directum:${mark}]`;
+}
+
+function lookUp(binding: string): BatchCommand {
+  return {
+    method: 'tasks.task.list',
+    params: {
+      filter: { UF_CRM_TASK: binding },
+      order: { ID: 'desc' },
+      select: ['ID', 'DESCRIPTION', 'UF_CRM_TASK'],
+    },
+  };
+}
+
+function toAdd({ mark, task }: TaskWrite): BatchCommand {
+  return {
+    method: 'tasks.task.add',
+    params: {
+      fields: {
+        TITLE: task.title,
+        DESCRIPTION: [task.description, markLine(mark)].filter((part) => part !== '').join('\n\n'),
+        RESPONSIBLE_ID: task.responsibleUserId,
+        ...(task.deadline === null ? {} : { DEADLINE: task.deadline }),
+        UF_CRM_TASK: [toTaskBinding(task.item)],
+      },
+    },
+  };
+}
+
+function rowsOf(answer: BatchAnswer): TaskRow[] | null {
+  const read = answer.ok ? listShape.safeParse(answer.result) : null;
+  return read?.success ? read.data.tasks : null;
+}

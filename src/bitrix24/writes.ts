@@ -1,0 +1,119 @@
+import type { WriteResult } from '../documents/ports.ts';
+import type { Log } from '../robot/ports.ts';
+import { type BatchAnswer, type BatchCommand, MAX_BATCH } from './batch.ts';
+import { PortalError } from './portal-error.ts';
+import type { PortalRest, Priority } from './rest.ts';
+
+/** Commands with their answers in the order given, up to 50 in one REST hit. */
+export interface Writer {
+  /**
+   * @throws PortalError when the portal cannot be reached at all; once a part was answered, what is left is answered
+   * as a passing failure instead, so that nobody repeats what was done
+   */
+  send(memberId: string, commands: readonly BatchCommand[]): Promise<BatchAnswer[]>;
+  /** One command in a hit of its own; network trouble is an answer too. */
+  sendAlone(memberId: string, command: BatchCommand): Promise<BatchAnswer>;
+}
+
+/** Batches of writes that fall back to single calls where the portal would not take a method inside a batch (L10). */
+export function createWriter(options: { rest: PortalRest; log: Log; priority: Priority }): Writer {
+  const { rest, log, priority } = options;
+  const singly = new Set<string>();
+
+  function remember(memberId: string): void {
+    if (!singly.has(memberId)) log.warn('portal.batch_refused', { memberId });
+    singly.add(memberId);
+  }
+
+  async function sendAlone(memberId: string, { method, params }: BatchCommand): Promise<BatchAnswer> {
+    try {
+      return { ok: true, result: await rest.call(memberId, method, params, { priority }) };
+    } catch (error) {
+      if (!(error instanceof PortalError)) throw error;
+      return toFailure(error);
+    }
+  }
+
+  async function sendEach(memberId: string, commands: readonly BatchCommand[]): Promise<BatchAnswer[]> {
+    const answers: BatchAnswer[] = [];
+    for (const command of commands) answers.push(await sendAlone(memberId, command));
+    return answers;
+  }
+
+  async function sendBatch(memberId: string, commands: readonly BatchCommand[]): Promise<BatchAnswer[]> {
+    const keyed = Object.fromEntries(commands.map((command, index) => [`w${index}`, command]));
+    let read: Record<string, BatchAnswer>;
+    try {
+      read = await rest.batch(memberId, keyed, { priority });
+    } catch (error) {
+      if (!(error instanceof PortalError) || (error.kind !== 'refused' && error.kind !== 'access'))
+        throw error;
+      // A refusal of the batch says nothing about the commands in it.
+      if (isBatchRefusal(error.code)) remember(memberId);
+      return sendEach(memberId, commands);
+    }
+    const answers: BatchAnswer[] = [];
+    for (const [index, command] of commands.entries()) {
+      const answer = read[`w${index}`] as BatchAnswer;
+      const again = !answer.ok && isBatchRefusal(answer.error);
+      if (again) remember(memberId);
+      answers.push(again ? await sendAlone(memberId, command) : answer);
+    }
+    return answers;
+  }
+
+  return {
+    sendAlone,
+    async send(memberId, commands) {
+      const answers = new Array<BatchAnswer>(commands.length);
+      const all = commands.map((_, index) => index);
+      // The portal would put another command's result where a text says `$result[…]` (H3).
+      const together = singly.has(memberId) ? [] : all.filter((index) => !hasReference(commands[index]));
+      const alone = all.filter((index) => !together.includes(index));
+      let done = 0;
+      for (let from = 0; from < together.length; from += MAX_BATCH) {
+        const part = together.slice(from, from + MAX_BATCH);
+        try {
+          const read = await sendBatch(
+            memberId,
+            part.map((index) => commands[index] as BatchCommand),
+          );
+          part.forEach((index, at) => {
+            answers[index] = read[at] as BatchAnswer;
+          });
+          done += part.length;
+        } catch (error) {
+          if (!(error instanceof PortalError) || done === 0) throw error;
+          for (const index of part) answers[index] = toFailure(error);
+        }
+      }
+      for (const index of alone) answers[index] = await sendAlone(memberId, commands[index] as BatchCommand);
+      return answers;
+    },
+  };
+}
+
+/** What became of a write, by its answer (bitrix24.md H4). `why` retry: a limit, 5xx or the network. */
+export function toWriteResult(answer: BatchAnswer): WriteResult {
+  if (answer.ok) return { ok: true };
+  if (answer.kind === 'gone') return { ok: false, why: 'gone' };
+  return { ok: false, why: isPassing(answer) ? 'retry' : 'refused' };
+}
+
+/** A failure that says nothing about the command itself. */
+export function isPassing(answer: BatchAnswer): boolean {
+  if (answer.ok) return false;
+  return answer.retry || ['limit', 'operating', 'network', 'server', 'auth'].includes(answer.kind);
+}
+
+function toFailure({ code, description, kind, retry }: PortalError): BatchAnswer {
+  return { ok: false, error: code, description, kind, retry };
+}
+
+function hasReference(command: BatchCommand | undefined): boolean {
+  return JSON.stringify(command).includes('$result');
+}
+
+function isBatchRefusal(code: string): boolean {
+  return code.startsWith('ERROR_BATCH_');
+}
