@@ -1,5 +1,5 @@
 import type { LocalText } from '../robot/failure.ts';
-import type { ChangesPage, ItemRef } from '../robot/ports.ts';
+import type { ChangesPage, DocumentState, ItemRef } from '../robot/ports.ts';
 
 /**
  * Status of a document for people and fields (interface.md §5). It follows from Directum's states alone.
@@ -52,6 +52,28 @@ export interface Assignment {
   performer: { id: number; name: string; email: string | null } | null;
   /** What the performer wrote: the comment of a rework. */
   comment: string | null;
+}
+
+/** All that is known of a watched document at one moment. */
+export interface Sight {
+  /** What Directum showed last; kept when the document is gone. Null: nothing yet. */
+  state: DocumentState | null;
+  /** Null while Directum has shown nothing that says it. */
+  status: DocumentStatus | null;
+  /** When the status began, ISO with offset. */
+  since: string | null;
+  /** Null for what is no contract. */
+  dates: ContractDates | null;
+  /** Assignments of its tasks, by id. */
+  assignments: Assignment[];
+}
+
+/** A document before and after an observation, with the items that show it (`portal` is the slots' portal key). */
+export interface SightChange {
+  documentId: number;
+  items: { portal: string; itemCode: string }[];
+  before: Sight;
+  after: Sight;
 }
 
 /** Bulk questions about what stands around watched documents. They may throw what DirectumPort does. */

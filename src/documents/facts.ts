@@ -1,0 +1,111 @@
+import { isSignedByUs } from '../robot/signature.ts';
+import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
+import type { Assignment, Fact, Sight, TriggerCode } from './ports.ts';
+import { newestRework, reworkComments } from './rework.ts';
+
+/**
+ * What stood before the first look at a document that a robot has just made: whatever shows later is news. The first
+ * look at any other document (linked, given by id, or known from before an update) has no `before`.
+ */
+export const JUST_MADE: Sight = { state: null, status: 'created', since: null, dates: null, assignments: [] };
+
+/** Directum's clock may go a little behind ours. */
+const CLOCK_SKEW_MS = 120_000;
+
+type Step = 'approved' | 'signed_us' | 'signed_both' | 'executed' | 'rejected';
+
+/**
+ * What became true between two looks at a document (interface.md §5); the ledger drops what was told before.
+ *
+ * - A look that missed steps tells those between too, in their order: a signed document has been approved, one signed by
+ *   both is signed by us, as `directum_wait_signature` reads it. An administrator who placed only the earlier trigger
+ *   would otherwise wait for ever, and the portal moves a deal forward only. People get the last step alone.
+ * - Without `before` nothing is news: a deal bound to a contract signed last year must not jump to «signed», and an
+ *   update of the package must not move every old deal. A wrong move is worse than one a person makes by hand.
+ * - An annulled, deleted or refused document tells nothing of the signatures it once had.
+ */
+export function toFacts(before: Sight | null, after: Sight, watchedSince: Date): Fact[] {
+  const facts: Fact[] = [];
+  if (before !== null) {
+    const had = new Set(toSteps(before));
+    const fresh = toSteps(after).filter((step) => !had.has(step));
+    facts.push(...fresh.map((step) => trigger(`directum_${step}`, '')));
+    // That it is executed was written by whoever would be told.
+    const last = fresh.findLast((step) => step !== 'executed');
+    if (last !== undefined && after.status !== 'executed') facts.push(notice(after, last, '', null));
+    const rework = toNewRework(before, after);
+    if (rework !== null) {
+      const comments = reworkComments(after.assignments);
+      facts.push(trigger('directum_rework', rework), notice(after, 'rework', rework, null, { comments }));
+    }
+  }
+  return [...facts, ...toRequests(before, after, watchedSince)];
+}
+
+/** The steps a document has behind it, in their order. */
+function toSteps({ state, status }: Sight): Step[] {
+  const signing: Step[] = ['approved', 'signed_us', 'signed_both'];
+  if (status === 'rejected') return ['rejected'];
+  if (status === 'approved') return signing.slice(0, 1);
+  if (status === 'signed_us') return signing.slice(0, 2);
+  if (status === 'signed_both') return signing;
+  if (status !== 'executed') return [];
+  if (state === null || !isSignedByUs(state)) return ['executed'];
+  const both = state.externalApprovalState === 'Signed' || state.exchangeState === 'Signed';
+  return [...signing.slice(0, both ? 3 : 2), 'executed'];
+}
+
+/**
+ * The key of a return for rework that was not there before, else null. It is the assignment that sent the document back,
+ * which stays the same however often and late it is read. Where Directum does not show it (yet), it is the moment the
+ * status began; the assignment that shows up afterwards is then not a second return.
+ */
+function toNewRework(before: Sight, after: Sight): string | null {
+  if (after.status !== 'rework') return null;
+  const now = newestRework(after.assignments);
+  const open = now !== null && !now.closed ? now : null;
+  if (before.status !== 'rework') return open ? `${open.id}` : `since ${after.since}`;
+  if (open === null) return null;
+  const last = newestRework(before.assignments);
+  if (last !== null && !last.closed) return last.id === open.id ? null : `${open.id}`;
+  // The first return was told by its moment: only an approver asked after it can have sent the document back again.
+  return before.since !== null && open.askedAt > Date.parse(before.since) ? `${open.id}` : null;
+}
+
+/**
+ * Who is asked to approve or to sign. Directum does not say what an assignment asks for until it is answered, so the
+ * document's status does. Forwarding makes a new assignment; one whose performer was exchanged asks the new person too.
+ */
+function toRequests(before: Sight | null, after: Sight, watchedSince: Date): Fact[] {
+  const asks = (sight: Sight) => sight.status === 'on_approval' || sight.status === 'approved';
+  if (!asks(after)) return [];
+  const code = after.status === 'on_approval' ? 'approval_needed' : 'signature_needed';
+  const toKey = ({ id, performer }: Assignment) => `${id}/${performer?.id}`;
+  // The assignment may be seen before the status that says what it is for.
+  const known = new Set(before !== null && asks(before) ? before.assignments.filter(isAsked).map(toKey) : []);
+  return after.assignments
+    .filter((one) => isAsked(one) && !known.has(toKey(one)))
+    .filter(
+      ({ created }) => created !== null && Date.parse(created) >= watchedSince.getTime() - CLOCK_SKEW_MS,
+    )
+    .map((one) => notice(after, code, toKey(one), one.performer?.email ?? null, { workUrl: one.url }));
+}
+
+function isAsked({ status, performer }: Assignment): boolean {
+  return status === 'InProcess' && performer?.email != null;
+}
+
+function trigger(code: TriggerCode, key: string): Fact {
+  return { kind: 'trigger', code, key, email: null, text: null };
+}
+
+function notice(
+  { state }: Sight,
+  code: NoticeCode,
+  key: string,
+  email: string | null,
+  more: Partial<NoticeDetails> = {},
+): Fact {
+  const details = { name: state?.name ?? '', url: state?.url ?? '', ...more };
+  return { kind: 'notice', code, key, email, text: toNoticeText(code, details) };
+}
