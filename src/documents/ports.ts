@@ -71,8 +71,12 @@ export interface Sight {
 /** A document before and after an observation, with the items that show it (`portal` is the slots' portal key). */
 export interface SightChange {
   documentId: number;
-  items: { portal: string; itemCode: string }[];
-  before: Sight;
+  /** `since` is when the item began to show it. */
+  items: { portal: string; itemCode: string; since: Date }[];
+  /** A robot made it, so that whatever shows is news; of others the first sight is not. */
+  made: boolean;
+  /** Null at the first sight. */
+  before: Sight | null;
   after: Sight;
 }
 

@@ -1,0 +1,42 @@
+import type { DealPort, WriteResult } from './ports.ts';
+
+/** The portals that can be reached now, by portal key: paused and removed ones are not. Asked anew at each step. */
+export interface Portals {
+  keys(): string[];
+  deals(portal: string): DealPort;
+}
+
+const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
+/**
+ * A portal may be away for weeks (an unpaid plan, a dismissed administrator) and come back: its deals then still wait for
+ * their triggers. After a month people have moved them by hand, and a late trigger would only disturb.
+ */
+const GIVE_UP_MS = 30 * 86_400_000;
+
+/** When the next try is due, growing to a quarter of an hour; `attempts` counts those made. */
+export function toNextTry(attempts: number, now: Date): Date {
+  const wait = RETRY_MS[Math.min(Math.max(attempts, 1), RETRY_MS.length) - 1] as number;
+  return new Date(now.getTime() + wait);
+}
+
+export function isTooOld(createdAt: Date, now: Date): boolean {
+  return now.getTime() - createdAt.getTime() > GIVE_UP_MS;
+}
+
+/**
+ * Results of one call, as many as were asked for. A portal that cannot be reached as a whole costs every one of them a
+ * later try.
+ */
+export async function resultsOf(
+  count: number,
+  call: () => Promise<WriteResult[]>,
+  onError: (error: unknown) => void,
+): Promise<WriteResult[]> {
+  let results: WriteResult[] = [];
+  try {
+    results = await call();
+  } catch (error) {
+    onError(error);
+  }
+  return Array.from({ length: count }, (_, at) => results[at] ?? { ok: false, why: 'retry' });
+}
