@@ -68,9 +68,16 @@ const TYPES: ReadonlyArray<readonly [entity: string, prefix: RegExp, typeId: num
 /** The CRM item of a call, or null when robots do not work on such documents (bitrix24.md B3). */
 export function parseItemRef(documentId: readonly [string, string, string]): ItemRef | null {
   const [module, entity, code] = documentId;
+  return module === 'crm' ? toItemRef(code, entity) : null;
+}
+
+/** The CRM item of a code like `DEAL_915`, of the entity when it is given; null when it is none. */
+export function toItemRef(code: string, entity?: string): ItemRef | null {
   const [, prefix, digits] = /^(.+)_(\d{1,15})$/.exec(code) ?? [];
-  if (module !== 'crm' || prefix === undefined) return null;
-  const known = TYPES.find(([name, pattern]) => name === entity && pattern.test(prefix));
+  if (prefix === undefined) return null;
+  const known = TYPES.find(
+    ([name, pattern]) => (entity === undefined || name === entity) && pattern.test(prefix),
+  );
   const id = Number(digits);
   if (known === undefined || id <= 0) return null;
   const typeId = known[2] || Number(prefix.slice('DYNAMIC_'.length));

@@ -42,6 +42,7 @@ export interface DirectumService {
   changes: ChangesPort;
   /** Assignments, tasks and dates of watched documents. */
   surroundings: SurroundingsPort;
+  states: DirectumPort['states'];
   /** Cheap check of address and account. @throws RobotFailure */
   ping(): Promise<void>;
   capabilities(): Promise<Capabilities>;
@@ -80,6 +81,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
     }),
     changes,
     surroundings: createSurroundings({ bulk, metadata, links, emailsOf }),
+    states,
     async ping() {
       // Since 4.2 (directum.md A.3); an older stand or a narrower one still has the service document.
       const culture = await transport.get('Docflow/GetCurrentCultureName()', { absent: true });

@@ -12,7 +12,10 @@ export async function findDocument(
 ): Promise<DocumentState> {
   if (given !== undefined) {
     const named = await directum.states.read(given);
-    if (named) return named;
+    if (named) {
+      await slots.give(given);
+      return named;
+    }
     throw new RobotFailure('document_not_found', {
       ru: `Документа с ИД ${given} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
       en: `Directum has no document with id ${given}, or the account cannot read it. Check the id and the account's rights.`,

@@ -355,6 +355,8 @@ export interface SlotsPort {
     slot: string,
     document: { id: number; url: string; file?: { size: number; sha256: string } },
   ): Promise<void>;
+  /** The item was given a document by its id: from now on the item shows it too. */
+  give(documentId: number): Promise<void>;
   /** The document was deleted in Directum: the slot is free again. */
   release(slot: string): Promise<void>;
 }

@@ -1,6 +1,9 @@
-import type { ChangesPort, Log } from '../robot/ports.ts';
+import type { Observer } from '../documents/observe.ts';
+import type { SurroundingsPort } from '../documents/ports.ts';
+import type { ChangesPort, DocumentState, Log } from '../robot/ports.ts';
 import { toSeen } from '../robot/signature.ts';
-import type { WaitStore } from '../store/waits.ts';
+import type { DocumentStore } from '../store/documents.ts';
+import type { Cursors, WaitStore } from '../store/waits.ts';
 
 /** Times come from Directum's clock and rows may appear late: each window looks back a little (directum.md G.2). */
 const OVERLAP_MS = 5 * 60_000;
@@ -12,7 +15,11 @@ const BEGINNING = new Date(0);
 
 export interface WatchPorts {
   waits: WaitStore;
+  /** Documents that CRM items show. */
+  documents: Pick<DocumentStore, 'isEmpty' | 'sweptAfter' | 'lookAtAll'>;
+  observer: Pick<Observer, 'documents' | 'missing' | 'tasks' | 'assignments' | 'whole'>;
   changes: ChangesPort;
+  surroundings: Pick<SurroundingsPort, 'newestAssignment' | 'assignments'>;
   pollMs: number;
   /** How often every watched document is read again, for what `Modified` does not show. */
   sweepMs: number;
@@ -24,10 +31,13 @@ export interface WatchPorts {
 }
 
 /**
- * Wakes the runs whose document shows other facts than their last attempt saw; the attempt itself decides. Nothing
- * is kept in memory, and of several processes one at a time asks.
+ * Looks at what changed in Directum: wakes the runs whose document shows other facts than their last attempt saw (the
+ * attempt itself decides), and hands everything to the observer of the documents that items show. Nothing is kept in
+ * memory, and of several processes one at a time asks.
  */
-export function createWatch({ waits, changes, pollMs, sweepMs, now, sleep, onWake, log }: WatchPorts) {
+export function createWatch(ports: WatchPorts) {
+  const { waits, documents, observer, changes, surroundings, pollMs, sweepMs, now, sleep, onWake, log } =
+    ports;
   const woken = (count: number) => {
     if (count > 0) onWake();
   };
@@ -36,13 +46,14 @@ export function createWatch({ waits, changes, pollMs, sweepMs, now, sleep, onWak
   async function window<T extends { modified: string | null }>(
     cursor: Date,
     page: (since: string, after: number) => Promise<{ rows: T[]; next: number | null }>,
-    take: (rows: T[]) => Promise<number>,
+    take: (rows: T[], askedAt: Date) => Promise<void>,
   ): Promise<Date> {
     const since = new Date(Math.max(0, cursor.getTime() - OVERLAP_MS)).toISOString();
     let latest = cursor.getTime();
     for (let after: number | null = 0; after !== null; ) {
+      const askedAt = now();
       const { rows, next } = await page(since, after);
-      if (rows.length > 0) woken(await take(rows));
+      if (rows.length > 0) await take(rows, askedAt);
       for (const { modified } of rows) if (modified !== null) latest = Math.max(latest, Date.parse(modified));
       after = next;
       if (after !== null) await waits.keepPoll(now());
@@ -51,43 +62,75 @@ export function createWatch({ waits, changes, pollMs, sweepMs, now, sleep, onWak
     return new Date(Math.min(latest, Math.max(cursor.getTime(), now().getTime())));
   }
 
-  async function firstCursor(kind: 'documents' | 'tasks'): Promise<Date> {
-    const newest = await changes.newest(kind);
+  function toCursor(newest: string | null): Date {
     return newest === null ? BEGINNING : new Date(Math.min(Date.parse(newest), now().getTime()));
   }
 
+  async function seen(states: DocumentState[], askedAt: Date): Promise<void> {
+    const changed = states.map((state) => ({ id: state.id, seen: toSeen(state) }));
+    woken(await waits.wakeChanged(changed, now()));
+    await observer.documents(states, askedAt);
+  }
+
+  async function begin(cursors: Cursors): Promise<Cursors> {
+    const newestAssignment = cursors.assignments === null ? await surroundings.newestAssignment() : null;
+    return {
+      documents: cursors.documents ?? toCursor(await changes.newest('documents')),
+      tasks: cursors.tasks ?? toCursor(await changes.newest('tasks')),
+      // Where the installation shows none, the sweep reads the assignments.
+      assignments: cursors.assignments ?? (newestAssignment === null ? null : toCursor(newestAssignment)),
+    };
+  }
+
   return {
-    /** One cycle, when it is due: two questions, however many runs wait. */
+    /** One cycle, when it is due: three questions, however many runs wait and documents are shown. */
     async poll(): Promise<void> {
       const startedAt = now();
       const turn = await waits.takePoll(startedAt);
       if (turn === null) return;
       const nextAt = new Date(startedAt.getTime() + pollMs);
+      let missed = false;
+      // Runs are woken even while what items show cannot be kept; the same questions are then asked again.
+      const observed = async (work: () => Promise<void>) => {
+        try {
+          await work();
+        } catch (error) {
+          missed = true;
+          log.warn('observation.failed', { error });
+        }
+      };
       try {
-        if (await waits.isEmpty()) {
+        if ((await waits.isEmpty()) && (await documents.isEmpty())) {
           // An old cursor would make the first window of the next wait span everything since.
-          return await waits.endPoll(nextAt, { documents: null, tasks: null });
+          return await waits.endPoll(nextAt, { documents: null, tasks: null, assignments: null });
         }
         if (turn.documents === null || turn.tasks === null) {
-          const cursors = { documents: await firstCursor('documents'), tasks: await firstCursor('tasks') };
-          await waits.endPoll(nextAt, cursors);
-          // Whatever changed between the waits' first reading and this beginning is found by reading all once.
+          await waits.endPoll(nextAt, await begin(turn));
+          // Whatever changed between the first reading and this beginning is found by reading all once.
+          await documents.lookAtAll(now());
           return await waits.sweepNow();
         }
-        const documents = await window(turn.documents, changes.documents, (rows) =>
-          waits.wakeChanged(
-            rows.map((row) => ({ id: row.id, seen: toSeen(row) })),
-            now(),
-          ),
+        const documentCursor = await window(turn.documents, changes.documents, (rows, askedAt) =>
+          observed(() => seen(rows, askedAt)),
         );
-        const tasks = await window(turn.tasks, changes.tasks, async (rows) => {
+        const taskCursor = await window(turn.tasks, changes.tasks, async (rows) => {
           const started = rows.filter((row) => row.status !== 'Draft');
           const pairs = started.flatMap(({ documentIds, id, status, startedAt: since }) =>
             documentIds.map((documentId) => ({ documentId, id, status, startedAt: since })),
           );
-          return pairs.length === 0 ? 0 : waits.wakeTasks(pairs, now());
+          if (pairs.length > 0) woken(await waits.wakeTasks(pairs, now()));
+          await observed(() => observer.tasks(started));
         });
-        await waits.endPoll(nextAt, { documents, tasks });
+        const { assignments } =
+          turn.assignments === null
+            ? await begin(turn)
+            : {
+                assignments: await window(turn.assignments, surroundings.assignments, (rows, askedAt) =>
+                  observed(() => observer.assignments(rows, askedAt)),
+                ),
+              };
+        const cursors = { documents: documentCursor, tasks: taskCursor, assignments };
+        await waits.endPoll(nextAt, missed ? undefined : cursors);
       } catch (error) {
         log.warn('watch.failed', { error });
         await waits.endPoll(nextAt);
@@ -99,7 +142,7 @@ export function createWatch({ waits, changes, pollMs, sweepMs, now, sleep, onWak
       const turn = await waits.takeSweep(now());
       if (turn === null) return false;
       const nextRound = new Date(turn.startedAt.getTime() + sweepMs);
-      const group = await waits.watchedAfter(turn.after, GROUP);
+      const { group, full } = await groupAfter(turn.after);
       const last = group.at(-1);
       if (last === undefined) {
         await waits.endSweep(nextRound, null);
@@ -107,17 +150,17 @@ export function createWatch({ waits, changes, pollMs, sweepMs, now, sleep, onWak
       }
       try {
         const ids = group.map(({ id }) => id);
+        const askedAt = now();
         const states = await changes.statesOf(ids);
         const found = new Set(states.map((state) => state.id));
         const missing = ids.filter((id) => !found.has(id));
-        woken(
-          await waits.wakeChanged(
-            states.map((state) => ({ id: state.id, seen: toSeen(state) })),
-            now(),
-          ),
-        );
-        if (missing.length > 0) woken(await waits.wakeMissing(missing, now()));
+        await seen(states, askedAt);
+        if (missing.length > 0) {
+          woken(await waits.wakeMissing(missing, now()));
+          await observer.missing(missing);
+        }
         await sweepTasks(group);
+        if (!turn.seesAssignments) await observer.whole(ids.filter((id) => found.has(id)));
         await sleep(PAUSE_MS);
       } catch (error) {
         log.warn('sweep.failed', { error });
@@ -125,11 +168,23 @@ export function createWatch({ waits, changes, pollMs, sweepMs, now, sleep, onWak
         await waits.endSweep(new Date(now().getTime() + Math.min(pollMs, sweepMs)), turn.after);
         return false;
       }
-      const more = group.length === GROUP;
-      await waits.endSweep(more ? now() : nextRound, more ? last.id : null);
-      return more;
+      await waits.endSweep(full ? now() : nextRound, full ? last.id : null);
+      return full;
     },
   };
+
+  /** The next documents of the sweep, one list of those waited for and those shown. */
+  async function groupAfter(
+    after: number,
+  ): Promise<{ group: { id: number; taskId: number | null }[]; full: boolean }> {
+    const waited = await waits.watchedAfter(after, GROUP);
+    const shown = await documents.sweptAfter(after, GROUP);
+    const byId = new Map(
+      [...shown.map((id) => ({ id, taskId: null })), ...waited].map((one) => [one.id, one]),
+    );
+    const all = [...byId.values()].sort((a, b) => a.id - b.id);
+    return { group: all.slice(0, GROUP), full: all.length >= GROUP };
+  }
 
   /** Only where the installation does not show which tasks changed. */
   async function sweepTasks(group: { id: number; taskId: number | null }[]): Promise<void> {

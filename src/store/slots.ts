@@ -1,9 +1,41 @@
 import type { Pool } from 'pg';
 import type { SlotsPort } from '../robot/ports.ts';
 
+/** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
+const LOOK_AFTER_MS = 120_000;
+
 /** Documents of one CRM item as one run sees them; a slot's spelling does not matter. */
-export function createSlots(pool: Pool, portalKey: string, itemCode: string, runId: string): SlotsPort {
+export function createSlots(
+  { pool, now }: { pool: Pool; now: () => Date },
+  portalKey: string,
+  itemCode: string,
+  runId: string,
+): SlotsPort {
   const externalId = (slot: string) => `b24:${portalKey}:${itemCode}:${slot.toLowerCase()}`;
+
+  /** From now on the item shows the document; one that was taken for deleted is looked at again. */
+  async function watch(documentId: number, slot: string | null): Promise<void> {
+    const at = now();
+    await pool.query(
+      `WITH intent AS (SELECT EXISTS (SELECT 1 FROM document_intent WHERE external_id = $6 AND run_id = $7) AS made),
+         known AS (INSERT INTO document AS d (id, made, look_at)
+           SELECT $3, made, CASE WHEN made THEN $5::timestamptz ELSE $4 END FROM intent
+           ON CONFLICT (id) DO UPDATE SET look_at = $4, ended_at = NULL WHERE d.ended_at IS NOT NULL)
+       INSERT INTO watched_document AS w (portal, item_code, document_id, created_at, show_at)
+       VALUES ($1, $2, $3, $4, $4) ON CONFLICT (portal, item_code, document_id) DO UPDATE SET
+         show_at = least(w.show_at, excluded.show_at), changes = w.changes + 1, gone_at = NULL`,
+      [
+        portalKey,
+        itemCode,
+        documentId,
+        at,
+        new Date(at.getTime() + LOOK_AFTER_MS),
+        slot === null ? null : externalId(slot),
+        runId,
+      ],
+    );
+  }
+
   return {
     externalId,
 
@@ -53,7 +85,10 @@ export function createSlots(pool: Pool, portalKey: string, itemCode: string, run
           document.file?.sha256 ?? null,
         ],
       );
+      await watch(document.id, slot);
     },
+
+    give: (documentId) => watch(documentId, null),
 
     async release(slot) {
       await pool.query('DELETE FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3', [
@@ -68,6 +103,10 @@ export function createSlots(pool: Pool, portalKey: string, itemCode: string, run
 /** Uninstallation with CLEAN=1: contracts already made are found again by their ExternalId. */
 export async function forgetPortal(pool: Pool, portalKey: string): Promise<void> {
   await pool.query('DELETE FROM document_slot WHERE portal = $1', [portalKey]);
+  await pool.query('DELETE FROM watched_document WHERE portal = $1', [portalKey]);
+  await pool.query(
+    'DELETE FROM document WHERE NOT EXISTS (SELECT 1 FROM watched_document WHERE document_id = document.id)',
+  );
   await pool.query('DELETE FROM counterparty_pair WHERE portal = $1', [portalKey]);
   await pool.query('DELETE FROM document_intent WHERE starts_with(external_id, $1)', [`b24:${portalKey}:`]);
 }

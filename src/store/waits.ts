@@ -18,6 +18,13 @@ export interface KnownWait {
   task: TaskState | null;
 }
 
+/** How far each question was asked; by Directum's clock. */
+export interface Cursors {
+  documents: Date | null;
+  tasks: Date | null;
+  assignments: Date | null;
+}
+
 /** How long a turn at Directum is left to a process that says nothing more. */
 const LEASE_MS = 15_000;
 
@@ -113,15 +120,17 @@ export function createWaits(pool: pg.Pool) {
     /** Wakes runs of documents that may be gone; the attempt asks for each once more. */
     wakeMissing: (ids: number[], now: Date) => wake('', 'wait.document_id = ANY($2)', [now, ids]),
 
+    /** Waiting runs, and documents that are watched for them or for an item. */
     async count(): Promise<{ waits: number; watchedDocuments: number }> {
       const { rows } = await pool.query(
-        `SELECT count(*)::int AS waits, count(DISTINCT document_id)::int AS documents
-         FROM wait JOIN run ON run.id = wait.run_id WHERE run.state <> 'ended'`,
+        `WITH open AS (SELECT document_id FROM wait JOIN run ON run.id = wait.run_id WHERE run.state <> 'ended')
+         SELECT (SELECT count(*) FROM open)::int AS waits, (SELECT count(*) FROM
+           (SELECT document_id FROM open UNION SELECT id FROM document WHERE ended_at IS NULL) AS each)::int AS documents`,
       );
       return { waits: rows[0].waits, watchedDocuments: rows[0].documents };
     },
 
-    /** The next watched documents by id, with the newest task known of them. */
+    /** The next documents that runs wait for, by id, with the newest task known of them. */
     async watchedAfter(id: number, limit: number): Promise<{ id: number; taskId: number | null }[]> {
       const { rows } = await pool.query(
         `SELECT document_id, max(task_id) AS task_id FROM wait JOIN run ON run.id = wait.run_id
@@ -142,12 +151,13 @@ export function createWaits(pool: pg.Pool) {
     },
 
     /** Takes the turn to ask what changed, if it is due and nobody has it. */
-    async takePoll(now: Date): Promise<{ documents: Date | null; tasks: Date | null } | null> {
+    async takePoll(now: Date): Promise<Cursors | null> {
       const { rows } = await pool.query(
-        `UPDATE watch SET poll_at = $2 WHERE poll_at <= $1 RETURNING document_cursor, task_cursor`,
+        `UPDATE watch SET poll_at = $2 WHERE poll_at <= $1
+         RETURNING document_cursor AS documents, task_cursor AS tasks, assignment_cursor AS assignments`,
         [now, new Date(now.getTime() + LEASE_MS)],
       );
-      return rows[0] ? { documents: rows[0].document_cursor, tasks: rows[0].task_cursor } : null;
+      return rows[0] ?? null;
     },
 
     async keepPoll(now: Date): Promise<void> {
@@ -155,12 +165,13 @@ export function createWaits(pool: pg.Pool) {
     },
 
     /** The turn is over; cursors that are given are kept. */
-    async endPoll(nextAt: Date, cursors?: { documents: Date | null; tasks: Date | null }): Promise<void> {
-      await pool.query(
-        `UPDATE watch SET poll_at = $1, document_cursor = CASE WHEN $2 THEN $3 ELSE document_cursor END,
-           task_cursor = CASE WHEN $2 THEN $4 ELSE task_cursor END`,
-        [nextAt, cursors !== undefined, cursors?.documents ?? null, cursors?.tasks ?? null],
-      );
+    async endPoll(nextAt: Date, cursors?: Cursors): Promise<void> {
+      if (cursors === undefined) await pool.query('UPDATE watch SET poll_at = $1', [nextAt]);
+      else
+        await pool.query(
+          'UPDATE watch SET poll_at = $1, document_cursor = $2, task_cursor = $3, assignment_cursor = $4',
+          [nextAt, cursors.documents, cursors.tasks, cursors.assignments],
+        );
     },
 
     /** The next sweep begins now. */
@@ -171,14 +182,18 @@ export function createWaits(pool: pg.Pool) {
     },
 
     /** Takes the turn for one step of the sweep; `after` is where the last step ended. */
-    async takeSweep(now: Date): Promise<{ after: number; startedAt: Date } | null> {
+    async takeSweep(now: Date): Promise<{ after: number; startedAt: Date; seesAssignments: boolean } | null> {
       const { rows } = await pool.query(
         `UPDATE watch SET sweep_at = $2, sweep_started_at = coalesce(sweep_started_at, $1) WHERE sweep_at <= $1
-         RETURNING sweep_after, sweep_started_at`,
+         RETURNING sweep_after, sweep_started_at, assignment_cursor IS NOT NULL AS sees`,
         [now, new Date(now.getTime() + LEASE_MS)],
       );
       return rows[0]
-        ? { after: Number(rows[0].sweep_after ?? 0), startedAt: rows[0].sweep_started_at }
+        ? {
+            after: Number(rows[0].sweep_after ?? 0),
+            startedAt: rows[0].sweep_started_at,
+            seesAssignments: rows[0].sees,
+          }
         : null;
     },
 

@@ -6,6 +6,7 @@ import { createDirectum } from '../../src/directum/directum.ts';
 import type { ChangesPort } from '../../src/robot/ports.ts';
 import { toSeen } from '../../src/robot/signature.ts';
 import { createWatch } from '../../src/runs/watch.ts';
+import { createDocumentStore } from '../../src/store/documents.ts';
 import { createRunStore } from '../../src/store/runs.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -54,9 +55,17 @@ let woken: number;
 let slept: number;
 
 function watchWith(changes: ChangesPort) {
+  const documents = createDocumentStore(store.pool);
+  const nothing = async () => undefined;
   return createWatch({
     waits,
     changes,
+    documents,
+    observer: { documents: nothing, missing: nothing, tasks: nothing, assignments: nothing, whole: nothing },
+    surroundings: {
+      newestAssignment: async () => null,
+      assignments: async () => ({ rows: [], next: null }),
+    },
     pollMs: 60_000,
     sweepMs: HOUR,
     now,

@@ -10,7 +10,7 @@ export interface StoreBench {
   lines: { level: string; event: string; facts: Record<string, unknown> }[];
   log: Log;
   /** Another store on the same database, as a second process would have. */
-  open(rate?: { perSecond: number; bucket: number }): Promise<Store>;
+  open(rate?: { perSecond: number; bucket: number }, now?: () => Date): Promise<Store>;
   close(): Promise<void>;
 }
 
@@ -24,9 +24,9 @@ export async function storeBench(): Promise<StoreBench> {
     dataDir,
     lines,
     log,
-    async open(rate) {
+    async open(rate, now = () => new Date()) {
       const keys = await loadSecretKeys({ dataDir });
-      const store = await openStore({ dataDir, keys, log, now: () => new Date(), rate });
+      const store = await openStore({ dataDir, keys, log, now, rate });
       stores.push(store);
       return store;
     },

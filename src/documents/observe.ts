@@ -1,0 +1,233 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ChangedTask, ChangesPort, DocumentState, Log } from '../robot/ports.ts';
+import type { DocumentClient, DocumentStore, KeptSight } from '../store/documents.ts';
+import type {
+  Assignment,
+  ContractDates,
+  DocumentStatus,
+  Sight,
+  SightChange,
+  SurroundingsPort,
+} from './ports.ts';
+
+/** Most ids one filter surely takes (directum.md A.5). */
+const GROUP = 10;
+/** Questions of a long row are asked at most three times a second. */
+const PAUSE_MS = 340;
+/** How long a look is left to its process, and when it is made again after a failure. */
+const LOOK_MS = 60_000;
+
+export interface ObservePorts {
+  store: DocumentStore;
+  changes: Pick<ChangesPort, 'statesOf'>;
+  /** One document; null only when it is proven to be gone or not readable. */
+  read(documentId: number): Promise<DocumentState | null>;
+  surroundings: SurroundingsPort;
+  /** The status a state says (interface.md §5); null for values that say nothing known. */
+  toStatus(state: DocumentState): DocumentStatus | null;
+  /** Records what people are told of a change, in the transaction that keeps it. */
+  onChange(change: SightChange, client: DocumentClient): Promise<void>;
+  now: () => Date;
+  sleep: (ms: number) => Promise<void>;
+  log: Log;
+}
+
+/** What one answer of Directum says of a document; what it does not say is absent. */
+interface News {
+  state?: DocumentState;
+  deleted?: true;
+  dates?: ContractDates | null;
+  assignments?: Assignment[];
+}
+
+/**
+ * Keeps what Directum shows of the documents that items show. The same answer twice, or an answer that comes late,
+ * changes nothing. Every method may throw what SurroundingsPort does; asking again is harmless.
+ */
+export function createObserver(ports: ObservePorts) {
+  const { store, changes, surroundings, now, sleep, log } = ports;
+
+  /** `whole`: the news is everything there is. A first sight of less would make news of what is old. */
+  async function record(news: Map<number, News>, askedAt: Date, whole = false): Promise<void> {
+    if (news.size === 0) return;
+    await store.change([...news.keys()], now(), async (known, client) => {
+      const kept = new Map<number, KeptSight>();
+      for (const [documentId, { sight: before, items, made }] of known) {
+        const first = before.status === null;
+        if (first && !made && !whole) continue;
+        const after = toNext(before, news.get(documentId) as News, askedAt);
+        if (isDeepStrictEqual({ ...after, askedAt: null }, { ...before, askedAt: null })) continue;
+        kept.set(documentId, after);
+        await store.keepAssignments(client, toChanged(before.assignments, after.assignments));
+        if (after.status === null) continue;
+        const change = {
+          documentId,
+          items,
+          made,
+          before: first ? null : toSight(before),
+          after: toSight(after),
+        };
+        await ports.onChange(change, client);
+        if (before.status !== after.status)
+          log.info('document.changed', { documentId, status: after.status, before: before.status });
+      }
+      return kept;
+    });
+  }
+
+  function toNext(before: KeptSight, news: News, askedAt: Date): KeptSight {
+    const after = { ...before };
+    if (news.deleted) {
+      if (before.status !== 'deleted')
+        Object.assign(after, { status: 'deleted', since: now().toISOString(), ended: true, askedAt });
+    } else if (news.state !== undefined && !isStale(news.state, before, askedAt)) {
+      const status = ports.toStatus(news.state) ?? before.status;
+      Object.assign(after, { state: news.state, status, askedAt });
+      // Rights that came back, say; one that ended for another reason stays so.
+      if (before.status === 'deleted') after.ended = false;
+      if (status !== before.status)
+        after.since = (news.state.modified === null ? now() : new Date(news.state.modified)).toISOString();
+    }
+    if (news.dates !== undefined) after.dates = news.dates;
+    if (news.assignments !== undefined) {
+      const byId = new Map(before.assignments.map((one) => [one.id, one]));
+      for (const one of news.assignments) {
+        const known = byId.get(one.id);
+        if (known === undefined || !isBefore(one.modified, known.modified)) byId.set(one.id, one);
+      }
+      after.assignments = [...byId.values()].sort((a, b) => a.id - b.id);
+    }
+    return after;
+  }
+
+  async function datesOf(ids: number[]): Promise<Map<number, ContractDates>> {
+    const dates = new Map<number, ContractDates>();
+    for (const group of toGroups(ids))
+      for (const one of await surroundings.datesOf(group)) dates.set(one.id, one);
+    return dates;
+  }
+
+  async function assignmentsOf(taskIds: number[]): Promise<Assignment[]> {
+    const found: Assignment[] = [];
+    for (const group of toGroups(taskIds)) found.push(...(await surroundings.assignmentsOf(group)));
+    return found;
+  }
+
+  /** Assignments by the known documents of their tasks. */
+  async function toNews(assignments: Assignment[]): Promise<Map<number, News>> {
+    const documentsOf = await store.documentsOf([...new Set(assignments.map((one) => one.taskId))]);
+    const news = new Map<number, { assignments: Assignment[] }>();
+    for (const one of assignments) {
+      for (const documentId of documentsOf.get(one.taskId) ?? []) {
+        const known = news.get(documentId);
+        if (known) known.assignments.push(one);
+        else news.set(documentId, { assignments: [one] });
+      }
+    }
+    return news;
+  }
+
+  async function documents(states: DocumentState[], askedAt: Date): Promise<void> {
+    const known = await store.statesOf(states.map(({ id }) => id));
+    const changed = states.filter(
+      (state) => known.has(state.id) && !isDeepStrictEqual(known.get(state.id), state),
+    );
+    const dates = await datesOf(changed.map(({ id }) => id));
+    await record(
+      new Map(changed.map((state) => [state.id, { state, dates: dates.get(state.id) ?? null }])),
+      askedAt,
+    );
+  }
+
+  async function missing(ids: number[], whole = false): Promise<void> {
+    const known = await store.statesOf(ids);
+    for (const id of ids.filter((one) => known.has(one))) {
+      const askedAt = now();
+      const state = await ports.read(id);
+      await record(
+        new Map<number, News>([[id, state === null ? { deleted: true } : { state }]]),
+        askedAt,
+        whole,
+      );
+    }
+  }
+
+  /** Everything about these documents, at most ten at a time. */
+  async function whole(ids: number[]): Promise<void> {
+    const askedAt = now();
+    const states = await changes.statesOf(ids);
+    const found = states.map(({ id }) => id);
+    const [tasks, dates] =
+      found.length === 0
+        ? [[], new Map<number, ContractDates>()]
+        : [await surroundings.tasksOf(found), await datesOf(found)];
+    await store.keepTasks(tasks);
+    const news = await toNews(await assignmentsOf(tasks.map(({ id }) => id)));
+    for (const state of states)
+      news.set(state.id, { ...news.get(state.id), state, dates: dates.get(state.id) ?? null });
+    await record(news, askedAt, true);
+    await missing(
+      ids.filter((id) => !found.includes(id)),
+      true,
+    );
+  }
+
+  return {
+    /** Documents as a question asked at `askedAt` showed them; those nobody watches are passed over. */
+    documents,
+    /** Documents that a list did not show; each is asked for once more before it counts as deleted. */
+    missing: (ids: number[]) => missing(ids),
+    whole,
+
+    /** Tasks that changed. Of a task not known before, all assignments are read. */
+    async tasks(tasks: ChangedTask[]): Promise<void> {
+      const fresh = await store.keepTasks(tasks.filter(({ status }) => status !== 'Draft'));
+      if (fresh.length === 0) return;
+      const askedAt = now();
+      await record(await toNews(await assignmentsOf(fresh)), askedAt);
+    },
+
+    async assignments(assignments: Assignment[], askedAt: Date): Promise<void> {
+      if (assignments.length > 0) await record(await toNews(assignments), askedAt);
+    },
+
+    /** Reads what waits to be read on its own, ten documents a step; true while there may be more. */
+    async look(): Promise<boolean> {
+      const at = now();
+      const ids = await store.takeLooks(at, LOOK_MS, GROUP);
+      if (ids.length === 0) return false;
+      await whole(ids);
+      await store.endLooks(ids, new Date(at.getTime() + LOOK_MS));
+      await sleep(PAUSE_MS);
+      return ids.length === GROUP;
+    },
+  };
+}
+
+export type Observer = ReturnType<typeof createObserver>;
+
+/** Of two answers of one moment the one asked for later counts, unless the other shows a later change. */
+function isStale(state: DocumentState, before: KeptSight, askedAt: Date): boolean {
+  if (before.askedAt === null || askedAt >= before.askedAt) return false;
+  return before.status === 'deleted' || !isBefore(before.state?.modified ?? null, state.modified);
+}
+
+/** Unknown times are before nothing. */
+function isBefore(one: string | null, other: string | null): boolean {
+  return one !== null && other !== null && Date.parse(one) < Date.parse(other);
+}
+
+function toChanged(before: Assignment[], after: Assignment[]): Assignment[] {
+  const byId = new Map(before.map((one) => [one.id, one]));
+  return after.filter((one) => !isDeepStrictEqual(byId.get(one.id), one));
+}
+
+function toSight({ state, status, since, dates, assignments }: KeptSight): Sight {
+  return { state, status, since, dates, assignments };
+}
+
+function toGroups(ids: number[]): number[][] {
+  return Array.from({ length: Math.ceil(ids.length / GROUP) }, (_, n) =>
+    ids.slice(n * GROUP, (n + 1) * GROUP),
+  );
+}

@@ -1,0 +1,161 @@
+import type pg from 'pg';
+import type { ActivityCard, DealFields, Sight } from '../documents/ports.ts';
+
+/** One document of one item that is due to be shown. */
+export interface ToShow {
+  itemCode: string;
+  documentId: number;
+  sight: Sight;
+  activityId: number | null;
+  /** What the activity and the item's fields show; null = nothing, or not known. */
+  shownCard: ActivityCard | null;
+  shownFields: DealFields | null;
+  /** The document is in the item's `contract` slot. */
+  ownsFields: boolean;
+  /** Failed showings in a row. */
+  attempts: number;
+  /** Tells this taking from a change after it. */
+  changes: number;
+}
+
+type Key = Pick<ToShow, 'itemCode' | 'documentId'>;
+
+const COLUMNS = `w.item_code, w.document_id, w.activity_id, w.shown, w.attempts, w.changes, d.observed, d.dates, d.status,
+  d.status_since, s.document_id IS NOT NULL AS owns, s.shown AS shown_fields,
+  (SELECT coalesce(jsonb_agg(a.seen ORDER BY a.id), '[]') FROM assignment a JOIN document_task t USING (task_id)
+    WHERE t.document_id = d.id) AS assignments`;
+const SLOT = `LEFT JOIN document_slot s ON s.portal = w.portal AND s.item_code = w.item_code
+  AND s.document_id = w.document_id AND s.slot = 'contract'`;
+
+/** Which items are due to be told of their documents, and what they were told. */
+export function createShowStore(pool: pg.Pool) {
+  const toShow = (row: Record<string, unknown>): ToShow => ({
+    itemCode: row['item_code'] as string,
+    documentId: Number(row['document_id']),
+    sight: {
+      state: row['observed'] as Sight['state'],
+      status: row['status'] as Sight['status'],
+      since: (row['status_since'] as Date | null)?.toISOString() ?? null,
+      dates: row['dates'] as Sight['dates'],
+      assignments: row['assignments'] as Sight['assignments'],
+    },
+    activityId: row['activity_id'] === null ? null : Number(row['activity_id']),
+    shownCard: row['shown'] as ActivityCard | null,
+    shownFields: row['shown_fields'] as DealFields | null,
+    ownsFields: row['owns'] as boolean,
+    attempts: row['attempts'] as number,
+    changes: Number(row['changes']),
+  });
+
+  return {
+    /** Leases what is due in the portal, the oldest first. */
+    async takeDue(portal: string, now: Date, leaseMs: number, limit: number): Promise<ToShow[]> {
+      const { rows } = await pool.query(
+        `WITH due AS (SELECT item_code, document_id FROM watched_document
+             WHERE portal = $1 AND show_at <= $2 AND (taken_until IS NULL OR taken_until <= $2)
+             ORDER BY show_at LIMIT $4 FOR UPDATE SKIP LOCKED),
+           w AS (UPDATE watched_document AS one SET taken_until = $3 FROM due
+             WHERE one.portal = $1 AND one.item_code = due.item_code AND one.document_id = due.document_id RETURNING one.*)
+         SELECT ${COLUMNS} FROM w JOIN document d ON d.id = w.document_id ${SLOT} ORDER BY w.show_at`,
+        [portal, now, new Date(now.getTime() + leaseMs), limit],
+      );
+      return rows.map(toShow);
+    },
+
+    /** What items of the portal should show, by document, for a comparison with what they do show. */
+    async shownOf(portal: string, documentIds: number[]): Promise<ToShow[]> {
+      const { rows } = await pool.query(
+        `SELECT ${COLUMNS} FROM watched_document w JOIN document d ON d.id = w.document_id ${SLOT}
+         WHERE w.portal = $1 AND w.document_id = ANY($2) AND w.gone_at IS NULL ORDER BY w.document_id, w.item_code`,
+        [portal, documentIds],
+      );
+      return rows.map(toShow);
+    },
+
+    /** The fields were written; a slot that meanwhile holds another document is left alone. */
+    async keepFields(portal: string, written: (Key & { shownFields: DealFields })[]): Promise<void> {
+      await pool.query(
+        `UPDATE document_slot AS s SET shown = c."shownFields"
+         FROM jsonb_to_recordset($2::jsonb) AS c ("itemCode" text, "documentId" bigint, "shownFields" jsonb)
+         WHERE s.portal = $1 AND s.slot = 'contract' AND s.item_code = c."itemCode" AND s.document_id = c."documentId"`,
+        [portal, toKeys(written, 'shownFields')],
+      );
+    },
+
+    async keepCards(
+      portal: string,
+      written: (Key & { activityId: number | null; shownCard: ActivityCard })[],
+    ): Promise<void> {
+      await pool.query(
+        `UPDATE watched_document AS w SET shown = c."shownCard", activity_id = c."activityId"
+         FROM jsonb_to_recordset($2::jsonb)
+           AS c ("itemCode" text, "documentId" bigint, "shownCard" jsonb, "activityId" bigint)
+         WHERE w.portal = $1 AND w.item_code = c."itemCode" AND w.document_id = c."documentId"`,
+        [portal, toKeys(written, 'shownCard', 'activityId')],
+      );
+    },
+
+    /** Ends a taking. What changed meanwhile stays due; an item that is gone is shown nothing any more. */
+    async settle(
+      portal: string,
+      taken: (Key & { changes: number; result: 'shown' | 'retry' | 'gone'; retryMs: number })[],
+      now: Date,
+    ): Promise<void> {
+      await pool.query(
+        `UPDATE watched_document AS w SET taken_until = NULL,
+           attempts = CASE WHEN c.result = 'retry' THEN w.attempts + 1 ELSE 0 END,
+           show_at = CASE WHEN c.result = 'retry' THEN $3::timestamptz + c."retryMs" * interval '1 millisecond'
+             WHEN w.changes <> c.changes THEN w.show_at END
+         FROM jsonb_to_recordset($2::jsonb)
+           AS c ("itemCode" text, "documentId" bigint, changes bigint, result text, "retryMs" int)
+         WHERE w.portal = $1 AND w.item_code = c."itemCode" AND w.document_id = c."documentId"`,
+        [portal, toKeys(taken, 'changes', 'result', 'retryMs'), now],
+      );
+      const gone = taken.filter(({ result }) => result === 'gone').map(({ itemCode }) => itemCode);
+      if (gone.length === 0) return;
+      await pool.query(
+        'UPDATE watched_document SET gone_at = $3, show_at = NULL WHERE portal = $1 AND item_code = ANY($2)',
+        [portal, gone, now],
+      );
+      await pool.query(
+        `UPDATE document SET ended_at = $1 WHERE ended_at IS NULL AND NOT EXISTS
+           (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)`,
+        [now],
+      );
+    },
+
+    /** What the portal really shows is not what was written: it is written anew. */
+    async forget(
+      portal: string,
+      wrong: (Key & { fields: boolean; activity: boolean })[],
+      now: Date,
+    ): Promise<void> {
+      await pool.query(
+        `UPDATE document_slot AS s SET shown = NULL
+         FROM jsonb_to_recordset($2::jsonb) AS c ("itemCode" text, "documentId" bigint, fields boolean)
+         WHERE c.fields AND s.portal = $1 AND s.item_code = c."itemCode" AND s.document_id = c."documentId"`,
+        [portal, toKeys(wrong, 'fields')],
+      );
+      await pool.query(
+        `UPDATE watched_document AS w SET shown = CASE WHEN c.activity THEN NULL ELSE w.shown END,
+           changes = w.changes + 1, attempts = 0, show_at = least(w.show_at, $3)
+         FROM jsonb_to_recordset($2::jsonb) AS c ("itemCode" text, "documentId" bigint, activity boolean)
+         WHERE w.portal = $1 AND w.item_code = c."itemCode" AND w.document_id = c."documentId" AND w.gone_at IS NULL`,
+        [portal, toKeys(wrong, 'activity'), now],
+      );
+    },
+  };
+}
+
+export type ShowStore = ReturnType<typeof createShowStore>;
+
+/** Rows as JSON: their key and the columns named. */
+function toKeys<T extends Key>(rows: T[], ...columns: (keyof T & string)[]): string {
+  return JSON.stringify(
+    rows.map((row) => ({
+      itemCode: row.itemCode,
+      documentId: row.documentId,
+      ...Object.fromEntries(columns.map((column) => [column, row[column]])),
+    })),
+  );
+}

@@ -1,0 +1,294 @@
+import { createObserver } from '../../src/documents/observe.ts';
+import type {
+  Assignment,
+  ContractDates,
+  DealPort,
+  DocumentStatus,
+  SightChange,
+  SurroundingsPort,
+  WriteResult,
+} from '../../src/documents/ports.ts';
+import { showDue } from '../../src/documents/show.ts';
+import type { ChangedTask, ChangesPort, DocumentState, ItemRef } from '../../src/robot/ports.ts';
+import { createWatch } from '../../src/runs/watch.ts';
+import { createDocumentStore } from '../../src/store/documents.ts';
+import { createShowStore } from '../../src/store/showing.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createWaits } from '../../src/store/waits.ts';
+import { storeBench } from '../store/bench.ts';
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+
+const STATUSES: Record<string, DocumentStatus> = {
+  '': 'created',
+  OnApproval: 'on_approval',
+  OnRework: 'rework',
+  PendingSign: 'approved',
+  Signed: 'signed_us',
+};
+
+/** A Directum of plain lists that counts what it is asked. */
+export function fakeDirectum(now: () => Date) {
+  const documents = new Map<number, DocumentState>();
+  const tasks = new Map<number, ChangedTask>();
+  const assignments = new Map<number, Assignment>();
+  const dates = new Map<number, ContractDates>();
+  const asked: string[] = [];
+  const fake = {
+    asked,
+    dates,
+    documents,
+    down: false,
+    showsAssignments: true,
+    /** A document as it is now; what is not given stays. */
+    put(id: number, changes: Partial<DocumentState> = {}): DocumentState {
+      const state: DocumentState = {
+        name: `Договор ${id}`,
+        url: `https://rx.example/${id}`,
+        lifeCycleState: 'Draft',
+        internalApprovalState: null,
+        externalApprovalState: null,
+        exchangeState: null,
+        lastVersionApproved: false,
+        registrationNumber: null,
+        ourSignatory: null,
+        ...documents.get(id),
+        id,
+        modified: now().toISOString(),
+        ...changes,
+      };
+      documents.set(id, state);
+      return state;
+    },
+    task(id: number, documentId: number, status = 'InProcess') {
+      const at = now().toISOString();
+      tasks.set(id, { id, status, startedAt: at, modified: at, documentIds: [documentId] });
+    },
+    assign(id: number, taskId: number, changes: Partial<Assignment> = {}) {
+      const at = now().toISOString();
+      assignments.set(id, {
+        taskId,
+        url: `https://rx.example/a/${id}`,
+        subject: 'Согласуйте',
+        status: 'InProcess',
+        result: null,
+        deadline: null,
+        created: at,
+        completed: null,
+        performer: { id: 7, name: 'Петрова Анна', email: 'petrova@acme.example' },
+        comment: null,
+        ...assignments.get(id),
+        id,
+        modified: at,
+        ...changes,
+      });
+    },
+  };
+  const ask = <T>(question: string, answer: () => T): Promise<T> => {
+    asked.push(question);
+    return fake.down ? Promise.reject(new Error('down')) : Promise.resolve(structuredClone(answer()));
+  };
+  const after = <T extends { id: number; modified: string | null }>(
+    all: Map<number, T>,
+    since: string,
+    id: number,
+  ) => {
+    const found = [...all.values()]
+      .filter((one) => one.modified !== null && one.modified > since && one.id > id)
+      .sort((a, b) => a.id - b.id);
+    const rows = found.slice(0, 100);
+    return { rows, next: found.length > 100 ? (rows.at(-1)?.id ?? null) : null };
+  };
+  const newest = (all: Map<number, { modified: string | null }>) =>
+    [...all.values()].reduce<string | null>(
+      (best, { modified }) => (modified !== null && (best === null || modified > best) ? modified : best),
+      null,
+    );
+  const changes: ChangesPort = {
+    newest: (kind) => ask('newest', () => newest(kind === 'documents' ? documents : tasks)),
+    documents: (since, id) => ask('documents', () => after(documents, since, id)),
+    tasks: (since, id) => ask('tasks', () => after(tasks, since, id)),
+    statesOf: (ids) => ask('statesOf', () => ids.flatMap((id) => documents.get(id) ?? [])),
+    taskStatesOf: async () => null,
+  };
+  const surroundings: SurroundingsPort = {
+    newestAssignment: () =>
+      ask('newestAssignment', () => (fake.showsAssignments ? newest(assignments) : null)),
+    assignments: (since, id) => ask('assignments', () => after(assignments, since, id)),
+    assignmentsOf: (ids) =>
+      ask('assignmentsOf', () => [...assignments.values()].filter((one) => ids.includes(one.taskId))),
+    tasksOf: (ids) =>
+      ask('tasksOf', () =>
+        [...tasks.values()].filter((task) => task.documentIds.some((id) => ids.includes(id))),
+      ),
+    datesOf: (ids) => ask('datesOf', () => ids.flatMap((id) => dates.get(id) ?? [])),
+  };
+  return {
+    ...fake,
+    ports: { changes, surroundings },
+    read: (id: number) => ask('read', () => documents.get(id) ?? null),
+    set: fake,
+  };
+}
+
+/** A portal's items as they show their documents. */
+export function fakeDeals() {
+  const fields = new Map<string, unknown>();
+  const activities = new Map<number, { item: string; card: unknown }>();
+  const writes: string[] = [];
+  const fake = {
+    fields,
+    activities,
+    writes,
+    /** Items that are not there, that refuse for now, or that refuse. */
+    answers: new Map<string, 'gone' | 'retry' | 'refused'>(),
+    down: false,
+    activitiesOf: (item: string) => [...activities.values()].filter((one) => one.item === item),
+  };
+  const write = (what: string, item: ItemRef, done: () => WriteResult): WriteResult => {
+    writes.push(`${what} ${item.code}`);
+    const why = fake.answers.get(item.code);
+    return why === undefined ? done() : { ok: false, why };
+  };
+  const check = () => {
+    if (fake.down) throw new Error('the portal is away');
+  };
+  const deals: Pick<DealPort, 'writeFields' | 'putActivities'> = {
+    async writeFields(all) {
+      check();
+      return all.map(({ item, fields: values }) =>
+        write('fields', item, () => {
+          fields.set(item.code, values);
+          return { ok: true };
+        }),
+      );
+    },
+    async putActivities(all) {
+      check();
+      return all.map(({ item, activityId, card }) =>
+        write('activity', item, () => {
+          const id = activityId !== null && activities.has(activityId) ? activityId : activities.size + 100;
+          activities.set(id, { item: item.code, card });
+          return { ok: true, id };
+        }),
+      );
+    },
+  };
+  return { fake, deals: deals as DealPort };
+}
+
+/** The watcher, the observer and the showing on a real database, between a fake Directum and a fake portal. */
+export async function documentBench() {
+  const bench = await storeBench();
+  let clock = Date.parse('2026-03-02T10:00:00Z');
+  const now = () => new Date(clock);
+  const store: Store = await bench.open(undefined, now);
+  const documents = createDocumentStore(store.pool);
+  const showing = createShowStore(store.pool);
+  const told: SightChange[] = [];
+  const sides = () => {
+    const directum = fakeDirectum(now);
+    const portal = fakeDeals();
+    const observer = createObserver({
+      store: documents,
+      changes: directum.ports.changes,
+      read: directum.read,
+      surroundings: directum.ports.surroundings,
+      toStatus: (state) => STATUSES[state.internalApprovalState ?? ''] ?? null,
+      onChange: async (change) => {
+        told.push(change);
+      },
+      now,
+      sleep: async () => undefined,
+      log: bench.log,
+    });
+    const watch = createWatch({
+      waits: createWaits(store.pool),
+      documents,
+      observer,
+      ...directum.ports,
+      pollMs: MINUTE,
+      sweepMs: HOUR,
+      now,
+      sleep: async () => undefined,
+      onWake: () => undefined,
+      log: bench.log,
+    });
+    return { directum, portal, observer, watch };
+  };
+  let current = sides();
+  const show = () =>
+    showDue({
+      store: showing,
+      portals: () => [{ portal: 'p', deals: current.portal.deals }],
+      toItem: (code) => ({ typeId: 2, id: Number(code.split('_')[1]), code }),
+      now,
+      log: bench.log,
+    });
+  return {
+    ...bench,
+    store,
+    documents,
+    showing,
+    told,
+    now,
+    get directum() {
+      return current.directum.set;
+    },
+    get portal() {
+      return current.portal.fake;
+    },
+    get observer() {
+      return current.observer;
+    },
+    get watch() {
+      return current.watch;
+    },
+    pass: (ms: number) => {
+      clock += ms;
+    },
+    /** An empty database and new sides. */
+    async reset() {
+      current = sides();
+      told.length = 0;
+      bench.lines.length = 0;
+      await store.pool.query('TRUNCATE run, document, document_slot, document_intent, assignment CASCADE');
+      await store.pool.query(
+        `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', reconcile_at = '-infinity', document_cursor = NULL,
+           task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL`,
+      );
+    },
+    /** A contract a robot just made for the item. */
+    async make(item: string, id: number, slot = 'contract') {
+      const { url } = current.directum.set.put(id);
+      const slots = store.slots('p', item, `run-${id}`);
+      await slots.begin(slot);
+      await slots.bind(slot, { id, url });
+    },
+    give: (item: string, id: number) => store.slots('p', item, `run-${id}`).give(id),
+    async look() {
+      while (await current.observer.look());
+    },
+    /** A poll, a minute later. */
+    async poll() {
+      clock += MINUTE;
+      await current.watch.poll();
+    },
+    async sweep() {
+      while (await current.watch.sweep());
+    },
+    /** Shows all that is due two seconds from now. */
+    async show() {
+      clock += 2_000;
+      while ((await show()) > 0);
+    },
+    showOnce: show,
+    async statusOf(id: number): Promise<string | null> {
+      const { rows } = await store.pool.query('SELECT status FROM document WHERE id = $1', [id]);
+      return rows[0]?.status ?? null;
+    },
+  };
+}
+
+export type DocumentBench = Awaited<ReturnType<typeof documentBench>>;
