@@ -142,6 +142,13 @@ export interface DealPort {
   putActivities(
     cards: { item: ItemRef; activityId: number | null; card: ActivityCard }[],
   ): Promise<WriteResult[]>;
+  /**
+   * Which of it the portal really shows otherwise: `fields` (null = not ours to show), `activity`. An item that is not
+   * there is `gone`.
+   */
+  compare(
+    wanted: { item: ItemRef; fields: DealFields | null; activityId: number | null; card: ActivityCard }[],
+  ): Promise<(('fields' | 'activity')[] | 'gone')[]>;
   /** Executes triggers with an administrator's token. */
   fireTriggers(triggers: { code: TriggerCode; item: ItemRef }[]): Promise<WriteResult[]>;
   notify(notices: { userId: number; text: string; tag: string }[]): Promise<WriteResult[]>;
@@ -159,6 +166,12 @@ export interface DealPort {
    */
   usersByEmail(emails: string[]): Promise<Map<string, number>>;
   language(): 'ru' | 'en';
+}
+
+/** The portals that can be reached now, by the key of their slots; paused and removed ones are not. Asked anew at each step. */
+export interface ReachablePortals {
+  keys(): string[];
+  deals(portal: string): DealPort;
 }
 
 /** A fact that must be told once: of one document, kind and key. */

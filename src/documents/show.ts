@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ItemRef, Log } from '../robot/ports.ts';
 import { isSignedByUs } from '../robot/signature.ts';
 import type { ShowStore, ToShow } from '../store/showing.ts';
-import type { ActivityCard, DealFields, DealPort, Sight, WriteResult } from './ports.ts';
+import type { ActivityCard, DealFields, DealPort, ReachablePortals, Sight, WriteResult } from './ports.ts';
 
 /** Most writes of one REST batch (bitrix24.md H3). */
 const BATCH = 50;
@@ -12,8 +12,7 @@ const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 1_800_000];
 
 export interface ShowPorts {
   store: ShowStore;
-  /** Portals that can be reached now, by the key of their slots. */
-  portals(): { portal: string; deals: DealPort }[];
+  portals: ReachablePortals;
   toItem(itemCode: string): ItemRef | null;
   now: () => Date;
   log: Log;
@@ -56,7 +55,10 @@ export function toCard(
  * moment as one. @returns how many items were taken, so that the caller goes on while there are more
  */
 export async function showDue(ports: ShowPorts): Promise<number> {
-  const taken = await Promise.all(ports.portals().map((reached) => showIn(reached, ports)));
+  const { portals } = ports;
+  const taken = await Promise.all(
+    portals.keys().map((portal) => showIn({ portal, deals: portals.deals(portal) }, ports)),
+  );
   return taken.reduce((sum, count) => sum + count, 0);
 }
 

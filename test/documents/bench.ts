@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { createObserver } from '../../src/documents/observe.ts';
 import type {
   Assignment,
@@ -8,6 +9,7 @@ import type {
   SurroundingsPort,
   WriteResult,
 } from '../../src/documents/ports.ts';
+import { reconcile } from '../../src/documents/reconcile.ts';
 import { showDue } from '../../src/documents/show.ts';
 import type { ChangedTask, ChangesPort, DocumentState, ItemRef } from '../../src/robot/ports.ts';
 import { createWatch } from '../../src/runs/watch.ts';
@@ -154,7 +156,20 @@ export function fakeDeals() {
   const check = () => {
     if (fake.down) throw new Error('the portal is away');
   };
-  const deals: Pick<DealPort, 'writeFields' | 'putActivities'> = {
+  const deals: Pick<DealPort, 'writeFields' | 'putActivities' | 'compare'> = {
+    async compare(all) {
+      check();
+      return all.map(({ item, fields: wanted, activityId, card }) => {
+        if (fake.answers.get(item.code) === 'gone') return 'gone';
+        const activity = activityId === null ? undefined : activities.get(activityId)?.card;
+        return [
+          ...(wanted !== null && !isDeepStrictEqual(fields.get(item.code), wanted)
+            ? (['fields'] as const)
+            : []),
+          ...(isDeepStrictEqual(activity, card) ? [] : (['activity'] as const)),
+        ];
+      });
+    },
     async writeFields(all) {
       check();
       return all.map(({ item, fields: values }) =>
@@ -218,11 +233,13 @@ export async function documentBench() {
     return { directum, portal, observer, watch };
   };
   let current = sides();
+  const portals = { keys: () => ['p'], deals: () => current.portal.deals };
+  const toItem = (code: string) => ({ typeId: 2, id: Number(code.split('_')[1]), code });
   const show = () =>
     showDue({
       store: showing,
-      portals: () => [{ portal: 'p', deals: current.portal.deals }],
-      toItem: (code) => ({ typeId: 2, id: Number(code.split('_')[1]), code }),
+      portals,
+      toItem,
       now,
       log: bench.log,
     });
@@ -284,6 +301,24 @@ export async function documentBench() {
       while ((await show()) > 0);
     },
     showOnce: show,
+    /** Compares everything; answers the differences as lines. */
+    async reconcile() {
+      const lines: string[] = [];
+      const result = await reconcile(
+        {
+          store: documents,
+          showing,
+          observer: current.observer,
+          portals,
+          toItem,
+          now,
+          sleep: async () => undefined,
+          log: bench.log,
+        },
+        ({ itemCode, documentId, what }) => lines.push(`${itemCode} ${documentId} ${what.join(',')}`),
+      );
+      return { lines, ...result };
+    },
     async statusOf(id: number): Promise<string | null> {
       const { rows } = await store.pool.query('SELECT status FROM document WHERE id = $1', [id]);
       return rows[0]?.status ?? null;

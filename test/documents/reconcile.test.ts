@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { toNextNight } from '../../src/documents/reconcile.ts';
+import { type DocumentBench, documentBench, HOUR, MINUTE } from './bench.ts';
+
+let bench: DocumentBench;
+beforeAll(async () => {
+  bench = await documentBench();
+}, 20_000);
+afterAll(() => bench.close());
+beforeEach(() => bench.reset());
+
+async function shown(item: string, id: number) {
+  await bench.make(item, id);
+  bench.pass(2 * MINUTE);
+  await bench.look();
+  await bench.show();
+}
+
+describe('the nightly comparison', () => {
+  it('finds nothing when all is equal, and writes nothing', async () => {
+    await shown('DEAL_1', 1);
+    bench.portal.writes.length = 0;
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 0 });
+    await bench.show();
+    expect(bench.portal.writes).toEqual([]);
+  });
+
+  it('repairs what somebody changed or deleted in the portal', async () => {
+    for (const id of [1, 2, 3]) await shown(`DEAL_${id}`, id);
+    bench.portal.fields.set('DEAL_1', { status: 'signed_both' });
+    bench.portal.activities.clear();
+    bench.portal.writes.length = 0;
+    expect((await bench.reconcile()).lines).toEqual([
+      'DEAL_1 1 fields,activity',
+      'DEAL_2 2 activity',
+      'DEAL_3 3 activity',
+    ]);
+    await bench.show();
+    expect(bench.portal.fields.get('DEAL_1')).toMatchObject({ status: 'created', documentId: 1 });
+    expect(bench.portal.activities.size).toBe(3);
+    expect(bench.portal.writes).toHaveLength(4);
+    expect((await bench.reconcile()).lines).toEqual([]);
+  });
+
+  it('brings back what was lost on the way: a third of the observations and all writes of a while', async () => {
+    const ids = Array.from({ length: 30 }, (_, n) => n + 1);
+    for (const id of ids) await bench.make(`DEAL_${id}`, id);
+    bench.pass(2 * MINUTE);
+    await bench.look();
+    const states = ['OnApproval', 'OnRework', 'OnApproval', 'PendingSign', 'Signed'];
+    let seed = 7;
+    const random = () => {
+      seed = (seed * 16_807) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    };
+    for (let round = 0; round < 5; round += 1) {
+      bench.pass(MINUTE);
+      bench.portal.down = round === 2 || round === 3;
+      for (const id of ids) {
+        if (random() < 0.5) continue;
+        const state = bench.directum.put(id, {
+          internalApprovalState: states[Math.floor(random() * 5)] as string,
+        });
+        if (random() > 0.3) await bench.observer.documents([state], bench.now());
+      }
+      await bench.show();
+    }
+    bench.directum.documents.delete(30);
+    bench.portal.down = false;
+    const { lines, failed } = await bench.reconcile();
+    expect(failed).toBe(0);
+    expect(lines.length).toBeGreaterThan(0);
+    bench.pass(HOUR);
+    await bench.show();
+    for (const id of ids.slice(0, -1)) {
+      const { internalApprovalState } = bench.directum.documents.get(id) ?? {};
+      const status = {
+        OnApproval: 'on_approval',
+        OnRework: 'rework',
+        PendingSign: 'approved',
+        Signed: 'signed_us',
+      }[internalApprovalState ?? ''];
+      expect(bench.portal.fields.get(`DEAL_${id}`)).toMatchObject({ status: status ?? 'created' });
+      expect(bench.portal.activitiesOf(`DEAL_${id}`)).toMatchObject([
+        { card: { status: status ?? 'created' } },
+      ]);
+    }
+    expect(bench.portal.fields.get('DEAL_30')).toMatchObject({ status: 'deleted' });
+    expect((await bench.reconcile()).lines).toEqual([]);
+  }, 60_000);
+
+  it('finds a document again whose rights were lost', async () => {
+    await shown('DEAL_1', 1);
+    const state = bench.directum.put(1);
+    bench.directum.documents.delete(1);
+    await bench.observer.missing([1]);
+    bench.directum.documents.set(1, state);
+    await bench.reconcile();
+    expect(await bench.statusOf(1)).toBe('created');
+    bench.directum.documents.delete(1);
+    await bench.observer.missing([1]);
+    bench.directum.documents.set(1, state);
+    bench.pass(31 * 24 * HOUR);
+    expect(await bench.reconcile()).toMatchObject({ documents: 0 });
+  });
+
+  it('lets go of items that are gone and of contracts executed long ago', async () => {
+    await shown('DEAL_1', 1);
+    await shown('DEAL_2', 2);
+    bench.portal.answers.set('DEAL_1', 'gone');
+    await bench.store.pool.query(`UPDATE document SET status = 'executed' WHERE id = 2`);
+    expect(await bench.reconcile()).toMatchObject({ lines: expect.any(Array), documents: 2 });
+    await bench.store.pool.query(`UPDATE document SET status = 'executed' WHERE id = 2`);
+    bench.pass(181 * 24 * HOUR);
+    expect(await bench.reconcile()).toMatchObject({ lines: [], documents: 0 });
+    expect(await bench.documents.isEmpty()).toBe(true);
+  });
+
+  it('says how much it could not compare', async () => {
+    await shown('DEAL_1', 1);
+    bench.portal.down = true;
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 1 });
+  });
+
+  it('is made by one process a night', async () => {
+    const next = toNextNight(bench.now(), 'Europe/Moscow');
+    const turns = await Promise.all([1, 2, 3].map(() => bench.documents.takeReconcile(bench.now(), next)));
+    expect(turns.filter(Boolean)).toHaveLength(1);
+    bench.pass(24 * HOUR);
+    expect(await bench.documents.takeReconcile(bench.now(), next)).toBe(true);
+  });
+
+  it.each([
+    ['2026-03-02T10:00:00Z', 'Europe/Moscow', '2026-03-03T00:00:00.000Z'],
+    ['2026-03-03T00:20:00Z', 'Europe/Moscow', '2026-03-04T00:00:00.000Z'],
+    ['2026-03-02T23:59:00Z', 'Europe/Moscow', '2026-03-03T00:00:00.000Z'],
+    ['2026-03-02T10:00:00Z', 'Asia/Kolkata', '2026-03-02T21:30:00.000Z'],
+  ])('comes next after %s in %s at %s', (now, zone, night) => {
+    expect(toNextNight(new Date(now), zone).toISOString()).toBe(night);
+  });
+});
