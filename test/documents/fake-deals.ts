@@ -1,0 +1,88 @@
+import type { DealPort, MirrorTask, WriteResult } from '../../src/documents/ports.ts';
+
+export interface FakeDeals extends DealPort {
+  /** `DEAL_915 directum_approved`, in the order of execution. */
+  fired: string[];
+  notices: { userId: number; text: string; tag: string }[];
+  tasks: Map<number, MirrorTask & { mark: string; closed: boolean; notes: string[] }>;
+  /** The whole portal is away. */
+  down: boolean;
+  /** Calls that take effect while their answer is lost. */
+  cut: number;
+}
+
+/** A portal that keeps what it is given: user 1 is responsible for every deal but those in `gone`. */
+export function fakeDeals(users: Record<string, number> = {}, gone: string[] = []): FakeDeals {
+  let nextTask = 100;
+  const answer = (results: WriteResult[]): WriteResult[] => {
+    if (fake.cut === 0) return results;
+    fake.cut -= 1;
+    return results.map(() => ({ ok: false, why: 'retry' }));
+  };
+  const reach = () => {
+    if (fake.down) throw new Error('the portal is away');
+  };
+  const fake: FakeDeals = {
+    fired: [],
+    notices: [],
+    tasks: new Map(),
+    down: false,
+    cut: 0,
+    async fireTriggers(triggers) {
+      reach();
+      return answer(
+        triggers.map(({ code, item }) => {
+          if (gone.includes(item.code)) return { ok: false, why: 'gone' };
+          fake.fired.push(`${item.code} ${code}`);
+          return { ok: true };
+        }),
+      );
+    },
+    async notify(notices) {
+      reach();
+      fake.notices.push(...notices);
+      return answer(notices.map(() => ({ ok: true })));
+    },
+    async putTasks(tasks) {
+      reach();
+      return answer(
+        tasks.map(({ mark, taskId, task }) => {
+          const found = taskId ?? [...fake.tasks].find(([, known]) => known.mark === mark)?.[0];
+          const known = found === undefined ? undefined : fake.tasks.get(found);
+          if (taskId !== null && !known) return { ok: false, why: 'gone' };
+          const id = found ?? nextTask++;
+          fake.tasks.set(id, { closed: false, notes: [], ...known, ...task, mark });
+          return { ok: true, id };
+        }),
+      );
+    },
+    async completeTasks(tasks) {
+      reach();
+      return answer(
+        tasks.map(({ taskId, note }) => {
+          const task = fake.tasks.get(taskId);
+          if (!task) return { ok: false, why: 'gone' };
+          task.closed = true;
+          if (note !== null) task.notes.push(note);
+          return { ok: true };
+        }),
+      );
+    },
+    async items(refs) {
+      reach();
+      return refs.map(({ code }) =>
+        gone.includes(code)
+          ? null
+          : { title: `Сделка ${code}`, url: `https://acme/${code}`, responsibleUserId: 1 },
+      );
+    },
+    async usersByEmail(emails) {
+      reach();
+      return new Map(emails.flatMap((email) => (users[email] ? [[email, users[email]] as const] : [])));
+    },
+    language: () => 'ru',
+    writeFields: async () => [],
+    putActivities: async () => [],
+  };
+  return fake;
+}

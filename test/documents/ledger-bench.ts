@@ -1,0 +1,111 @@
+import { mirrorTasks } from '../../src/documents/mirror-tasks.ts';
+import { createNews } from '../../src/documents/news.ts';
+import type { DealPort, Sight } from '../../src/documents/ports.ts';
+import { tell } from '../../src/documents/tell.ts';
+import { createDueLooks } from '../../src/store/due-looks.ts';
+import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
+import { loadSecretKeys } from '../../src/store/secrets.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createTellings } from '../../src/store/tellings.ts';
+import { type StoreBench, storeBench } from '../store/bench.ts';
+
+const START = Date.parse('2026-03-02T09:00:00Z');
+
+/** The ledger on a real database, with a clock that is moved by hand and portals that are given. */
+export async function ledgerBench() {
+  const bench: StoreBench = await storeBench();
+  const stores: Store[] = [await bench.open(), await bench.open()];
+  const keys = await loadSecretKeys({ dataDir: bench.dataDir });
+  let time = START;
+  const now = () => new Date(time);
+  let deals: Record<string, DealPort> = {};
+
+  const replica = (store: Store, on = true) => {
+    const tellings = createTellings(store.pool);
+    const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on });
+    const looks = createDueLooks(store.pool);
+    const news = createNews({
+      tellings,
+      mirrored,
+      looks,
+      seal: keys,
+      timeZone: 'Europe/Moscow',
+      steps: [30, 7, 1],
+      now,
+    });
+    const ports = {
+      tellings,
+      mirrored,
+      portals: { keys: () => Object.keys(deals), deals: (portal: string) => deals[portal] as DealPort },
+      toItem: (code: string) => {
+        const id = Number(/^DEAL_(\d+)$/.exec(code)?.[1]);
+        return id > 0 ? { typeId: 2, id, code } : null;
+      },
+      seal: keys,
+      now,
+      log: bench.log,
+    };
+    return {
+      news,
+      looks,
+      /** One observation, in its transaction. */
+      async see(
+        documentId: number,
+        before: Sight | null,
+        after: Sight,
+        items: { portal: string; itemCode: string }[] = [{ portal: 'p', itemCode: 'DEAL_915' }],
+        made = false,
+      ) {
+        const client = await store.pool.connect();
+        try {
+          await client.query('BEGIN');
+          const since = new Date(START - 86_400_000);
+          const change = {
+            documentId,
+            items: items.map((item) => ({ ...item, since })),
+            made,
+            before,
+            after,
+          };
+          await news.record(change, client);
+          await client.query('COMMIT');
+        } finally {
+          client.release();
+        }
+      },
+      tell: () => tell(ports),
+      mirror: () => mirrorTasks(ports),
+    };
+  };
+
+  const [one, two] = [replica(stores[0] as Store), replica(stores[1] as Store)];
+  return {
+    one,
+    two,
+    withoutTasks: replica(stores[0] as Store, false),
+    pool: (stores[0] as Store).pool,
+    lines: bench.lines,
+    now,
+    reach: (portals: Record<string, DealPort>) => {
+      deals = portals;
+    },
+    /** Lets time pass, both replicas working at each step. */
+    async pass(ms: number, stepMs = 1000) {
+      for (let passed = 0; passed < ms; passed += stepMs) {
+        time += stepMs;
+        await Promise.all([one.tell(), two.tell(), one.mirror(), two.mirror()]);
+      }
+    },
+    /** Time passes and nobody works. */
+    skip: (ms: number) => {
+      time += ms;
+    },
+    /** A fresh ledger and a fresh clock. */
+    async clear() {
+      time = START;
+      bench.lines.length = 0;
+      await (stores[0] as Store).pool.query('TRUNCATE telling, mirrored_task');
+    },
+    close: () => bench.close(),
+  };
+}
