@@ -1,12 +1,12 @@
 import type { ItemRef, Log } from '../robot/ports.ts';
 import type { DueTask, MirroredTasks, SettledTask } from '../store/mirrored-tasks.ts';
 import { type TaskChange, toMark, toTaskChange } from './mirror.ts';
-import type { DealPort, WriteResult } from './ports.ts';
-import { type Portals, resultsOf, toNextTry } from './sending.ts';
+import type { DealPort, ReachablePortals, WriteResult } from './ports.ts';
+import { resultsOf, toNextTry } from './sending.ts';
 
 export interface MirrorPorts {
   mirrored: MirroredTasks;
-  portals: Portals;
+  portals: ReachablePortals;
   /** The item of a code such as `DEAL_915`; null for a code that is none. */
   toItem(code: string): ItemRef | null;
   now: () => Date;

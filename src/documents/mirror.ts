@@ -91,7 +91,7 @@ export function toTaskChange(
 
 /** By this mark a task is found again after its id got lost. */
 export function toMark(portal: string, assignmentId: number): string {
-  return `directum:${createHash('sha256').update(portal).digest('hex').slice(0, 12)}:${assignmentId}`;
+  return `${createHash('sha256').update(portal).digest('hex').slice(0, 12)}:${assignmentId}`;
 }
 
 function toTask(shown: ShownAssignment, userId: number, item: ItemRef, language: Language): MirrorTask {

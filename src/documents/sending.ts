@@ -1,10 +1,4 @@
-import type { DealPort, WriteResult } from './ports.ts';
-
-/** The portals that can be reached now, by portal key: paused and removed ones are not. Asked anew at each step. */
-export interface Portals {
-  keys(): string[];
-  deals(portal: string): DealPort;
-}
+import type { WriteResult } from './ports.ts';
 
 const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
 /**
@@ -12,6 +6,12 @@ const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
  * their triggers. After a month people have moved them by hand, and a late trigger would only disturb.
  */
 const GIVE_UP_MS = 30 * 86_400_000;
+
+/**
+ * A trigger is refused for what an administrator can mend: the access of whoever installed the application, the plan, a
+ * trigger not registered. It waits for that too, asking seldom.
+ */
+export const REFUSED_TRIGGER_MS = 3_600_000;
 
 /** When the next try is due, growing to a quarter of an hour; `attempts` counts those made. */
 export function toNextTry(attempts: number, now: Date): Date {

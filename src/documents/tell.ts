@@ -2,12 +2,12 @@ import type { LocalText } from '../robot/failure.ts';
 import type { ItemRef, Log } from '../robot/ports.ts';
 import type { DueMessage, DueTelling, SettledTelling, Tellings } from '../store/tellings.ts';
 import { toDigest, toMessage } from './notices.ts';
-import type { DealPort, TriggerCode, WriteResult } from './ports.ts';
-import { isTooOld, type Portals, resultsOf, toNextTry } from './sending.ts';
+import type { DealPort, ReachablePortals, TriggerCode, WriteResult } from './ports.ts';
+import { isTooOld, REFUSED_TRIGGER_MS, resultsOf, toNextTry } from './sending.ts';
 
 export interface TellPorts {
   tellings: Tellings;
-  portals: Portals;
+  portals: ReachablePortals;
   /** The item of a code such as `DEAL_915`; null for a code that is none. */
   toItem(code: string): ItemRef | null;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
@@ -16,9 +16,9 @@ export interface TellPorts {
 }
 
 /** A trigger runs inside its request, up to a dozen seconds each (bitrix24.md F9): few go together. */
-const TRIGGERS = 10;
+const TRIGGERS = 8;
 const NOTICES = 50;
-/** How long what was taken is left to its process: ten slow triggers need two minutes. */
+/** How long what was taken is left to its process: slow triggers need a minute or two. */
 const LEASE_MS = 180_000;
 
 interface Unaddressed {
@@ -60,7 +60,14 @@ async function fire(deals: DealPort, due: DueTelling[], ports: TellPorts): Promi
     () => deals.fireTriggers(known.map(({ trigger }) => trigger)),
     failed('triggers.failed', ports),
   );
-  const fired = known.map(({ telling }, at) => settled(telling, results[at] as WriteResult, ports));
+  const fired = known.map(({ telling }, at) => {
+    const result = results[at] as WriteResult;
+    const after = settled(telling, result, ports);
+    const mendable = after.state === 'refused' && !isTooOld(telling.createdAt, ports.now());
+    if (!mendable) return after;
+    const dueAt = new Date(ports.now().getTime() + REFUSED_TRIGGER_MS);
+    return { ...after, state: 'due' as const, dueAt };
+  });
   const lost = due.filter((telling) => !known.some((one) => one.telling === telling));
   await ports.tellings.settle(
     [...fired, ...lost.map((telling) => over(telling, 'no item', ports))],

@@ -7,6 +7,8 @@ export interface FakeDeals extends DealPort {
   tasks: Map<number, MirrorTask & { mark: string; closed: boolean; notes: string[] }>;
   /** The whole portal is away. */
   down: boolean;
+  /** The portal refuses triggers: its administrator was dismissed. */
+  refusing: boolean;
   /** Calls that take effect while their answer is lost. */
   cut: number;
 }
@@ -28,11 +30,13 @@ export function fakeDeals(users: Record<string, number> = {}, gone: string[] = [
     tasks: new Map(),
     down: false,
     cut: 0,
+    refusing: false,
     async fireTriggers(triggers) {
       reach();
       return answer(
         triggers.map(({ code, item }) => {
           if (gone.includes(item.code)) return { ok: false, why: 'gone' };
+          if (fake.refusing) return { ok: false, why: 'refused' };
           fake.fired.push(`${item.code} ${code}`);
           return { ok: true };
         }),
@@ -83,6 +87,7 @@ export function fakeDeals(users: Record<string, number> = {}, gone: string[] = [
     language: () => 'ru',
     writeFields: async () => [],
     putActivities: async () => [],
+    compare: async () => [],
   };
   return fake;
 }

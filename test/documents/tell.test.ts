@@ -76,6 +76,18 @@ describe('triggers', () => {
     ]);
   });
 
+  it('that the portal refuses are tried again hourly, until an administrator mended it', async () => {
+    deals.refusing = true;
+    await bench.one.see(1, sight('created'), sight('approved'));
+    await bench.pass(2 * 3_600_000, 600_000);
+    const refused = bench.lines.filter(({ event }) => event === 'telling.refused');
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeLessThanOrEqual(2);
+    deals.refusing = false;
+    await bench.pass(3_600_000, 600_000);
+    expect(deals.fired).toEqual(['DEAL_915 directum_approved']);
+  });
+
   it('whose answer is lost fire again, a later one of the deal not before', async () => {
     deals.cut = 1;
     await bench.one.see(1, sight('created'), sight('signed_us'));

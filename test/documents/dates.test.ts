@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type FakeDeals, fakeDeals } from './fake-deals.ts';
+import { ledgerBench } from './ledger-bench.ts';
+import { document } from './sights.ts';
+
+const HOUR_MS = 3_600_000;
+let bench: Awaited<ReturnType<typeof ledgerBench>>;
+let deals: FakeDeals;
+beforeAll(async () => {
+  bench = await ledgerBench();
+}, 20_000);
+afterAll(() => bench.close());
+beforeEach(async () => {
+  await bench.clear();
+  await bench.pool.query('TRUNCATE document CASCADE');
+  await bench.one.looks.restart();
+  deals = fakeDeals();
+  bench.reach({ p: deals });
+});
+
+/** A document kept as observation keeps it, shown in its deal since 2026-03-01. */
+async function keep(id: number, validTill: string | null, more: { ended?: boolean; status?: string } = {}) {
+  const dates = validTill && { id, validTill, milestones: [] };
+  await bench.pool.query(
+    'INSERT INTO document (id, observed, status, dates, ended_at) VALUES ($1, $2, $3, $4, $5)',
+    [
+      id,
+      JSON.stringify(document({ id })),
+      more.status ?? 'signed_both',
+      dates && JSON.stringify(dates),
+      more.ended ? bench.now() : null,
+    ],
+  );
+  await bench.pool.query(
+    `INSERT INTO watched_document (portal, item_code, document_id, created_at) VALUES ('p', $1, $2, '2026-03-01T09:00:00Z')`,
+    [`DEAL_${id}`, id],
+  );
+}
+
+/** Both replicas look as long as there is something to look at. */
+async function look() {
+  for (const replica of [bench.one, bench.two]) while (await replica.news.lookAtDates());
+  await bench.pass(10_000);
+}
+
+describe('the look at dates', () => {
+  it('finds what is near, once a day and once for each step', async () => {
+    await keep(1, '2026-03-09');
+    await keep(2, '2026-12-31');
+    await keep(3, null);
+    await keep(4, '2026-03-09', { ended: true });
+    await keep(5, '2026-03-09', { status: 'annulled' });
+    await look();
+    await look();
+    expect(deals.fired).toEqual(['DEAL_1 directum_due']);
+    for (let day = 0; day < 7; day += 1) {
+      bench.skip(24 * HOUR_MS);
+      await look();
+    }
+    expect(deals.fired).toEqual(['DEAL_1 directum_due', 'DEAL_1 directum_due']);
+    bench.skip(24 * HOUR_MS);
+    await look();
+    expect(deals.fired.slice(2)).toEqual(['DEAL_1 directum_overdue']);
+  });
+
+  it('waits for the morning, unless the service has just started', async () => {
+    await keep(1, '2026-04-02');
+    await look();
+    bench.skip(13 * HOUR_MS);
+    await look();
+    expect(deals.fired).toEqual([]);
+    await bench.one.looks.restart();
+    await look();
+    expect(deals.fired).toEqual(['DEAL_1 directum_due']);
+  });
+
+  it('reads hundreds of documents, shared by two processes, and goes on after one of them died', async () => {
+    for (let id = 1; id <= 450; id += 1) await keep(id, '2026-03-05');
+    await bench.one.looks.take('2026-03-02', new Date(bench.now().getTime() - 10_000));
+    await Promise.all([bench.one.news.lookAtDates(), bench.two.news.lookAtDates()]);
+    const count = async () => (await bench.pool.query('SELECT count(*)::int AS n FROM telling')).rows[0].n;
+    expect(await count()).toBe(0);
+    bench.skip(21_000);
+    while ((await Promise.all([bench.one.news.lookAtDates(), bench.two.news.lookAtDates()])).includes(true));
+    expect(await count()).toBe(900);
+  });
+});
