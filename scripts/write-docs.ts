@@ -2,10 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { robots } from '../robots/index.ts';
+import { TRIGGER_NAMES } from '../src/bitrix24/triggers.ts';
 import { settings } from '../src/config.ts';
-import { STATUS_WORDS } from '../src/documents/status.ts';
+import type { TriggerCode } from '../src/documents/ports.ts';
 import { commonOutputs, type ReadField, readField } from '../src/robot/descriptor.ts';
-import type { Language } from '../src/robot/failure.ts';
+import type { Language, LocalText } from '../src/robot/failure.ts';
 import type { AnyRobot } from '../src/robot/robot.ts';
 
 /** Files with generated parts, and the language of their robot tables. */
@@ -14,8 +15,6 @@ const FILES: Record<string, Language> = {
   'docs/admin-guide.en.md': 'en',
   'docs/admin-guide.ru.md': 'ru',
 };
-
-const UNUSED = 'Checked at start; no robot of this version uses it.';
 
 /** What each setting is for. A setting without a line here, or a line without a setting, is an error. */
 const MEANINGS: Record<string, string> = {
@@ -45,8 +44,10 @@ const MEANINGS: Record<string, string> = {
     'Own company used when neither the robot nor the deal names one: id, exact name or TIN.',
   DIRECTUM_RESPONSIBLE:
     'Employee used when the deal’s responsible person has none in Directum: id, e-mail or exact name.',
-  DIRECTUM_DUE_DAYS: `Days before a date at which it is near. ${UNUSED}`,
-  DIRECTUM_TASKS: `\`on\` or \`off\`: assignments as portal tasks. ${UNUSED}`,
+  DIRECTUM_DUE_DAYS:
+    'Days before a date of a contract at which it is near: the trigger `directum_due` fires and the responsible person is told.',
+  DIRECTUM_TASKS:
+    '`on`: assignments of portal users become their tasks. `off`: no task is begun; those begun before are still closed with their assignment.',
   TIME_ZONE: 'Zone of dates that come without an offset, and of texts for people.',
   RUN_MAX_HOURS: 'How long a robot keeps retrying before it answers with its last cause.',
   WAIT_MAX_HOURS: 'Longest wait of a waiting robot whose own limit is empty.',
@@ -54,6 +55,33 @@ const MEANINGS: Record<string, string> = {
     '`id:base64(32 bytes)`, comma-separated; the first encrypts, all decrypt. Absent: a key is generated in `DATA_DIR`.',
   OPS_TOKEN: 'Bearer token of `/metrics`, 8 characters or more. Absent: `/metrics` answers 404.',
   LOG_LEVEL: '`fatal`, `error`, `warn`, `info`, `debug` or `trace`.',
+};
+
+/** When each trigger fires (interface.md §5). */
+const FIRES: Record<TriggerCode, LocalText> = {
+  directum_approved: {
+    ru: 'документ согласован всеми (или уже подписан); один раз',
+    en: 'everybody approved the document (or it is signed already); once',
+  },
+  directum_rejected: {
+    ru: 'согласование прекращено или контрагент отказал; один раз',
+    en: 'its approval was aborted or the counterparty refused; once',
+  },
+  directum_rework: {
+    ru: 'документ вернули на доработку; при каждом возврате',
+    en: 'it was sent back for rework; at each return',
+  },
+  directum_signed_us: { ru: 'подписан с нашей стороны; один раз', en: 'signed by us; once' },
+  directum_signed_both: { ru: 'подписан обеими сторонами; один раз', en: 'signed by both sides; once' },
+  directum_executed: { ru: 'договор исполнен; один раз', en: 'the contract is executed; once' },
+  directum_overdue: {
+    ru: 'срок действия прошёл, а договор не исполнен; один раз на каждую дату',
+    en: 'the validity ended and the contract is not executed; once for each date',
+  },
+  directum_due: {
+    ru: 'близок срок действия или срок этапа; один раз на каждую дату и каждый порог из `DIRECTUM_DUE_DAYS`',
+    en: 'the end of the validity or a milestone is near; once for each date and step of `DIRECTUM_DUE_DAYS`',
+  },
 };
 
 const WORDS = {
@@ -64,6 +92,7 @@ const WORDS = {
     required: 'required',
     multiple: 'several',
     byDefault: 'default',
+    triggers: '| Code | Title | Fires |',
     common: 'Every robot also returns',
     items: 'Works on',
     kinds: {
@@ -93,6 +122,7 @@ const WORDS = {
     required: 'обязательно',
     multiple: 'несколько',
     byDefault: 'по умолчанию',
+    triggers: '| Код | Название | Когда срабатывает |',
     common: 'Кроме своих результатов каждый робот возвращает',
     items: 'Работает с элементами',
     kinds: {
@@ -201,10 +231,11 @@ function robotsPart(language: Language): string {
   return [...robots.map((robot) => robotSection(robot, language)), common].join('\n\n');
 }
 
-function statusesTable(language: Language): string {
-  const header = WORDS[language].statuses;
-  const rows = Object.entries(STATUS_WORDS).map(
-    ([code, { label, when }]) => `| \`${code}\` | ${cell(label[language])} | ${cell(when[language])} |`,
+function triggersTable(language: Language): string {
+  const header = WORDS[language].triggers;
+  const rows = Object.entries(TRIGGER_NAMES).map(
+    ([code, name]) =>
+      `| \`${code}\` | ${cell(name[language])} | ${cell(FIRES[code as TriggerCode][language])} |`,
   );
   return [header, rule(header), ...rows].join('\n');
 }
@@ -228,7 +259,7 @@ for (const [name, language] of Object.entries(FILES)) {
   const parts = {
     settings: settingsTable(),
     robots: robotsPart(language),
-    statuses: statusesTable(language),
+    triggers: triggersTable(language),
   };
   const fresh = Object.entries(parts).reduce(
     (text, [part, table]) => replacePart(text, part, table),

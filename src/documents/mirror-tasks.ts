@@ -22,7 +22,7 @@ type Planned = { due: DueTask; change: TaskChange };
 export async function mirrorTasks(ports: MirrorPorts): Promise<boolean> {
   const due = await ports.mirrored.take(ports.portals.keys(), ports.now(), LEASE_MS, TASKS);
   const groups = [...Map.groupBy(due, (task) => task.portal)];
-  await Promise.all(groups.map(([portal, of]) => mirrorIn(ports.portals.deals(portal), of, ports)));
+  await Promise.all(groups.map(async ([portal, of]) => mirrorIn(ports.portals.deals(portal), of, ports)));
   return due.length > 0;
 }
 

@@ -47,7 +47,7 @@ async function forEachPortal<T extends { portal: string }>(
   { portals }: TellPorts,
 ): Promise<void> {
   const groups = [...Map.groupBy(rows, (row) => row.portal)];
-  await Promise.all(groups.map(([portal, of]) => work(portals.deals(portal), of)));
+  await Promise.all(groups.map(async ([portal, of]) => work(portals.deals(portal), of)));
 }
 
 async function fire(deals: DealPort, due: DueTelling[], ports: TellPorts): Promise<void> {
