@@ -5,6 +5,7 @@ import { robots } from '../robots/index.ts';
 import { TRIGGER_NAMES } from '../src/bitrix24/triggers.ts';
 import { settings } from '../src/config.ts';
 import type { TriggerCode } from '../src/documents/ports.ts';
+import { STATUS_WORDS } from '../src/documents/status.ts';
 import { commonOutputs, type ReadField, readField } from '../src/robot/descriptor.ts';
 import type { Language, LocalText } from '../src/robot/failure.ts';
 import type { AnyRobot } from '../src/robot/robot.ts';
@@ -240,6 +241,14 @@ function triggersTable(language: Language): string {
   return [header, rule(header), ...rows].join('\n');
 }
 
+function statusesTable(language: Language): string {
+  const header = WORDS[language].statuses;
+  const rows = Object.entries(STATUS_WORDS).map(
+    ([code, { label, when }]) => `| \`${code}\` | ${cell(label[language])} | ${cell(when[language])} |`,
+  );
+  return [header, rule(header), ...rows].join('\n');
+}
+
 /** Puts `text` between the markers of a part. @throws TypeError when only one of them is there */
 function replacePart(source: string, part: string, text: string): string {
   const begin = `<!-- ${part}:begin -->`;
@@ -260,6 +269,7 @@ for (const [name, language] of Object.entries(FILES)) {
     settings: settingsTable(),
     robots: robotsPart(language),
     triggers: triggersTable(language),
+    statuses: statusesTable(language),
   };
   const fresh = Object.entries(parts).reduce(
     (text, [part, table]) => replacePart(text, part, table),
