@@ -6,6 +6,7 @@ import { parseItemRef, parseRobotCall, type RobotCall } from '../../src/bitrix24
 import type { InstallationStore } from '../../src/bitrix24/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
+import { CARD, deal } from './deal-stand.ts';
 import { memoryClaims } from './fake-portal.ts';
 
 const stops: (() => unknown)[] = [];
@@ -36,6 +37,7 @@ async function journey() {
     list: async () => [...rows.values()].map((row) => JSON.parse(row)),
   };
   const lines: string[] = [];
+  const refreshes: unknown[] = [];
   const write = (event: string, facts?: unknown) => void lines.push(JSON.stringify([event, facts]));
   const portals = createPortals({
     config: { ...CONFIG, publicUrl, portals: [portal.url], oauthServers: [portal.oauthUrl] },
@@ -59,6 +61,7 @@ async function journey() {
     ],
     now: () => new Date(),
     log: { debug: write, info: write, warn: write, error: write },
+    onRefreshAsked: (refresh) => void refreshes.push(refresh),
   });
   const calls: RobotCall[] = [];
   const outcomes: unknown[] = [];
@@ -81,7 +84,7 @@ async function journey() {
     if ((await portals.proof.checkCall(call)) === 'ok') calls.push(call);
     res.status(200).end();
   });
-  return { portal, portals, calls, outcomes, lines, installUrl: `${publicUrl}/bitrix24/install` };
+  return { portal, portals, calls, outcomes, refreshes, lines, installUrl: `${publicUrl}/bitrix24/install` };
 }
 
 it('installs by the page, takes a call, reads the deal and answers it', async () => {
@@ -157,4 +160,62 @@ it('goes on after access tokens have expired', async () => {
   const answers = await Promise.all([1, 2, 3].map(() => portals.rest.call(portal.memberId, 'profile', {})));
   expect(answers).toHaveLength(3);
   expect(portal.journal.filter(({ method }) => method === 'oauth.token')).toHaveLength(1);
+});
+
+it('registers triggers and fields with the robots, and again after an update', async () => {
+  const { portal, portals, lines, installUrl } = await journey();
+  await portal.install(installUrl);
+  await portal.settled();
+  const { triggers, userFields } = portal.world;
+  expect(triggers.get('directum_signed_us')).toBe('Directum: договор подписан нами');
+  expect(triggers.size).toBe(8);
+  expect(userFields.map(({ entityId, fieldName, userTypeId }) => [entityId, fieldName, userTypeId])).toEqual([
+    ['CRM_DEAL', 'UF_CRM_DIRECTUM_STATUS', 'enumeration'],
+    ['CRM_DEAL', 'UF_CRM_DIRECTUM_ID', 'integer'],
+    ['CRM_DEAL', 'UF_CRM_DIRECTUM_URL', 'url'],
+    ['CRM_DEAL', 'UF_CRM_DIRECTUM_NUMBER', 'string'],
+    ['CRM_DEAL', 'UF_CRM_DIRECTUM_SINCE', 'datetime'],
+  ]);
+  const status = userFields[0]?.list.find(({ xmlId }) => xmlId === 'signed_both');
+  expect(portals.installations.get(portal.memberId)?.fields?.[2]?.items.signed_both).toBe(status?.id);
+
+  triggers.clear();
+  portal.world.userFields.length = 2;
+  await portal.update();
+  await portal.settled();
+  expect(triggers.size).toBe(8);
+  expect(portal.world.userFields).toHaveLength(5);
+  expect(lines.join()).not.toContain('registration.incomplete');
+});
+
+it('robots are registered where triggers and fields are not, and the page says why', async () => {
+  const { portal, portals, installUrl } = await journey();
+  portal.misbehave.missingMethods.add('crm.automation.trigger.list');
+  portal.misbehave.removeScopes('userfieldconfig');
+  const { html } = await portal.openInstallerPage(installUrl);
+  expect(html).toContain('installFinish');
+  expect(html).toContain('Триггеры Directum не добавлены. На тарифе или в версии портала');
+  expect(html).toContain('Поля Directum не добавлены. Приложению не выдано право userfieldconfig');
+  expect(portal.robots()).toEqual(['directum_test']);
+  expect(portals.installations.get(portal.memberId)?.registeredAt).toBeDefined();
+  expect(portal.world.userFields).toEqual([]);
+});
+
+it('tells of a click on "refresh now", whoever forges it not', async () => {
+  const { portal, portals, outcomes, refreshes, installUrl } = await journey();
+  await portal.install(installUrl);
+  await portal.settled();
+  const item = deal(portal.addItem(2, { title: 'Станок' }));
+  const deals = portals.deals(portal.memberId);
+  const [put] = await deals.putActivities([{ item, activityId: null, card: CARD }]);
+  const activityId = put?.ok ? (put.id as number) : 0;
+  const asked = { kind: 'refresh', memberId: portal.memberId, documentId: 4711 };
+  await portal.clickActivity(activityId, 'refresh');
+  expect(outcomes.at(-1)).toMatchObject({ result: 'ok', refresh: asked });
+  expect(refreshes).toEqual([asked]);
+  await portal.clickActivity(activityId, 'open');
+  portal.world.applicationToken = 'forged';
+  await portal.clickActivity(activityId, 'refresh');
+  expect(outcomes.at(-1)).toEqual({ result: 'forbidden' });
+  expect(refreshes).toHaveLength(1);
 });
