@@ -10,6 +10,7 @@ import { renderRefusal, toPageLanguage } from './bitrix24/install-page.ts';
 import type { Installation } from './bitrix24/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
+import { openDealDocuments } from './deal-documents.ts';
 import { createDirectum } from './directum/directum.ts';
 import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
@@ -135,6 +136,17 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     log,
     onRequest: ({ method, seconds }) => metrics.portalSeconds.observe({ method }, seconds),
     onRefresh: (result) => metrics.refreshes.inc({ result }),
+    onRefreshAsked: (asked) => deals.refresh(asked),
+  });
+  const deals = openDealDocuments({
+    config,
+    store,
+    keys,
+    directum,
+    portals,
+    onUnknown: () => metrics.unknownStates.inc(),
+    now,
+    log,
   });
   await portals.installations.load();
   return {
@@ -146,6 +158,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     metrics,
     directum,
     portals,
+    deals,
     async close() {
       await directum.close();
       await store.close();
@@ -156,9 +169,8 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
   const { log, now, random } = ports;
-  const server = createServer();
-  const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
-  const { keys, store, spool, runs, waits, metrics, directum, portals } = rooms;
+  const rooms = await openRooms(config, ports);
+  const { keys, store, spool, runs, waits, metrics, directum, portals, deals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
   const delivery = createDelivery({
@@ -233,7 +245,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   });
   const watch = createWatch({
     waits,
+    documents: deals.documents,
+    observer: deals.observer,
     changes: directum.changes,
+    surroundings: directum.surroundings,
     pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
     sweepMs: ports.sweepMs ?? SWEEP_MS,
     now,
@@ -251,6 +266,9 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     return false;
   }, log);
   const sweeping = createLoop(watch.sweep, log);
+  await deals.restartDates();
+  // Each on its own: a portal that is slow with triggers does not hold up what deals show.
+  const showing = Object.values(deals.steps).map((step) => createLoop(step, log));
   const spooling = createSpooling<RobotCall>({
     intake,
     runs,
@@ -306,7 +324,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     if (handled.uninstalled !== undefined) {
       await runs.cancelOf(handled.uninstalled, now());
       const portal = portals.installations.get(handled.uninstalled)?.portalKey;
-      if (handled.clean && portal !== undefined) await store.forgetPortal(portal);
+      if (handled.clean && portal !== undefined) {
+        await store.forgetPortal(portal);
+        await deals.forget(portal);
+      }
     }
     return handled.result;
   }
@@ -381,7 +402,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   const timers = [
     setInterval(delivery.wake, TICK_MS),
-    ...[deadlines, polling, sweeping].map((one) => setInterval(one.wake, TICK_MS)),
+    ...[deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
     setInterval(() => void portals.installations.reload(), RELOAD_MS),
     setInterval(() => void ping(), PING_MS),
   ];
@@ -398,13 +419,12 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         const closed = new Promise((resolve) => server.close(resolve));
         server.closeIdleConnections();
         setTimeout(() => server.closeAllConnections(), 3000).unref();
-        // What still asks a platform is not waited for beyond these limits: the next start asks again.
-        await Promise.all([
-          closed.then(spooling.stop),
-          workers.stop(),
-          within(2000, Promise.all([deadlines.stop(), polling.stop(), sweeping.stop()])).catch(
-            () => undefined,
-          ),
+        await closed;
+        await spooling.stop();
+        // A question to a Directum or a portal that hangs is not waited for; the next start asks it again.
+        await Promise.race([
+          Promise.all([deadlines, polling, sweeping, ...showing].map((one) => one.stop())),
+          new Promise((resolve) => setTimeout(resolve, 2000).unref()),
         ]);
         await within(1500, delivery.stop()).catch(() => undefined);
         await rooms.close();

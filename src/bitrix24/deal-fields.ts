@@ -116,7 +116,7 @@ function fill(
 }
 
 /** Values by field name; an empty text empties a field. The stage is not ours to write (I50). */
-function toValues(fields: DealFields, facts: FieldFacts): Record<string, string | number> {
+export function toValues(fields: DealFields, facts: FieldFacts): Record<string, string | number> {
   const all: Record<FieldPart, string | number | null | undefined> = {
     STATUS: fields.status === null ? null : facts.items[fields.status],
     ID: fields.documentId,

@@ -5,6 +5,7 @@ import { createActivityWriter } from './activities.ts';
 import { item } from './crm-commands.ts';
 import { personName } from './crm-party.ts';
 import * as shapes from './crm-shapes.ts';
+import { createComparer } from './deal-compare.ts';
 import { createFieldWriter } from './deal-fields.ts';
 import { toPageLanguage } from './install-page.ts';
 import type { Installations } from './installation.ts';
@@ -30,6 +31,7 @@ export function createDeals(options: {
   const writer = createWriter({ ...options, priority: 'repeat' });
   const writeFields = createFieldWriter({ ...options, writer });
   const putActivities = createActivityWriter({ ...options, writer });
+  const compare = createComparer({ ...options, writer });
   const fireTriggers = createTriggers({ ...options, writer });
   const { putTasks, completeTasks } = createTaskWriter({ ...options, writer });
 
@@ -39,6 +41,7 @@ export function createDeals(options: {
       language,
       writeFields: (writes) => writeFields(memberId, writes),
       putActivities: (cards) => putActivities(memberId, language(), cards),
+      compare: (wanted) => compare(memberId, language(), wanted),
       fireTriggers: (triggers) => fireTriggers(memberId, triggers),
       putTasks: (tasks) => putTasks(memberId, tasks),
       completeTasks: (tasks) => completeTasks(memberId, tasks),

@@ -9,6 +9,7 @@ import type {
   SightChange,
   SurroundingsPort,
 } from './ports.ts';
+import { toStatus } from './status.ts';
 
 /** Most ids one filter surely takes (directum.md A.5). */
 const GROUP = 10;
@@ -16,6 +17,8 @@ const GROUP = 10;
 const PAUSE_MS = 340;
 /** How long a look is left to its process, and when it is made again after a failure. */
 const LOOK_MS = 60_000;
+/** Each unknown value is logged once; a stand may make up many. */
+const MOST_SAID = 100;
 
 export interface ObservePorts {
   store: DocumentStore;
@@ -23,10 +26,10 @@ export interface ObservePorts {
   /** One document; null only when it is proven to be gone or not readable. */
   read(documentId: number): Promise<DocumentState | null>;
   surroundings: SurroundingsPort;
-  /** The status a state says (interface.md §5); null for values that say nothing known. */
-  toStatus(state: DocumentState): DocumentStatus | null;
   /** Records what people are told of a change, in the transaction that keeps it. */
   onChange(change: SightChange, client: DocumentClient): Promise<void>;
+  /** A state holds a value nobody knows: `ExchangeState: Frozen`. */
+  onUnknown(value: string): void;
   now: () => Date;
   sleep: (ms: number) => Promise<void>;
   log: Log;
@@ -46,6 +49,7 @@ interface News {
  */
 export function createObserver(ports: ObservePorts) {
   const { store, changes, surroundings, now, sleep, log } = ports;
+  const said = new Set<string>();
 
   /** `whole`: the news is everything there is. A first sight of less would make news of what is old. */
   async function record(news: Map<number, News>, askedAt: Date, whole = false): Promise<void> {
@@ -79,14 +83,13 @@ export function createObserver(ports: ObservePorts) {
     const after = { ...before };
     if (news.deleted) {
       if (before.status !== 'deleted')
-        Object.assign(after, { status: 'deleted', since: now().toISOString(), ended: true, askedAt });
+        Object.assign(after, { status: 'deleted', since: toMoment(now()), ended: true, askedAt });
     } else if (news.state !== undefined && !isStale(news.state, before, askedAt)) {
-      const status = ports.toStatus(news.state) ?? before.status;
+      const status = statusOf(news.state, before.status);
       Object.assign(after, { state: news.state, status, askedAt });
       // Rights that came back, say; one that ended for another reason stays so.
       if (before.status === 'deleted') after.ended = false;
-      if (status !== before.status)
-        after.since = (news.state.modified === null ? now() : new Date(news.state.modified)).toISOString();
+      if (status !== before.status) after.since = news.state.modified ?? toMoment(now());
     }
     if (news.dates !== undefined) after.dates = news.dates;
     if (news.assignments !== undefined) {
@@ -98,6 +101,17 @@ export function createObserver(ports: ObservePorts) {
       after.assignments = [...byId.values()].sort((a, b) => a.id - b.id);
     }
     return after;
+  }
+
+  function statusOf(state: DocumentState, before: DocumentStatus | null): DocumentStatus | null {
+    const { status, unknown } = toStatus(state, before === 'deleted' ? null : before);
+    for (const value of unknown) {
+      ports.onUnknown(value);
+      if (said.has(value) || said.size >= MOST_SAID) continue;
+      said.add(value);
+      log.warn('state.unknown', { documentId: state.id, value });
+    }
+    return status ?? before;
   }
 
   async function datesOf(ids: number[]): Promise<Map<number, ContractDates>> {
@@ -210,6 +224,11 @@ export type Observer = ReturnType<typeof createObserver>;
 function isStale(state: DocumentState, before: KeptSight, askedAt: Date): boolean {
   if (before.askedAt === null || askedAt >= before.askedAt) return false;
   return before.status === 'deleted' || !isBefore(before.state?.modified ?? null, state.modified);
+}
+
+/** Portals keep whole seconds. */
+function toMoment(at: Date): string {
+  return at.toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 /** Unknown times are before nothing. */

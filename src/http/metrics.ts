@@ -60,6 +60,7 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
     runSeconds: histogram('run_seconds', 'From the call to the end of its run', ['robot']),
     directumSeconds: histogram('directum_request_seconds', 'Requests to Directum', ['operation']),
     directumErrors: counter('directum_errors_total', 'Failed requests to Directum', ['code']),
+    unknownStates: counter('unknown_states_total', 'Values in states of documents that nobody knows', []),
     portalSeconds: histogram('portal_request_seconds', 'Requests to portals', ['method']),
     refreshes: counter('token_refreshes_total', 'Refreshes of tokens', ['result']),
     contentType: registry.contentType,

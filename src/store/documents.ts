@@ -54,7 +54,7 @@ export function createDocumentStore(pool: pg.Pool) {
             state: row.observed as DocumentState | null,
             dates: row.dates as ContractDates | null,
             status: row.status as DocumentStatus | null,
-            since: (row.status_since as Date | null)?.toISOString() ?? null,
+            since: row.status_since as string | null,
             askedAt: row.asked_at as Date | null,
             ended: row.ended_at !== null,
             assignments: (seenOf.get(Number(row.id)) ?? []).map((one) => one.seen as Assignment),
@@ -221,9 +221,18 @@ export function createDocumentStore(pool: pg.Pool) {
     /** Final documents whose status is older are no longer watched. */
     async endOld(before: Date, now: Date): Promise<void> {
       await pool.query(
-        `UPDATE document SET ended_at = $2 WHERE ended_at IS NULL AND status IN ${FINAL} AND status_since < $1`,
+        `UPDATE document SET ended_at = $2 WHERE ended_at IS NULL AND status IN ${FINAL} AND status_since::timestamptz < $1`,
         [before, now],
       );
+    },
+
+    /** How many items are still to be told of a document. */
+    async dueCount(portals: string[]): Promise<number> {
+      const { rows } = await pool.query(
+        'SELECT count(*)::int AS due FROM watched_document WHERE show_at IS NOT NULL AND portal = ANY($1)',
+        [portals],
+      );
+      return rows[0].due;
     },
 
     async isEmpty(): Promise<boolean> {

@@ -35,7 +35,7 @@ export function createShowStore(pool: pg.Pool) {
     sight: {
       state: row['observed'] as Sight['state'],
       status: row['status'] as Sight['status'],
-      since: (row['status_since'] as Date | null)?.toISOString() ?? null,
+      since: row['status_since'] as string | null,
       dates: row['dates'] as Sight['dates'],
       assignments: row['assignments'] as Sight['assignments'],
     },

@@ -4,7 +4,6 @@ import type {
   Assignment,
   ContractDates,
   DealPort,
-  DocumentStatus,
   SightChange,
   SurroundingsPort,
   WriteResult,
@@ -21,14 +20,6 @@ import { storeBench } from '../store/bench.ts';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
-
-const STATUSES: Record<string, DocumentStatus> = {
-  '': 'created',
-  OnApproval: 'on_approval',
-  OnRework: 'rework',
-  PendingSign: 'approved',
-  Signed: 'signed_us',
-};
 
 /** A Directum of plain lists that counts what it is asked. */
 export function fakeDirectum(now: () => Date) {
@@ -202,6 +193,7 @@ export async function documentBench() {
   const documents = createDocumentStore(store.pool);
   const showing = createShowStore(store.pool);
   const told: SightChange[] = [];
+  const unknown: string[] = [];
   const sides = () => {
     const directum = fakeDirectum(now);
     const portal = fakeDeals();
@@ -210,10 +202,10 @@ export async function documentBench() {
       changes: directum.ports.changes,
       read: directum.read,
       surroundings: directum.ports.surroundings,
-      toStatus: (state) => STATUSES[state.internalApprovalState ?? ''] ?? null,
       onChange: async (change) => {
         told.push(change);
       },
+      onUnknown: (value) => unknown.push(value),
       now,
       sleep: async () => undefined,
       log: bench.log,
@@ -249,6 +241,7 @@ export async function documentBench() {
     documents,
     showing,
     told,
+    unknown,
     now,
     get directum() {
       return current.directum.set;

@@ -219,7 +219,11 @@ describe('the order of answers', () => {
     await bench.poll();
     bench.directum.put(1, { internalApprovalState: 'Customs' });
     await bench.poll();
+    bench.directum.put(1, { registrationNumber: '17' });
+    await bench.poll();
     expect(await bench.statusOf(1)).toBe('on_approval');
+    expect(bench.unknown).toEqual(['InternalApprovalState: Customs', 'InternalApprovalState: Customs']);
+    expect(bench.lines.filter(({ event }) => event === 'state.unknown')).toHaveLength(1);
   });
 
   it('what people are told and what is kept stand or fall together', async () => {

@@ -9,7 +9,8 @@ CREATE TABLE document (
   observed jsonb,
   dates jsonb,
   status text,
-  status_since timestamptz,
+  -- As Directum wrote it, with its offset: the day shown is the day there.
+  status_since text,
   -- When the question was asked that `observed` answers.
   asked_at timestamptz,
   -- When it is to be read together with its tasks and dates, whatever the windows show.

@@ -1,0 +1,42 @@
+import { ConfigError, parseConfig } from '../src/config.ts';
+import { createLog, redact } from '../src/log.ts';
+import { openRooms } from '../src/service.ts';
+
+/** What is due a moment later is waited for so long. */
+const PAUSE_MS = 500;
+/** Repairs that a portal keeps putting off are left to the service. */
+const MOST_ROUNDS = 20;
+
+/** Compares what deals show with Directum and repairs it; answers the exit code. */
+async function main(): Promise<number> {
+  const config = parseConfig(process.env);
+  const log = createLog('error', (line) => process.stderr.write(line));
+  const rooms = await openRooms(config, { log, now: () => new Date() });
+  try {
+    const { steps, compare, dueCount } = rooms.deals;
+    const result = await compare(({ itemCode, documentId, what }) =>
+      process.stdout.write(`${itemCode} document ${documentId}: ${what.join(', ')}\n`),
+    );
+    for (let round = 0; round < MOST_ROUNDS && (await dueCount()) > 0; round += 1) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      while ((await steps.show()) || (await steps.mirror()));
+    }
+    const left = await dueCount();
+    const summary = [`${result.documents} documents compared`];
+    if (result.failed > 0) summary.push(`${result.failed} could not be read or compared`);
+    if (left > 0) summary.push(`${left} not repaired yet; the service goes on with them`);
+    process.stdout.write(`${summary.join(', ')}\n`);
+    return result.failed > 0 || left > 0 ? 1 : 0;
+  } finally {
+    await rooms.close();
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(
+    `${error instanceof ConfigError ? error.message : `reconcile failed: ${String(redact((error as Error).message))}`}\n`,
+  );
+  process.exitCode = 1;
+}

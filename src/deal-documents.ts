@@ -1,0 +1,124 @@
+import { toItemRef } from './bitrix24/call.ts';
+import type { Portals } from './bitrix24/portals.ts';
+import type { Config } from './config.ts';
+import type { DirectumService } from './directum/directum.ts';
+import { mirrorTasks } from './documents/mirror-tasks.ts';
+import { createNews } from './documents/news.ts';
+import { createObserver } from './documents/observe.ts';
+import type { ReachablePortals } from './documents/ports.ts';
+import { type Difference, reconcile, toNextNight } from './documents/reconcile.ts';
+import { showDue } from './documents/show.ts';
+import { tell } from './documents/tell.ts';
+import type { Log } from './robot/ports.ts';
+import { createDocumentStore } from './store/documents.ts';
+import { createDueLooks } from './store/due-looks.ts';
+import { createMirroredTasks } from './store/mirrored-tasks.ts';
+import type { SecretKeys } from './store/secrets.ts';
+import { createShowStore } from './store/showing.ts';
+import type { Store } from './store/store.ts';
+import { createTellings } from './store/tellings.ts';
+
+export interface DealDocumentsPorts {
+  config: Config;
+  store: Store;
+  keys: SecretKeys;
+  directum: DirectumService;
+  portals: Portals;
+  /** A state of Directum holds a value nobody knows. */
+  onUnknown: (value: string) => void;
+  now: () => Date;
+  log: Log;
+}
+
+/**
+ * Everything by which deals show their documents (interface.md §5), put together for the service and the commands. Its
+ * steps are made again and again by whoever holds them; several processes do not disturb one another.
+ */
+export function openDealDocuments(ports: DealDocumentsPorts) {
+  const { config, store, keys, directum, portals, now, log } = ports;
+  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const documents = createDocumentStore(store.pool);
+  const showing = createShowStore(store.pool);
+  const tellings = createTellings(store.pool);
+  const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on: config.DIRECTUM_TASKS === 'on' });
+  const looks = createDueLooks(store.pool);
+  const news = createNews({
+    tellings,
+    mirrored,
+    looks,
+    seal: keys,
+    timeZone: config.TIME_ZONE,
+    steps: config.DIRECTUM_DUE_DAYS,
+    now,
+  });
+  const observer = createObserver({
+    store: documents,
+    changes: directum.changes,
+    read: directum.states.read,
+    surroundings: directum.surroundings,
+    onChange: news.record,
+    onUnknown: ports.onUnknown,
+    now,
+    sleep,
+    log,
+  });
+
+  const live = () =>
+    portals.installations
+      .list()
+      .filter(({ state, registeredAt }) => state === 'active' && registeredAt !== undefined);
+  const reachable: ReachablePortals = {
+    keys: () => [...new Set(live().map(({ portalKey }) => portalKey))],
+    deals(portal) {
+      const installation = live().find(({ portalKey }) => portalKey === portal);
+      if (installation === undefined) throw new Error('the portal cannot be reached any more');
+      return portals.deals(installation.memberId);
+    },
+  };
+  const deal = { portals: reachable, toItem: (code: string) => toItemRef(code), now, log };
+  const show = async () => (await showDue({ store: showing, ...deal })) > 0;
+  const compare = (onDifference: (difference: Difference) => void) =>
+    reconcile({ store: documents, showing, observer, sleep, ...deal }, onDifference);
+
+  return {
+    documents,
+    observer,
+    /** Steps; each answers whether there is more of it. */
+    steps: {
+      look: observer.look,
+      show,
+      tell: () => tell({ tellings, seal: keys, ...deal }),
+      mirror: () => mirrorTasks({ mirrored, ...deal }),
+      dates: news.lookAtDates,
+      /** The comparison of the night, once a day over all processes. */
+      async night() {
+        if (!(await documents.takeReconcile(now(), toNextNight(now(), config.TIME_ZONE)))) return false;
+        let differences = 0;
+        const { documents: seen, failed } = await compare(({ itemCode, documentId, what }) => {
+          differences += 1;
+          log.info('deal.differed', { item: itemCode, documentId, what });
+        });
+        if (seen > 0) log.info('reconcile.done', { documents: seen, differences, failed });
+        return false;
+      },
+    },
+    /** Dates are looked at when the service starts (interface.md §5). */
+    restartDates: looks.restart,
+    compare,
+    /** How many items of reachable portals are still to be told of a document. */
+    dueCount: () => documents.dueCount(reachable.keys()),
+    /** Somebody pressed "refresh now" on the activity of a document. */
+    async refresh({ memberId, documentId }: { memberId: string; documentId: number }): Promise<void> {
+      const portal = portals.installations.get(memberId)?.portalKey;
+      if (portal === undefined || !(await documents.refresh(portal, documentId, now()))) return;
+      await observer.look();
+    },
+    /** Drops what was told in a portal (uninstallation with CLEAN=1). */
+    async forget(portal: string): Promise<void> {
+      await tellings.forget(portal);
+      await mirrored.forget(portal);
+    },
+  };
+}
+
+export type DealDocuments = ReturnType<typeof openDealDocuments>;

@@ -1,0 +1,178 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+
+const POLL_MS = 1_000;
+let stand: Stand;
+beforeAll(async () => {
+  stand = await startStand({
+    settings: { DIRECTUM_POLL_SECONDS: '1', OPS_TOKEN: 'ops-token-1' },
+    sweepMs: 3_000,
+  });
+});
+afterAll(() => stand.stop());
+beforeEach(() => {
+  stand.portal.misbehave.reset();
+  stand.directum.misbehave.reset();
+});
+
+/** A deal whose contract is in its slot and shown. */
+async function shown(properties: Record<string, unknown> = {}) {
+  const { deal } = addDeal(stand);
+  const made = await runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка', ...properties });
+  expect(made).toMatchObject({ ok: 'Y' });
+  const id = Number(made['document_id']);
+  await within(POLL_MS + 5_000, () => activities(deal).length > 0 && statusOf(deal) === 'created');
+  return { deal, id };
+}
+
+async function within(ms: number, holds: () => boolean): Promise<number> {
+  const from = performance.now();
+  while (!holds()) {
+    if (performance.now() - from > ms) throw new Error(`it did not come to that in ${ms} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return performance.now() - from;
+}
+
+/** The status an item's list field shows, as its code; null when it is empty. */
+function statusOf(deal: number): string | null {
+  const value = stand.portal.item(2, deal)['UF_CRM_DIRECTUM_STATUS'];
+  const field = stand.portal.world.userFields.find(({ fieldName }) => fieldName === 'UF_CRM_DIRECTUM_STATUS');
+  return field?.list.find((one) => one.id === Number(value))?.xmlId ?? null;
+}
+
+const activities = (deal: number) => stand.portal.activities(2, deal);
+const textOf = (deal: number) => JSON.stringify(activities(deal).map(({ layout }) => layout));
+const fieldOf = (deal: number, part: string) => stand.portal.item(2, deal)[`UF_CRM_DIRECTUM_${part}`];
+
+async function reconcile(): Promise<{ code: number; lines: string[] }> {
+  const run = promisify(execFile)(process.execPath, ['scripts/reconcile.ts'], {
+    env: { PATH: process.env['PATH'], ...stand.env, LOG_LEVEL: 'error' },
+  });
+  const { code, stdout, stderr } = await run.then(
+    (output) => ({ code: 0, ...output }),
+    (error: { code: number; stdout: string; stderr: string }) => error,
+  );
+  expect(stderr).toBe('');
+  return { code, lines: stdout.trim().split('\n') };
+}
+
+describe('a deal', () => {
+  it('shows its contract in fields and in one activity, and follows it in Directum', async () => {
+    const { deal, id } = await shown();
+    expect(Number(fieldOf(deal, 'ID'))).toBe(id);
+    expect(fieldOf(deal, 'URL')).toContain(String(id));
+    expect(activities(deal)).toHaveLength(1);
+    const { stageId } = stand.portal.item(2, deal);
+    for (const [state, status] of [
+      ['OnApproval', 'on_approval'],
+      ['PendingSign', 'approved'],
+      ['Signed', 'signed_us'],
+    ] as const) {
+      stand.directum.patch('IContracts', id, { InternalApprovalState: state });
+      expect(await within(POLL_MS + 5_000, () => statusOf(deal) === status)).toBeLessThan(POLL_MS + 5_000);
+    }
+    stand.directum.patch('IContracts', id, { RegistrationNumber: 'Д-17' });
+    await within(POLL_MS + 5_000, () => fieldOf(deal, 'NUMBER') === 'Д-17' && textOf(deal).includes('Д-17'));
+    expect(Date.parse(String(fieldOf(deal, 'SINCE')))).not.toBeNaN();
+    expect(activities(deal)).toHaveLength(1);
+    expect(stand.portal.item(2, deal)['stageId']).toBe(stageId);
+  }, 40_000);
+
+  it('shows two slots in two activities, and in its fields the contract', async () => {
+    const { deal, id } = await shown();
+    const other = await runStep(stand, deal, 'directum_create_contract', { subject: 'NDA', slot: 'nda' });
+    await within(POLL_MS + 5_000, () => activities(deal).length === 2);
+    stand.directum.patch('IContracts', Number(other['document_id']), { InternalApprovalState: 'OnRework' });
+    await within(POLL_MS + 5_000, () => textOf(deal).includes('работк'));
+    expect(statusOf(deal)).toBe('created');
+    expect(Number(fieldOf(deal, 'ID'))).toBe(id);
+  }, 40_000);
+
+  it('that was given a document by its id shows only an activity', async () => {
+    const { id } = await shown();
+    const { deal } = addDeal(stand);
+    stand.directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
+    const waited = await runStep(stand, deal, 'directum_wait_signature', { document_id: id });
+    expect(waited).toMatchObject({ ok: 'Y', result: 'signed' });
+    await within(POLL_MS + 5_000, () => activities(deal).length === 1);
+    expect(fieldOf(deal, 'ID')).toBeFalsy();
+    expect(statusOf(deal)).toBeNull();
+  }, 40_000);
+
+  it('that is deleted is left alone', async () => {
+    const { deal, id } = await shown();
+    stand.portal.removeItem(2, deal);
+    const from = stand.lines.length;
+    stand.directum.patch('IContracts', id, { InternalApprovalState: 'OnApproval' });
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS + 4_000));
+    const mine = stand.lines.slice(from).filter((line) => line.includes(`DEAL_${deal}`));
+    expect(mine.filter((line) => /"level":"?(error|warn|50|40)/.test(line))).toEqual([]);
+    stand.directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS + 3_000));
+    expect(stand.lines.slice(from).filter((line) => line.includes('deals.failed'))).toEqual([]);
+  }, 40_000);
+
+  it('shows that its contract was deleted in Directum', async () => {
+    const { deal, id } = await shown();
+    stand.directum.deleteDocument(id);
+    await within(15_000, () => statusOf(deal) === 'deleted');
+    expect(activities(deal)).toHaveLength(1);
+  }, 40_000);
+
+  it('starts no robot by what it is shown', async () => {
+    const { deal, id } = await shown();
+    const calls = () => stand.lines.filter((line) => line.includes('run.done')).length;
+    const before = calls();
+    const writes = activities(deal)[0]?.updates ?? 0;
+    stand.directum.patch('IContracts', id, { InternalApprovalState: 'OnApproval' });
+    await within(POLL_MS + 5_000, () => statusOf(deal) === 'on_approval');
+    await new Promise((resolve) => setTimeout(resolve, 3 * POLL_MS));
+    expect(calls()).toBe(before);
+    expect((activities(deal)[0]?.updates ?? 0) - writes).toBe(1);
+  }, 40_000);
+
+  it('is read anew when somebody presses the button', async () => {
+    const { deal } = await shown();
+    const [activity] = activities(deal);
+    const { updates } = activity as { updates: number };
+    await stand.portal.clickActivity(activity?.id ?? 0, 'refresh');
+    await within(10_000, () => (activities(deal)[0]?.updates ?? 0) > updates);
+    expect(activities(deal)).toHaveLength(1);
+  }, 40_000);
+
+  it('is caught up after a restart', async () => {
+    const { deal, id } = await shown();
+    await stand.pause();
+    stand.directum.patch('IContracts', id, { InternalApprovalState: 'OnApproval' });
+    await stand.restart();
+    await within(POLL_MS + 5_000, () => statusOf(deal) === 'on_approval');
+    expect(activities(deal)).toHaveLength(1);
+  }, 40_000);
+});
+
+describe('reconcile', () => {
+  it('repairs what the portal shows otherwise, one line an item, and then finds nothing', async () => {
+    const { deal, id } = await shown();
+    const { deal: other } = await shown();
+    stand.portal.setItem(2, deal, { UF_CRM_DIRECTUM_NUMBER: 'by hand', UF_CRM_DIRECTUM_ID: 1 });
+    const { code, lines } = await reconcile();
+    expect(lines.filter((line) => line.startsWith('DEAL_'))).toEqual([`DEAL_${deal} document ${id}: fields`]);
+    expect(code).toBe(0);
+    await within(5_000, () => Number(fieldOf(deal, 'ID')) === id);
+    expect(fieldOf(deal, 'NUMBER')).toBeFalsy();
+    const again = await reconcile();
+    expect(again.lines.filter((line) => line.startsWith('DEAL_'))).toEqual([]);
+    expect(again.code).toBe(0);
+    expect(activities(other)).toHaveLength(1);
+  }, 60_000);
+});
+
+it('counts what is watched', async () => {
+  await shown();
+  const response = await fetch(`${stand.url}/metrics`, { headers: { authorization: 'Bearer ops-token-1' } });
+  const count = Number(/^directum_robots_watched_documents (\d+)/m.exec(await response.text())?.[1]);
+  expect(count).toBeGreaterThan(0);
+}, 40_000);
