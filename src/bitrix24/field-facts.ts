@@ -49,22 +49,16 @@ export function fieldName(entityId: string, part: FieldPart): string {
   return `UF_${/^CRM_\d+$/.test(entityId) ? entityId : 'CRM'}_DIRECTUM_${part}`;
 }
 
-/** What a type has: its fields, and for deals the status list with its `XML_ID`s (bitrix24.md F1, F6). */
-export function lookupCommands(typeId: number, entityId: string): Record<'fields' | 'list', BatchCommand> {
-  return {
-    fields: { method: 'crm.item.fields', params: { entityTypeId: typeId, useOriginalUfNames: 'Y' } },
-    list:
-      entityId === DEAL_ENTITY
-        ? {
-            method: 'crm.deal.userfield.list',
-            params: { filter: { FIELD_NAME: fieldName(entityId, 'STATUS') } },
-          }
-        : {
-            method: 'userfieldconfig.list',
-            params: { moduleId: 'crm', filter: { entityId, fieldName: fieldName(entityId, 'STATUS') } },
-          },
-  };
+/** The fields a type has (bitrix24.md F1). */
+export function fieldsCommand(typeId: number): BatchCommand {
+  return { method: 'crm.item.fields', params: { entityTypeId: typeId, useOriginalUfNames: 'Y' } };
 }
+
+/** The status list of deals with its `XML_ID`s, which only deals can be asked for (bitrix24.md F6). */
+export const DEAL_LIST: BatchCommand = {
+  method: 'crm.deal.userfield.list',
+  params: { filter: { FIELD_NAME: fieldName(DEAL_ENTITY, 'STATUS') } },
+};
 
 /** Makes one of our fields; list items belong in `enum`, an inline `list` would lose them (bitrix24.md F6). */
 export function addFieldCommand(entityId: string, part: FieldPart, language: 'ru' | 'en'): BatchCommand {
@@ -109,8 +103,16 @@ export function readFacts(
     entityId,
     parts,
     // The list knows our codes; the field itself only the titles, which an administrator may have changed.
-    items: { ...readItems(status), ...(list?.ok ? readItems(list.result) : {}) },
+    items: { ...readItems(status), ...(list?.ok ? readItems(ownRows(list.result)) : {}) },
   };
+}
+
+/** Fields of the administrator's own may have items like ours. */
+function ownRows(result: unknown): unknown[] {
+  const name = plain(fieldName(DEAL_ENTITY, 'STATUS'));
+  return Array.isArray(result)
+    ? result.filter((row) => isRecord(row) && plain(String(row['FIELD_NAME'])) === name)
+    : [];
 }
 
 const text = z.union([z.string(), z.number()]).transform(String);
@@ -130,22 +132,23 @@ const itemShape = z
  * that and in the case of their keys): by `XML_ID`, else by title.
  */
 export function readItems(answer: unknown): Partial<Record<DocumentStatus, number>> {
-  const items: Partial<Record<DocumentStatus, number>> = {};
+  const byTitle: Partial<Record<DocumentStatus, number>> = {};
+  const byCode: Partial<Record<DocumentStatus, number>> = {};
   for (const row of listItems(answer, 0)) {
     const read = itemShape.safeParse(row);
     if (!read.success) continue;
     const { id, xmlid, value } = read.data;
-    const status =
-      STATUSES.find((code) => code === xmlid) ??
-      STATUSES.find((code) => Object.values(STATUS_TITLES[code]).includes(value ?? ''));
-    if (status !== undefined) items[status] ??= id;
+    for (const status of STATUSES) {
+      if (xmlid === status) byCode[status] = id;
+      else if (Object.values(STATUS_TITLES[status]).includes(value ?? '')) byTitle[status] = id;
+    }
   }
-  return items;
+  return { ...byTitle, ...byCode };
 }
 
 const ITEM_KEYS = new Set(['enum', 'list', 'items']);
-/** `{fields: [{enum: […]}]}` is the deepest place known. */
-const MAX_DEPTH = 4;
+/** `[{LIST: […]}]` is the deepest place known. */
+const MAX_DEPTH = 3;
 
 function listItems(value: unknown, depth: number): unknown[] {
   if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return [];

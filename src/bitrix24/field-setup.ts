@@ -4,13 +4,13 @@ import { isRecord } from './call.ts';
 import {
   addFieldCommand,
   DEAL_ENTITY,
-  DEAL_TYPE,
+  DEAL_LIST,
   FIELD_PARTS,
   type FieldFacts,
   type FieldPart,
   fieldName,
+  fieldsCommand,
   fixedEntity,
-  lookupCommands,
   readFacts,
   readItems,
 } from './field-facts.ts';
@@ -54,9 +54,10 @@ export async function lookUpFields(
   typeId: number,
   entityId: string,
 ): Promise<FieldFacts> {
-  const commands = lookupCommands(typeId, entityId);
-  const [fields, list] = await writer.send(memberId, [commands.fields, commands.list]);
-  need(fields as BatchAnswer, commands.fields.method);
+  const command = fieldsCommand(typeId);
+  const commands = entityId === DEAL_ENTITY ? [command, DEAL_LIST] : [command];
+  const [fields, list] = await writer.send(memberId, commands);
+  need(fields as BatchAnswer, command.method);
   const facts = readFacts(entityId, fields as BatchAnswer, list);
   if (facts !== null) return facts;
   throw new PortalError({ code: 'UNREADABLE', status: null, kind: 'server', retry: true });
@@ -134,8 +135,6 @@ export async function rememberFields(
     return { ...known, fields: { ...known.fields, [typeId]: facts } };
   });
 }
-
-export const DEAL_LOOKUP = lookupCommands(DEAL_TYPE, DEAL_ENTITY);
 
 function need(answer: BatchAnswer, method: string): unknown {
   if (answer.ok) return answer.result;

@@ -1,8 +1,14 @@
 import { z } from 'zod';
 import type { LocalText } from '../robot/failure.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
-import { DEAL_ENTITY, type FieldFacts, readFacts } from './field-facts.ts';
-import { DEAL_LOOKUP } from './field-setup.ts';
+import {
+  DEAL_ENTITY,
+  DEAL_LIST,
+  DEAL_TYPE,
+  type FieldFacts,
+  fieldsCommand,
+  readFacts,
+} from './field-facts.ts';
 import { hasScope } from './scopes.ts';
 import { isPassing } from './writes.ts';
 
@@ -29,8 +35,8 @@ export interface ItemFailure {
 export const LIST_COMMANDS = {
   robots: { method: 'bizproc.robot.list', params: {} },
   triggers: { method: 'crm.automation.trigger.list', params: {} },
-  fields: DEAL_LOOKUP.fields,
-  list: DEAL_LOOKUP.list,
+  fields: fieldsCommand(DEAL_TYPE),
+  list: DEAL_LIST,
 } satisfies Record<string, BatchCommand>;
 
 const triggersShape = z

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { addUserField } from '../sandbox/portal/user-fields.ts';
 import { CARD, deal, dealStand, FIELDS } from './deal-stand.ts';
 
 const stops: (() => unknown)[] = [];
@@ -78,6 +79,30 @@ describe('fields of a deal', () => {
       expect(await deals.writeFields([write])).toEqual([{ ok: true }]);
       expect(portal.item(2, id)[name]).toBeTruthy();
     }
+    expect(portal.item(2, id)['UF_CRM_DIRECTUM_STATUS']).toBe(statusId('on_approval'));
+  });
+
+  it('take the new item of the status list when the known one is gone', async () => {
+    const { portal, deals, statusId } = await start();
+    const id = portal.addItem(2, { title: 'Сделка' });
+    const write = { item: deal(id), fields: FIELDS };
+    await deals.writeFields([write]);
+    for (const item of portal.world.userFields[0]?.list ?? []) item.id += 1_000;
+    expect(await deals.writeFields([write])).toEqual([{ ok: true }]);
+    expect(portal.item(2, id)['UF_CRM_DIRECTUM_STATUS']).toBe(statusId('on_approval'));
+  });
+
+  it('are recognised by code where an administrator has other lists like ours and has renamed items', async () => {
+    const { portal, deals, restart, statusId } = await start();
+    const id = portal.addItem(2, { title: 'Сделка' });
+    await deals.writeFields([{ item: deal(id), fields: FIELDS }]);
+    const own = portal.world.userFields[0];
+    for (const item of own?.list ?? []) item.value = `Мой ${item.value}`;
+    const items = [{ value: 'На согласовании', xmlId: 'on_approval' }];
+    addUserField(portal.world, 'CRM_DEAL', 'UF_CRM_OWN', 'enumeration', { items });
+    for (const item of own?.list ?? []) item.id += 1_000;
+    const { deals: later } = await restart();
+    expect(await later.writeFields([{ item: deal(id), fields: FIELDS }])).toEqual([{ ok: true }]);
     expect(portal.item(2, id)['UF_CRM_DIRECTUM_STATUS']).toBe(statusId('on_approval'));
   });
 
