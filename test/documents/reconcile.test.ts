@@ -55,7 +55,8 @@ describe('the nightly comparison', () => {
     };
     for (let round = 0; round < 5; round += 1) {
       bench.pass(MINUTE);
-      bench.portal.down = round === 2 || round === 3;
+      bench.portal.down = round === 2;
+      bench.portal.drops = round === 3 || round === 4;
       for (const id of ids) {
         if (random() < 0.5) continue;
         const state = bench.directum.put(id, {
@@ -66,7 +67,7 @@ describe('the nightly comparison', () => {
       await bench.show();
     }
     bench.directum.documents.delete(30);
-    bench.portal.down = false;
+    bench.portal.drops = false;
     const { lines, failed } = await bench.reconcile();
     expect(failed).toBe(0);
     expect(lines.length).toBeGreaterThan(0);
