@@ -36,7 +36,7 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
   return {
     /**
      * Remembers in the caller's transaction what tasks must show. An assignment gets its one task through the first item
-     * that shows its document.
+     * that shows its document, and keeps it when that item is gone.
      */
     async record(
       client: TellingClient,
@@ -46,14 +46,14 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     ): Promise<void> {
       if (wanted.length === 0) return;
       const { rows } = await client.query(
-        'SELECT assignment_id, wanted_hash, item_code, ended FROM mirrored_task WHERE portal = $1 AND assignment_id = ANY($2)',
+        'SELECT assignment_id, wanted_hash, ended FROM mirrored_task WHERE portal = $1 AND assignment_id = ANY($2)',
         [of.portal, wanted.map((one) => one.assignmentId)],
       );
       const known = new Map(rows.map((row) => [Number(row.assignment_id), row]));
       const changed = wanted.filter(({ assignmentId, hash, open, shown }) => {
         const row = known.get(assignmentId);
         if (row === undefined) return on && open && shown.performer?.email != null;
-        return row.item_code === of.itemCode && !row.ended && row.wanted_hash !== hash;
+        return !row.ended && row.wanted_hash !== hash;
       });
       if (changed.length === 0) return;
       const sealed = changed.map(({ assignmentId, hash, shown }) => ({
@@ -66,7 +66,7 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
          SELECT $2, g.id, $3, $4, g.wanted, g.hash, $5::timestamptz
          FROM json_to_recordset($1::json) AS g (id bigint, wanted text, hash text)
          ON CONFLICT (portal, assignment_id) DO UPDATE SET wanted = excluded.wanted, wanted_hash = excluded.wanted_hash,
-           due_at = excluded.due_at, attempts = 0 WHERE m.item_code = excluded.item_code AND NOT m.ended`,
+           due_at = excluded.due_at, attempts = 0 WHERE NOT m.ended`,
         [JSON.stringify(sealed), of.portal, of.itemCode, of.documentId, now],
       );
     },
@@ -75,7 +75,7 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     async take(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueTask[]> {
       const { rows } = await pool.query(
         `UPDATE mirrored_task AS m SET due_at = $3, attempts = attempts + 1 FROM (
-           SELECT portal, assignment_id FROM mirrored_task WHERE due_at <= $2 AND NOT ended AND portal = ANY($1)
+           SELECT portal, assignment_id FROM mirrored_task WHERE due_at <= $2 AND portal = ANY($1)
            ORDER BY due_at, assignment_id LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
          WHERE m.portal = due.portal AND m.assignment_id = due.assignment_id
          RETURNING m.*`,

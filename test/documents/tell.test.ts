@@ -23,6 +23,7 @@ describe('triggers', () => {
   it('fire once each and in their order, though two processes see and tell the same', async () => {
     const [before, after] = [sight('created'), sight('signed_both')];
     await Promise.all([bench.one.see(1, before, after), bench.two.see(1, before, after)]);
+    await bench.pass(10_000);
     await bench.one.see(1, before, after);
     await bench.pass(10_000);
     expect(deals.fired).toEqual([
@@ -147,6 +148,16 @@ describe('notices', () => {
     expect(deals.notices).toHaveLength(5);
     await bench.pass(20_000);
     expect(deals.notices.slice(5).map(({ tag }) => tag)).toEqual(['directum:6:approved:']);
+  });
+
+  it('a few seconds apart are counted together', async () => {
+    for (const n of [1, 2, 3]) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
+    await bench.pass(3_000);
+    for (const n of [4, 5, 6]) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
+    await bench.pass(65_000, 5_000);
+    expect(deals.notices.map(({ text }) => text.split('\n')[0])).toEqual([
+      'Directum: уведомлений за минуту — 6',
+    ]);
   });
 
   it('a hundred changes within a minute are one digest for each person', async () => {
@@ -288,6 +299,7 @@ describe('tasks', () => {
     await bench.pass(2_000);
     deals.tasks.clear();
     await see([assignment(1)], [assignment(1, { deadline: null })]);
+    await bench.pass(2_000);
     await see([assignment(1, { deadline: null })], [assignment(1, { performer: to('petr@acme.example') })]);
     await bench.pass(10_000);
     expect(deals.tasks.size).toBe(0);
