@@ -1,0 +1,38 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { storeBench } from './bench.ts';
+
+const FOLDER = new URL('../../src/store/migrations/', import.meta.url);
+
+it('documents that an earlier version bound to slots are watched after the update', async () => {
+  const bench = await storeBench();
+  const { pool } = await bench.open();
+  const client = await pool.connect();
+  try {
+    await client.query('CREATE SCHEMA earlier; SET search_path TO earlier');
+    for (const name of (await readdir(FOLDER)).sort()) {
+      if (name.startsWith('004')) {
+        await client.query(
+          `INSERT INTO document_slot (portal, item_code, slot, document_id, url)
+           VALUES ('p', 'DEAL_1', 'contract', 1, 'u'), ('p', 'DEAL_1', 'nda', 2, 'u'),
+             ('p', 'DEAL_1', 'copy', 1, 'u'), ('p', 'DEAL_2', 'contract', 2, 'u')`,
+        );
+      }
+      const [up = ''] = (await readFile(new URL(name, FOLDER), 'utf8')).split('-- Down Migration');
+      await client.query(up);
+    }
+    const { rows } = await client.query(
+      `SELECT item_code, document_id::int, made, look_at <= now() AS looked, show_at IS NOT NULL AS due
+       FROM watched_document JOIN document ON document.id = document_id ORDER BY 1, 2`,
+    );
+    const watched = { made: false, looked: true, due: true };
+    expect(rows).toEqual([
+      { item_code: 'DEAL_1', document_id: 1, ...watched },
+      { item_code: 'DEAL_1', document_id: 2, ...watched },
+      { item_code: 'DEAL_2', document_id: 2, ...watched },
+    ]);
+  } finally {
+    client.release(true);
+    await bench.close();
+  }
+}, 30_000);
