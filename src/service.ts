@@ -169,7 +169,8 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
   const { log, now, random } = ports;
-  const rooms = await openRooms(config, ports);
+  const server = createServer();
+  const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
   const { keys, store, spool, runs, waits, metrics, directum, portals, deals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
@@ -419,12 +420,14 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         const closed = new Promise((resolve) => server.close(resolve));
         server.closeIdleConnections();
         setTimeout(() => server.closeAllConnections(), 3000).unref();
-        await closed;
-        await spooling.stop();
-        // A question to a Directum or a portal that hangs is not waited for; the next start asks it again.
-        await Promise.race([
-          Promise.all([deadlines, polling, sweeping, ...showing].map((one) => one.stop())),
-          new Promise((resolve) => setTimeout(resolve, 2000).unref()),
+        // What still asks a platform is not waited for beyond these limits: the next start asks again.
+        await Promise.all([
+          closed.then(spooling.stop),
+          workers.stop(),
+          within(
+            2000,
+            Promise.all([deadlines, polling, sweeping, ...showing].map((one) => one.stop())),
+          ).catch(() => undefined),
         ]);
         await within(1500, delivery.stop()).catch(() => undefined);
         await rooms.close();

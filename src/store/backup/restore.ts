@@ -23,7 +23,16 @@ interface Line {
 }
 
 /** A database with a row in one of these belongs to somebody. */
-const WORTH = ['keyv', 'run', 'document_slot', 'counterparty_pair', 'document_intent'];
+const WORTH = [
+  'keyv',
+  'run',
+  'document_slot',
+  'counterparty_pair',
+  'document_intent',
+  'watched_document',
+  'telling',
+  'mirrored_task',
+];
 const SEGMENT = /^\d+-[0-9a-f]+\.(open|draining|unreadable)$/;
 
 /** Reads the whole file and changes nothing. @throws BackupError when it is not a whole backup of that passphrase */
