@@ -17,6 +17,7 @@ const GROUP = 10;
 const PAUSE_MS = 340;
 /** How long a look is left to its process, and when it is made again after a failure. */
 const LOOK_MS = 60_000;
+const YOUNG_MS = 2_000;
 /** Each unknown value is logged once; a stand may make up many. */
 const MOST_SAID = 100;
 
@@ -143,14 +144,18 @@ export function createObserver(ports: ObservePorts) {
 
   async function documents(states: DocumentState[], askedAt: Date): Promise<void> {
     const known = await store.statesOf(states.map(({ id }) => id));
-    const changed = states.filter(
-      (state) => known.has(state.id) && !isDeepStrictEqual(known.get(state.id), state),
-    );
-    const dates = await datesOf(changed.map(({ id }) => id));
+    const changed = states.filter((state) => {
+      const kept = known.get(state.id);
+      return kept !== undefined && (!isDeepStrictEqual(kept.state, state) || isYoung(state, kept.askedAt));
+    });
+    if (changed.length === 0) return;
+    const ids = changed.map(({ id }) => id);
+    const dates = await datesOf(ids);
     await record(
       new Map(changed.map((state) => [state.id, { state, dates: dates.get(state.id) ?? null }])),
       askedAt,
     );
+    await store.keepAsked(ids, askedAt);
   }
 
   async function missing(ids: number[], whole = false): Promise<void> {
@@ -224,6 +229,12 @@ export type Observer = ReturnType<typeof createObserver>;
 function isStale(state: DocumentState, before: KeptSight, askedAt: Date): boolean {
   if (before.askedAt === null || askedAt >= before.askedAt) return false;
   return before.status === 'deleted' || !isBefore(before.state?.modified ?? null, state.modified);
+}
+
+/** It was read in the second of its change, in which it may have changed once more without another `Modified`. */
+function isYoung(state: DocumentState, askedAt: Date | null): boolean {
+  if (askedAt === null || state.modified === null) return false;
+  return Math.abs(askedAt.getTime() - Date.parse(state.modified)) < YOUNG_MS;
 }
 
 /** Portals keep whole seconds. */

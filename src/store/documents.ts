@@ -152,10 +152,20 @@ export function createDocumentStore(pool: pg.Pool) {
       return new Map([...grouped].map(([id, of]) => [id, of.map((row) => Number(row.document_id))]));
     },
 
-    /** What is kept of the known documents among `ids`, by id. */
-    async statesOf(ids: number[]): Promise<Map<number, DocumentState | null>> {
-      const { rows } = await pool.query('SELECT id, observed FROM document WHERE id = ANY($1)', [ids]);
-      return new Map(rows.map((row) => [Number(row.id), row.observed]));
+    /** What is kept of the known documents among `ids`, by id, and when that was asked for. */
+    async statesOf(ids: number[]): Promise<Map<number, Pick<KeptSight, 'state' | 'askedAt'>>> {
+      const { rows } = await pool.query('SELECT id, observed, asked_at FROM document WHERE id = ANY($1)', [
+        ids,
+      ]);
+      return new Map(rows.map((row) => [Number(row.id), { state: row.observed, askedAt: row.asked_at }]));
+    },
+
+    /** They were asked for again and showed nothing else. */
+    async keepAsked(ids: number[], askedAt: Date): Promise<void> {
+      await pool.query('UPDATE document SET asked_at = greatest(asked_at, $2) WHERE id = ANY($1)', [
+        ids,
+        askedAt,
+      ]);
     },
 
     /** Leases documents that must be read on their own, the latest wish first. */

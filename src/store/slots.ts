@@ -4,9 +4,12 @@ import type { SlotsPort } from '../robot/ports.ts';
 /** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
 const LOOK_AFTER_MS = 120_000;
 
-/** Documents of one CRM item as one run sees them; a slot's spelling does not matter. */
+/**
+ * Documents of one CRM item as one run sees them; a slot's spelling does not matter. Over `relaxed` goes what need not be
+ * waited for: the end of the run makes it durable, and a run that has not ended does it again.
+ */
 export function createSlots(
-  { pool, now }: { pool: Pool; now: () => Date },
+  { pool, relaxed, now }: { pool: Pool; relaxed: Pool; now: () => Date },
   portalKey: string,
   itemCode: string,
   runId: string,
@@ -16,7 +19,7 @@ export function createSlots(
   /** From now on the item shows the document; one that was taken for deleted is looked at again. */
   async function watch(documentId: number, slot: string | null): Promise<void> {
     const at = now();
-    await pool.query(
+    await relaxed.query(
       `WITH intent AS (SELECT EXISTS (SELECT 1 FROM document_intent WHERE external_id = $6 AND run_id = $7) AS made),
          known AS (INSERT INTO document AS d (id, made, look_at)
            SELECT $3, made, CASE WHEN made THEN $5::timestamptz ELSE $4 END FROM intent
@@ -65,7 +68,7 @@ export function createSlots(
 
     async bind(slot, document) {
       // A repeat that brings no file keeps what is known of the file, unless the document is another one.
-      await pool.query(
+      await relaxed.query(
         `INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (portal, item_code, slot) DO UPDATE SET

@@ -56,6 +56,21 @@ describe('watching', () => {
     expect(bench.told).toHaveLength(1);
   });
 
+  it('sees dates that changed within the second of the change before, and then lets it be', async () => {
+    await bench.make('DEAL_1', 1);
+    await begin();
+    const { modified } = bench.directum.put(1, { registrationNumber: '17' });
+    const atThePoll = new Date(Date.parse(modified as string) + MINUTE - 500).toISOString();
+    bench.directum.put(1, { modified: atThePoll });
+    await bench.poll();
+    bench.directum.dates.set(1, { id: 1, validTill: '2026-12-31', milestones: [] });
+    await bench.poll();
+    expect(bench.told.at(-1)?.after.dates).toMatchObject({ validTill: '2026-12-31' });
+    bench.directum.asked.length = 0;
+    await bench.poll();
+    expect(bench.directum.asked).not.toContain('datesOf');
+  });
+
   it('knows when the status began by Directum’s clock', async () => {
     await bench.make('DEAL_1', 1);
     await begin();
