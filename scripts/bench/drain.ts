@@ -1,0 +1,54 @@
+import pg from 'pg';
+import { startEmbedded } from '../../src/store/embedded.ts';
+import { CREATE, type Stands } from './stands.ts';
+
+const STAGE = 'C1:DRAIN';
+const LONGEST_MS = 300_000;
+
+/**
+ * Answers that lie ready, sent in full batches at the portal's rate: seconds they take, seconds that the rate allows at
+ * best, and how many hits the portal refused for its limit.
+ */
+export async function measureDrain(
+  { portal, dataDir, addDeal }: Stands,
+  answers: number,
+  rate: { perSecond: number; bucket: number },
+  batch: number,
+): Promise<{ seconds: number; theory: number; refused: number }> {
+  portal.placeRobot(STAGE, CREATE, { subject: 'Замер' });
+  const sent = () => portal.journal.filter((entry) => entry.method === 'bizproc.event.send').length;
+  const workflow = await portal.moveItem(2, addDeal(), STAGE);
+  await portal.waitForStep(workflow, CREATE, 20_000);
+  const postgres = await startEmbedded({
+    dataDir,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+  });
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  try {
+    // The bucket is full again, as it is before a storm.
+    await new Promise((resolve) => setTimeout(resolve, (5 / rate.perSecond) * 1000));
+    const from = sent();
+    await client.query(
+      `WITH one AS (SELECT * FROM run WHERE state = 'ended' LIMIT 1), made AS (
+         INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, ending, received_at, deadline_at, next_at)
+         SELECT 'bench-' || n, member_id, portal, robot, 'DEAL_' || n, call, true, 'ended', 'done', received_at, deadline_at, next_at
+         FROM one, generate_series(1, $1) AS n RETURNING id, member_id)
+       INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
+       SELECT made.id, made.member_id, 'result', 1, answer.payload, now()
+       FROM made, (SELECT payload FROM answer WHERE kind = 'result' LIMIT 1) AS answer`,
+      [answers],
+    );
+    const began = performance.now();
+    while (sent() - from < answers && performance.now() - began < LONGEST_MS)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    return {
+      seconds: (performance.now() - began) / 1000,
+      theory: Math.max(0, answers / batch - rate.bucket) / rate.perSecond,
+      refused: portal.journal.filter((entry) => entry.error === 'QUERY_LIMIT_EXCEEDED').length,
+    };
+  } finally {
+    await client.end();
+    await postgres.stop();
+  }
+}
