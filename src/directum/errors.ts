@@ -17,6 +17,18 @@ export function badAnswer(what: string): RobotFailure {
   );
 }
 
+/** The token endpoint refused for another reason than the login: it answers so until a certificate is set up. */
+export function noToken(status: number): RobotFailure {
+  return new RobotFailure(
+    'directum_unavailable',
+    {
+      ru: `Directum не выдал токен входа (код ответа ${status}). Администратору: настройте сертификат токенов в сервисе интеграции или укажите DIRECTUM_AUTH=basic.`,
+      en: `Directum gave no login token (answer code ${status}). Administrator: set up the token certificate of the integration service or use DIRECTUM_AUTH=basic.`,
+    },
+    { cause: new Error(`token: ${status}`) },
+  );
+}
+
 /** The network, a time limit or the open circuit kept the request from an answer. */
 export function unreachable(cause: unknown): RobotFailure {
   return new RobotFailure(
@@ -29,22 +41,30 @@ export function unreachable(cause: unknown): RobotFailure {
   );
 }
 
-/** Directum's own words from any shape of error answer (directum.md A.9), on one line and cut; null when none. */
-export function errorText(body: string): string | null {
+/** Directum's own words from any shape of error answer (directum.md A.9), on one line; null when none. */
+function errorText(body: string): string | null {
   let found: unknown = body;
   try {
     found = pick(JSON.parse(body));
+    // A shape nobody has seen is quoted as it came.
+    if (typeof found !== 'string' || found.trim() === '') found = body;
   } catch {
     // Plain text is one of the known shapes; a proxy's page says nothing to a person.
-    if (/^\s*<|<html/i.test(body)) return null;
+    if (isPage(body)) return null;
   }
-  if (typeof found !== 'string') return null;
-  const line = found
+  const line = String(found)
     .replace(/<[^>]{1,200}>/g, ' ')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: an error text may hold anything
     .replace(/[\s\u0000-\u001f]+/g, ' ')
     .trim();
-  if (line === '') return null;
+  return line === '' ? null : line;
+}
+
+function isPage(body: string): boolean {
+  return /^\s*<|<html/i.test(body);
+}
+
+function quotation(line: string): string {
   const letters = [...line];
   return letters.length > QUOTE ? `${letters.slice(0, QUOTE - 1).join('')}…` : line;
 }
@@ -65,14 +85,14 @@ function pick(value: unknown): unknown {
 
 /** True for a status that says the request was not served by a working Directum. */
 export function isFault(status: number, body: string): boolean {
-  // A 500 with Directum's own JSON is one card's trouble, not an outage.
-  return status > 500 || status === 401 || (status === 500 && !/^\s*["{]/.test(body));
+  // A 500 with Directum's own words, JSON or plain, is one card's trouble, not an outage.
+  return status > 500 || status === 401 || (status === 500 && (body.trim() === '' || isPage(body)));
 }
 
 /** Any other answer than success as a failure (directum.md A.9, A.10; interface.md Error codes). */
 export function toFailure(status: number, body: string, hide: (text: string) => string): RobotFailure {
   const found = errorText(body);
-  const quoted = found === null ? null : hide(found);
+  const quoted = found === null ? null : quotation(hide(found));
   const cause = new Error(`Directum answered ${status}`);
   const fail = (
     code: 'directum_refused' | 'directum_access_denied' | 'directum_locked' | 'directum_unavailable',
@@ -93,7 +113,7 @@ export function toFailure(status: number, body: string, hide: (text: string) => 
       en: `The package's account lacks rights in Directum: ${en}. Directum administrator: grant it rights to these records.`,
     });
   }
-  const locked = (status === 400 || status === 500) && quoted !== null && LOCK.test(quoted);
+  const locked = (status === 400 || status === 500) && found !== null && LOCK.test(found);
   if (locked || status === 409 || status === 423) {
     return fail('directum_locked', {
       ru: `Карточка в Directum занята: ${ru}. Закройте её в Directum и запустите робот снова.`,
@@ -112,6 +132,8 @@ export function toFailure(status: number, body: string, hide: (text: string) => 
       en: `The address of Directum answers with a redirect (${status}). Administrator: give DIRECTUM_URL the final address of the integration service.`,
     });
   }
+  // A proxy says 404 in a page of its own while Directum is restarted; that must not end a run.
+  if (status === 404 && isPage(body)) return badAnswer('a page with 404');
   if (status === 404) {
     return fail('directum_refused', {
       ru: `Directum не нашёл запись или функцию: ${ru}. Проверьте, что она не удалена и доступна учётной записи пакета.`,

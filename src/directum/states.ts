@@ -1,7 +1,5 @@
-import { RobotFailure } from '../robot/failure.ts';
 import type { ChangedTask, ChangesPort, DirectumPort, DocumentState, TaskState } from '../robot/ports.ts';
 import type { Bulk } from './bulk.ts';
-import { badAnswer } from './errors.ts';
 import type { Links } from './links.ts';
 import type { Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
@@ -68,16 +66,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   async function read(documentId: number): Promise<DocumentState | null> {
     const { set, ...query } = await documentQuery();
     const row = await reader.one(set, documentId, query);
-    if (row) return toState(row);
-    // A proxy says 404 too while Directum is being restarted: only an empty list proves that the document is gone.
-    try {
-      const rows = await bulk.ask(set, `Id eq ${documentId}`, { ...query, top: 1 });
-      return rows[0] ? toState(rows[0]) : null;
-    } catch (error) {
-      if (error instanceof RobotFailure && error.code === 'directum_refused')
-        throw badAnswer('404 for a document and no list');
-      throw error;
-    }
+    return row && toState(row);
   }
 
   async function newestTask(documentId: number): Promise<TaskState | null> {

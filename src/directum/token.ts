@@ -16,7 +16,7 @@ export function createTokens(fetchToken: () => Promise<string>, now: () => Date)
   let pending: Promise<string> | null = null;
 
   async function renew(): Promise<string> {
-    const token = (await fetchToken()).trim().replace(/^"(.*)"$/, '$1');
+    const token = await fetchToken();
     const at = now().getTime();
     const expires = expiry(token);
     // A life shorter than the margin is used to half, so that it is not fetched for every request.

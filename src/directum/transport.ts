@@ -1,4 +1,4 @@
-import { badAnswer, isFault } from './errors.ts';
+import { badAnswer, isFault, noToken } from './errors.ts';
 import { createTokens } from './token.ts';
 import { type Ask, createWire, type Reply, type Sink, type WireOptions } from './wire.ts';
 
@@ -17,7 +17,7 @@ export interface Transport {
   /** Parsed JSON; null for 204 (nothing found), with `absent` for 404 too. */
   get(path: string, options?: { absent?: boolean }): Promise<unknown>;
   getText(path: string, accept: string): Promise<string>;
-  /** True when the stream at `path` has at least one byte; the rest is not read. */
+  /** True when the stream at `path` has at least one byte or its bytes are lost (directum.md C.2); the rest is not read. */
   hasBytes(path: string): Promise<boolean>;
   /** Brings a stream into `sink`; `none` when there is none, `lost` when Directum cannot find its bytes (directum.md C.2). */
   download(path: string, sink: Sink): Promise<'bytes' | 'none' | 'lost'>;
@@ -28,8 +28,8 @@ export interface Transport {
     body: unknown,
     headers?: Record<string, string>,
   ): Promise<unknown>;
-  /** PUT of a stream. @throws what the stream throws, too */
-  upload(path: string, body: AsyncIterable<Uint8Array>): Promise<void>;
+  /** PUT of a stream; `too large` when the web server before Directum takes no such size. @throws what the stream throws, too */
+  upload(path: string, body: AsyncIterable<Uint8Array>): Promise<'stored' | 'too large'>;
   close(): Promise<void>;
 }
 
@@ -47,11 +47,16 @@ export function createTransport(options: TransportOptions): Transport {
 
   const tokens = createTokens(async () => {
     const url = new URL('../token', base).href;
-    const reply = good(
-      await wire.ask({ verb: 'GET', url, operation: 'GET token', headers: { Authorization: basic } }),
-    );
-    token = reply.body.trim();
-    if (token === '' || token.startsWith('<')) throw badAnswer('no token');
+    const headers = { Authorization: basic, Accept: '*/*' };
+    const reply = await wire.ask({ verb: 'GET', url, operation: 'GET token', headers });
+    const { status } = reply;
+    if (status >= 400 && status < 500 && status !== 401 && status !== 429) throw noToken(status);
+    const text = good(reply)
+      .body.trim()
+      .replace(/^"(.*)"$/, '$1');
+    // Anything else would not be a header; a proxy's page neither.
+    if (!/^[!-;=-~]+$/.test(text)) throw badAnswer('no token');
+    token = text;
     return token;
   }, options.now);
 
@@ -65,6 +70,7 @@ export function createTransport(options: TransportOptions): Transport {
     const reply = await wire.ask({
       ...whole,
       headers: { ...rest.headers, Authorization: `Bearer ${first}` },
+      mayExpire: true,
     });
     // A 401 did nothing, so even a write may go again; a stream cannot, its bytes are gone.
     if (reply.status !== 401) return reply;
@@ -88,6 +94,8 @@ export function createTransport(options: TransportOptions): Transport {
       const first = await peek();
       // A body that cannot be found answers 500 at times (directum.md C.2): once more, then it is reported.
       const reply = first.status === 500 ? await peek() : first;
+      // Lost bytes are still a body: another version is no cure for a storage that lost one.
+      if (reply.status === 500 && !isFault(reply.status, reply.body)) return true;
       return reply.status !== 404 && good(reply).body !== '';
     },
     async download(path, sink) {
@@ -117,7 +125,10 @@ export function createTransport(options: TransportOptions): Transport {
         }
       }
       try {
-        good(await ask({ verb: 'PUT', path, headers, body: guarded() }));
+        const reply = await ask({ verb: 'PUT', path, headers, body: guarded() });
+        if (reply.status === 413) return 'too large';
+        good(reply);
+        return 'stored';
       } catch (error) {
         // The sender's fault is the cause, not what it looked like on Directum's side.
         const source = broken as { error: unknown } | null;

@@ -121,7 +121,8 @@ export function createVersions({
         yield chunk;
       }
     }
-    await transport.upload(await bodyPath(documentId, versionId), measured());
+    const taken = await transport.upload(await bodyPath(documentId, versionId), measured());
+    if (taken === 'too large') throw tooLargeForServer(file.name);
     log.info('version.stored', { documentId, versionId, size });
     return { size, sha256: hash.digest('hex') };
   }
@@ -183,6 +184,13 @@ function tooLarge(name: string): RobotFailure {
   return unusable(name, {
     ru: `он больше ${mb} МБ. Приложите файл поменьше`,
     en: `it is larger than ${mb} MB. Attach a smaller one`,
+  });
+}
+
+function tooLargeForServer(name: string): RobotFailure {
+  return unusable(name, {
+    ru: 'он больше, чем принимает веб-сервер перед Directum. Приложите файл поменьше',
+    en: 'it is larger than the web server before Directum takes. Attach a smaller one',
   });
 }
 

@@ -38,6 +38,8 @@ export interface Ask {
   peek?: boolean;
   /** Takes the bytes of a 200 in place of the reply's body. */
   sink?: Sink;
+  /** A 401 means that the token is over, which says nothing against Directum. */
+  mayExpire?: boolean;
 }
 
 /** Where a large answer goes, chunk by chunk. A reconnected read begins anew with `reset`. */
@@ -140,6 +142,7 @@ export function createWire(options: WireOptions): Wire {
       // The other end of an upload failed, or the answer was unusable: not Directum's silence.
       throw error instanceof RobotFailure ? error : new Fault(null, error);
     }
+    if (ask.mayExpire && reply.status === 401) return reply;
     if (isFault(reply.status, reply.body)) throw new Fault(reply);
     return reply;
   }

@@ -64,6 +64,8 @@ describe('answers', () => {
     [400, '{"error":"Unblocked clock"}', 'directum_refused', 'Unblocked'],
     [502, '<html>nginx</html>', 'directum_unavailable', '502'],
     [429, '', 'directum_unavailable', '429'],
+    [400, '{"title":"Плохой запрос"}', 'directum_refused', 'Плохой запрос'],
+    [400, `{"error":"${'я'.repeat(250)} заблокирована"}`, 'directum_locked', 'яя'],
     [302, '', 'directum_unavailable', 'DIRECTUM_URL'],
     [200, '<html>login</html>', 'directum_unavailable', 'DIRECTUM_URL'],
   ])('%i %s is %s', async (status, body, code, words) => {
@@ -152,10 +154,29 @@ describe('network', () => {
     expect(await ping()).toBe('ok');
   });
 
-  it("does not stop for one card's own error", async () => {
-    const { ping, count } = await serve((_, response) => response.writeHead(500).end('{"error":"ой"}'));
-    for (let n = 0; n < 8; n += 1) await ping();
-    expect(count()).toBe(8);
+  it.each(['{"error":"ой"}', 'Произошла непредвиденная ошибка'])(
+    "does not stop for one card's own error %s",
+    async (words) => {
+      const { ping, count } = await serve((_, response) => response.writeHead(500).end(words));
+      for (let n = 0; n < 8; n += 1) await ping();
+      expect(count()).toBe(8);
+    },
+  );
+
+  it("does not take a proxy's 404 for a deleted card", async () => {
+    const { sandbox, directum } = await stand({}, {});
+    const id = sandbox.add('ICompanies', { Name: 'ООО' });
+    const { id: document } = await directum.contracts.create('k', {
+      subject: 'x',
+      documentKindId: 1,
+      counterpartyId: id,
+    });
+    const page = { status: 404, html: true };
+    sandbox.misbehave.next({ ...page, path: `IContracts(${document})` });
+    expect(await directum.contracts.byId(document)).toMatchObject({ id: document });
+    sandbox.misbehave.next({ ...page, path: 'IContracts', times: 2 });
+    await expect(directum.contracts.byId(document)).rejects.toMatchObject({ code: 'directum_unavailable' });
+    expect(await directum.contracts.byId(999_999)).toBeNull();
   });
 });
 
@@ -189,6 +210,39 @@ describe('tokens', () => {
     time += 50_000;
     await service.ping();
     expect(tokens).toBe(2);
+  });
+
+  it('renews for many at once without taking the 401s for an outage', async () => {
+    let current = 0;
+    const { service } = await serve(
+      (request, response) => {
+        // Late, so that every request has seen its 401 before.
+        if (request.url?.endsWith('/Integration/token'))
+          return setTimeout(() => response.end(`t${++current}`), 100);
+        const known = request.headers.authorization === `Bearer t${current}`;
+        return response.writeHead(known ? 200 : 401).end(known ? '{}' : '');
+      },
+      { auth: 'token' },
+    );
+    await service.ping();
+    current += 1;
+    await Promise.all(Array.from({ length: 8 }, () => service.ping()));
+    expect(current).toBe(3);
+  });
+
+  it('names the setting when Directum has no token certificate, and goes on trying', async () => {
+    const accepts: unknown[] = [];
+    const { ping } = await serve(
+      (request, response) => {
+        accepts.push(request.headers.accept);
+        response.writeHead(400).end('{"error":"нет сертификата"}');
+      },
+      { auth: 'token' },
+    );
+    const failed = await ping();
+    expect(failed).toMatchObject({ code: 'directum_unavailable', heals: true });
+    expect(failed.text.ru).toContain('DIRECTUM_AUTH');
+    expect(accepts).toEqual(['*/*']);
   });
 
   it('sends a login that is not Latin as UTF-8', async () => {

@@ -103,3 +103,20 @@ it('makes a version from a template, once though the answer is cut', async () =>
     code: 'directum_refused',
   });
 });
+
+it('tells that the web server before Directum takes no file of this size', async () => {
+  stand.misbehave.next({ verb: 'PUT', path: 'Body', status: 413, html: true });
+  await expect(store(file(['a']))).rejects.toMatchObject({ code: 'file_unusable' });
+});
+
+it('takes a version whose bytes are lost for one with a body', async () => {
+  await store(file(['a']));
+  stand.misbehave.next({
+    verb: 'GET',
+    path: 'Body/$value',
+    status: 500,
+    body: 'Произошла непредвиденная ошибка',
+    times: 2,
+  });
+  expect(await bench.directum.versions.hasBody(id)).toBe(true);
+});
