@@ -5,6 +5,7 @@ import type { Links } from './links.ts';
 import type { Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
 import { cut, idOf, isRow, type Row, refOf, textOf } from './rows.ts';
+import { same } from './same.ts';
 import type { Transport } from './transport.ts';
 
 const LEAF = 'Contract';
@@ -169,20 +170,6 @@ function toProperties(draft: ContractDraft): Record<string, unknown> {
     ...draft.extra,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-}
-
-/** Whether the card already holds a value, as Directum stores it. */
-function same(current: unknown, wanted: unknown): boolean {
-  if (isRow(wanted)) return isRow(current) && current['Id'] === wanted['Id'];
-  if (wanted === null) return current === null || current === undefined || current === '';
-  if (typeof wanted === 'number')
-    return typeof current === 'number' && Math.abs(current - wanted) < 1e-9 * Math.max(1, Math.abs(wanted));
-  if (typeof wanted !== 'string') return current === wanted;
-  if (typeof current !== 'string') return false;
-  // Days come back as midnight of the stand's own offset (directum.md A.11).
-  if (/^\d{4}-\d\d-\d\dT00:00:00Z$/.test(wanted)) return current.slice(0, 10) === wanted.slice(0, 10);
-  if (/^\d{4}-\d\d-\d\dT/.test(wanted)) return Date.parse(current) === Date.parse(wanted);
-  return current.replaceAll('\r\n', '\n').trim() === wanted.replaceAll('\r\n', '\n').trim();
 }
 
 function unreadable(): RobotFailure {

@@ -15,12 +15,14 @@ import {
   choose,
   type Found,
   findCandidates,
+  isCompatible,
   LEAF,
   LENGTH,
 } from './counterparty-match.ts';
 import type { Links } from './links.ts';
 import { type Card, toCard } from './requisites.ts';
 import { cut, idOf, isRow, type Row, refOf, textOf } from './rows.ts';
+import { same } from './same.ts';
 import type { Transport } from './transport.ts';
 
 const KEEP_BANK_MS = 10 * 60_000;
@@ -39,8 +41,8 @@ interface Ports extends Stand {
 export function createCounterparties(ports: Ports): DirectumPort['counterparties'] {
   const { transport, reader, metadata, memory, links, pairs, claims, claimScope, log } = ports;
 
-  /** The card our own record names; a deleted one frees the pair. */
-  async function known(crmKey: string): Promise<Found | null> {
+  /** The card our own record of this key names; a deleted one frees the pair. */
+  async function paired(crmKey: string): Promise<Found | null> {
     const pair = await pairs.find(crmKey);
     if (!pair) return null;
     const { set, ...query } = await cardQuery(metadata, pair.type);
@@ -50,9 +52,34 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
       await pairs.release(crmKey);
       return null;
     }
-    const found = { type: pair.type, row };
-    assertOpen(found);
+    return { type: pair.type, row };
+  }
+
+  /**
+   * The card of the requisites, whatever has become of their numbers; else that of the CRM record, unless these
+   * requisites name somebody else: a deal may choose a branch, or another legal entity of one company.
+   */
+  async function known(party: Party, card: Card): Promise<Found | null> {
+    const own = toRequisiteKey(party, card);
+    const bare = toCrmKey(party);
+    let found = own === bare ? null : await paired(own);
+    if (found === null) {
+      found = await paired(bare);
+      if (found && own !== bare && !isCompatible(found.row, card)) return null;
+    }
+    if (found) assertOpen(found);
     return found;
+  }
+
+  /** Remembers the card for the requisites, and for the CRM record when it has none yet. */
+  async function remember(party: Party, card: Card, counterparty: { id: number; type: Found['type'] }) {
+    const own = toRequisiteKey(party, card);
+    const bare = toCrmKey(party);
+    for (const key of new Set([own, bare])) {
+      const kept = await pairs.find(key);
+      if (kept?.id === counterparty.id || (key === bare && own !== bare && kept)) continue;
+      await pairs.bind(key, counterparty);
+    }
   }
 
   /** Bank of the account by BIC: taken when there is one, never made (directum.md J.4). */
@@ -132,11 +159,20 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
     try {
       await transport.send('PATCH', `${can.need(leaf)}(${idOf(row)})`, patch);
     } catch (error) {
+      // Written although no answer came: a repeat would find nothing to write and tell nobody of the change.
+      const unsure = error instanceof RobotFailure && error.code === 'directum_unavailable';
+      if (unsure && (await holds(type, idOf(row), patch).catch(() => false))) return changedFields;
       // Our key alone is worth no failure: the pair is kept on our side.
       if (changedFields.length > 0) throw error;
       log.warn('counterparty.key_not_written', { counterpartyId: idOf(row), error });
     }
     return changedFields;
+  }
+
+  async function holds(type: Found['type'], id: number, patch: Record<string, unknown>): Promise<boolean> {
+    const { set, ...query } = await cardQuery(metadata, type);
+    const row = await reader.one(set, id, query);
+    return row !== null && Object.entries(patch).every(([name, value]) => same(row[name], value));
   }
 
   return {
@@ -153,15 +189,19 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
         return { id, url: links.counterpartyUrl(id, found.type), action, type: found.type, changedFields };
       }
 
-      const paired = await known(crmKey);
-      if (paired) return finish(paired, false);
+      const before = await known(party, card);
+      if (before) {
+        await remember(party, card, { id: idOf(before.row), type: before.type });
+        return finish(before, false);
+      }
       const key = `${claimScope}:${card.tin === null ? externalId : `tin:${card.tin}`}`;
       return claims.hold(key, async () => {
         // Whoever held the claim before may have made it.
         const found =
-          (await known(crmKey)) ?? choose(await findCandidates(ports, card, externalId), card, externalId);
+          (await known(party, card)) ??
+          choose(await findCandidates(ports, card, externalId), card, externalId);
         const bound = found ?? (await create(card, externalId));
-        await pairs.bind(crmKey, { id: idOf(bound.row), type: bound.type });
+        await remember(party, card, { id: idOf(bound.row), type: bound.type });
         // Written within the claim: a KPP filled in here decides what the next holder finds.
         return finish(bound, found === null);
       });
@@ -172,6 +212,12 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
 /** Our name of a CRM record: `COMPANY_44`, `CONTACT_8`. */
 export function toCrmKey(party: Pick<Party, 'kind' | 'id'>): string {
   return `${party.kind.toUpperCase()}_${party.id}`;
+}
+
+/** `COMPANY_44:7` for the requisites with an INN; a record without one is one counterparty. */
+function toRequisiteKey(party: Party, card: Card): string {
+  const bare = toCrmKey(party);
+  return card.tin === null || !party.requisite ? bare : `${bare}:${party.requisite.id}`;
 }
 
 function toValues(card: Card): Record<string, string> {

@@ -34,6 +34,9 @@ export const LENGTH: Readonly<Record<string, number>> = {
   Account: 34,
 };
 
+/** Room for the named candidates within the 500 characters of an answer's text. */
+const LIST_LENGTH = 320;
+
 const READ = ['Status', 'IsCardReadOnly', 'ExternalId', 'Nonresident', ...Object.keys(LENGTH)];
 
 /** What to ask of a card of one type, without properties this installation lacks. */
@@ -84,7 +87,8 @@ function byTin(card: Card, hasTrrc: boolean): Filter {
  * @throws RobotFailure counterparty_ambiguous, counterparty_closed
  */
 export function choose(candidates: readonly Found[], card: Card, externalId: string): Found | null {
-  const own = candidates.filter(({ row }) => row['ExternalId'] === externalId);
+  // The key names the CRM record, which may have a branch or a second legal entity among its requisites.
+  const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
   const sameTin = candidates.filter(({ row }) => card.tin !== null && textOf(row, 'TIN') === card.tin);
   const exact = sameTin.filter(({ row }) => textOf(row, 'TRRC') === card.trrc);
   const open = sameTin.filter(({ row }) => textOf(row, 'TRRC') === null);
@@ -95,6 +99,13 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   const only = active[0] ?? pool[0] ?? null;
   if (only) assertOpen(only);
   return only;
+}
+
+/** Whether a card may be the one of these requisites: nothing that both name differs. */
+export function isCompatible(row: Row, card: Card): boolean {
+  const [tin, trrc] = [textOf(row, 'TIN'), textOf(row, 'TRRC')];
+  if (card.tin !== null && tin !== null && tin !== card.tin) return false;
+  return card.trrc === null || trrc === null || trrc === card.trrc;
 }
 
 /** @throws RobotFailure counterparty_closed */
@@ -108,22 +119,30 @@ export function assertOpen({ row }: Found): void {
 }
 
 function ambiguous(found: readonly Found[], card: Card): RobotFailure {
-  const shown = found.slice(0, 4).map(({ row }) => {
-    const trrc = textOf(row, 'TRRC');
-    return { name: clip(textOf(row, 'Name') ?? ''), id: idOf(row), trrc: trrc === null ? null : clip(trrc) };
-  });
-  const more = found.length > shown.length ? `, … (${found.length})` : '';
-  const ru =
-    shown.map(({ name, id, trrc }) => `«${name}» (ИД ${id}, КПП ${trrc ?? 'нет'})`).join(', ') + more;
-  const en =
-    shown.map(({ name, id, trrc }) => `«${name}» (id ${id}, TRRC ${trrc ?? 'none'})`).join(', ') + more;
+  const { ru, en } = named(found);
   return new RobotFailure('counterparty_ambiguous', {
     ru: `ИНН ${clip(card.tin ?? '—')} в Directum у нескольких контрагентов: ${ru}. Закройте лишние или укажите КПП в реквизитах CRM.`,
     en: `Several counterparties of Directum have TIN ${clip(card.tin ?? '—')}: ${en}. Close the extra ones or give the KPP in the CRM requisites.`,
   });
 }
 
-function clip(text: string): string {
+/** All of them, in as many words as an answer has room for: names, else ids with KPP, else ids alone. */
+function named(found: readonly Found[]): { ru: string; en: string } {
+  const list = found.map(({ row }) => {
+    const trrc = textOf(row, 'TRRC');
+    return { name: textOf(row, 'Name') ?? '', id: idOf(row), trrc: trrc === null ? null : clip(trrc, 12) };
+  });
+  for (const length of [40, 20, 0]) {
+    const name = (text: string) => (length === 0 ? '' : `«${clip(text, length)}» `);
+    const ru = list.map((one) => `${name(one.name)}(ИД ${one.id}, КПП ${one.trrc ?? 'нет'})`).join(', ');
+    const en = list.map((one) => `${name(one.name)}(id ${one.id}, TRRC ${one.trrc ?? 'none'})`).join(', ');
+    if (ru.length <= LIST_LENGTH && en.length <= LIST_LENGTH) return { ru, en };
+  }
+  const ids = list.map(({ id }) => id).join(', ');
+  return { ru: `ИД ${ids}`, en: `ids ${ids}` };
+}
+
+function clip(text: string, length = 40): string {
   const letters = [...text];
-  return letters.length > 40 ? `${letters.slice(0, 39).join('')}…` : text;
+  return letters.length > length ? `${letters.slice(0, length - 1).join('')}…` : text;
 }

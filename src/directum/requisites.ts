@@ -53,7 +53,9 @@ export function toCard(party: Party): Card {
   const ogrnip = compact(requisite?.ogrnip);
   const proprietor = inn?.length === 12 && ogrnip !== null;
   const type = party.kind === 'company' || proprietor ? 'company' : 'person';
-  const kpp = type === 'company' ? (compact(requisite?.kpp)?.toUpperCase() ?? null) : null;
+  // A sole proprietor has no KPP; one typed in by mistake must not make a branch card.
+  const hasKpp = type === 'company' && (nonresident || inn?.length !== 12);
+  const kpp = hasKpp ? (compact(requisite?.kpp)?.toUpperCase() ?? null) : null;
   const ogrn = compact(requisite?.ogrn) ?? ogrnip;
   if (!nonresident) checkRussian(party, { type, inn, kpp, ogrn });
 
@@ -62,8 +64,7 @@ export function toCard(party: Party): Card {
   const okpo = compact(requisite?.okpo);
   Object.assign(values, {
     TIN: inn,
-    // A sole proprietor has no KPP; one typed in by mistake must not make a branch card.
-    TRRC: inn?.length === 12 && !nonresident ? null : kpp,
+    TRRC: kpp,
     PSRN: type === 'company' ? ogrn : null,
     NCEO: okpo !== null && (nonresident || /^(\d{8}|\d{10}|\d{14})$/.test(okpo)) ? okpo : null,
     NCEA: requisite?.okved ?? null,

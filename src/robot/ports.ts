@@ -363,7 +363,7 @@ export interface SlotsPort {
 
 /** Our own record of which counterparty belongs to which CRM company or contact of one portal. */
 export interface PairsPort {
-  /** `crmKey` is `COMPANY_44` or `CONTACT_8`. */
+  /** `crmKey` is `COMPANY_44` or `CONTACT_8`, with `:7` for its requisites 7. */
   find(crmKey: string): Promise<{ id: number; type: CounterpartyResult['type'] } | null>;
   bind(crmKey: string, counterparty: { id: number; type: CounterpartyResult['type'] }): Promise<void>;
   release(crmKey: string): Promise<void>;

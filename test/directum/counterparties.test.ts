@@ -77,6 +77,49 @@ describe('making and finding', () => {
     expect(failed.text.ru).toContain(KPP);
   });
 
+  it('names all candidates, however many, within the room of an answer', async () => {
+    const ids = Array.from({ length: 12 }, (_, n) =>
+      stand.add('ICompanies', {
+        Name: `Общество с ограниченной ответственностью № ${n}`,
+        TIN: INN,
+        TRRC: KPP,
+      }),
+    );
+    const failed = await sync(company(), 'none').catch((error) => error);
+    for (const id of ids) expect(failed.text.ru).toContain(String(id));
+    expect(failed.text.ru.length).toBeLessThanOrEqual(500);
+  });
+
+  it('follows the requisites chosen on the deal: a branch or another legal entity of one CRM company', async () => {
+    const head = await sync(company({ id: 1 }), 'fill');
+    const branch = await sync(company({ id: 2, kpp: OTHER_KPP }), 'overwrite');
+    const other = await sync(company({ id: 3, inn: '7707083893', kpp: KPP }), 'overwrite');
+    expect([head, branch, other].map(({ action }) => action)).toEqual(['created', 'created', 'created']);
+    expect(stand.get('ICompanies', head.id)).toMatchObject({ TIN: INN, TRRC: KPP });
+    bench.pairs.held.clear();
+    expect((await sync(company({ id: 2, kpp: OTHER_KPP }), 'none')).id).toBe(branch.id);
+    expect((await sync(company({ id: 1 }), 'none')).id).toBe(head.id);
+  });
+
+  it('knows the card of requisites whose numbers were mended, and of a contact who got or lost requisites', async () => {
+    const first = await sync(company({ id: 1, kpp: OTHER_KPP }), 'fill');
+    expect(await sync(company({ id: 1 }), 'overwrite')).toMatchObject({
+      id: first.id,
+      changedFields: ['TRRC'],
+    });
+    const person = await sync(contact(), 'fill');
+    expect(await sync(contact({ id: 5, inn: PERSON_INN }), 'fill')).toMatchObject({
+      id: person.id,
+      changedFields: ['TIN'],
+    });
+    expect((await sync(contact(), 'fill')).id).toBe(person.id);
+  });
+
+  it("does not mind what stands in a proprietor's KPP", async () => {
+    const { id } = await sync(contact({ inn: PERSON_INN, ogrnip: OGRNIP, kpp: '-' }), 'fill');
+    expect(stand.get('ICompanies', id)['TRRC']).toBeFalsy();
+  });
+
   it('refuses a closed card, found or paired', async () => {
     const id = stand.add('ICompanies', { Name: 'Закрытая', TIN: INN, TRRC: KPP, Status: 'Closed' });
     await expect(sync(company(), 'none')).rejects.toMatchObject({ code: 'counterparty_closed' });
@@ -161,6 +204,20 @@ describe('faults', () => {
     expect((await sync(contact(), 'fill')).id).toBe(first.id);
     stand.misbehave.next({ verb: 'POST', path: 'ICompanies', cutBefore: true });
     await expect(sync(company(), 'fill')).rejects.toMatchObject({ code: 'directum_unavailable' });
+  });
+
+  it('tells of a change whose answer was cut', async () => {
+    const id = stand.add('ICompanies', { Name: 'Старое', TIN: INN, TRRC: KPP });
+    stand.misbehave.next({ verb: 'PATCH', path: 'ICompanies', cutAfterEffect: true });
+    expect(await sync(company({}, { phones: ['2'] }), 'fill')).toMatchObject({
+      id,
+      action: 'updated',
+      changedFields: ['Phones'],
+    });
+    stand.misbehave.next({ verb: 'PATCH', path: 'ICompanies', cutBefore: true });
+    await expect(sync(company({}, { phones: ['3'] }), 'overwrite')).rejects.toMatchObject({
+      code: 'directum_unavailable',
+    });
   });
 
   it('quotes what Directum refuses', async () => {
