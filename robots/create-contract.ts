@@ -5,6 +5,7 @@ import { counterpartyMissing, namedEmployee, responsibleEmployee } from '../src/
 import type { Contract, ContractDraft, ItemSnapshot, Reference } from '../src/robot/ports.ts';
 import { defineRobot, type RobotContext, SALES_ITEMS } from '../src/robot/robot.ts';
 import { inputMissing, invalid } from '../src/robot/run-robot.ts';
+import { parseDayOrMoment, WireValueError } from '../src/robot/wire-values.ts';
 
 const label = {
   kind: { ru: 'Вид документа', en: 'Document kind' },
@@ -206,6 +207,8 @@ async function findExisting(given: Inputs, { directum, slots }: RobotContext): P
 /** `update` writes only while the contract is a draft that nobody approves or has signed. */
 function isOpenDraft(contract: Contract): boolean {
   const closed = ['OnApproval', 'PendingSign', 'Signed'];
+  // A signature under a locked card leaves the state behind (directum.md E.1).
+  if (contract.lastVersionApproved) return false;
   return contract.lifeCycleState === 'Draft' && !closed.includes(contract.internalApprovalState ?? '');
 }
 
@@ -249,7 +252,9 @@ async function buildDraft(
   const extra =
     given.extra_fields === undefined
       ? undefined
-      : await directum.contracts.parseExtra(given.extra_fields, label.extra);
+      : await directum.contracts.parseExtra(given.extra_fields, label.extra, (text) =>
+          readMoment(text, settings.timeZone),
+        );
   const counterpartyId = snapshot.party
     ? (await directum.counterparties.sync(snapshot.party, 'none')).id
     : (knownCounterparty as number);
@@ -271,6 +276,15 @@ async function buildDraft(
     note: `${snapshot.title}\n${snapshot.url}`,
     extra,
   };
+}
+
+function readMoment(text: string, timeZone: string): string | null {
+  try {
+    return parseDayOrMoment(text, timeZone);
+  } catch (error) {
+    if (!(error instanceof WireValueError)) throw error;
+    return null;
+  }
 }
 
 /** The input, else the own company chosen on the deal, else the setting; null leaves the responsible's. */

@@ -1,5 +1,6 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, FieldLabel, Reference } from '../robot/ports.ts';
+import { notExposed } from './errors.ts';
 import { TYPE_GUID } from './links.ts';
 import type { Memory } from './memory.ts';
 import type { Metadata } from './metadata.ts';
@@ -7,6 +8,8 @@ import { type Filter, sameText } from './query.ts';
 import type { Reader } from './reader.ts';
 import { idOf, isRow, type Row, textOf } from './rows.ts';
 
+/** Makes a version from a template (directum.md C.3). */
+export const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';
 const KEEP_MS = 10 * 60_000;
 const MOST_NAMESAKES = 20;
 
@@ -46,7 +49,9 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
       `${leaf}:${wanted.toLowerCase()}`,
       async () => {
         const id = toId(wanted);
-        return one(id === null ? await find(leaf, wanted) : await rows(leaf, { Id: id }), wanted, label);
+        if (id === null) return one(await find(leaf, wanted), wanted, label);
+        const possible = (await metadata.capabilities()).isId(id);
+        return possible ? one(await rows(leaf, { Id: id }), wanted, label) : null;
       },
       wanted,
       label,
@@ -87,7 +92,10 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
     documentKind: (value, label) => nameOrId('DocumentKind', value, label, kinds),
     category: (value, label) => nameOrId('ContractCategory', value, label),
     department: (value, label) => nameOrId('Department', value, label),
-    template: (value, label) => nameOrId('DocumentTemplate', value, label),
+    async template(value, label) {
+      if (!(await metadata.capabilities()).has(FROM_TEMPLATE)) throw notExposed(FROM_TEMPLATE);
+      return nameOrId('DocumentTemplate', value, label);
+    },
 
     businessUnit(value, label) {
       const wanted = value.trim();
@@ -97,7 +105,9 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
         async () => {
           const found = await unitsByTin(wanted, null);
           return one(
-            found.length > 0 ? found : await rows('BusinessUnit', { Id: Number(wanted) }),
+            found.length > 0 || !(await metadata.capabilities()).isId(Number(wanted))
+              ? found
+              : await rows('BusinessUnit', { Id: Number(wanted) }),
             wanted,
             label,
           );

@@ -15,8 +15,11 @@ const READ = [
   'ExternalId',
   'LifeCycleState',
   'InternalApprovalState',
+  'LastVersionApproved',
   'HasVersions',
 ];
+
+const KEY_NOT_NEEDED = new Set<string>(['directum_refused', 'directum_access_denied']);
 
 interface Ports {
   transport: Transport;
@@ -55,18 +58,20 @@ export function createContracts({
     return {
       id,
       name: textOf(row, 'Name') ?? '',
-      url: links.documentUrl(id),
+      url: links.documentUrl(id, LEAF),
       registrationNumber: textOf(row, 'RegistrationNumber'),
       counterparty:
         counterparty === null ? null : { id: counterparty, url: links.counterpartyUrl(counterparty) },
       externalId: textOf(row, 'ExternalId'),
       lifeCycleState: textOf(row, 'LifeCycleState'),
       internalApprovalState: textOf(row, 'InternalApprovalState'),
+      lastVersionApproved: row['LastVersionApproved'] === true,
       hasVersions: row['HasVersions'] === true || (Array.isArray(versions) && versions.length > 0),
     };
   }
 
   async function byId(id: number): Promise<Contract | null> {
+    if (!(await metadata.capabilities()).isId(id)) return null;
     const { set, ...rest } = await query();
     const row = await reader.one(set, id, rest);
     return row && toContract(row);
@@ -120,7 +125,16 @@ export function createContracts({
     if ('Subject' in patch && isOurName) patch['Name'] = patch['Subject'];
     const changedFields = Object.keys(patch);
     if (changedFields.length === 0) return { contract: toContract(row), changedFields };
-    await transport.send('PATCH', `${set}(${id})`, patch);
+    try {
+      await transport.send('PATCH', `${set}(${id})`, patch);
+    } catch (error) {
+      // Written although no answer came: a repeat would find nothing to write and tell nobody of the change.
+      const unsure = error instanceof RobotFailure && error.code === 'directum_unavailable';
+      const now = unsure ? await reader.one(set, id, rest).catch(() => null) : null;
+      // Directum may build the name anew.
+      const written = (name: string) => name === 'Name' || same(now?.[name], patch[name]);
+      if (now === null || !changedFields.every(written)) throw error;
+    }
     const contract = await byId(id);
     if (!contract) throw unreadable();
     log.info('contract.updated', { documentId: id, changedFields });
@@ -142,9 +156,16 @@ export function createContracts({
         return;
       }
       const set = (await metadata.capabilities()).need(LEAF);
-      await transport.send('PATCH', `${set}(${id})`, { ExternalId: externalId });
+      try {
+        await transport.send('PATCH', `${set}(${id})`, { ExternalId: externalId });
+      } catch (error) {
+        const closed = error instanceof RobotFailure && KEY_NOT_NEEDED.has(error.code);
+        if (!closed) throw error;
+        // A contract that may only be read is bound all the same; our own store remembers the link.
+        log.warn('contract.key_not_written', { documentId: id, error });
+      }
     },
-    parseExtra: (lines, label) => parseExtra(metadata, LEAF, lines, label),
+    parseExtra: (lines, label, readMoment) => parseExtra(metadata, LEAF, lines, label, readMoment),
   };
 }
 

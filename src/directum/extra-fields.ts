@@ -23,6 +23,9 @@ const OWNED = new Set(
   ].map((name) => name.toLowerCase()),
 );
 
+/** A date or date-time of the wire as Directum takes it; null when it is none. */
+export type ReadMoment = (text: string) => string | null;
+
 /** Metadata younger than this is believed when it does not know a property. */
 const FRESH_MS = 60_000;
 
@@ -35,6 +38,7 @@ export async function parseExtra(
   leaf: string,
   lines: string,
   label: FieldLabel,
+  readMoment: ReadMoment,
 ): Promise<Record<string, unknown>> {
   const values: Record<string, unknown> = Object.create(null);
   const seen = new Set<string>();
@@ -54,7 +58,8 @@ export async function parseExtra(
         en: 'given twice; leave one line',
       });
     seen.add(name.toLowerCase());
-    values[name] = toValue(await typeOf(metadata, leaf, name, label), line.slice(at + 1).trim(), name, label);
+    const type = await typeOf(metadata, leaf, name, label);
+    values[name] = toValue(type, line.slice(at + 1).trim(), name, { label, readMoment });
   }
   return values;
 }
@@ -84,7 +89,12 @@ async function typeOf(metadata: Metadata, leaf: string, name: string, label: Fie
   return type;
 }
 
-function toValue(type: string, text: string, name: string, label: FieldLabel): unknown {
+function toValue(
+  type: string,
+  text: string,
+  name: string,
+  { label, readMoment }: { label: FieldLabel; readMoment: ReadMoment },
+): unknown {
   const wrong = (ru: string, en: string) =>
     invalid(label, name, {
       ru: `«${clip(text)}» не подходит; нужно ${ru}`,
@@ -127,7 +137,7 @@ function toValue(type: string, text: string, name: string, label: FieldLabel): u
       return found[1] !== undefined;
     }
     case 'DateTimeOffset': {
-      const moment = toMoment(text);
+      const moment = readMoment(text);
       if (moment === null)
         throw wrong(
           'дата, например 2026-03-02 или 02.03.2026',
@@ -150,21 +160,6 @@ function toNumber(text: string): number | null {
   const plain = text.replace(/[\s\u00a0\u202f]/g, '').replace(',', '.');
   const number = /^-?\d{1,17}(\.\d{1,10})?$/.test(plain) ? Number(plain) : Number.NaN;
   return Number.isFinite(number) ? number : null;
-}
-
-/** `2026-03-02`, `02.03.2026`, or ISO with time; without an offset the time is UTC (directum.md A.11). */
-function toMoment(text: string): string | null {
-  const dotted = /^(\d{1,2})\.(\d{1,2})\.(\d{4})$/.exec(text);
-  const iso = dotted ? `${dotted[3]}-${dotted[2]?.padStart(2, '0')}-${dotted[1]?.padStart(2, '0')}` : text;
-  const parts =
-    /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,7})?)?)(Z|[+-]\d{2}:\d{2})?)?$/i.exec(iso);
-  if (!parts) return null;
-  const [, day = '', time = '00:00:00', zone = 'Z'] = parts;
-  // A day that is not in the calendar would be moved to another one silently.
-  const midnight = new Date(`${day}T00:00:00Z`);
-  if (Number.isNaN(midnight.getTime()) || midnight.toISOString().slice(0, 10) !== day) return null;
-  const moment = `${day}T${time.length === 5 ? `${time}:00` : time}${zone.toUpperCase()}`;
-  return Number.isNaN(Date.parse(moment)) ? null : moment;
 }
 
 function invalid(label: FieldLabel, property: string, what: LocalText): RobotFailure {

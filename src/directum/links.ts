@@ -3,6 +3,8 @@ import type { CounterpartyResult } from '../robot/ports.ts';
 /** Type GUIDs of cards in the web client (directum.md I). */
 export const TYPE_GUID = {
   contract: 'f37c7e63-b134-4446-9b5b-f8811f6c9666',
+  /** Base of the hierarchy of documents. */
+  document: '58cca102-1e97-4f07-b6ac-fd866a8b7cb1',
   /** Base of the hierarchy: opens a card of any descendant. */
   counterparty: '294767f1-009f-4fbd-80fc-f98c49ddc560',
   company: '593e143c-616c-4d95-9457-fd916c4aa7f8',
@@ -16,7 +18,8 @@ export const TYPE_GUID = {
 } as const;
 
 export interface Links {
-  documentUrl(id: number): string;
+  /** `leaf` is the type of the card; without one, or another than a contract, the base of the hierarchy opens it. */
+  documentUrl(id: number, leaf?: string): string;
   counterpartyUrl(id: number, type?: CounterpartyResult['type']): string;
   taskUrl(id: number, type: 'ApprovalTask' | 'FreeApprovalTask' | 'DocumentFlowTask'): string;
   assignmentUrl(id: number): string;
@@ -26,7 +29,8 @@ export interface Links {
 export function createLinks(webUrl: string): Links {
   const base = webUrl.replace(/\/+$/, '');
   return {
-    documentUrl: (id) => `${base}/#/card/${TYPE_GUID.contract}/${id}`,
+    documentUrl: (id, leaf) =>
+      `${base}/#/card/${leaf === 'Contract' ? TYPE_GUID.contract : TYPE_GUID.document}/${id}`,
     counterpartyUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type ?? 'counterparty']}/${id}`,
     taskUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type]}/${id}`,
     assignmentUrl: (id) => `${base}/#/card/${TYPE_GUID.assignment}/${id}`,

@@ -35,6 +35,8 @@ export interface Capabilities {
   parameters(operation: string): Record<string, string> | null;
   /** Whether ids are Int64 (since 4.7) rather than Int32. */
   wideIds: boolean;
+  /** Whether a number can be an id here: a greater one than Int32 takes is refused, not looked for. */
+  isId(id: number): boolean;
 }
 
 export interface Metadata {
@@ -156,7 +158,7 @@ function addType(model: MetadataModel, type: Xml): void {
 }
 
 /** `Sungero.…Contracts.IContractDto` → `Contract` (directum.md A.2: customers' layers move the namespace). */
-function leafOf(type: string): string {
+export function leafOf(type: string): string {
   return (type.split('.').at(-1) ?? type).replace(/^I(?=[A-Z])/, '').replace(/Dto$/, '');
 }
 
@@ -195,6 +197,7 @@ function toCapabilities(model: MetadataModel): Capabilities {
     }
     return null;
   }
+  const wideIds = property('Contract', 'Id') !== 'Int32';
   return {
     set: (leaf) => byLeaf.get(leaf) ?? null,
     need(leaf) {
@@ -206,6 +209,7 @@ function toCapabilities(model: MetadataModel): Capabilities {
     having: (leaf, names) => names.filter((name) => property(leaf, name) !== null),
     has: (operation) => Object.hasOwn(model.operations, operation),
     parameters: (operation) => own(model.operations, operation) ?? null,
-    wideIds: property('Contract', 'Id') !== 'Int32',
+    wideIds,
+    isId: (id) => wideIds || id < 2 ** 31,
   };
 }

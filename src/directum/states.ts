@@ -1,7 +1,7 @@
 import type { ChangedTask, ChangesPort, DirectumPort, DocumentState, TaskState } from '../robot/ports.ts';
 import type { Bulk } from './bulk.ts';
 import type { Links } from './links.ts';
-import type { Metadata } from './metadata.ts';
+import { leafOf, type Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
 import { idOf, isRow, type Row, textOf, timeOf } from './rows.ts';
 import { createSignedFile } from './signed-file.ts';
@@ -51,7 +51,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
     return {
       id,
       name: textOf(row, 'Name') ?? '',
-      url: links.documentUrl(id),
+      url: links.documentUrl(id, leafOf(textOf(row, '@odata.type') ?? '')),
       modified: timeOf(row, 'Modified'),
       lifeCycleState: textOf(row, 'LifeCycleState'),
       internalApprovalState: textOf(row, 'InternalApprovalState'),
@@ -64,6 +64,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   }
 
   async function read(documentId: number): Promise<DocumentState | null> {
+    if (!(await metadata.capabilities()).isId(documentId)) return null;
     const { set, ...query } = await documentQuery();
     const row = await reader.one(set, documentId, query);
     return row && toState(row);

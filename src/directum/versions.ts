@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, Log, OpenFile } from '../robot/ports.ts';
-import type { Stand } from './catalogue.ts';
-import { notExposed } from './errors.ts';
+import { FROM_TEMPLATE, type Stand } from './catalogue.ts';
 import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
 import type { Transport } from './transport.ts';
 
@@ -10,7 +9,6 @@ const MAX_FILE = 200 * 1024 * 1024;
 const KEEP_APPLICATION_MS = 10 * 60_000;
 /** Marks a version as ours, so that an empty one of a failed attempt is known again (directum.md C.1). */
 const NOTE = 'из Битрикс24';
-const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';
 
 /** Versions of a contract (directum.md C.1 to C.3). */
 export function createVersions({
@@ -133,7 +131,6 @@ export function createVersions({
       await checkFile(file);
     },
     async fromTemplate(documentId, templateId) {
-      if (!(await metadata.capabilities()).has(FROM_TEMPLATE)) throw notExposed(FROM_TEMPLATE);
       try {
         await transport.send('POST', FROM_TEMPLATE, { documentId, templateId });
       } catch (error) {

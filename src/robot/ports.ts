@@ -148,6 +148,7 @@ export interface Contract {
   externalId: string | null;
   lifeCycleState: string | null;
   internalApprovalState: string | null;
+  lastVersionApproved: boolean;
   hasVersions: boolean;
 }
 
@@ -296,11 +297,15 @@ export interface DirectumPort {
     create(externalId: string, draft: ContractDraft): Promise<Contract>;
     /** Writes the values that differ; answers the property names written. */
     update(id: number, draft: ContractDraft): Promise<{ contract: Contract; changedFields: string[] }>;
-    /** Writes our key on a card that has none. */
+    /** Writes our key on a card that has none; a card that may not be changed stays without. */
     adopt(id: number, externalId: string): Promise<void>;
-    /** Checks `Property=value` lines against Directum's metadata.
+    /** Checks `Property=value` lines against Directum's metadata; `readMoment` answers null for what is no date.
      *  @throws RobotFailure input_invalid naming the property */
-    parseExtra(lines: string, label: FieldLabel): Promise<Record<string, unknown>>;
+    parseExtra(
+      lines: string,
+      label: FieldLabel,
+      readMoment: (text: string) => string | null,
+    ): Promise<Record<string, unknown>>;
   };
   versions: {
     /** True when the document has a version with a body. */

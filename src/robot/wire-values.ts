@@ -75,28 +75,42 @@ export function parseDate(text: string): string {
  * @throws WireValueError
  */
 export function parseDateTime(text: string, timeZone: string): string {
+  const { date, time, offset } = splitMoment(text);
+  if (offset !== null) return new Date(`${date}T${time ?? '23:59:59'}${offset}`).toISOString();
+  const local = Date.parse(`${date}T${time ?? '23:59:59'}Z`);
+  // The second look settles a moment near a change of the clocks.
+  const first = local - zoneShift(local, timeZone);
+  return new Date(local - zoneShift(first, timeZone)).toISOString();
+}
+
+/**
+ * Reads the same texts for a property of Directum, of which nobody knows whether it holds a day or a moment: a date
+ * alone or midnight is that calendar day (directum.md A.11), a given offset stays.
+ * @throws WireValueError
+ */
+export function parseDayOrMoment(text: string, timeZone: string): string {
+  const { date, time, offset } = splitMoment(text);
+  if (offset !== null) return `${date}T${time}${offset}`;
+  return time === null || time === '00:00:00' ? `${date}T00:00:00Z` : parseDateTime(text, timeZone);
+}
+
+/** Date `YYYY-MM-DD`, time `HH:MM:SS`, offset `Z` or `+03:00`; null where the text has none. @throws WireValueError */
+function splitMoment(text: string): { date: string; time: string | null; offset: string | null } {
   const date = parseDate(text);
-  const [, hours, minutes = '59', seconds, half, offset] = TIME.exec(text.trim()) ?? [];
-  let hour = Number(hours ?? 23);
+  const [, hours, minutes = '00', seconds = '00', half, offset] = TIME.exec(text.trim()) ?? [];
+  if (hours === undefined) return { date, time: null, offset: null };
+  let hour = Number(hours);
   if (half && (hour < 1 || hour > 12)) hour = 24;
   else if (half) hour = (hour % 12) + (half.toLowerCase() === 'pm' ? 12 : 0);
-  const second = Number(seconds ?? (hours === undefined ? 59 : 0));
-  if (hour > 23 || Number(minutes) > 59 || second > 59) {
+  const zone = offset?.toUpperCase().replace(/^([+-]\d{2}):?(\d{2})$/, '$1:$2') ?? null;
+  const time = `${String(hour).padStart(2, '0')}:${minutes}:${seconds}`;
+  if (Number.isNaN(Date.parse(`${date}T${time}${zone ?? 'Z'}`)) || hour > 23) {
     throw new WireValueError({
       ru: 'это не дата со временем; укажите, например, 31.12.2026 18:00',
       en: 'this is not a date with a time; give for example 2026-12-31 18:00',
     });
   }
-  const local = Date.parse(`${date}T00:00:00Z`) + ((hour * 60 + Number(minutes)) * 60 + second) * 1000;
-  const [, sign, ahead, by = '0'] = /^([+-])(\d{2}):?(\d{2})$/.exec(offset ?? '') ?? [];
-  if (sign) {
-    const shift = (Number(ahead) * 60 + Number(by)) * 60_000;
-    return new Date(local - (sign === '+' ? shift : -shift)).toISOString();
-  }
-  if (offset) return new Date(local).toISOString();
-  // The second look settles a moment near a change of the clocks.
-  const first = local - zoneShift(local, timeZone);
-  return new Date(local - zoneShift(first, timeZone)).toISOString();
+  return { date, time, offset: zone };
 }
 
 /** Milliseconds by which the zone's clock is ahead of UTC at a moment. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ContractDraft } from '../../src/robot/ports.ts';
+import { parseDayOrMoment } from '../../src/robot/wire-values.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { adapter, company, label } from './stand.ts';
 
@@ -150,6 +151,29 @@ describe('find, update, adopt', () => {
     expect(stand.get('IContracts', id)['ExternalId']).toBe(KEY);
   });
 
+  it('leaves a card that may only be read without our key', async () => {
+    const { id } = await bench.directum.contracts.create(KEY, draft);
+    stand.patch('IContracts', id, { ExternalId: null });
+    for (const status of [400, 403]) {
+      stand.misbehave.next({ verb: 'PATCH', path: 'IContracts', status, body: { error: 'нет прав' } });
+      await bench.directum.contracts.adopt(id, KEY);
+    }
+    expect(stand.get('IContracts', id)['ExternalId']).toBeNull();
+    stand.misbehave.lockCards(1);
+    await expect(bench.directum.contracts.adopt(id, KEY)).rejects.toMatchObject({ heals: true });
+  });
+
+  it('tells of a change whose answer was cut', async () => {
+    const { id } = await bench.directum.contracts.create(KEY, draft);
+    stand.misbehave.next({ verb: 'PATCH', path: 'IContracts', cutAfterEffect: true });
+    const { changedFields } = await bench.directum.contracts.update(id, { ...draft, amount: 7 });
+    expect(changedFields).toEqual(['TotalAmount']);
+    stand.misbehave.next({ verb: 'PATCH', path: 'IContracts', cutBefore: true });
+    await expect(bench.directum.contracts.update(id, { ...draft, amount: 8 })).rejects.toMatchObject({
+      code: 'directum_unavailable',
+    });
+  });
+
   it('tells a locked card', async () => {
     const { id } = await bench.directum.contracts.create(KEY, draft);
     stand.misbehave.lockCards(1);
@@ -165,13 +189,28 @@ describe('find, update, adopt', () => {
     const made = await directum.contracts.create(KEY, { ...draft, counterpartyId });
     expect((await directum.contracts.byExternalId(KEY))?.id).toBe(made.id);
     expect((await service.capabilities()).wideIds).toBe(false);
+    // An id beyond Int32 is nobody's there, and asking for it would be refused.
+    expect(await directum.contracts.byId(3_000_000_000)).toBeNull();
+    expect(await directum.states.read(3_000_000_000)).toBeNull();
+    await expect(directum.catalogue.documentKind('3000000000', label)).rejects.toMatchObject({
+      code: 'reference_not_found',
+    });
+    const paths = old.journal.map(({ path, query }) => `${path}?${query}`).join('\n');
+    expect(paths).not.toContain('3000000000');
     await service.close();
     await old.stop();
   });
 });
 
 describe('extra fields', () => {
-  const parse = (lines: string) => bench.directum.contracts.parseExtra(lines, label);
+  const parse = (lines: string) =>
+    bench.directum.contracts.parseExtra(lines, label, (text) => {
+      try {
+        return parseDayOrMoment(text, 'Europe/Moscow');
+      } catch {
+        return null;
+      }
+    });
 
   it('reads values by the types of the metadata', async () => {
     expect(
@@ -189,6 +228,12 @@ describe('extra fields', () => {
     });
     expect(await parse('DeliveredTo=')).toEqual({ DeliveredTo: null });
     expect(await parse('ReturnDeadline=02.03.2026')).toEqual({ ReturnDeadline: '2026-03-02T00:00:00Z' });
+    // What the portal's culture sends, in the zone of the settings; a day stays that day.
+    for (const text of ['03/02/2026', '02.03.2026 00:00:00'])
+      expect(await parse(`ReturnDeadline=${text}`)).toEqual({ ReturnDeadline: '2026-03-02T00:00:00Z' });
+    expect(await parse('ReturnDeadline=02.03.2026 10:00:00')).toEqual({
+      ReturnDeadline: '2026-03-02T07:00:00.000Z',
+    });
     expect(await parse('ReturnDeadline=2026-03-02T10:00+03:00')).toEqual({
       ReturnDeadline: '2026-03-02T10:00:00+03:00',
     });
