@@ -112,9 +112,9 @@ function readDeadline(text: string, timeZone: string): string {
 }
 
 function assertApprovable(document: DocumentState): void {
-  const { name, id, lifeCycleState, internalApprovalState, lastVersionApproved } = document;
+  const { name, id, lifeCycleState, internalApprovalState, lastVersionApproved, exchangeState } = document;
   const shown = `«${[...name].slice(0, 120).join('')}» (${id})`;
-  if (internalApprovalState === 'Signed' || lastVersionApproved) {
+  if (internalApprovalState === 'Signed' || lastVersionApproved || exchangeState === 'Signed') {
     throw new RobotFailure('document_not_approvable', {
       ru: `Документ ${shown} уже подписан. Согласовывать его снова не нужно; для изменений создайте новый документ.`,
       en: `The document ${shown} is already signed. It needs no approval; make a new document for changes.`,

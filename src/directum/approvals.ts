@@ -1,14 +1,15 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { ApprovalRequest, ClaimsPort, DirectumPort, Log, StartedApproval } from '../robot/ports.ts';
+import { explained, noFunction } from './approval-refusals.ts';
 import { badAnswer } from './errors.ts';
 import type { Links } from './links.ts';
-import type { Capabilities, Metadata } from './metadata.ts';
+import { type Capabilities, leafOf, type Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
 import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
 import { TASK_GROUPS } from './task-groups.ts';
 import type { Transport } from './transport.ts';
 
-type Kind = 'rule' | 'process' | 'free';
+export type Kind = 'rule' | 'process' | 'free';
 
 /** Task type and the function that makes a draft. */
 const KINDS = {
@@ -31,12 +32,6 @@ const START = 'Docflow/StartTask';
 const RUNNING: readonly string[] = ['InProcess', 'UnderReview', 'Suspended'];
 const MOST_TASKS = 20;
 
-/** A create refuses a missing rule as its own required property (directum.md D.1); start says that none fits. */
-const CREATE_UNFIT = /регламент|approval ?rule|процесс|process/i;
-const START_UNFIT =
-  /(?<!\p{L})(?:нет|не найден\p{L}*|не подобран\p{L}*|no)\s.{0,60}(?:регламент|rule|процесс|process)/iu;
-const STABLE = /with ID \(\d+\) not found/i;
-
 interface Task {
   kind: Kind;
   id: number;
@@ -51,12 +46,14 @@ interface Ports {
   links: Links;
   claims: ClaimsPort;
   claimScope: string;
+  /** Of the package's own account. */
+  login: string;
   log: Log;
 }
 
 /** Approval tasks by rule, by process and free (directum.md D.1, D.2, F.2, J.6). */
 export function createApprovals(ports: Ports): DirectumPort['approvals'] {
-  const { transport, reader, metadata, links, claims, claimScope, log } = ports;
+  const { transport, reader, metadata, links, claims, claimScope, login, log } = ports;
 
   /** Drafts and running tasks of one kind, newest first. */
   async function list(can: Capabilities, kind: Kind, documentId: number): Promise<Task[]> {
@@ -65,28 +62,20 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     if (set === null) return [];
     const expand: Record<string, unknown> = {};
     if (can.property(leaf, 'Signatory') !== null) expand['Signatory'] = { select: ['Id'] };
-    if (can.property(leaf, approversOf(kind)) !== null)
+    if (can.property(leaf, 'Author') !== null) expand['Author'] = { select: ['Id'] };
+    // The rows of a customer's layer or another version may name their person otherwise.
+    const row = can.property(leaf, approversOf(kind));
+    if (row?.startsWith('*') && can.property(row.slice(1), 'Approver') !== null)
       expand[approversOf(kind)] = { expand: { Approver: { select: ['Id'] } } };
-    const rows = await reader.some(
-      set,
-      {
-        // Without the group a document attached as an addendum matches too.
-        filter: {
-          and: [
-            {
-              AttachmentDetails: {
-                any: { AttachmentId: documentId, GroupId: { type: 'guid', value: TASK_GROUPS[leaf] } },
-              },
-            },
-            { or: ['Draft', ...RUNNING].map((Status) => ({ Status })) },
-          ],
-        },
-        select: ['Id', 'Status'],
-        expand: expand as never,
-        orderBy: 'Id desc',
-      },
-      MOST_TASKS,
-    );
+    // Without the group a document attached as an addendum matches too.
+    const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${TASK_GROUPS[leaf]})`;
+    const live = ['Draft', ...RUNNING].map((status) => `Status eq '${status}'`).join(' or ');
+    const rows = await reader.where(set, `${main} and (${live})`, {
+      select: ['Id', 'Status'],
+      expand: expand as never,
+      orderBy: 'Id desc',
+      top: MOST_TASKS,
+    });
     return rows
       .map((row) => ({ kind, id: idOf(row), status: textOf(row, 'Status'), row }))
       .sort((a, b) => b.id - a.id);
@@ -104,10 +93,35 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
       expand: { OurSignatory: { select: ['Id'] } } as never,
     });
     if (row && refOf(row, 'OurSignatory') === signatoryId) return;
-    const type = row && textOf(row, '@odata.type');
-    // Changes go through the document's own type (directum.md J.2); without a type it is taken for a contract.
-    const own = /(?:^|[.#])I?(\w+?)(?:Dto)?$/.exec(type ?? '')?.[1] ?? 'Contract';
-    await transport.send('PATCH', `${can.need(own)}(${documentId})`, { OurSignatory: { Id: signatoryId } });
+    const set = await ownSet(can, documentId, row && textOf(row, '@odata.type'));
+    await transport.send('PATCH', `${set}(${documentId})`, { OurSignatory: { Id: signatoryId } });
+  }
+
+  /** Set of the document's own type: changes go through it (directum.md J.2). Not every answer tells the type. */
+  async function ownSet(can: Capabilities, documentId: number, type: string | null): Promise<string> {
+    const told = type === null ? null : can.set(leafOf(type));
+    if (told !== null) return told;
+    const contracts = can.set('Contract');
+    const isContract = contracts !== null && (await reader.one(contracts, documentId, { select: ['Id'] }));
+    return isContract ? contracts : can.need('OfficialDocument');
+  }
+
+  /** Whether the account may have made the draft: a person's own draft is not ours to start. */
+  async function isOurs(can: Capabilities, { row }: Task): Promise<boolean> {
+    const author = refOf(row, 'Author');
+    const set = can.set('User');
+    if (author === null || set === null || can.property('User', 'Login') === null) return true;
+    const expand = { Login: { select: ['LoginName'] } } as never;
+    const user = await reader.one(set, author, { select: ['Id'], expand }).catch(() => null);
+    const name = isRow(user?.['Login']) ? textOf(user['Login'], 'LoginName') : null;
+    return name === null || bareLogin(name) === bareLogin(login);
+  }
+
+  async function ownDraft(can: Capabilities, tasks: Task[], request: ApprovalRequest): Promise<Task | null> {
+    for (const task of tasks) {
+      if (isDraftOf(task, request) && (await isOurs(can, task))) return task;
+    }
+    return null;
   }
 
   async function create(can: Capabilities, kind: Kind, request: ApprovalRequest): Promise<number> {
@@ -125,11 +139,11 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
       if (typeof id === 'number') return id;
     } catch (error) {
       if (!(error instanceof RobotFailure)) throw error;
-      if (error.code !== 'directum_unavailable') throw explained(error, kind, CREATE_UNFIT);
+      if (error.code !== 'directum_unavailable') throw explained(error, kind, 'create');
       fault = error;
     }
     // The draft may have been made although no answer came (directum.md J.6).
-    const made = (await list(can, kind, documentId)).find((task) => isDraftOf(task, request));
+    const made = await ownDraft(can, await list(can, kind, documentId), request);
     if (!made) throw fault ?? badAnswer('no task id');
     log.info('approval.draft_found_after_fault', { taskId: made.id });
     return made.id;
@@ -144,7 +158,7 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
       const doubtful = error.code === 'directum_unavailable' || error.code === 'directum_refused';
       const status = doubtful ? await statusOf(can, kind, taskId).catch(() => null) : null;
       if (status !== null && status !== 'Draft') return;
-      throw explained(error, kind, START_UNFIT);
+      throw explained(error, kind, 'start');
     }
   }
 
@@ -165,13 +179,14 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     const kind =
       request.type === 'auto' ? (can.has(KINDS.process.create) ? 'process' : 'rule') : request.type;
     for (const operation of [KINDS[kind].create, START]) {
-      if (!can.has(operation)) throw missing(operation);
+      if (!can.has(operation)) throw noFunction(operation);
     }
     if (kind === 'process' && signatoryId !== null) await writeSignatory(can, documentId, signatoryId);
-    const left = tasks.find((task) => task.kind === kind && isDraftOf(task, request));
+    const ofKind = tasks.filter((task) => task.kind === kind);
+    const left = await ownDraft(can, ofKind, request);
     const taskId = left?.id ?? (await create(can, kind, request));
     await start(can, kind, taskId);
-    log.info('approval.started', { documentId, taskId, kind, draftReused: left !== undefined });
+    log.info('approval.started', { documentId, taskId, kind, draftReused: left !== null });
     return told(kind, taskId, true);
   }
 
@@ -180,6 +195,9 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     start: (request) => claims.hold(`${claimScope}:${request.documentId}`, () => run(request)),
   };
 }
+
+/** `DOMAIN\\Name` and `name` are one login. */
+const bareLogin = (login: string) => login.split('\\').at(-1)?.toLowerCase();
 
 const approversOf = (kind: Kind) => (kind === 'free' ? 'Approvers' : 'AddApprovers');
 
@@ -194,42 +212,4 @@ function isDraftOf({ kind, status, row }: Task, request: ApprovalRequest): boole
   const there = new Set(rows.filter(isRow).map((one) => refOf(one, 'Approver')));
   const wanted = new Set(request.approverIds);
   return there.size === wanted.size && [...wanted].every((id) => there.has(id));
-}
-
-function missing(operation: string): RobotFailure {
-  return new RobotFailure('approval_unavailable', {
-    ru: `В этом Directum нет функции «${operation}», которая запускает такое согласование. Выберите другой тип согласования в роботе или обновите Directum.`,
-    en: `This Directum has no function «${operation}» that starts such an approval. Choose another approval type in the robot or update Directum.`,
-  });
-}
-
-/** A refusal with Directum's own words and what to mend there. */
-function explained(failure: RobotFailure, kind: Kind, unfit: RegExp): RobotFailure {
-  if (failure.code !== 'directum_refused') return failure;
-  const words = /«(.+)»/s.exec(failure.text.en)?.[1] ?? '';
-  const { cause } = failure;
-  if (words === '') return failure;
-  if (kind !== 'free' && unfit.test(words) && !STABLE.test(words)) {
-    return new RobotFailure(
-      'approval_unavailable',
-      kind === 'rule'
-        ? {
-            ru: `Directum не нашёл регламент для документа: «${words}». Настройте в Directum регламент согласования для вида документа, организации и подразделения.`,
-            en: `Directum found no approval rule for the document: «${words}». Set up an approval rule in Directum for its kind, own company and department.`,
-          }
-        : {
-            ru: `Directum не нашёл процесс для документа: «${words}». Настройте в Directum вариант процесса согласования для вида документа.`,
-            en: `Directum found no process for the document: «${words}». Set up an approval process variant in Directum for its kind.`,
-          },
-      { cause },
-    );
-  }
-  return new RobotFailure(
-    'directum_refused',
-    {
-      ru: `Directum не запустил согласование: «${words}». Исправьте в Directum названное (поля карточки, право подписи, права учётной записи пакета) и запустите робота снова.`,
-      en: `Directum did not start the approval: «${words}». Mend what it names in Directum (fields of the card, the signing right, rights of the package's account) and run the robot again.`,
-    },
-    { cause },
-  );
 }

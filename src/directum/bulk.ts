@@ -1,9 +1,9 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { ChangesPage } from '../robot/ports.ts';
 import type { Capabilities, Metadata } from './metadata.ts';
-import { type Query, toPath } from './query.ts';
-import { idOf, type Row, timeOf, toRows } from './rows.ts';
-import type { Transport } from './transport.ts';
+import type { Query } from './query.ts';
+import type { Reader } from './reader.ts';
+import { idOf, type Row, timeOf } from './rows.ts';
 
 const PAGE = 100;
 /** Comparisons of ids that fit the limit of a filter's nodes (directum.md G.2). */
@@ -14,8 +14,6 @@ export type Shown = Omit<Query, 'filter' | 'orderBy' | 'top'>;
 
 /** Questions to sets that only grow: what changed since, and what concerns a list of ids (directum.md A.5, G.2). */
 export interface Bulk {
-  /** A question whose filter is written out: lambdas and date-times are beyond the builder. */
-  ask(set: string, filter: string, query: Omit<Query, 'filter'>): Promise<Row[]>;
   /** Whether the installation shows when a record of the type changed. */
   hasModified(leaf: string): Promise<boolean>;
   /** The latest `Modified` of the type; null when there is none or it is not shown. */
@@ -34,9 +32,8 @@ export interface Bulk {
   ): Promise<Row[]>;
 }
 
-export function createBulk({ transport, metadata }: { transport: Transport; metadata: Metadata }): Bulk {
-  const ask: Bulk['ask'] = async (set, filter, query) =>
-    toRows(await transport.get(`${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`));
+export function createBulk({ reader, metadata }: { reader: Reader; metadata: Metadata }): Bulk {
+  const ask = reader.where;
 
   async function whole(set: string, filter: string, query: Shown): Promise<Row[]> {
     const rows: Row[] = [];
@@ -79,7 +76,6 @@ export function createBulk({ transport, metadata }: { transport: Transport; meta
   }
 
   return {
-    ask,
     hasModified,
     async newest(leaf) {
       if (!(await hasModified(leaf))) return null;

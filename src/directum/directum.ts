@@ -65,7 +65,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
   const catalogue = createCatalogue(stand);
   const employees = createEmployees(stand);
-  const bulk = createBulk({ transport, metadata });
+  const bulk = createBulk({ reader, metadata });
   const { states, changes } = createStates({ transport, reader, metadata, links, bulk });
   const emailsOf = createEmails({ bulk, metadata, now });
 
@@ -76,7 +76,14 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       counterparties: createCounterparties({ ...stand, ...ports, transport, links, claimScope }),
       contracts: createContracts({ transport, reader, metadata, links, log: ports.log }),
       versions: createVersions({ ...stand, transport, log: ports.log }),
-      approvals: createApprovals({ ...stand, ...ports, transport, links, claimScope: `${scope}:approval` }),
+      approvals: createApprovals({
+        ...stand,
+        ...ports,
+        transport,
+        links,
+        claimScope: `${scope}:approval`,
+        login: options.login,
+      }),
       states,
     }),
     changes,

@@ -13,6 +13,8 @@ export interface Reader {
   one(set: string, id: number, query: Omit<Query, 'filter'>): Promise<Row | null>;
   /** The first `top` rows by id. A filter is required: big sets are refused without one (directum.md A.5). */
   some(set: string, query: Query & { filter: NonNullable<Query['filter']> }, top: number): Promise<Row[]>;
+  /** Rows of a filter written out: lambdas and date-times are beyond the builder. */
+  where(set: string, filter: string, query: Omit<Query, 'filter'>): Promise<Row[]>;
   /** All rows, page by page over `Id`. */
   all(set: string, query: Query & { filter: NonNullable<Query['filter']> }): Promise<Row[]>;
 }
@@ -58,6 +60,9 @@ export function createReader(transport: Transport): Reader {
 
   return {
     one,
+    async where(set, filter, query) {
+      return toRows(await transport.get(`${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`));
+    },
     some,
     async all(set, query) {
       const rows: Row[] = [];

@@ -80,7 +80,8 @@ export function createSignedFile({
     });
     const last = (Array.isArray(row?.['Versions']) ? row['Versions'] : [])
       .filter((one): one is Row => isRow(one) && one['IsHidden'] !== true)
-      .sort((a, b) => Number(b['Number'] ?? 0) - Number(a['Number'] ?? 0))[0];
+      // Not every version has a number (directum.md C.1).
+      .sort((a, b) => Number(b['Number'] ?? 0) - Number(a['Number'] ?? 0) || idOf(b) - idOf(a))[0];
     if (!last) throw noFile(document.name);
     const path = `${set}(${document.id})/Versions(${idOf(last)})`;
     const own = extensionOf(last['BodyAssociatedApplication']) ?? extensionOf(last['AssociatedApplication']);

@@ -77,7 +77,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
         const set = can.set(leaf);
         if (set === null) return [];
         const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${group})`;
-        return bulk.ask(set, `${main} and Status ne 'Draft'`, {
+        return reader.where(set, `${main} and Status ne 'Draft'`, {
           select: ['Id', 'Status', 'Started'],
           orderBy: 'Id desc',
           top: 5,
@@ -90,11 +90,15 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
 
   async function signedAt(taskId: number): Promise<string | null> {
     const can = await metadata.capabilities();
-    const rows = await bulk.ask(can.need('Assignment'), `Task/Id eq ${taskId} and Status eq 'Completed'`, {
-      select: ['Id', 'Result', 'Completed'],
-      orderBy: 'Id desc',
-      top: PAGE,
-    });
+    const rows = await reader.where(
+      can.need('Assignment'),
+      `Task/Id eq ${taskId} and Status eq 'Completed'`,
+      {
+        select: ['Id', 'Result', 'Completed'],
+        orderBy: 'Id desc',
+        top: PAGE,
+      },
+    );
     const signing = rows.find((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
     return signing ? timeOf(signing, 'Completed') : null;
   }

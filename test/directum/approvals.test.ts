@@ -99,6 +99,50 @@ describe('start', () => {
     expect(await answer).toMatchObject({ taskId: draft!['Id'] });
   });
 
+  it.each([
+    ['approval_unavailable', 'Не удалось подобрать подходящий регламент.'],
+    ['approval_unavailable', 'Регламент согласования для документа не найден.'],
+    ['approval_unavailable', 'Approval rule was not found.'],
+    ['directum_refused', 'Не удалось вычислить исполнителя задания процесса.'],
+    ['directum_refused', 'Подписывающий не имеет права подписи по регламенту.'],
+  ])('%s: %s', async (code, error) => {
+    stand.misbehave.next({ verb: 'POST', path: 'StartTask', status: 400, body: { error } });
+    const failed = await start().catch((caught) => caught);
+    expect(failed).toMatchObject({ code });
+    expect(failed.text.ru).toContain(error);
+  });
+
+  it("uses its own draft again and leaves a person's alone", async () => {
+    stand.misbehave.next({ verb: 'POST', path: 'StartTask', status: 400, body: { error: 'позже' } });
+    await start().catch(() => null);
+    const [own] = stand.all('IApprovalTasks');
+    const row = { GroupId: '08e1ef90-521f-41a1-a13f-c6f175007e54', AttachmentId: documentId };
+    const lawyer = person('sidorov@acme.example');
+    stand.patch('IEmployees', lawyer, { Login: stand.add('ILogins', { LoginName: 'sidorov' }) });
+    const theirs = stand.add('IApprovalTasks', {
+      Subject: 'Черновик юриста',
+      Status: 'Draft',
+      Author: lawyer,
+      AttachmentDetails: [row],
+    });
+    expect(await start()).toMatchObject({ taskId: own!['Id'], started: true });
+    expect(stand.get('IApprovalTasks', theirs)['Status']).toBe('Draft');
+  });
+
+  it.each(['IContracts', 'ISimpleDocuments'])(
+    'writes the signatory of a process into %s although no answer tells its type',
+    async (set) => {
+      const id =
+        set === 'IContracts'
+          ? documentId
+          : stand.add(set, { Name: 'Письмо', DocumentKind: 1, OurSignatory: null });
+      const plain = { Id: id };
+      stand.misbehave.next({ verb: 'GET', path: `IOfficialDocuments(${id})`, status: 200, body: plain });
+      await start({ type: 'process', documentId: id, signatoryId: person('sidorov@acme.example') });
+      expect(stand.get(set, id)['OurSignatory']).toMatchObject({ Id: person('sidorov@acme.example') });
+    },
+  );
+
   it('does not take condition texts of a rule for a missing rule', async () => {
     stand.misbehave.next({
       verb: 'POST',
