@@ -54,7 +54,7 @@ const MEANINGS: Record<string, string> = {
   WAIT_MAX_HOURS: 'Longest wait of a waiting robot whose own limit is empty.',
   SECRET_KEYS:
     '`id:base64(32 bytes)`, comma-separated; the first encrypts, all decrypt. Absent: a key is generated in `DATA_DIR`.',
-  OPS_TOKEN: 'Bearer token of `/metrics`, 8 characters or more. Absent: `/metrics` answers 404.',
+  OPS_TOKEN: 'Bearer token of `/metrics`. Absent: `/metrics` answers 404.',
   LOG_LEVEL: '`fatal`, `error`, `warn`, `info`, `debug` or `trace`.',
 };
 

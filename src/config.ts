@@ -132,7 +132,7 @@ export const settings = {
   DIRECTUM_PASSWORD: z.string(),
   DIRECTUM_AUTH: choice(['basic', 'token']).prefault('basic'),
   DIRECTUM_CA_FILE: pemFile.optional(),
-  DIRECTUM_POLL_SECONDS: integer(1, 86400).prefault('60'),
+  DIRECTUM_POLL_SECONDS: integer(1, 31_536_000).prefault('60'),
   DIRECTUM_CONTRACT_KIND: z.string().optional(),
   DIRECTUM_BUSINESS_UNIT: z.string().optional(),
   DIRECTUM_RESPONSIBLE: z.string().optional(),
@@ -142,7 +142,7 @@ export const settings = {
   RUN_MAX_HOURS: integer(1, 8760).prefault('24'),
   WAIT_MAX_HOURS: integer(1, 8760).prefault('720'),
   SECRET_KEYS: secretKeys.optional(),
-  OPS_TOKEN: z.string().min(8, 'at least 8 characters are expected').optional(),
+  OPS_TOKEN: z.string().optional(),
   LOG_LEVEL: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).prefault('info'),
 } satisfies Record<string, z.ZodType>;
 
@@ -158,7 +158,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
   const known = Object.fromEntries(Object.keys(settings).map((name) => [name, given[name]?.trim()]));
-  const problems = Object.keys(given)
+  const problems = Object.keys(env)
+    .filter((name) => env[name] !== undefined)
     .filter((name) => /^(BITRIX24|DIRECTUM)_/.test(name) && !Object.hasOwn(settings, name))
     .map((name) => `${name}: no such setting; check the spelling`);
   const parsed = schema.safeParse(known);

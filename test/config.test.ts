@@ -40,14 +40,26 @@ describe('settings', () => {
       BITRIX24_CLIENT_SECRET: '',
       PORT: 'x',
       DIRECTUM_URI: 'https://secret.example',
+      BITRIX24_PORTAL: '',
     });
     expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual([
       'BITRIX24_CLIENT_SECRET',
+      'BITRIX24_PORTAL',
       'DIRECTUM_URI',
       'PORT',
       'PUBLIC_URL',
     ]);
     expect(problems.join()).not.toContain('secret.example');
+  });
+
+  it('takes any value that the page allows', () => {
+    const config = parseConfig({
+      ...good,
+      OPS_TOKEN: 'ops',
+      DIRECTUM_POLL_SECONDS: '90000',
+      DIRECTUM_WEB_URL: '',
+    });
+    expect(config).toMatchObject({ OPS_TOKEN: 'ops', DIRECTUM_POLL_SECONDS: 90_000 });
   });
 
   it.each([

@@ -28,6 +28,10 @@ export interface RobotCall {
 
 const MAX_TEXT = 65_535;
 const MAX_LIST = 1_000;
+/** No name of the portal is longer (bitrix24.md B1, B3); longer ones would not fit into an index. */
+const MAX_ID = 255;
+/** `N` of a form, and what JSON makes of it. */
+const NO: readonly (string | undefined)[] = ['N', '0', 'FALSE'];
 
 /** Reads a robot call as a form or JSON parser left it (bitrix24.md C1-C4). @throws CallError */
 export function parseRobotCall(body: unknown): RobotCall {
@@ -35,20 +39,22 @@ export function parseRobotCall(body: unknown): RobotCall {
   const auth = isRecord(body['auth']) ? body['auth'] : {};
   const documentId = toList(body['document_id']);
   const [module, entity, id] = documentId ?? [];
-  if (documentId?.length !== 3 || !module || !entity || !id) {
+  if (documentId?.length !== 3 || !module || !entity || !id || id.length > MAX_ID) {
     throw new CallError('document_id', 'document_id is not a list of three texts');
   }
   const timeout = Number(toText(body['timeout_duration']) ?? 0);
-  const subscription = toText(body['use_subscription']);
+  const subscription = toText(body['use_subscription'])?.trim().toUpperCase();
   return {
     code: required(body, 'code', 128),
-    memberId: required(auth, 'member_id', 64, 'auth[member_id]'),
+    // A call of nobody is well-formed and forbidden, not unreadable (interface.md §2).
+    memberId: toText(auth['member_id'])?.slice(0, MAX_ID) ?? '',
     applicationToken: toText(auth['application_token']) || null,
     documentId: [module, entity, id],
     workflowId: toText(body['workflow_id']) ?? '',
     eventToken: required(body, 'event_token', 1_000),
     properties: toProperties(body['properties']),
-    useSubscription: subscription === null || subscription === '' || subscription === 'Y',
+    // Only a plain no means that nobody waits: a step left without its answer hangs for ever.
+    useSubscription: subscription === undefined || !NO.includes(subscription),
     timeoutSeconds: Number.isFinite(timeout) && timeout > 0 ? Math.floor(timeout) : 0,
     // The call says itself when it was made.
     tokens: parseTokens(auth, new Date((Number(toText(body['ts'])) || 0) * 1_000)),
@@ -100,9 +106,9 @@ function toProperties(value: unknown): Record<string, string | string[]> {
   return properties;
 }
 
-function required(from: Record<string, unknown>, key: string, max: number, name = key): string {
+function required(from: Record<string, unknown>, key: string, max: number): string {
   const value = toText(from[key]);
-  if (!value || value.length > max) throw new CallError(name, `${name} is missing or cannot be read`);
+  if (!value || value.length > max) throw new CallError(key, `${key} is missing or cannot be read`);
   return value;
 }
 

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import type { Log } from '../robot/ports.ts';
 
@@ -53,8 +54,20 @@ export function createApp(ports: AppPorts): Express {
   });
 
   const body: RequestHandler[] = [
-    express.urlencoded({ extended: true, limit: MAX_BODY, parameterLimit: MAX_PARAMETERS }),
-    express.json({ limit: MAX_BODY }),
+    (request, _response, next) => {
+      // Portals speak UTF-8 whatever a header calls it (C2); the parsers would refuse `utf8`.
+      const type = request.headers['content-type'];
+      if (type !== undefined) request.headers['content-type'] = type.split(';')[0];
+      next();
+    },
+    express.json({ limit: MAX_BODY, type: isJson }),
+    // Whatever does not call itself JSON is read as the form it is meant to be, also without a type (C1).
+    express.urlencoded({
+      extended: true,
+      limit: MAX_BODY,
+      parameterLimit: MAX_PARAMETERS,
+      type: (request) => !isJson(request),
+    }),
   ];
   const knownRobot: RequestHandler<{ code: string }> = (request, response, next) => {
     if (ports.knownRobot(request.params.code)) next();
@@ -102,6 +115,10 @@ export function createApp(ports: AppPorts): Express {
   app.use((_request, response) => problem(response, 404, 'not found'));
   app.use(onError(ports.log));
   return app;
+}
+
+function isJson(request: IncomingMessage): boolean {
+  return /\bjson\b/i.test(request.headers['content-type'] ?? '');
 }
 
 function problem(response: Response, status: number, error: string): void {

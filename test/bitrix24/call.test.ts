@@ -52,7 +52,10 @@ describe('a robot call', () => {
 
   it('waits unless it says N, and does without tokens', () => {
     expect(parseRobotCall(body({ use_subscription: undefined })).useSubscription).toBe(true);
-    expect(parseRobotCall(body({ use_subscription: 'N' })).useSubscription).toBe(false);
+    for (const no of ['N', 'n', false, 0])
+      expect(parseRobotCall(body({ use_subscription: no })).useSubscription).toBe(false);
+    for (const yes of ['Y', '', null, true, 1])
+      expect(parseRobotCall(body({ use_subscription: yes })).useSubscription).toBe(true);
     expect(parseRobotCall(body({ auth: { member_id: 'm', application_token: 't' } })).tokens).toBeNull();
   });
 
@@ -66,9 +69,12 @@ describe('a robot call', () => {
       expect(() => parseRobotCall(body({ [field]: undefined }))).toThrow(expect.objectContaining({ field }));
     }
     expect(() => parseRobotCall('text')).toThrow(CallError);
-    expect(() => parseRobotCall(body({ auth: [] }))).toThrow(
-      expect.objectContaining({ field: 'auth[member_id]' }),
-    );
+    const long = ['crm', 'CCrmDocumentDeal', `DEAL_${'9'.repeat(300)}`];
+    expect(() => parseRobotCall(body({ document_id: long }))).toThrow(CallError);
+  });
+
+  it('of nobody is readable: who called is another question', () => {
+    expect(parseRobotCall(body({ auth: [] })).memberId).toBe('');
   });
 });
 

@@ -91,6 +91,12 @@ it.each([
     (form: Record<string, string>) => ({ ...form, 'auth[member_id]': 'f'.repeat(32) }),
   ],
   [
+    'no portal',
+    403,
+    `/bitrix24/robots/${CODE}`,
+    ({ 'auth[member_id]': _, ...form }: Record<string, string>) => form,
+  ],
+  [
     'a forged application token',
     403,
     `/bitrix24/robots/${CODE}`,
@@ -107,6 +113,18 @@ it.each([
   expect(await post(path, spoil((await call()).form))).toBe(status);
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(contracts()).toBe(before);
+});
+
+it('reads a form by whatever name its type goes', async () => {
+  const before = contracts();
+  for (const type of ['', 'application/x-www-form-urlencoded; charset=utf8', 'text/plain;charset=UTF-8'])
+    expect(await post(`/bitrix24/robots/${CODE}`, (await call()).form, type)).toBe(200);
+  await expect.poll(contracts, { timeout: 10_000 }).toBe(before + 3);
+});
+
+it('is too large for it by size, not by type', async () => {
+  expect(await post(`/bitrix24/robots/${CODE}`, 'x'.repeat(1_100_000), 'text/plain')).toBe(413);
+  expect(await post('/bitrix24/robots/directum_fly', 'x'.repeat(1_100_000), 'text/plain')).toBe(404);
 });
 
 it('answers rubbish with 400', async () => {
