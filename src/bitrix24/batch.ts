@@ -8,7 +8,14 @@ export interface BatchCommand {
 
 export type BatchAnswer =
   | { ok: true; result: unknown }
-  | { ok: false; error: string; description: string; kind: PortalErrorKind; retry: boolean };
+  | {
+      ok: false;
+      error: string;
+      description: string;
+      kind: PortalErrorKind;
+      retry: boolean;
+      retryAfterMs?: number | undefined;
+    };
 
 /** The portal takes no more in one hit (bitrix24.md H3). */
 export const MAX_BATCH = 50;
@@ -48,14 +55,14 @@ export function readBatch(keys: readonly string[], answer: unknown): Record<stri
     if (Object.hasOwn(errors, key)) {
       const error = errors[key];
       const time = times[key];
-      const { code, kind, retry, description } = toPortalError({
+      const { code, kind, retry, description, retryAfterMs } = toPortalError({
         code: errorCode(isRecord(error) ? error['error'] : error),
         status: null,
         description: isRecord(error) ? error['error_description'] : '',
         resetAt: isRecord(time) ? time['operating_reset_at'] : undefined,
         finishedAt: isRecord(time) ? time['finish'] : undefined,
       });
-      read[key] = { ok: false, error: code, description, kind, retry };
+      read[key] = { ok: false, error: code, description, kind, retry, retryAfterMs };
     } else if (Object.hasOwn(results, key)) {
       read[key] = { ok: true, result: results[key] };
     } else {

@@ -37,6 +37,7 @@ const DEAD_APPLICATION = new Set([
   'payment_required',
   'ERROR_OAUTH',
 ]);
+const isFinal = (code: string) => DEAD_PAIR.has(code) || DEAD_APPLICATION.has(code);
 const TIMEOUT_MS = 20_000;
 /** A failed renewal is not asked for again at once: the vendor blocks applications that hammer (A5). */
 const PAUSE_AFTER_FAILURE_MS = 2_000;
@@ -157,7 +158,8 @@ export function createTokenKeeper(options: {
         return await askServer(server, memberId, tokens);
       } catch (error) {
         if (!(error instanceof PortalError)) throw error;
-        last = error;
+        // A server that did not issue the pair calls it dead; one that is silent may still have issued it.
+        if (last.code === 'OAUTH_SERVER_NOT_LISTED' || isFinal(last.code)) last = error;
       }
     }
     throw last;

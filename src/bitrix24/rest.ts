@@ -44,6 +44,10 @@ export type RequestHook = (facts: { method: string; seconds: number; error?: str
 
 /** Refused pairs of one call before it is given up: the installer's and every spare once. */
 const MAX_PAIRS = 7;
+/** A token that is refused right after its renewal is not renewed for ever: the vendor blocks for that (A5, H4). */
+const MAX_RENEWALS = 2;
+/** H2: a method blocked for its operating time stays so for at least ten seconds. */
+const BLOCKED_MS = 10_000;
 const CLIENTS_KEPT = 200;
 const TIMEOUT_MS = 60_000;
 
@@ -63,6 +67,7 @@ export function createRest(options: {
   const { installations, keeper, budget, log } = options;
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const clients = new Map<string, SdkClient>();
+  const blocked = new Map<string, number>();
 
   function clientOf(memberId: string, origin: string, access: string): SdkClient {
     const known = clients.get(memberId);
@@ -74,6 +79,17 @@ export function createRest(options: {
     return made;
   }
 
+  /** How long a method is still blocked for its operating time (bitrix24.md H2), or null. */
+  function blockOf(memberId: string, method: string): number | null {
+    const left = (blocked.get(`${memberId} ${method}`) ?? 0) - performance.now();
+    return left > 0 ? left : null;
+  }
+
+  function block(memberId: string, method: string, ms: number = BLOCKED_MS): void {
+    log.warn('portal.method_blocked', { memberId, method, seconds: Math.ceil(ms / 1_000) });
+    blocked.set(`${memberId} ${method}`, performance.now() + ms);
+  }
+
   /** One hit on the wire: budget, clock, metric. */
   async function hit(
     client: SdkClient,
@@ -82,6 +98,8 @@ export function createRest(options: {
     params: Record<string, unknown>,
     priority: Priority,
   ): Promise<unknown> {
+    const left = blockOf(budgetKey, method);
+    if (left !== null) throw stillBlocked(method, left);
     await budget.take(budgetKey, priority);
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1_000;
@@ -92,6 +110,8 @@ export function createRest(options: {
     } catch (error) {
       const code = error instanceof PortalError ? error.code : 'MOVED';
       options.onRequest?.({ method, seconds: seconds(), error: code });
+      if (error instanceof PortalError && error.kind === 'operating')
+        block(budgetKey, method, error.retryAfterMs);
       if (error instanceof PortalError && error.kind === 'limit') {
         log.warn('portal.limited', { memberId: budgetKey, method, code });
         await budget.penalize?.(budgetKey, error.retryAfterMs ?? 1_000);
@@ -108,6 +128,7 @@ export function createRest(options: {
   ): Promise<unknown> {
     const priority = callOptions.priority ?? 'run';
     const refused = new Set<string>();
+    let renewals = 0;
     let { origin, tokens } = active(memberId);
     for (let moved = 0; ; ) {
       try {
@@ -121,8 +142,11 @@ export function createRest(options: {
         if (!(error instanceof PortalError)) throw error;
         const failed = tokens.access;
         if (refused.has(failed) || refused.size >= MAX_PAIRS) throw error;
-        if (RENEW.has(error.code)) tokens = await keeper.renew(memberId, failed);
-        else if (GIVE_UP.has(error.code)) tokens = await keeper.giveUp(memberId, failed, error.code);
+        if (RENEW.has(error.code)) {
+          renewals += 1;
+          if (renewals > MAX_RENEWALS) throw error;
+          tokens = await keeper.renew(memberId, failed);
+        } else if (GIVE_UP.has(error.code)) tokens = await keeper.giveUp(memberId, failed, error.code);
         else throw error;
         refused.add(failed);
       }
@@ -153,9 +177,22 @@ export function createRest(options: {
   return {
     call,
     async batch(memberId, commands, batchOptions) {
-      const keys = Object.keys(commands);
-      if (keys.length === 0) return {};
-      return readBatch(keys, await call(memberId, 'batch', toBatchParams(commands), batchOptions));
+      const all = Object.entries(commands);
+      const free = all.filter(([, { method }]) => blockOf(memberId, method) === null);
+      const keys = free.map(([key]) => key);
+      const answers =
+        free.length === 0
+          ? {}
+          : readBatch(
+              keys,
+              await call(memberId, 'batch', toBatchParams(Object.fromEntries(free)), batchOptions),
+            );
+      for (const [key, { method }] of all) {
+        const answer = answers[key];
+        if (answer === undefined) answers[key] = { ...BLOCKED, ok: false };
+        else if (!answer.ok && answer.kind === 'operating') block(memberId, method, answer.retryAfterMs);
+      }
+      return answers;
     },
     async probe({ memberId, origin, access }, method) {
       // Strangers must not fill the budget table with names of their own.
@@ -164,4 +201,16 @@ export function createRest(options: {
       return hit(client, budgetKey, method, {}, 'run');
     },
   };
+}
+
+const BLOCKED = {
+  error: 'OPERATION_TIME_LIMIT',
+  description: '',
+  kind: 'operating',
+  retry: true,
+} as const;
+
+function stillBlocked(method: string, retryAfterMs: number): PortalError {
+  const { error: code, kind, retry } = BLOCKED;
+  return new PortalError({ code, kind, retry, status: null, retryAfterMs, method });
 }

@@ -64,10 +64,15 @@ export function createSdkClient(options: { origin: string; access: string; timeo
   axios.defaults.maxRedirects = 0;
   axios.defaults.timeout = options.timeoutMs;
   axios.defaults.maxContentLength = MAX_ANSWER_BYTES;
+  // Its marks in the address are no parameters of the portal's methods (F).
+  axios.interceptors.request.use((request) => {
+    request.url = (request.url ?? '').replace(/\?.*$/, '');
+    return request;
+  });
   // Every answer reaches `inspect`: the SDK itself loses empty codes and takes HTML for a result.
   axios.defaults.validateStatus = () => true;
   axios.interceptors.response.use((response) => {
-    inspect(response.status, response.data, response.headers['location']);
+    inspect(response.status, response.data, response.headers);
     // Its limiter fails without `time` and would sleep by it.
     response.data = { result: response.data.result, time: {} };
     return response;
@@ -89,8 +94,9 @@ export function createSdkClient(options: { origin: string; access: string; timeo
 }
 
 /** Throws unless the answer is JSON with a result; the presence of `error` decides, not its truth (H4). */
-function inspect(status: number, data: unknown, location: unknown): void {
+function inspect(status: number, data: unknown, headers: Record<string, unknown>): void {
   if (status >= 300 && status < 400) {
+    const location = headers['location'];
     if (typeof location === 'string') throw new PortalMoved(location);
     throw unreadable(status);
   }
@@ -102,7 +108,7 @@ function inspect(status: number, data: unknown, location: unknown): void {
       status,
       description: data['error_description'],
       resetAt: time['operating_reset_at'] ?? data['operating_reset_at'],
-      finishedAt: time['finish'],
+      finishedAt: time['finish'] ?? Date.parse(String(headers['date'])) / 1_000,
     });
   }
   if (status >= 400 || !('result' in data)) throw unreadable(status);

@@ -131,7 +131,10 @@ export const robots: RobotRegistration[] = [
 ];
 
 /** Everything a test of the portal side needs, with every log line kept. */
-export function bench(portal: { origin: string }, extra: { portals?: string[]; timeoutMs?: number } = {}) {
+export function bench(
+  portal: { origin: string },
+  extra: { portals?: string[]; oauthServers?: string[]; timeoutMs?: number } = {},
+) {
   const stored = new Map<string, Installation>();
   const store: InstallationStore = {
     get: async (id) => structuredClone(stored.get(id)),
@@ -148,7 +151,7 @@ export function bench(portal: { origin: string }, extra: { portals?: string[]; t
   const portals = createPortals({
     config: {
       portals: extra.portals ?? [portal.origin],
-      oauthServers: [portal.origin],
+      oauthServers: extra.oauthServers ?? [portal.origin],
       clientId: CLIENT,
       clientSecret: 'client-secret-canary',
       publicUrl: 'https://directum.example',

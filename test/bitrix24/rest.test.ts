@@ -57,6 +57,54 @@ describe('a REST call', () => {
     await expect(made.rest.call(MEMBER, 'm', {})).rejects.toMatchObject({ kind: 'server', retry });
   });
 
+  it('goes to the bare address of the method', async () => {
+    const addresses: (string | undefined)[] = [];
+    const portal = await start({ 'crm.item.get': () => 'yes' }, (req) => {
+      addresses.push(req.url);
+      return false;
+    });
+    await (await installed(portal)).rest.call(MEMBER, 'crm.item.get', { id: 1 });
+    expect(addresses).toEqual(['/rest/crm.item.get']);
+  });
+
+  it('a method blocked for its operating time is left alone until the portal says, others go on', async () => {
+    const portal = await start({ echo: (params) => params }, (req, res) => {
+      if (!req.url?.endsWith('/heavy')) return false;
+      res.writeHead(429, { 'content-type': 'application/json' }).end(
+        JSON.stringify({
+          error: 'OPERATION_TIME_LIMIT',
+          error_description: 'Method is blocked due to operation time limit.',
+          time: { finish: 1_787_300_000, operating_reset_at: 1_787_300_040 },
+        }),
+      );
+      portal.hits.push({ method: 'heavy', params: {}, token: '' });
+      return true;
+    });
+    const made = await installed(portal);
+    for (let time = 0; time < 2; time += 1) {
+      await expect(made.rest.call(MEMBER, 'heavy', {})).rejects.toMatchObject({
+        kind: 'operating',
+        retry: true,
+        retryAfterMs: expect.closeTo(40_000, -3),
+      });
+    }
+    const answers = await made.rest.batch(MEMBER, {
+      a: { method: 'heavy', params: {} },
+      b: { method: 'echo', params: { x: '1' } },
+    });
+    expect(answers).toMatchObject({ a: { ok: false, kind: 'operating', retry: true }, b: { ok: true } });
+    expect(portal.hits.map(({ method }) => method)).toEqual(['heavy', 'batch']);
+    expect(portal.hits[1]?.params['cmd']).toEqual({ b: 'echo?x=1' });
+  });
+
+  it('a method blocked inside a batch is left alone too', async () => {
+    const portal = await start({ heavy: () => refuse('OPERATION_TIME_LIMIT', 429) });
+    const made = await installed(portal);
+    await made.rest.batch(MEMBER, { a: { method: 'heavy', params: {} } });
+    await expect(made.rest.call(MEMBER, 'heavy', {})).rejects.toMatchObject({ kind: 'operating' });
+    expect(portal.hits).toHaveLength(1);
+  });
+
   it('a cut connection is tried once and is the network', async () => {
     let times = 0;
     const portal = await start({}, (req) => {
@@ -100,6 +148,37 @@ describe('an expired token', () => {
     ]);
     expect(made.stored.get(MEMBER)?.tokens).toMatchObject({ access: 'access-2', refresh: 'refresh-2' });
     expect(made.lines.join()).not.toMatch(/access-|refresh-|canary/);
+  });
+
+  it('that is refused right after its renewal is not renewed for ever', async () => {
+    const portal = await start({ m: () => refuse('expired_token', 401) });
+    let times = 0;
+    portal.oauth.refresh = () => {
+      times += 1;
+      return { body: { access_token: `access-n${times}`, refresh_token: `r${times}`, member_id: MEMBER } };
+    };
+    const made = await installed(portal);
+    await expect(made.rest.call(MEMBER, 'm', {})).rejects.toMatchObject({
+      code: 'expired_token',
+      retry: true,
+    });
+    expect(times).toBe(2);
+    expect(made.stored.get(MEMBER)).toMatchObject({ state: 'active', tokens: { access: 'access-n2' } });
+  });
+
+  it('of an unknown OAuth server is not dead while one of the servers is silent', async () => {
+    const portal = await start({ m: () => refuse('expired_token', 401) });
+    const silent = await start({}, (req) => {
+      req.socket.destroy();
+      return true;
+    });
+    const made = await installed(
+      portal,
+      { tokens: { ...pair(portal), serverOrigin: null } },
+      { oauthServers: [silent.origin, portal.origin] },
+    );
+    await expect(made.rest.call(MEMBER, 'm', {})).rejects.toMatchObject({ kind: 'network', retry: true });
+    expect(made.stored.get(MEMBER)?.state).toBe('active');
   });
 
   it('is not renewed when the store already has a newer pair', async () => {
