@@ -270,6 +270,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   await deals.restartDates();
   // Each on its own: a portal that is slow with triggers does not hold up what deals show.
   const showing = Object.values(deals.steps).map((step) => createLoop(step, log));
+  const resuming = createLoop(async () => {
+    await portals.installer.resume();
+    return false;
+  }, log);
   const spooling = createSpooling<RobotCall>({
     intake,
     runs,
@@ -403,7 +407,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   const timers = [
     setInterval(delivery.wake, TICK_MS),
-    ...[deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
+    ...[deadlines, polling, sweeping, resuming, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
     setInterval(() => void portals.installations.reload(), RELOAD_MS),
     setInterval(() => void ping(), PING_MS),
   ];
@@ -426,7 +430,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
           workers.stop(),
           within(
             2000,
-            Promise.all([deadlines, polling, sweeping, ...showing].map((one) => one.stop())),
+            Promise.all([deadlines, polling, sweeping, resuming, ...showing].map((one) => one.stop())),
           ).catch(() => undefined),
         ]);
         await within(1500, delivery.stop()).catch(() => undefined);

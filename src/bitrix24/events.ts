@@ -88,15 +88,19 @@ export function isEventForm(form: unknown): boolean {
   return isRecord(form) && typeof form['event'] === 'string' && form['event'] !== '';
 }
 
-/** Reads the POST of an opened page; null when it is none (bitrix24.md A2). */
+/**
+ * Reads the POST of an opened page; null when it is none (bitrix24.md A2). What belongs into the query is also taken
+ * from the body: nothing of either is believed before the proof.
+ */
 export function parsePage(query: unknown, body: unknown, now: Date): PageOpening | null {
   if (!isRecord(query) || !isRecord(body)) return null;
   const memberId = toText(body['member_id']) ?? '';
   const access = toText(body['AUTH_ID']) ?? '';
   if (!MEMBER.test(memberId) || access === '' || access.length > 4_096) return null;
   const refresh = toText(body['REFRESH_ID']) ?? '';
-  const domain = toText(query['DOMAIN']) ?? '';
-  const scheme = toText(query['PROTOCOL']) === '0' ? 'http' : 'https';
+  const named = (name: string) => toText(query[name]) || toText(body[name]) || '';
+  const domain = named('DOMAIN');
+  const scheme = named('PROTOCOL') === '0' ? 'http' : 'https';
   return {
     memberId,
     // The whole authority or nothing: a path or user name in DOMAIN is no domain.
@@ -114,7 +118,7 @@ export function parsePage(query: unknown, body: unknown, now: Date): PageOpening
           },
     applicationToken: toText(body['APPLICATION_TOKEN']) || null,
     scopes: parseScopes(body['APPLICATION_SCOPE']),
-    language: toText(query['LANG']) || 'en',
+    language: named('LANG') || 'en',
   };
 }
 

@@ -27,6 +27,7 @@ const TEXTS = {
   ru: {
     title: 'Роботы Directum',
     installed: 'Приложение установлено, роботы добавлены. Найдите их на стадиях CRM: «Роботы» → «Другие».',
+    withoutRobots: 'Приложение установлено, но без роботов.',
     failed: 'Установка не завершена.',
     scopes: 'Приложению не выданы права (соответствующие возможности выключены):',
     notes: 'Роботы работают, но в сделках не всё будет показано:',
@@ -37,6 +38,7 @@ const TEXTS = {
     title: 'Directum robots',
     installed:
       'The application is installed and its robots are added. Find them on CRM stages: Automation → Other.',
+    withoutRobots: 'The application is installed, but without its robots.',
     failed: 'The installation is not finished.',
     scopes: 'The application was not given these permissions (their features are off):',
     notes: 'Robots work, but deals will not show everything:',
@@ -78,7 +80,8 @@ export function toPageLanguage(language: string): 'ru' | 'en' {
 export function renderInstallPage(facts: PageFacts): string {
   const texts = TEXTS[facts.language];
   const blocks: string[] = [];
-  if (facts.failures.length === 0) blocks.push(`<p>${texts.installed}</p>`);
+  const installed = facts.missingScopes.includes('bizproc') ? texts.withoutRobots : texts.installed;
+  if (facts.failures.length === 0) blocks.push(`<p>${installed}</p>`);
   else {
     blocks.push(`<p>${texts.failed}</p>${list(facts.failures)}`);
     blocks.push(`<p><button onclick="location.reload()">${texts.again}</button></p>`);

@@ -110,6 +110,8 @@ export async function runInstallSteps(options: {
   // An unknown list of scopes proves nothing missing.
   const missingScopes = given.length === 0 ? [] : REQUIRED_SCOPES.filter((scope) => !hasScope(given, scope));
   if (missingScopes.length > 0) log.warn('scopes.missing', { memberId, scopes: missingScopes });
+  // Only the feature of a missing scope is off, and robots are the feature of this one (interface.md §2).
+  if (missingScopes.includes('bizproc')) return { failures, missingScopes, notes };
 
   try {
     const listed = readListed(

@@ -1,12 +1,12 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { type PortalEvent, parseEvent, parsePage, type RefreshAsked, toRefresh } from './events.ts';
 import { renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
-import { runInstallSteps, type StepsResult } from './install-steps.ts';
 import type { Installation, Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
 import { isLive, isSameSecret, type Proof, type Prover } from './proof.ts';
 import type { RobotRegistration } from './registration.ts';
 import type { PortalRest } from './rest.ts';
+import { createSteps } from './resume-steps.ts';
 import type { TokenPair } from './tokens.ts';
 
 export interface InstallerConfig {
@@ -38,7 +38,12 @@ export interface Installer {
   /** ONAPPUPDATE, ONAPPUNINSTALL and whatever else is posted to /bitrix24/events (bitrix24.md A3, G). */
   handleEvent(form: unknown): Promise<EventOutcome>;
   proveAndPin: Prover['proveAndPin'];
+  /** Takes up registrations that broke off, each after a growing pause: no answer leaves without one (B8). */
+  resume(): Promise<void>;
 }
+
+/** An ONAPPINSTALL comes once: a portal that cannot answer its proof at the moment is asked again. */
+const PROOF_PAUSES_MS = [1_000, 3_000];
 
 interface Arrival {
   memberId: string;
@@ -97,9 +102,7 @@ export function createInstaller(options: {
     });
   }
 
-  function steps(memberId: string): Promise<StepsResult> {
-    return runInstallSteps({ ...options, memberId, publicUrl: config.publicUrl });
-  }
+  const { steps, resume } = createSteps({ ...options, publicUrl: config.publicUrl });
 
   function refusedServer(tokens: TokenPair | null): boolean {
     return tokens?.serverOrigin != null && !config.oauthServers.includes(tokens.serverOrigin);
@@ -119,7 +122,12 @@ export function createInstaller(options: {
     const { memberId, origin, tokens } = event;
     if (refusedServer(tokens)) return refuse(memberId, 'oauth_server_not_listed');
     if (tokens === null) return refuse(memberId, 'no_access_token');
-    const proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
+    let proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
+    for (const pause of PROOF_PAUSES_MS) {
+      if (proof.ok || !proof.passing || proof.reason === 'too_many_tries') break;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
+    }
     if (!proof.ok) return proof;
     const language = event.language ?? proof.language ?? 'en';
     await store({ ...event, origin: origin as string, language }, proof);
@@ -228,5 +236,5 @@ export function createInstaller(options: {
     if (saved?.state === 'active') await steps(event.memberId);
   }
 
-  return { installByEvent, openPage, handleEvent, proveAndPin: prover.proveAndPin };
+  return { installByEvent, openPage, handleEvent, resume, proveAndPin: prover.proveAndPin };
 }

@@ -8,6 +8,7 @@ import {
   installed,
   MEMBER,
   type Methods,
+  type Params,
   refuse,
   robots,
 } from './fake-portal.ts';
@@ -157,6 +158,60 @@ describe('ONAPPINSTALL', () => {
     expect(portal.hits.filter(({ method }) => method === 'batch')).toHaveLength(0);
   });
 
+  it('that comes once is proven again when the portal cannot answer at the moment', async () => {
+    let times = 0;
+    const portal = await startPortal();
+    const info = portal.methods['app.info'] as Methods[string];
+    portal.methods['app.info'] = (params, token) => {
+      times += 1;
+      return times === 1 ? refuse('QUERY_LIMIT_EXCEEDED', 503) : info(params, token);
+    };
+    const made = bench(portal);
+    expect(await made.installer.installByEvent(event(portal, 'ONAPPINSTALL'))).toMatchObject({ ok: true });
+    expect(portal.registered.size).toBe(2);
+  });
+
+  it('whose robots could not be registered is finished later, once', async () => {
+    const portal = await startPortal();
+    const list = portal.methods['bizproc.robot.list'] as Methods[string];
+    portal.methods['bizproc.robot.list'] = () => refuse('INTERNAL_SERVER_ERROR', 500);
+    const made = bench(portal);
+    expect(await made.installer.installByEvent(event(portal, 'ONAPPINSTALL'))).toMatchObject({ ok: true });
+    expect(made.stored.get(MEMBER)?.registeredAt).toBeUndefined();
+    portal.methods['bizproc.robot.list'] = list;
+    const later = async (seconds: number) => {
+      made.clock.now = new Date(made.clock.now.getTime() + seconds * 1_000);
+      await made.installer.resume();
+      return portal.registered.size;
+    };
+    expect(await later(0)).toBe(0);
+    expect(await later(11)).toBe(2);
+    expect(made.stored.get(MEMBER)?.registeredAt).toEqual(expect.any(String));
+    portal.hits.length = 0;
+    await later(3_600);
+    await later(3_600);
+    expect(portal.hits).toEqual([]);
+  });
+
+  it('registers robots one by one where the portal takes no batch', async () => {
+    for (const batch of [
+      () => refuse('ERROR_BATCH_METHOD_NOT_ALLOWED', 405),
+      ({ cmd }: Params) => ({
+        result: [],
+        result_error: Object.fromEntries(
+          Object.keys(cmd).map((key) => [key, { error: 'ERROR_BATCH_METHOD_NOT_ALLOWED' }]),
+        ),
+      }),
+    ]) {
+      const portal = await startPortal({ batch });
+      const made = bench(portal);
+      await made.installer.installByEvent(event(portal, 'ONAPPINSTALL'));
+      expect(portal.registered.size).toBe(2);
+      expect(portal.bound).toHaveLength(3);
+      expect(made.stored.get(MEMBER)?.registeredAt).toEqual(expect.any(String));
+    }
+  });
+
   it('does not take over a living installation without the proof', async () => {
     const portal = await startPortal();
     const made = await installed(portal);
@@ -211,6 +266,26 @@ describe('the installer page', () => {
     expect(html).not.toContain('BX24');
     expect(html).toContain('lang="en"');
     expect(portal.hits.map(({ method }) => method)).toEqual(['app.info', 'profile', 'batch']);
+  });
+
+  it('may bring in its body what belongs into the query', async () => {
+    const portal = await startPortal();
+    const [query, body] = page(portal);
+    const { status, html } = await bench(portal).installer.openPage({}, { ...query, ...body });
+    expect(status).toBe(200);
+    expect(html).toContain('lang="ru"');
+  });
+
+  it('finishes without the scope of robots and says what is off', async () => {
+    const portal = await startPortal({
+      scope: () => SCOPE.filter((scope) => scope !== 'bizproc'),
+      'bizproc.robot.list': () => refuse('insufficient_scope', 403),
+    });
+    const { html } = await bench(portal).installer.openPage(...page(portal));
+    expect(html).toContain('bizproc — ');
+    expect(html).toContain('без роботов');
+    expect(html).toContain('BX24.installFinish()');
+    expect(portal.bound).toHaveLength(3);
   });
 
   it('says what failed, offers to try again and does not finish', async () => {
