@@ -40,6 +40,11 @@ export const presets: BatchCommand = {
   method: 'crm.requisite.preset.list',
   params: { select: ['ID', 'COUNTRY_ID'] },
 };
+/** One preset: a portal may have more than a page of them (bitrix24.md H3). */
+export const preset = (id: number): BatchCommand => ({
+  method: presets.method,
+  params: { ...presets.params, filter: { ID: id } },
+});
 export const link = (ref: ItemRef): BatchCommand => ({
   method: 'crm.requisite.link.get',
   params: { entityTypeId: ref.typeId, entityId: ref.id },

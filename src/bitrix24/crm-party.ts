@@ -7,6 +7,7 @@ import {
   CONTACT,
   item,
   legacy,
+  preset,
   presets,
   requisite,
   requisites,
@@ -17,6 +18,9 @@ import { PortalError } from './portal-error.ts';
 
 export type Facts = ReturnType<typeof shapes.itemFactsShape.parse>;
 export type Link = ReturnType<typeof shapes.linkShape.parse> | null;
+
+/** Rows of a list's page (bitrix24.md H3). */
+const PAGE = 50;
 
 /** Last, first and second name of a contact or lead. */
 export function personName(facts: Facts): string | null {
@@ -105,16 +109,27 @@ async function readRequisite(
   const prefix = own ? 'linked' : kind;
   const ofRow = (rows: { ENTITY_ID: number | null }[]) =>
     rows.every(({ ENTITY_ID }) => ENTITY_ID === null || ENTITY_ID === row.ID);
-  const countries = await read.tryGet('presets', presets, shapes.presetsShape);
   return toRequisiteOf({
     row,
-    countryId: countries?.find((preset) => preset.ID === row.PRESET_ID)?.COUNTRY_ID ?? null,
+    countryId: await readCountry(read, row.PRESET_ID),
     banks: (await read.tryGet(`${prefix}_banks`, banks(row.ID), shapes.banksShape, ofRow)) ?? [],
     addresses:
       (await read.tryGet(`${prefix}_addresses`, addresses(row.ID), shapes.addressesShape, ofRow)) ?? [],
     bankId: own ? (linked?.BANK_DETAIL_ID ?? null) : null,
     person: typeId === CONTACT,
   });
+}
+
+async function readCountry(read: CrmRead, presetId: number | null): Promise<number | null> {
+  if (presetId === null) return null;
+  const first = await read.tryGet('presets', presets, shapes.presetsShape);
+  const found =
+    first === null || first.length < PAGE || first.some(({ ID }) => ID === presetId)
+      ? first?.find(({ ID }) => ID === presetId)
+      : (await read.tryGet('preset', preset(presetId), shapes.presetsShape))?.find(
+          ({ ID }) => ID === presetId,
+        );
+  return found?.COUNTRY_ID ?? null;
 }
 
 function toRequisiteOf({

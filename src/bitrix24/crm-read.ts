@@ -51,6 +51,7 @@ export async function readTogether(options: {
     if (answer?.ok) {
       const read = shape.safeParse(answer.result);
       if (read.success && fits(read.data)) return read.data;
+      if (!read.success && isNothing(answer.result) && isLiteral(key)) throw nothing(command.method);
     } else if (
       answer !== undefined &&
       (answer.kind === 'gone' || answer.kind === 'access') &&
@@ -63,8 +64,10 @@ export async function readTogether(options: {
       method: command.method,
       code: answer?.ok === false ? answer.error : undefined,
     });
-    const read = shape.safeParse(await rest.call(memberId, command.method, command.params));
+    const alone = await rest.call(memberId, command.method, command.params);
+    const read = shape.safeParse(alone);
     if (read.success && fits(read.data)) return read.data;
+    if (!read.success && isNothing(alone)) throw nothing(command.method);
     throw new PortalError({
       code: 'UNREADABLE',
       kind: 'server',
@@ -93,4 +96,15 @@ export async function readTogether(options: {
       }
     },
   };
+}
+
+/** How PHP prints that there is no such record, where a method does not refuse. */
+function isNothing(result: unknown): boolean {
+  return (
+    result === null || result === false || result === '' || (Array.isArray(result) && result.length === 0)
+  );
+}
+
+function nothing(method: string): PortalError {
+  return new PortalError({ code: 'NOTHING', kind: 'gone', status: null, retry: false, method });
 }

@@ -59,6 +59,8 @@ export const linkShape = z.object({
 
 const requisiteRow = z.object({
   ID: id,
+  ACTIVE: text,
+  SORT: z.coerce.number().catch(0),
   ENTITY_TYPE_ID: maybeId,
   ENTITY_ID: maybeId,
   PRESET_ID: maybeId,
@@ -76,7 +78,10 @@ const requisiteRow = z.object({
 });
 export type RequisiteRow = z.infer<typeof requisiteRow>;
 export const requisiteShape = requisiteRow;
-export const requisitesShape = list(requisiteRow);
+/** The active ones by sort, whatever order and company the portal lists them in. */
+export const requisitesShape = list(requisiteRow).transform((rows) =>
+  rows.filter((row) => row.ACTIVE !== 'N').sort((one, other) => one.SORT - other.SORT || one.ID - other.ID),
+);
 
 const bankRow = z.object({
   ID: id,

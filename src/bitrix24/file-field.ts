@@ -5,13 +5,14 @@ import type { ItemRef, StoredFile } from '../robot/ports.ts';
 import { getParams } from './crm-commands.ts';
 import { itemShape } from './crm-shapes.ts';
 import { PortalError } from './portal-error.ts';
+import { isYes } from './proof.ts';
 import type { PortalRest } from './rest.ts';
 
 const MAX_FILE = 50 * 1024 * 1024;
 const fieldShape = z.looseObject({
   type: z.string(),
   upperName: z.string().optional(),
-  isMultiple: z.union([z.boolean(), z.string()]).optional(),
+  isMultiple: z.unknown(),
 });
 const fieldsShape = z.object({ fields: z.record(z.string(), z.unknown()) });
 const keptShape = z.array(z.looseObject({ id: z.coerce.number().int().positive() }));
@@ -48,7 +49,7 @@ export async function findFileField({ rest, memberId, ref }: Target, fieldCode: 
         `The field "${fieldCode}" is not a file field. Give the code of a file field.`,
       );
     }
-    return { code: upperName ?? key, multiple: isMultiple === true || isMultiple === 'Y' };
+    return { code: upperName ?? key, multiple: isYes(isMultiple) };
   }
   throw unusable(
     `У элемента CRM нет поля «${fieldCode}». Укажите код поля типа «Файл».`,

@@ -256,6 +256,44 @@ describe('a portal that does not take the batch as planned', () => {
     expect((await port.read()).party?.name).toBe('ООО Ромашка');
   });
 
+  it.each([[null], [false], [[]], ['']])(
+    'and prints %j for no link is read as without one, in one hit',
+    async (no) => {
+      const { port, portal } = await start((methods) => ({ ...methods, 'crm.requisite.link.get': () => no }));
+      expect((await port.read()).party).toMatchObject({ id: 44, requisite: { id: 21 } });
+      expect(portal.hits).toHaveLength(1);
+    },
+  );
+
+  it('lists requisites in an order of its own, inactive ones too', async () => {
+    const { port } = await start((methods) => ({
+      ...methods,
+      'crm.requisite.link.get': () => refuse('', 400, 'Not found'),
+      'crm.requisite.list': ({ filter }) =>
+        [
+          { ID: 31, SORT: '300', ACTIVE: 'Y', RQ_INN: '1' },
+          { ID: 32, SORT: 20, ACTIVE: 'N', RQ_INN: '2' },
+          { ID: 33, SORT: '200', ACTIVE: 'Y', RQ_INN: '3' },
+        ].map((row) => ({
+          ...row,
+          ENTITY_TYPE_ID: Number(filter.ENTITY_TYPE_ID),
+          ENTITY_ID: Number(filter.ENTITY_ID),
+        })),
+    }));
+    expect((await port.read()).party?.requisite).toMatchObject({ id: 33, inn: '3' });
+  });
+
+  it('is asked for a preset that is not on the first page', async () => {
+    const { port } = await start((methods) => ({
+      ...methods,
+      'crm.requisite.preset.list': ({ filter }) =>
+        filter === undefined
+          ? Array.from({ length: 50 }, (_, index) => ({ ID: String(index + 100), COUNTRY_ID: '1' }))
+          : [{ ID: String(filter.ID), COUNTRY_ID: '4' }],
+    }));
+    expect((await port.read()).party?.requisite?.countryId).toBe(4);
+  });
+
   it.each([
     ['NOT_FOUND', 400, 'item_not_found'],
     ['ACCESS_DENIED', 403, 'portal_access_denied'],
