@@ -60,9 +60,7 @@ async function registerOn(
     ...plan.same.map((code) => `= ${code}`),
     ...plan.undeclared.map((code) => `- ${code}${flags.remove ? '' : ' (kept; --remove deletes it)'}`),
   ]);
-  process.stdout.write(
-    `${new URL(installation.origin).host}\n${lines.map((line) => `  ${line}\n`).join('')}`,
-  );
+  process.stdout.write(`${new URL(installation.origin).host}\n${lines.map((line) => `${line}\n`).join('')}`);
   const changes = plans
     .map((plan) => plan.add.length + plan.update.length + (flags.remove ? plan.undeclared.length : 0))
     .reduce((sum, count) => sum + count, 0);
@@ -88,6 +86,12 @@ async function registerOn(
   return failed.length > 0 || others.some(({ off }) => !off) ? FAILED : DONE;
 }
 
+/** Whether an origin is `HOST[:PORT]` as an operator writes it: case-blind, the usual port named or not. */
+function isAt(origin: string, written: string): boolean {
+  const address = `${new URL(origin).protocol}//${written.trim()}`;
+  return URL.canParse(address) && new URL(address).origin === origin;
+}
+
 async function main(): Promise<number> {
   const flags = readFlags(process.argv.slice(2));
   const config = parseConfig(process.env);
@@ -97,9 +101,7 @@ async function main(): Promise<number> {
     const live = rooms.portals.installations
       .list()
       .filter((installation) => installation.state !== 'uninstalled')
-      .filter(
-        (installation) => flags.portal === undefined || new URL(installation.origin).host === flags.portal,
-      );
+      .filter((installation) => flags.portal === undefined || isAt(installation.origin, flags.portal));
     if (live.length === 0) {
       process.stderr.write(
         flags.portal
