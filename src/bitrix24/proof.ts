@@ -23,9 +23,9 @@ export interface Prover {
   ): Promise<boolean>;
 }
 
-/** A refused token is not tried again for a while, and strangers get few tries, so that forged calls stay cheap. */
+/** A token that a call was refused by is not tried again for a while, and strangers get few tries: forgery stays cheap. */
 const REFUSED_FOR_MS = 60_000;
-const TRIES_PER_MINUTE = 30;
+const TRIES_PER_MINUTE = 60;
 const REFUSALS_KEPT = 1_000;
 
 export function createProver(options: {
@@ -54,17 +54,13 @@ export function createProver(options: {
     if (origin === null || !config.portals.includes(origin)) return refuse(memberId, 'portal_not_listed');
     if (!accessToken) return refuse(memberId, 'no_access_token');
     const time = options.now().getTime();
-    const key = hash(`${origin} ${memberId} ${accessToken}`);
-    if ((refused.get(key) ?? 0) > time) return refuse(memberId, 'refused_before');
     if (time - window.from > 60_000 || time < window.from) window = { from: time, tries: 0 };
     window.tries += 1;
     if (window.tries > TRIES_PER_MINUTE) return refuse(memberId, 'too_many_tries', true);
 
     const proof = await ask({ memberId, origin, access: accessToken });
-    if (!proof.ok && !proof.passing) {
-      refused.set(key, time + REFUSED_FOR_MS);
-      if (refused.size > REFUSALS_KEPT) refused.delete(refused.keys().next().value as string);
-    }
+    // Who proves himself is no stranger.
+    if (proof.ok) window.tries -= 1;
     return proof;
   }
 
@@ -116,10 +112,15 @@ export function createProver(options: {
   async function pin(memberId: string, accessToken: string | null, token: string): Promise<boolean> {
     const known = installations.get(memberId);
     if (known === undefined) return false;
+    const time = options.now().getTime();
+    const key = hash(`${memberId} ${accessToken}`);
+    if ((refused.get(key) ?? 0) > time) return false;
     const proof = await prove({ memberId, origin: known.origin, accessToken });
     if (!proof.ok) {
       if (proof.passing)
         throw new PortalError({ code: proof.reason, status: null, kind: 'server', retry: true });
+      refused.set(key, time + REFUSED_FOR_MS);
+      if (refused.size > REFUSALS_KEPT) refused.delete(refused.keys().next().value as string);
       return false;
     }
     const saved = await installations.update(memberId, (current) =>

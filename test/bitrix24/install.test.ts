@@ -288,6 +288,17 @@ describe('the installer page', () => {
     expect(portal.bound).toHaveLength(3);
   });
 
+  it('takes any number of proven installations, and one that was refused a moment ago', async () => {
+    const portal = await startPortal();
+    const info = portal.methods['app.info'] as Methods[string];
+    const made = bench(portal);
+    portal.methods['app.info'] = () => refuse('invalid_token', 401);
+    expect((await made.installer.openPage(...page(portal))).status).toBe(403);
+    portal.methods['app.info'] = info;
+    for (let time = 0; time < 70; time += 1)
+      expect((await made.installer.openPage(...page(portal))).status).toBe(200);
+  });
+
   it('says what failed, offers to try again and does not finish', async () => {
     const portal = await startPortal({ 'bizproc.robot.add': () => refuse('ERROR_METHOD_NOT_FOUND', 404) });
     const { html } = await bench(portal).installer.openPage(...page(portal));
