@@ -46,6 +46,7 @@ export type RequestHook = (facts: { method: string; seconds: number; error?: str
 const MAX_PAIRS = 7;
 /** A token that is refused right after its renewal is not renewed for ever: the vendor blocks for that (A5, H4). */
 const MAX_RENEWALS = 2;
+const MAX_TURNED_AWAY = 2;
 /** H2: a method blocked for its operating time stays so for at least ten seconds. */
 const BLOCKED_MS = 10_000;
 const CLIENTS_KEPT = 200;
@@ -90,13 +91,17 @@ export function createRest(options: {
     blocked.set(`${memberId} ${method}`, performance.now() + ms);
   }
 
-  /** One hit on the wire: budget, clock, metric. */
+  /**
+   * One hit on the wire: budget, clock, metric. Only a hit that the portal turned away for their number is repeated,
+   * after the growing pause of H4: nothing was done for it.
+   */
   async function hit(
     client: SdkClient,
     budgetKey: string,
     method: string,
     params: Record<string, unknown>,
     priority: Priority,
+    turnedAway = 0,
   ): Promise<unknown> {
     const left = blockOf(budgetKey, method);
     if (left !== null) throw stillBlocked(method, left);
@@ -114,7 +119,9 @@ export function createRest(options: {
         block(budgetKey, method, error.retryAfterMs);
       if (error instanceof PortalError && error.kind === 'limit') {
         log.warn('portal.limited', { memberId: budgetKey, method, code });
-        await budget.penalize?.(budgetKey, error.retryAfterMs ?? 1_000);
+        await budget.penalize?.(budgetKey, (error.retryAfterMs ?? 1_000) * 2 ** turnedAway);
+        if (error.retry && turnedAway < MAX_TURNED_AWAY)
+          return hit(client, budgetKey, method, params, priority, turnedAway + 1);
       }
       throw error;
     }

@@ -146,6 +146,7 @@ export function bench(
     void lines.push(JSON.stringify([event, facts]));
   const log: Log = { debug: write, info: write, warn: write, error: write };
   const taken: [string, string][] = [];
+  const penalties: number[] = [];
   const clock = { now: new Date('2026-09-01T10:00:00Z') };
   const metrics: { method: string; error?: string }[] = [];
   const portals = createPortals({
@@ -158,14 +159,17 @@ export function bench(
     },
     store,
     claims: memoryClaims(),
-    budget: { take: async (id, priority) => void taken.push([id, priority]) },
+    budget: {
+      take: async (id, priority) => void taken.push([id, priority]),
+      penalize: async (_, ms) => void penalties.push(ms),
+    },
     robots: () => robots,
     now: () => clock.now,
     log,
     onRequest: (facts) => void metrics.push(facts),
     ...(extra.timeoutMs === undefined ? {} : { timeoutMs: extra.timeoutMs }),
   });
-  return { ...portals, stored, store, lines, log, taken, clock, metrics };
+  return { ...portals, stored, store, lines, log, taken, penalties, clock, metrics };
 }
 
 export function memoryClaims(): ClaimsPort {

@@ -31,7 +31,6 @@ describe('a REST call', () => {
     ['', 400, 'Access denied.', { kind: 'access', code: '', retry: false }],
     [0, 400, 'Not found', { kind: 'gone', code: '0', retry: false }],
     [100, 400, 'missing', { kind: 'refused', code: '100', retry: false }],
-    ['QUERY_LIMIT_EXCEEDED', 503, '', { kind: 'limit', retry: true }],
     ['OVERLOAD_LIMIT', 503, '', { kind: 'limit', retry: false }],
     ['OPERATION_TIME_LIMIT', 429, '', { kind: 'operating', retry: true, retryAfterMs: 10_000 }],
     ['INTERNAL_SERVER_ERROR', 500, '', { kind: 'server', retry: true }],
@@ -55,6 +54,17 @@ describe('a REST call', () => {
     });
     const made = await installed(portal);
     await expect(made.rest.call(MEMBER, 'm', {})).rejects.toMatchObject({ kind: 'server', retry });
+  });
+
+  it('turned away for the number of hits is repeated after growing pauses, three times at the most', async () => {
+    const portal = await start({ m: () => refuse('QUERY_LIMIT_EXCEEDED', 503) });
+    const made = await installed(portal);
+    await expect(made.rest.call(MEMBER, 'm', {})).rejects.toMatchObject({ kind: 'limit', retry: true });
+    expect(portal.hits).toHaveLength(3);
+    expect(made.penalties).toEqual([1_000, 2_000, 4_000]);
+    portal.methods['m'] = () => (portal.hits.length < 5 ? refuse('QUERY_LIMIT_EXCEEDED', 503) : 'yes');
+    expect(await made.rest.call(MEMBER, 'm', {})).toBe('yes');
+    expect(made.taken).toHaveLength(5);
   });
 
   it('goes to the bare address of the method', async () => {
