@@ -63,9 +63,10 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     log,
   });
 
-  // Our own database failed the attempt, which is no result: the job is taken up again.
-  if (outcome.kind === 'failed' && isOutage(outcome.cause)) throw outcome.cause;
   const finishedAt = now();
+  // A blink of our own database is no answer to a deal: the attempt counts as lost and is made again.
+  const ours = outcome.kind === 'failed' && outcome.code === 'internal_error' && finishedAt < run.deadlineAt;
+  if (ours && isOutage(outcome.cause)) throw outcome.cause;
   if (outcome.kind === 'waiting') {
     const { wait } = outcome;
     const fresh = await ports.waits.save(

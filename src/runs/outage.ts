@@ -1,6 +1,6 @@
-/** The host of the database is away, starting, going down, or takes no more connections. */
+/** The host of the database is away, starting, going down, or out of resources, or two transactions were in each other's way. */
 const CODES =
-  /^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|57P0[123]|53300|08\w{3})$/;
+  /^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|57P0[123]|53\w{3}|40\w{3}|08\w{3})$/;
 /** What the driver says by words only. */
 const WORDS =
   /^(timeout expired|timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client (has encountered|was closed)|the store is closed|claims are closed)/;
