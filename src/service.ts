@@ -176,7 +176,12 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   const delivery = createDelivery({
     runs,
-    send: (memberId, answers, priority) => portals.answers.send(memberId, answers, priority),
+    send: async (memberId, answers, priority) => {
+      // Another process may have heard a moment ago that the portal dropped our robots (bitrix24.md I61).
+      const known = await portals.installations.fresh(memberId);
+      if (known?.state !== 'active' || known.registeredAt === undefined) return answers.map(() => 'retry');
+      return portals.answers.send(memberId, answers, priority);
+    },
     comment: (memberId, item, text) => portals.answers.comment(memberId, item, text),
     parseItem: parseItemRef,
     members: () =>
@@ -270,10 +275,6 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   await deals.restartDates();
   // Each on its own: a portal that is slow with triggers does not hold up what deals show.
   const showing = Object.values(deals.steps).map((step) => createLoop(step, log));
-  const resuming = createLoop(async () => {
-    await portals.installer.resume();
-    return false;
-  }, log);
   const spooling = createSpooling<RobotCall>({
     intake,
     runs,
@@ -407,7 +408,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   const timers = [
     setInterval(delivery.wake, TICK_MS),
-    ...[deadlines, polling, sweeping, resuming, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
+    ...[deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
+    setInterval(portals.registration.check, TICK_MS),
     setInterval(() => void portals.installations.reload(), RELOAD_MS),
     setInterval(() => void ping(), PING_MS),
   ];
@@ -430,7 +432,9 @@ export async function startService(config: Config, ports: ServicePorts): Promise
           workers.stop(),
           within(
             2000,
-            Promise.all([deadlines, polling, sweeping, resuming, ...showing].map((one) => one.stop())),
+            Promise.all(
+              [deadlines, polling, sweeping, portals.registration, ...showing].map((one) => one.stop()),
+            ),
           ).catch(() => undefined),
         ]);
         await within(1500, delivery.stop()).catch(() => undefined);

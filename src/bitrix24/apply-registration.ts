@@ -99,6 +99,12 @@ export async function applyRegistration(options: {
     ...robotWork(plan, byCode, options.remove),
     ...triggerWork(plan, context.language, options.remove),
   ];
+  const vanished = plan.robots.add.filter((code) => installation?.registered[code] !== undefined);
+  if (vanished.length > 0) {
+    log.warn('robots.vanished', { memberId, codes: vanished });
+    // An answer would close its step with empty outputs now, so none may leave (I61).
+    await installations.update(memberId, (known) => known && { ...known, registeredAt: undefined });
+  }
   const answers = await run(writer, memberId, work);
 
   const result: RegistrationResult = {

@@ -1,12 +1,12 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { type PortalEvent, parseEvent, parsePage, type RefreshAsked, toRefresh } from './events.ts';
 import { renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
+import { runInstallSteps, type StepsResult } from './install-steps.ts';
 import type { Installation, Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
 import { isLive, isSameSecret, type Proof, type Prover } from './proof.ts';
 import type { RobotRegistration } from './registration.ts';
 import type { PortalRest } from './rest.ts';
-import { createSteps } from './resume-steps.ts';
 import type { TokenPair } from './tokens.ts';
 
 export interface InstallerConfig {
@@ -38,8 +38,6 @@ export interface Installer {
   /** ONAPPUPDATE, ONAPPUNINSTALL and whatever else is posted to /bitrix24/events (bitrix24.md A3, G). */
   handleEvent(form: unknown): Promise<EventOutcome>;
   proveAndPin: Prover['proveAndPin'];
-  /** Takes up registrations that broke off, each after a growing pause: no answer leaves without one (B8). */
-  resume(): Promise<void>;
 }
 
 /** An ONAPPINSTALL comes once: a portal that cannot answer its proof at the moment is asked again. */
@@ -102,7 +100,11 @@ export function createInstaller(options: {
     });
   }
 
-  const { steps, resume } = createSteps({ ...options, publicUrl: config.publicUrl });
+  function steps(memberId: string): Promise<StepsResult> {
+    return options.claims.hold(`registration:${memberId}`, () =>
+      runInstallSteps({ ...options, memberId, publicUrl: config.publicUrl }),
+    );
+  }
 
   function refusedServer(tokens: TokenPair | null): boolean {
     return tokens?.serverOrigin != null && !config.oauthServers.includes(tokens.serverOrigin);
@@ -236,5 +238,5 @@ export function createInstaller(options: {
     if (saved?.state === 'active') await steps(event.memberId);
   }
 
-  return { installByEvent, openPage, handleEvent, resume, proveAndPin: prover.proveAndPin };
+  return { installByEvent, openPage, handleEvent, proveAndPin: prover.proveAndPin };
 }

@@ -15,6 +15,7 @@ import { createTokenKeeper, type RefreshResult } from './oauth.ts';
 import { createProver, isLive, isSameSecret } from './proof.ts';
 import { createReader, type Reader } from './reader.ts';
 import type { RobotRegistration } from './registration.ts';
+import { createRegistrationCheck, type RegistrationCheck } from './registration-check.ts';
 import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest.ts';
 
 export interface Portals {
@@ -24,6 +25,7 @@ export interface Portals {
   reader: Reader;
   answers: Answers;
   deals: Deals;
+  registration: RegistrationCheck;
   proof: {
     /**
      * Is the call of a portal that installed us (bitrix24.md A4)? Without a pinned application token the portal is
@@ -84,6 +86,15 @@ export function createPortals(options: {
     now,
     log,
   });
+  const registration = createRegistrationCheck({
+    rest,
+    installations,
+    claims,
+    robots: options.robots,
+    publicUrl: config.publicUrl,
+    now,
+    log,
+  });
   const reader = createReader({ rest, installations, fetchFile });
   const answers = createAnswers({ rest, log });
   const deals = createDeals({ rest, installations, claims, now, log });
@@ -119,6 +130,7 @@ export function createPortals(options: {
     reader,
     answers,
     deals,
+    registration,
     proof: {
       async checkCall(call) {
         const known = installations.get(call.memberId);

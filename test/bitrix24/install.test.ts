@@ -171,28 +171,6 @@ describe('ONAPPINSTALL', () => {
     expect(portal.registered.size).toBe(2);
   });
 
-  it('whose robots could not be registered is finished later, once', async () => {
-    const portal = await startPortal();
-    const list = portal.methods['bizproc.robot.list'] as Methods[string];
-    portal.methods['bizproc.robot.list'] = () => refuse('INTERNAL_SERVER_ERROR', 500);
-    const made = bench(portal);
-    expect(await made.installer.installByEvent(event(portal, 'ONAPPINSTALL'))).toMatchObject({ ok: true });
-    expect(made.stored.get(MEMBER)?.registeredAt).toBeUndefined();
-    portal.methods['bizproc.robot.list'] = list;
-    const later = async (seconds: number) => {
-      made.clock.now = new Date(made.clock.now.getTime() + seconds * 1_000);
-      await made.installer.resume();
-      return portal.registered.size;
-    };
-    expect(await later(0)).toBe(0);
-    expect(await later(11)).toBe(2);
-    expect(made.stored.get(MEMBER)?.registeredAt).toEqual(expect.any(String));
-    portal.hits.length = 0;
-    await later(3_600);
-    await later(3_600);
-    expect(portal.hits).toEqual([]);
-  });
-
   it('registers robots one by one where the portal takes no batch', async () => {
     for (const batch of [
       () => refuse('ERROR_BATCH_METHOD_NOT_ALLOWED', 405),

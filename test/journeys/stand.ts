@@ -19,6 +19,8 @@ export async function startStand(
     directum?: Parameters<typeof startDirectum>[0];
     install?: boolean;
     sweepMs?: number;
+    /** The service's clock; the sandboxes keep their own. */
+    now?: () => Date;
   } = {},
 ) {
   const portal = await startPortal({ ...CLIENT, rate: { perSecond: 200, bucket: 500 }, ...options.portal });
@@ -36,7 +38,7 @@ export async function startStand(
   const start = () =>
     startService(parseConfig(env), {
       log: createLog('debug', (line) => lines.push(line)),
-      now: () => new Date(),
+      now: options.now ?? (() => new Date()),
       random: () => 0,
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
     });

@@ -1,0 +1,114 @@
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { addDeal, type Stand, startStand } from './stand.ts';
+
+const CREATE = 'directum_create_contract';
+const DAY_MS = 24 * 3_600_000;
+let aheadMs = 0;
+let stand: Stand;
+beforeAll(async () => {
+  stand = await startStand({ now: () => new Date(Date.now() + aheadMs) });
+});
+afterAll(() => stand.stop());
+afterEach(() => {
+  stand.portal.misbehave.reset();
+  stand.directum.misbehave.reset();
+});
+
+const robots = () => stand.portal.robots().length;
+const hits = () =>
+  stand.portal.journal.filter(({ viaBatch, method }) => !viaBatch && method !== 'bizproc.event.send').length;
+const sent = () => stand.portal.journal.filter(({ method }) => method === 'bizproc.event.send');
+const refusal = {
+  status: 400,
+  body: { error: 'ERROR_ACTIVITY_ADD_FAILURE', error_description: 'Save error' },
+};
+let stages = 0;
+
+/** A deal's step whose answer is ready only when Directum is back. */
+async function pendingStep() {
+  const stage = `C1:R${++stages}`;
+  stand.portal.placeRobot(stage, CREATE, { subject: 'Поставка' });
+  stand.directum.misbehave.down = true;
+  const workflow = await stand.portal.moveItem(2, addDeal(stand).deal, stage);
+  await expect.poll(() => stand.lines.some((line) => line.includes('run.postponed'))).toBe(true);
+  stand.lines.length = 0;
+  return workflow;
+}
+const whole = { ok: 'Y', error_code: '', document_id: expect.stringMatching(/^\d+$/) };
+const ended = (count = 1) =>
+  expect
+    .poll(() => stand.lines.filter((line) => line.includes('"run.done"')).length, { timeout: 15_000 })
+    .toBe(count);
+
+it('sends no answer between an update of the application and the new registration', async () => {
+  const workflow = await pendingStep();
+  const before = sent().length;
+  stand.portal.misbehave.next({ method: 'batch', delayMs: 8_000 });
+  const updated = stand.portal.update();
+  stand.directum.misbehave.down = false;
+  await ended();
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(robots()).toBe(0);
+  expect(sent()).toHaveLength(before);
+  await updated;
+  expect(robots()).toBe(4);
+  expect((await stand.portal.waitForStep(workflow, CREATE, 15_000)).outputs).toMatchObject(whole);
+}, 60_000);
+
+it('repeats a registration that failed half-way, and only then lets answers go', async () => {
+  const workflow = await pendingStep();
+  const before = sent().length;
+  stand.portal.misbehave.next({ method: 'bizproc.robot.add', ...refusal });
+  await stand.portal.update();
+  expect(robots()).toBe(3);
+  stand.portal.misbehave.next({ method: 'batch', delayMs: 8_000 });
+  stand.directum.misbehave.down = false;
+  await ended();
+  expect(sent()).toHaveLength(before);
+  expect((await stand.portal.waitForStep(workflow, CREATE, 30_000)).outputs).toMatchObject(whole);
+  expect(robots()).toBe(4);
+}, 60_000);
+
+it('repeats a registration that the portal could not take at all', async () => {
+  stand.portal.misbehave.next({ method: 'batch', status: 502, body: '<html>' });
+  await stand.portal.update();
+  expect(robots()).toBe(0);
+  await expect.poll(robots, { timeout: 15_000 }).toBe(4);
+  expect(stand.portal.world.events.map(({ event }) => event).sort()).toEqual([
+    'ONAPPINSTALL',
+    'ONAPPUNINSTALL',
+    'ONAPPUPDATE',
+  ]);
+}, 30_000);
+
+it('looks once a day: two hits at most while nothing is missing, and vanished robots are added again', async () => {
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  let from = hits();
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(hits() - from).toBe(0);
+  aheadMs += DAY_MS + 60_000;
+  await expect.poll(hits, { timeout: 5_000 }).toBeGreaterThan(from);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(hits() - from).toBeLessThanOrEqual(2);
+
+  stand.portal.world.robots.delete(CREATE);
+  from = hits();
+  aheadMs += DAY_MS + 60_000;
+  await expect.poll(robots, { timeout: 10_000 }).toBe(4);
+  expect(stand.lines.some((line) => line.includes('robots.vanished'))).toBe(true);
+}, 60_000);
+
+it('registers a changed declaration when the service starts, and only then', async () => {
+  const handler = () => stand.portal.world.robots.get(CREATE)?.handler;
+  const { PUBLIC_URL } = stand.env;
+  const from = hits();
+  await stand.restart();
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(hits() - from).toBe(0);
+  stand.env.PUBLIC_URL = PUBLIC_URL.replace('127.0.0.1', '127.0.0.2');
+  await stand.restart();
+  await expect.poll(handler, { timeout: 10_000 }).toContain('127.0.0.2');
+  stand.env.PUBLIC_URL = PUBLIC_URL;
+  await stand.restart();
+  await expect.poll(handler, { timeout: 10_000 }).toContain(PUBLIC_URL);
+}, 60_000);
