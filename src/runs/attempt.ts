@@ -53,7 +53,7 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     ...around,
     documentType: call.documentId[2],
     wait: {
-      until: (hours) => toDeadline(run.receivedAt, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0),
+      until: (hours) => toDeadline(run.countedFrom, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0),
       isOver: (until) => now() >= until,
       last: () => ports.waits.last(run.id),
       savedFile: () => ports.waits.savedFile(run.id),

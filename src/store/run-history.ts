@@ -78,11 +78,11 @@ export function createRunHistory(pool: pg.Pool) {
 
     /**
      * A run that ended badly is due again, under the same keys; what was to be told about it is forgotten, so that
-     * its new ending is told. False when it is no such run (any more).
+     * its new ending is told. Its limit is counted from now on. False when it is no such run (any more).
      */
     async reopen(id: string, now: Date, deadlineAt: Date): Promise<boolean> {
       const { rows } = await pool.query(
-        `WITH again AS (UPDATE run SET state = 'accepted', next_at = $2, deadline_at = $3, ending = NULL, outcome = NULL,
+        `WITH again AS (UPDATE run SET state = 'accepted', next_at = $2, deadline_at = $3, reopened_at = $2, ending = NULL, outcome = NULL,
              ended_at = NULL WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING id),
            forgotten AS (DELETE FROM answer USING again WHERE answer.run_id = again.id)
          SELECT id FROM again`,

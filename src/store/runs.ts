@@ -16,6 +16,8 @@ export interface NewRun {
 
 export interface StoredRun extends NewRun {
   state: 'accepted' | 'running' | 'waiting' | 'ended';
+  /** From when limits are counted: the receipt, or the order of an operator to do it again. */
+  countedFrom: Date;
   attempts: number;
   lastCode: string | null;
   lastText: LocalText | null;
@@ -227,6 +229,7 @@ export function fromRow(row: any): StoredRun {
     receivedAt: row.received_at,
     deadlineAt: row.deadline_at,
     state: row.state,
+    countedFrom: row.reopened_at ?? row.received_at,
     attempts: row.attempts,
     lastCode: row.last_code,
     lastText: row.last_text,
