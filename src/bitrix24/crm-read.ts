@@ -50,7 +50,7 @@ export async function readTogether(options: {
     const answer = answers[key];
     if (answer?.ok) {
       const read = shape.safeParse(answer.result);
-      if (read.success && fits(read.data)) return read.data;
+      if (isTrue(key) && read.success && fits(read.data)) return read.data;
       if (!read.success && isNothing(answer.result) && isLiteral(key)) throw nothing(command.method);
     } else if (
       answer !== undefined &&
@@ -75,6 +75,15 @@ export async function readTogether(options: {
       retry: true,
       method: command.method,
     });
+  }
+
+  /** Where what a command refers to was refused, it was asked with an empty reference, and so was its answer. */
+  function isTrue(key: string): boolean {
+    const text = JSON.stringify(options.commands[key]?.params ?? {});
+    return (
+      answers[key]?.ok === true &&
+      [...text.matchAll(/\$result\[(\w+)\]/g)].every((one) => isTrue(one[1] as string))
+    );
   }
 
   /** Only a command without references says of itself that its record is gone. */

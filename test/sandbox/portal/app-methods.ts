@@ -53,8 +53,12 @@ export function appMethods(world: World, all: () => Methods): Methods {
     'user.get': {
       scope: USER_SCOPES,
       run: ({ params }) => {
-        const { FILTER, SORT, ORDER, START, AUTH, ACCESS_TOKEN, ADMIN_MODE, ...direct } = upperKeys(params);
-        const filter = { ...direct, ...upperKeys(FILTER) };
+        const { FILTER, SORT, ORDER, START, ...direct } = upperKeys(params);
+        // What is no field of a user (an SDK's own parameters) is no condition.
+        const known = Object.entries(direct).filter(([key]) =>
+          /^(ID|ACTIVE|EMAIL|NAME|LAST_NAME|SECOND_NAME)$/.test(key),
+        );
+        const filter = { ...Object.fromEntries(known), ...upperKeys(FILTER) };
         const active = filter['ACTIVE'];
         if (active !== undefined) filter['ACTIVE'] = ['true', '1', 'Y'].includes(String(active)) ? 'Y' : '';
         const rows = [...world.users.values()].filter((user) =>
