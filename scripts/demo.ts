@@ -8,9 +8,15 @@ import { freePort, packageSettings } from '../test/sandbox/package-settings.ts';
 import { type Portal, startPortal } from '../test/sandbox/portal/portal.ts';
 
 const once = process.argv.includes('--once');
-const TOTAL = 7;
-const CREATE = 'directum_create_contract';
+const TOTAL = 9;
 const SYNC = 'directum_sync_counterparty';
+const CREATE = 'directum_create_contract';
+const APPROVE = 'directum_start_approval';
+const WAIT = 'directum_wait_signature';
+const CONTRACT_STAGE = 'C1:CONTRACT';
+const SIGNED_STAGE = 'C1:SIGNED';
+/** What the designer fills in on the robot that makes the contract. */
+const CONTRACT = { subject: 'Договор по сделке {=Document:TITLE}', template: 'Типовой договор' };
 
 function step(number: number, text: string, ...details: string[]): void {
   process.stdout.write(
@@ -30,6 +36,15 @@ async function until<T>(
     if (Date.now() > end) throw new Error(`${what} did not happen within ${timeoutMs / 1000} s`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** The outputs of a step that went well. @throws with the robot's own words otherwise */
+async function answerOf(portal: Portal, workflow: string, code: string): Promise<Record<string, string>> {
+  const { outputs } = await portal.waitForStep(workflow, code, 30_000);
+  const answer = outputs as Record<string, string>;
+  if (answer['ok'] !== 'Y')
+    throw new Error(`${code} answered ${answer['error_code']}: ${answer['error_text']}`);
+  return answer;
 }
 
 /** Starts the package as a user would, as a process of its own with nothing of this environment. */
@@ -83,7 +98,10 @@ async function main(): Promise<void> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const began = Date.now();
-    service = startPackage(packageSettings({ portal, directum }, secrets, { port, dataDir }));
+    service = startPackage({
+      ...packageSettings({ portal, directum }, secrets, { port, dataDir }),
+      DIRECTUM_POLL_SECONDS: '1',
+    });
     const { child } = service;
     const ready = await until('the package answering /readyz', 60_000, async () => {
       if (child.exitCode !== null) throw new Error('exited');
@@ -101,7 +119,8 @@ async function main(): Promise<void> {
     const registered = portal.journal
       .filter((entry) => entry.method === 'bizproc.robot.add' && !entry.error)
       .map((entry) => String((entry.params as { CODE?: string }).CODE));
-    if (!registered.includes(CREATE)) throw new Error('the robots were not registered');
+    for (const code of [SYNC, CREATE, APPROVE, WAIT])
+      if (!registered.includes(code)) throw new Error(`${code} was not registered`);
     step(3, 'the application is installed, its robots are registered', ...registered);
 
     const user = portal.addUser({ NAME: 'Иван', LAST_NAME: 'Иванов', EMAIL: 'ivanov@acme.example' });
@@ -125,53 +144,76 @@ async function main(): Promise<void> {
       currencyId: 'RUB',
       assignedById: user,
     });
-    const stage = 'C1:CONTRACT';
-    portal.placeRobot(stage, CREATE, { subject: 'Договор по сделке {=Document:TITLE}' });
-    portal.placeRobot(stage, SYNC, { update_mode: 'fill' }, { after: true });
+    portal.placeRobot(CONTRACT_STAGE, SYNC, { update_mode: 'fill' });
+    portal.placeRobot(CONTRACT_STAGE, CREATE, CONTRACT, { after: true });
+    portal.placeRobot(CONTRACT_STAGE, APPROVE, { approval_type: 'rule' }, { after: true });
+    portal.placeRobot(CONTRACT_STAGE, WAIT, { max_wait_hours: 240 }, { after: true });
+    portal.addStage(2, SIGNED_STAGE, 'Договор подписан');
     step(
       4,
-      `the robots stand on stage ${stage}`,
-      `1. ${CREATE}`,
-      `2. ${SYNC}, after the previous one`,
+      `four robots stand on stage ${CONTRACT_STAGE}, each after the previous one`,
+      ...[SYNC, CREATE, APPROVE, WAIT].map((code, index) => `${index + 1}. ${code}`),
       `deal ${portal.url}/crm/deal/details/${deal}/`,
     );
 
-    const workflow = await portal.moveItem(2, deal, stage);
-    const contractStep = await portal.waitForStep(workflow, CREATE, 30_000);
-    const outputs = contractStep.outputs as Record<string, string | number>;
-    const call = portal.deliveries.find((delivery) => delivery.url.endsWith(`/robots/${CREATE}`));
-    const posts = directum.journal.filter((entry) => entry.verb === 'POST' && entry.status < 300);
-    const counterparty = directum.get('ICompanies', Number(outputs['counterparty_id']));
+    const workflow = await portal.moveItem(2, deal, CONTRACT_STAGE);
+    const synced = await answerOf(portal, workflow, SYNC);
+    const call = portal.deliveries.find((delivery) => delivery.url.endsWith(`/robots/${SYNC}`));
+    const party = directum.get('ICompanies', Number(synced['counterparty_id']));
     step(
       5,
-      `deal ${deal} entered the stage; the call, and what Directum was asked to make`,
+      `deal ${deal} entered the stage: counterparty ${synced['counterparty_id']}, ${synced['action']}`,
       `the portal posted ${call?.url} → ${call?.status}`,
-      ...posts.map((entry) => `the package posted ${entry.path} → ${entry.status}`),
-      `counterparty ${outputs['counterparty_id']}: ${counterparty?.['Name']}, ИНН ${counterparty?.['TIN']}, КПП ${counterparty?.['TRRC']}`,
-    );
-    if (outputs['ok'] !== 'Y')
-      throw new Error(`the robot answered ${outputs['error_code']}: ${outputs['error_text']}`);
-    const contract = directum.get('IContracts', Number(outputs['document_id']));
-    if (!contract) throw new Error(`Directum has no contract ${outputs['document_id']}`);
-    step(
-      6,
-      "what the deal's next robot sees",
-      ...Object.entries(outputs).map(([key, value]) => `${key} = ${value}`),
+      `in Directum: ${party?.['Name']}, ИНН ${party?.['TIN']}, КПП ${party?.['TRRC']}`,
     );
 
-    const next = await portal.waitForStep(workflow, SYNC, 30_000);
-    const synced = next.outputs as Record<string, string | number>;
-    if (synced['ok'] !== 'Y' || synced['counterparty_id'] !== outputs['counterparty_id'])
-      throw new Error(`the next robot answered ${synced['error_code']} ${synced['error_text']}`);
+    const made = await answerOf(portal, workflow, CREATE);
+    const id = Number(made['document_id']);
+    const contract = directum.get('IContracts', id);
+    if (!contract) throw new Error(`Directum has no contract ${id}`);
     step(
-      7,
-      `the next robot went on: counterparty ${synced['counterparty_id']}, ${synced['action']}`,
+      6,
+      `contract ${id} is made; what the deal's next robots see`,
+      `in Directum: ${contract['Name']}`,
+      ...Object.entries(made).map(([key, value]) => `${key} = ${value}`),
+    );
+
+    const sent = await answerOf(portal, workflow, APPROVE);
+    const task = Number(sent['task_id']);
+    const holders = () =>
+      (directum?.all('IAssignments') ?? [])
+        .filter((one) => (one['Task'] as { Id: number }).Id === task && one['Status'] === 'InProcess')
+        .map((one) => `${one['Subject']} — ${(one['Performer'] as { Name: string }).Name}`);
+    step(7, `approval ${task} is started`, `task ${sent['task_url']}`, ...holders());
+
+    await until('the deal waiting for the signature', 30_000, async () => {
+      return service?.output().includes('run.waiting') && holders().length > 0;
+    });
+    directum.approve(task);
+    const signing = holders();
+    directum.sign(id);
+    step(
+      8,
+      'people in Directum approved and signed; the deal was waiting',
+      ...signing,
+      `contract ${id}: InternalApprovalState ${directum.get('IContracts', id)['InternalApprovalState']}`,
+    );
+
+    const signed = await answerOf(portal, workflow, WAIT);
+    if (signed['result'] !== 'signed') throw new Error(`${WAIT} answered ${signed['result']}`);
+    // On a real portal the robot «Change stage» stands last and its condition reads `result`.
+    await portal.moveItem(2, deal, SIGNED_STAGE);
+    const reached = portal.item(2, deal)['stageId'];
+    if (reached !== SIGNED_STAGE) throw new Error(`the deal stands on stage ${reached}`);
+    step(
+      9,
+      `${WAIT} answered result = ${signed['result']}, so the deal went on to stage ${reached}`,
+      `signed by ${signed['signed_by']} at ${signed['signed_at']}`,
       `deal     ${portal.url}/crm/deal/details/${deal}/`,
-      `contract ${outputs['document_url']}`,
-      `name     ${contract['Name']}`,
+      `contract ${made['document_url']}`,
     );
     process.stdout.write(
-      `OK deal ${deal} has contract ${outputs['document_id']} in Directum${once ? '' : '; stays up, Ctrl+C ends it'}\n`,
+      `OK deal ${deal} has signed contract ${id} in Directum${once ? '' : '; stays up, Ctrl+C ends it'}\n`,
     );
     if (once) {
       await stop();
