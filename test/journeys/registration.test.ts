@@ -6,7 +6,7 @@ const DAY_MS = 24 * 3_600_000;
 let aheadMs = 0;
 let stand: Stand;
 beforeAll(async () => {
-  stand = await startStand({ now: () => new Date(Date.now() + aheadMs) });
+  stand = await startStand({ settings: { RUN_MAX_HOURS: '240' }, now: () => new Date(Date.now() + aheadMs) });
 });
 afterAll(() => stand.stop());
 afterEach(() => {
@@ -37,7 +37,7 @@ async function pendingStep() {
 const whole = { ok: 'Y', error_code: '', document_id: expect.stringMatching(/^\d+$/) };
 const ended = (count = 1) =>
   expect
-    .poll(() => stand.lines.filter((line) => line.includes('"run.done"')).length, { timeout: 15_000 })
+    .poll(() => stand.lines.filter((line) => line.includes('"run.done"')).length, { timeout: 25_000 })
     .toBe(count);
 
 it('sends no answer between an update of the application and the new registration', async () => {
@@ -97,6 +97,27 @@ it('looks once a day: two hits at most while nothing is missing, and vanished ro
   await expect.poll(robots, { timeout: 10_000 }).toBe(4);
   expect(stand.lines.some((line) => line.includes('robots.vanished'))).toBe(true);
 }, 60_000);
+
+it('holds the answer of a robot that vanished while its step waited until the robot is back', async () => {
+  const workflow = await pendingStep();
+  stand.portal.world.robots.delete(CREATE);
+  const before = sent().length;
+  // The first batch reads the list, the second one adds.
+  stand.portal.misbehave.next({ method: 'batch', delayMs: 1 });
+  stand.portal.misbehave.next({ method: 'batch', delayMs: 30_000 });
+  const from = stand.lines.length;
+  aheadMs += DAY_MS + 60_000;
+  await expect
+    .poll(() => stand.lines.slice(from).some((line) => line.includes('robots.vanished')), { timeout: 5_000 })
+    .toBe(true);
+  stand.directum.misbehave.down = false;
+  await ended();
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(robots()).toBe(3);
+  expect(sent()).toHaveLength(before);
+  expect((await stand.portal.waitForStep(workflow, CREATE, 40_000)).outputs).toMatchObject(whole);
+  expect(robots()).toBe(4);
+}, 90_000);
 
 it('registers a changed declaration when the service starts, and only then', async () => {
   const handler = () => stand.portal.world.robots.get(CREATE)?.handler;
