@@ -134,6 +134,7 @@ describe('triggers', () => {
     expect(await fire()).toEqual([{ ok: true }]);
     portal.misbehave.next({
       method: 'crm.automation.trigger.execute',
+      times: 3,
       status: 503,
       body: { error: 'QUERY_LIMIT_EXCEEDED', error_description: 'Too many requests' },
     });

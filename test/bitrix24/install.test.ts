@@ -185,7 +185,7 @@ describe('ONAPPINSTALL', () => {
       const made = bench(portal);
       await made.installer.installByEvent(event(portal, 'ONAPPINSTALL'));
       expect(portal.registered.size).toBe(2);
-      expect(portal.bound).toHaveLength(3);
+      expect(portal.bound).toHaveLength(4);
       expect(made.stored.get(MEMBER)?.registeredAt).toEqual(expect.any(String));
     }
   });
@@ -263,7 +263,7 @@ describe('the installer page', () => {
     expect(html).toContain('bizproc — ');
     expect(html).toContain('без роботов');
     expect(html).toContain('BX24.installFinish()');
-    expect(portal.bound).toHaveLength(3);
+    expect(portal.bound).toHaveLength(4);
   });
 
   it('takes any number of proven installations, and one that was refused a moment ago', async () => {
