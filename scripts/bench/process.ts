@@ -11,7 +11,7 @@ export async function startProcess(
   const began = performance.now();
   const child = spawn(
     process.execPath,
-    ['--max-semi-space-size=2', fileURLToPath(new URL(`../../${file}`, import.meta.url))],
+    ['--max-semi-space-size=4', fileURLToPath(new URL(`../../${file}`, import.meta.url))],
     {
       env: { PATH: process.env['PATH'] ?? '', ...env },
       stdio: ['ignore', 'ignore', 'inherit'],

@@ -4,7 +4,7 @@ import type { NewRun, RunStore } from '../store/runs.ts';
 const GROUP = 500;
 const GROUP_LENGTH = 16 * 1024 * 1024;
 /** Writes under way at a time: while one waits for the disk, the next calls are read and written. */
-const WRITERS = 3;
+const WRITERS = 2;
 /** A write that says nothing for so long is given up; should it commit later, that does no harm. */
 const STUCK_MS = 5_000;
 
