@@ -158,6 +158,11 @@ async function waits(): Promise<Row[]> {
       [`requests of a quiet cycle, ${WAITS} waits`, String(many.quiet), '≤ 3'],
       [`requests of a cycle in which ${many.changed} changed`, String(many.requests), '≤ 10'],
       [
+        `from the change in Directum to the last of ${many.changed} answers leaving, polled every ${POLL_SECONDS} s`,
+        `${many.slowest.toFixed(1)} s`,
+        `≤ ${POLL_SECONDS + 5} s`,
+      ],
+      [
         `resident memory with ${WAITS} waits`,
         `${many.resident} MB (${many.grown >= 0 ? '+' : ''}${many.grown})`,
         '≤ 200 MB',

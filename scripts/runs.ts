@@ -72,13 +72,15 @@ function printList(runs: ListedRun[]): void {
   if (runs.length === 0) print('no runs');
 }
 
-/** Names and lengths of what the step sent: values may be people's. */
-function toPropertyLines(properties: KeptCall['properties']): string[] {
-  return Object.entries(properties).map(([name, value]) =>
-    typeof value === 'string'
-      ? `  ${name}: ${value.length} characters`
-      : `  ${name}: ${value.length} values of ${value.map((one) => one.length).join(', ') || 'no'} characters`,
-  );
+/** Names and lengths of what the step sent and was answered: texts may be people's. Ids and Y/N are shown. */
+function toLines(values: Record<string, unknown>): string[] {
+  return Object.entries(values).map(([name, value]) => {
+    if (Array.isArray(value))
+      return `  ${name}: ${value.length} values of ${value.map((one) => String(one).length).join(', ') || 'no'} characters`;
+    if (typeof value === 'number' || typeof value === 'boolean' || value === 'Y' || value === 'N')
+      return `  ${name}: ${value}`;
+    return `  ${name}: ${String(value ?? '').length} characters`;
+  });
 }
 
 function printRun(run: RunHistory, properties: string[], language: 'ru' | 'en'): void {
@@ -100,6 +102,9 @@ function printRun(run: RunHistory, properties: string[], language: 'ru' | 'en'):
     print(`  ${one.number}  ${one.startedAt.toISOString()}  ${seconds} s  ${one.ending}${text}`);
   }
   if (run.tries.length === 0) print('  none yet');
+  print('outputs (texts are not shown)');
+  for (const line of toLines(run.outcome ?? {})) print(line);
+  if (run.outcome === null) print('  none yet');
   print('answers');
   for (const answer of run.answers) {
     const error = answer.lastError === null ? '' : `  ${String(redact(answer.lastError))}`;
@@ -131,7 +136,7 @@ async function main(): Promise<void> {
     if (order.command === 'show') {
       let properties: string[];
       try {
-        properties = toPropertyLines(openCall().properties);
+        properties = toLines(openCall().properties);
       } catch {
         properties = ['  cannot be opened: its key is not in SECRET_KEYS or DATA_DIR/keys'];
       }

@@ -21,7 +21,7 @@ async function copyWait(client: pg.Client, directum: Directum, waits: number): P
   );
   await client.query(
     `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at, next_at)
-     SELECT 'bench-' || n, member_id, portal, robot, 'DEAL_' || n, call, false, 'waiting', received_at, deadline_at, next_at
+     SELECT 'bench-' || n, member_id, portal, robot, 'DEAL_' || n, call, true, 'waiting', received_at, deadline_at, next_at
      FROM unnest($1::bigint[]) AS n, (SELECT * FROM run WHERE state = 'waiting' LIMIT 1) AS one`,
     [ids],
   );
@@ -36,7 +36,7 @@ async function copyWait(client: pg.Client, directum: Directum, waits: number): P
 
 /** The most requests of one cycle, what changed wakes, and how much memory so many waits take. */
 export async function measureWaits(
-  { dataDir, directum }: Stands,
+  { dataDir, directum, portal }: Stands,
   waits: number,
   pollSeconds: number,
   megabytes: () => Promise<number>,
@@ -45,6 +45,7 @@ export async function measureWaits(
   woken: number;
   requests: number;
   quiet: number;
+  slowest: number;
   grown: number;
   resident: number;
 }> {
@@ -61,9 +62,12 @@ export async function measureWaits(
     const quietFrom = directum.journal.length;
     await pause(pollSeconds * CYCLES * 1_000);
     const from = directum.journal.length;
+    const sends = portal.journal.length;
+    const changedAt = Date.now();
     for (const id of ids.slice(0, CHANGED))
       directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
     await pause(pollSeconds * CYCLES * 1_000);
+    const answers = portal.journal.slice(sends).filter(({ method }) => method === 'bizproc.event.send');
     const { rows } = await client.query(
       `SELECT count(*)::int AS count FROM run WHERE id LIKE 'bench-%' AND state = 'ended' AND ending = 'done'`,
     );
@@ -73,6 +77,7 @@ export async function measureWaits(
       woken: rows[0].count,
       requests: mostOfACycle(directum.journal.slice(from)),
       quiet: mostOfACycle(directum.journal.slice(quietFrom, from)),
+      slowest: Math.max(...answers.slice(0, CHANGED).map(({ at }) => at.getTime() - changedAt)) / 1000,
       grown: resident - before,
       resident,
     };

@@ -21,6 +21,8 @@ export interface RunHistory extends ListedRun {
   deadlineAt: Date;
   nextAt: Date;
   endedAt: Date | null;
+  /** What was answered, by the code of the output; null before the end. */
+  outcome: Record<string, unknown> | null;
   tries: { number: number; startedAt: Date; finishedAt: Date; ending: string; text: LocalText | null }[];
   answers: {
     kind: 'result' | 'comment';
@@ -59,6 +61,7 @@ export function createRunHistory(pool: pg.Pool) {
         deadlineAt: run.deadline_at,
         nextAt: run.next_at,
         endedAt: run.ended_at,
+        outcome: run.outcome,
         tries: tries.rows.map((row) => ({
           number: row.number,
           startedAt: row.started_at,

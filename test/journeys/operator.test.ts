@@ -160,6 +160,8 @@ describe('runs', () => {
     expect(shown.out).toMatch(/result 1 {2}sent {2}\d{4}-/);
     const whole = await command('runs', ['show', String(good['run_id'])]);
     expect(whole.out).toContain('subject: 14 characters');
+    expect(whole.out).toContain(`document_id: ${good['document_id']}`);
+    expect(whole.out).toMatch(/document_name: \d+ characters/);
     expect(whole.out).not.toContain('canary-subject');
   });
 

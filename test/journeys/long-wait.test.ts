@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+
+const HOUR_MS = 3_600_000;
+let aheadMs = 0;
+let stand: Stand;
+beforeAll(async () => {
+  stand = await startStand({
+    settings: { DIRECTUM_POLL_SECONDS: '1' },
+    now: () => new Date(Date.now() + aheadMs),
+  });
+});
+afterAll(() => stand.stop());
+
+/** A contract on approval, and the wait robot of its deal, begun. */
+async function begin(stage: string) {
+  const { deal } = addDeal(stand);
+  const made = await runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка' });
+  const document = Number(made['document_id']);
+  stand.directum.patch('IContracts', document, { InternalApprovalState: 'OnApproval' });
+  stand.portal.placeRobot(stage, 'directum_wait_signature', {});
+  const before = waiting();
+  const workflow = await stand.portal.moveItem(2, deal, stage);
+  await expect.poll(waiting, { timeout: 10_000 }).toBeGreaterThan(before);
+  return {
+    document,
+    answer: (ms: number) => stand.portal.waitForStep(workflow, 'directum_wait_signature', ms),
+  };
+}
+
+const waiting = () => stand.lines.filter((line) => line.includes('run.waiting')).length;
+
+it('waits 720 hours over three restarts and a new version, hears of the signature, and ends when the time is over', async () => {
+  const signed = await begin('C1:LONG');
+  const silent = await begin('C1:SILENT');
+  for (const hours of [200, 300, 215]) {
+    aheadMs += hours * HOUR_MS;
+    await stand.restart();
+  }
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(stand.lines.filter((line) => /run\.(done|failed).*wait_signature/.test(line))).toEqual([]);
+
+  stand.directum.sign(signed.document);
+  // A version added after the signature takes only this flag away (directum.md E.1).
+  stand.directum.patch('IContracts', signed.document, { LastVersionApproved: false });
+  expect((await signed.answer(10_000)).outputs).toMatchObject({ ok: 'Y', result: 'signed' });
+
+  aheadMs += 6 * HOUR_MS;
+  const began = performance.now();
+  expect((await silent.answer(10_000)).outputs).toMatchObject({ ok: 'N', result: 'expired' });
+  expect(performance.now() - began).toBeLessThan(6_000);
+}, 90_000);
