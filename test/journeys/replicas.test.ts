@@ -7,6 +7,7 @@ const CODE = 'directum_create_contract';
 let stand: Stand;
 let one: Process;
 let two: Process;
+let three: Process;
 
 beforeAll(async () => {
   stand = await startStand({
@@ -15,14 +16,17 @@ beforeAll(async () => {
   });
   await stand.pause();
   one = await startProcess({ ...stand.env, PORT: String(await freePort()) });
-  two = await startProcess(stand.env);
+  [two, three] = await Promise.all([
+    startProcess(stand.env),
+    startProcess({ ...stand.env, PORT: String(await freePort()) }),
+  ]);
 }, 120_000);
 afterAll(async () => {
-  await Promise.all([one?.kill(), two?.kill()]);
+  await Promise.all([one, two, three].map((each) => each?.kill()));
   await stand.stop();
 });
 
-it('two processes on one database, one killed: each call once, one refresh a token, one budget', async () => {
+it('three processes on one database, one killed: each call once, one refresh a token, one budget', async () => {
   const calls: { deal: number; workflow: string; form: Record<string, string> }[] = [];
   stand.portal.misbehave.dropCalls = true;
   for (let index = 0; index < 40; index += 1) {
@@ -39,8 +43,11 @@ it('two processes on one database, one killed: each call once, one refresh a tok
       ({ status }) => status,
       () => 0,
     );
-  // Every call comes to both, as a balancer that repeats would do.
-  const statuses = await Promise.all(calls.flatMap(({ form }) => [send(one.url, form), send(two.url, form)]));
+  // Every call comes to two of them, as a balancer that repeats would do.
+  const bases = [one.url, two.url, three.url];
+  const statuses = await Promise.all(
+    calls.flatMap(({ form }, index) => [0, 1].map((turn) => send(bases[(index + turn) % 3] as string, form))),
+  );
   expect(statuses.filter((status) => status !== 200)).toEqual([]);
   const made = () => stand.directum.all('IContracts').length;
   await expect.poll(made, { timeout: 20_000, interval: 20 }).toBeGreaterThan(3);

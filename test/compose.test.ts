@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+const text = readFileSync(fileURLToPath(new URL('../compose.yaml', import.meta.url)), 'utf8');
+
+/** The lines below `service:` up to the next of its kind. */
+const service = (name: string) =>
+  new RegExp(`^ {2}${name}:.*\\n((?: {4}.*\\n|\\n)*)`, 'm').exec(text)?.[1] ?? '';
+
+it('shows three replicas of their own volumes behind a balancer that asks each whether it is ready', () => {
+  const replicas = [...text.matchAll(/^ {2}(replica-\d):/gm)].map((match) => match[1] ?? '');
+  expect(replicas).toEqual(['replica-1', 'replica-2', 'replica-3']);
+  for (const name of replicas) {
+    expect(service(name)).toContain(`- ${name}-data:/data`);
+    expect(text).toMatch(new RegExp(`^ {2}${name}-data:$`, 'm'));
+    expect(text).toContain(`server ${name} ${name}:3000\n`);
+  }
+  expect(text).toContain('option httpchk GET /readyz');
+  expect(service('replica-1')).toMatch(/profiles: \[replicas\]/);
+  expect(service('replica-1')).toContain('SECRET_KEYS:?');
+  expect(service('balancer')).toMatch(/profiles: \[replicas\]/);
+});
+
+it('starts one process where nothing else is said', () => {
+  expect(service('service')).not.toContain('profiles');
+  expect(service('postgres')).not.toContain('profiles');
+});
