@@ -110,6 +110,9 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     cache: store.cache,
     now,
     log,
+    onBack: () => {
+      runs.hasten('directum_unavailable', now()).catch((error) => log.warn('runs.not_hastened', { error }));
+    },
     onRequest: ({ operation, seconds, errorCode }) => {
       metrics.directumSeconds.observe({ operation }, seconds);
       if (errorCode) metrics.directumErrors.inc({ code: errorCode });
@@ -234,6 +237,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
             slots: store.slots(run.portal, run.itemCode, run.id),
           };
         },
+        circuit: directum,
         log,
         scope: (facts) => scopeLog(log, facts),
         now,

@@ -32,6 +32,8 @@ export interface DirectumOptions {
   cache: CachePort;
   now: () => Date;
   log: Log;
+  /** Directum answers again after it was down. */
+  onBack?: () => void;
   onRequest?: NonNullable<TransportOptions['onRequest']>;
 }
 
@@ -46,6 +48,13 @@ export interface DirectumService {
   /** Cheap check of address and account. @throws RobotFailure */
   ping(): Promise<void>;
   capabilities(): Promise<Capabilities>;
+  /** Did it fail several times in a row, and not answer since? */
+  isDown(): boolean;
+  /**
+   * May a run that Directum did not answer ask it again? No while it is known to be down, save for one run every few
+   * seconds, which finds out.
+   */
+  admits(): boolean;
   close(): Promise<void>;
 }
 
@@ -95,6 +104,8 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       if (culture === null) await transport.get('');
     },
     capabilities: () => metadata.capabilities(),
+    isDown: transport.isDown,
+    admits: transport.admits,
     close: () => transport.close(),
   };
 }

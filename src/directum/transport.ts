@@ -1,13 +1,12 @@
 import { badAnswer, isFault, noToken } from './errors.ts';
 import { createTokens } from './token.ts';
-import { type Ask, createWire, type Reply, type Sink, type WireOptions } from './wire.ts';
+import { type Ask, createWire, type Reply, type Sink, type Wire, type WireOptions } from './wire.ts';
 
 export interface TransportOptions extends Omit<WireOptions, 'hide'> {
   baseUrl: string;
   login: string;
   password: string;
   auth: 'basic' | 'token';
-  now: () => Date;
 }
 
 /** Requests of the integration service in the terms of directum.md A.5 and A.6. Throws RobotFailure only. */
@@ -30,6 +29,8 @@ export interface Transport {
   ): Promise<unknown>;
   /** PUT of a stream; `too large` when the web server before Directum takes no such size. @throws what the stream throws, too */
   upload(path: string, body: AsyncIterable<Uint8Array>): Promise<'stored' | 'too large'>;
+  isDown: Wire['isDown'];
+  admits: Wire['admits'];
   close(): Promise<void>;
 }
 
@@ -135,6 +136,8 @@ export function createTransport(options: TransportOptions): Transport {
         throw source ? source.error : error;
       }
     },
+    isDown: wire.isDown,
+    admits: wire.admits,
     close: () => wire.close(),
   };
 }

@@ -1,6 +1,12 @@
 import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
-import { ConsecutiveBreaker, circuitBreaker, handleType, isBrokenCircuitError } from 'cockatiel';
+import {
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleType,
+  isBrokenCircuitError,
+} from 'cockatiel';
 import { Agent, request } from 'undici';
 import { RobotFailure } from '../robot/failure.ts';
 import type { Log } from '../robot/ports.ts';
@@ -17,7 +23,10 @@ const RECONNECT = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTE
 export interface WireOptions {
   ca?: string;
   timeouts?: { connectMs: number; headersMs: number; bodyMs: number };
+  now: () => Date;
   log: Log;
+  /** The circuit has closed: Directum answers again. */
+  onBack?: () => void;
   /** Takes secrets out of a text that may be quoted. */
   hide: (text: string) => string;
   onRequest?: (made: {
@@ -58,6 +67,10 @@ export interface Reply {
 export interface Wire {
   /** @throws RobotFailure when no answer came; any answer, good or bad, is a Reply */
   ask(ask: Ask): Promise<Reply>;
+  /** The circuit is not closed. */
+  isDown(): boolean;
+  /** False while Directum is down, save for one caller every few seconds, who finds out how it is. */
+  admits(): boolean;
   close(): Promise<void>;
 }
 
@@ -75,7 +88,7 @@ class Fault extends Error {
  * a circuit that opens for a few seconds after a row of faults (design.md, Chosen parts).
  */
 export function createWire(options: WireOptions): Wire {
-  const { log, hide } = options;
+  const { now, log, hide } = options;
   const timeouts = options.timeouts ?? TIMEOUTS;
   const agent = new Agent({
     allowH2: false,
@@ -91,8 +104,16 @@ export function createWire(options: WireOptions): Wire {
     breaker: new ConsecutiveBreaker(FAULTS_TO_OPEN),
     halfOpenAfter: OPEN_MS,
   });
-  breaker.onBreak(() => log.warn('directum.circuit_opened'));
-  breaker.onReset(() => log.info('directum.circuit_closed'));
+  let admittedAt = 0;
+  breaker.onBreak(() => {
+    admittedAt = now().getTime();
+    log.warn('directum.circuit_opened');
+  });
+  breaker.onReset(() => {
+    log.info('directum.circuit_closed');
+    options.onBack?.();
+  });
+  const isDown = () => breaker.state !== CircuitState.Closed;
 
   async function exchange({ verb, url, headers, body, peek, sink }: Ask): Promise<Reply> {
     const answer = await request(url, {
@@ -174,6 +195,14 @@ export function createWire(options: WireOptions): Wire {
           options.onRequest?.({ operation, seconds, status, ...(failure && { errorCode: failure.code }) });
         log.debug('directum.answered', { operation, status, seconds });
       }
+    },
+    isDown,
+    admits() {
+      if (!isDown()) return true;
+      const at = now().getTime();
+      if (Math.abs(at - admittedAt) < OPEN_MS) return false;
+      admittedAt = at;
+      return true;
     },
     close: () => agent.destroy(),
   };

@@ -48,6 +48,11 @@ export async function runRobot(
   }
 }
 
+/** An attempt that was not made, because what failed the last one is known to last. */
+export function failAgain(robot: AnyRobot, code: ErrorCode, text: LocalText): Ending {
+  return { kind: 'failed', code, text, heals: true, values: emptyOutputs(robot) };
+}
+
 function itemKind(typeId: number): ItemKind {
   const kinds: Record<number, ItemKind> = {
     1: 'lead',

@@ -1,7 +1,7 @@
-import type { Language } from '../robot/failure.ts';
+import type { Language, LocalText } from '../robot/failure.ts';
 import type { DirectumPort, ItemRef, Log, PortalPort, RobotSettings, SlotsPort } from '../robot/ports.ts';
 import type { AnyRobot } from '../robot/robot.ts';
-import { type Ending, runRobot, toAnswer } from '../robot/run-robot.ts';
+import { type Ending, failAgain, type Outcome, runRobot, toAnswer } from '../robot/run-robot.ts';
 import { toSeen } from '../robot/signature.ts';
 import type { NewAnswer, RunStore, StoredRun } from '../store/runs.ts';
 import type { WaitStore } from '../store/waits.ts';
@@ -26,6 +26,8 @@ export interface AttemptPorts {
   settings: Omit<RobotSettings, 'language'>;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
   surround(run: StoredRun, call: KeptCall, log: Log): Surroundings;
+  /** Whether Directum is down, and whether a run that it did not answer may ask again. */
+  circuit: { isDown(): boolean; admits(): boolean };
   log: Log;
   scope(facts: Record<string, unknown>): Log;
   now: () => Date;
@@ -49,19 +51,23 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   const startedAt = now();
 
   const around = ports.surround(run, call, log);
-  const outcome = await runRobot(robot, call.properties, {
-    ...around,
-    documentType: call.documentId[2],
-    wait: {
-      until: (hours) => toDeadline(run.countedFrom, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0),
-      isOver: (until) => now() >= until,
-      last: () => ports.waits.last(run.id),
-      savedFile: () => ports.waits.savedFile(run.id),
-      fileSaved: (sha256) => ports.waits.fileSaved(run.id, sha256),
-    },
-    settings: { ...ports.settings, language: around.language },
-    log,
-  });
+  const attempted = () =>
+    runRobot(robot, call.properties, {
+      ...around,
+      documentType: call.documentId[2],
+      wait: {
+        until: (hours) => toDeadline(run.countedFrom, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0),
+        isOver: (until) => now() >= until,
+        last: () => ports.waits.last(run.id),
+        savedFile: () => ports.waits.savedFile(run.id),
+        fileSaved: (sha256) => ports.waits.fileSaved(run.id, sha256),
+      },
+      settings: { ...ports.settings, language: around.language },
+      log,
+    });
+  const known = await inVain(run, ports);
+  const outcome: Outcome =
+    known === null ? await attempted() : failAgain(robot, 'directum_unavailable', known);
 
   const finishedAt = now();
   // A blink of our own database is no answer to a deal: the attempt counts as lost and is made again.
@@ -93,6 +99,8 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   if (failed && outcome.heals && finishedAt < run.deadlineAt) {
     const nextAt = toNextAttempt(run.attempts, finishedAt, run.deadlineAt, ports.random);
     await runs.postpone(run.id, attempt, nextAt);
+    // It came back while this run was being put off, so nobody else would call the run.
+    if (known !== null && !ports.circuit.isDown()) await runs.hasten(outcome.code, finishedAt);
     log.warn('run.postponed', { ...facts, text: outcome.text.en, nextAt: nextAt.toISOString() });
     return;
   }
@@ -112,6 +120,16 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   else log.info('run.done', facts);
   ports.onEnd(run, attempt.ending);
   ports.onAnswer();
+}
+
+/**
+ * What failed the last attempt, when another would fail alike: while Directum is down a repeat would only cost the portal its questions. A wait whose time is over is answered all the
+ * same, out of what was seen last.
+ */
+async function inVain(run: StoredRun, ports: AttemptPorts): Promise<LocalText | null> {
+  if (run.lastCode !== 'directum_unavailable' || ports.circuit.admits()) return null;
+  const isWaitOver = ports.now() >= run.deadlineAt && (await ports.waits.last(run.id)) !== null;
+  return isWaitOver ? null : run.lastText;
 }
 
 /** What the portal is told: the result to a step that waits, a comment on the item for a failure nobody waits for. */

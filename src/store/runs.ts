@@ -84,6 +84,14 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       );
     },
 
+    /** What `code` put off is due now, because its cause has passed. */
+    async hasten(code: string, now: Date): Promise<void> {
+      await pool.query(
+        `UPDATE run SET next_at = $2 WHERE state = 'accepted' AND last_code = $1 AND next_at > $2`,
+        [code, now],
+      );
+    },
+
     /** The run has ended: its ending and what must be told are written together, once. */
     async end(id: string, attempt: Attempt, outcome: unknown, answers: NewAnswer[]): Promise<boolean> {
       const { rowCount } = await pool.query(

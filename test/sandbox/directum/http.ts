@@ -95,7 +95,17 @@ function service(
 async function handle(hall: Hall, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [path = '/', ...tail] = (request.url ?? '/').split('?');
   const query = tail.join('?');
-  if (hall.trouble.down) return void request.destroy();
+  if (hall.trouble.down) {
+    const at = hall.now().toISOString();
+    hall.journal.push({
+      at,
+      verb: request.method ?? 'GET',
+      path: decoded(path),
+      query: decoded(query),
+      status: 0,
+    });
+    return void request.destroy();
+  }
   if (/^\/client(\/|$)/i.test(path) || path === '/') {
     const body = await read(request);
     return hall.page.answer(request.method ?? 'GET', path, query, body.toString('utf8'), response);
