@@ -10,8 +10,11 @@ export interface Answer {
   log?: string;
 }
 
-/** `gone`: the process ended, never again; `retry`: not the answer's fault; `refused`: will never be taken. */
-export type AnswerFate = 'sent' | 'gone' | 'retry' | { refused: string };
+/**
+ * `gone`: the process ended, never again; `retry`: not the answer's fault; `blockedMs`: the portal takes no answers for
+ * so long (bitrix24.md H2); `refused`: will never be taken.
+ */
+export type AnswerFate = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { refused: string };
 
 export interface Answers {
   /** Sends results of robots in one hit, each with its own fate (bitrix24.md D1, D3a). */
@@ -42,7 +45,11 @@ export function createAnswers(options: { rest: PortalRest; log: Log }): Answers 
     priority: Priority,
   ): Promise<AnswerFate[]> {
     const fates: AnswerFate[] = [];
-    for (const answer of answers) fates.push(await sendOne(memberId, answer, priority));
+    for (const answer of answers) {
+      // Once the portal is blocked, every further hit would only be refused.
+      const last = fates.at(-1);
+      fates.push(isBlock(last) ? last : await sendOne(memberId, answer, priority));
+    }
     return fates;
   }
 
@@ -69,7 +76,10 @@ export function createAnswers(options: { rest: PortalRest; log: Log }): Answers 
     } catch (error) {
       if (!(error instanceof PortalError)) throw error;
       // A refusal of the batch says nothing about the answers in it.
-      if (error.kind !== 'refused' && error.kind !== 'access') return answers.map(() => 'retry');
+      if (error.kind !== 'refused' && error.kind !== 'access') {
+        const fate = toFate({ ...error, error: error.code });
+        return answers.map(() => (isBlock(fate) ? fate : 'retry'));
+      }
       if (isBatchRefusal(error.code)) remember(memberId);
       return sendSingly(memberId, answers, priority);
     }
@@ -99,9 +109,13 @@ export function createAnswers(options: { rest: PortalRest; log: Log }): Answers 
           fates[index] = read[at] ?? 'retry';
         });
       }
-      for (const [index, answer] of answers.entries()) {
-        if (!batched.has(index)) fates[index] = await sendOne(memberId, answer, priority);
-      }
+      const alone = answers.flatMap((answer, index) => (batched.has(index) ? [] : [{ answer, index }]));
+      const read = await sendSingly(
+        memberId,
+        alone.map(({ answer }) => answer),
+        priority,
+      );
+      for (const [at, { index }] of alone.entries()) fates[index] = read[at] ?? 'retry';
       return fates;
     },
     async comment(memberId, ref, text) {
@@ -127,6 +141,10 @@ function hasReference(answer: Answer): boolean {
   return JSON.stringify(answer).includes('$result');
 }
 
+function isBlock(fate: AnswerFate | undefined): fate is { blockedMs: number } {
+  return typeof fate === 'object' && 'blockedMs' in fate;
+}
+
 function isBatchRefusal(code: string): boolean {
   return code.startsWith('ERROR_BATCH_');
 }
@@ -144,6 +162,7 @@ function toFate(facts: {
   description: string;
   kind: PortalErrorKind;
   retry: boolean;
+  retryAfterMs?: number | undefined;
 }): AnswerFate {
   const { error, description, kind } = facts;
   // D1: the process ended; the words are the engine's own, its code is a number or a text.
@@ -153,6 +172,7 @@ function toFate(facts: {
   ) {
     return 'gone';
   }
+  if (kind === 'operating' && facts.retryAfterMs !== undefined) return { blockedMs: facts.retryAfterMs };
   if (facts.retry || kind === 'auth' || kind === 'network' || kind === 'server') return 'retry';
   if (PORTAL_WIDE.has(error) || kind === 'limit' || kind === 'operating') return 'retry';
   if (kind === 'access' && /commercial plans|scope/i.test(`${error} ${description}`)) return 'retry';

@@ -9,7 +9,8 @@ export interface StepResult {
   log?: string;
 }
 
-export type Delivery = 'sent' | 'gone' | 'retry' | { refused: string };
+/** `blockedMs`: the portal takes no answers at all for so long. */
+export type Delivery = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { refused: string };
 
 export interface DeliveryPorts {
   runs: RunStore;
@@ -41,17 +42,25 @@ const NUMBERS = [
  */
 export function createDelivery(ports: DeliveryPorts) {
   const flights = new Map<string, Promise<void>>();
+  /** Portals that said until when they take no answers. */
+  const blocked = new Map<string, number>();
+  const isOpen = (memberId: string) => (blocked.get(memberId) ?? 0) <= ports.now().getTime();
+  const block = (memberId: string, ms: number) => {
+    blocked.set(memberId, ports.now().getTime() + ms);
+    ports.log.warn('answers.blocked', { memberId, ms });
+  };
 
   const taking = createLoop(async () => {
     const lines = ports
       .members()
+      .filter(isOpen)
       .flatMap((memberId) => NUMBERS.map(([number]) => ({ memberId, number: number as number })))
       .filter(({ memberId, number }) => !flights.has(`${number}:${memberId}`));
     if (lines.length === 0) return false;
     const due = await ports.runs.takeAnswers(ports.now(), LEASE_MS, ports.batch * 2, lines);
     const groups = Map.groupBy(due, (answer) => `${answer.number}:${answer.memberId}`);
     for (const [line, answers] of groups) {
-      const flight = deliver(answers, ports)
+      const flight = deliver(answers, ports, block)
         .catch((error) => ports.log.warn('answers.failed', { error, count: answers.length }))
         .finally(() => {
           flights.delete(line);
@@ -71,15 +80,29 @@ export function createDelivery(ports: DeliveryPorts) {
   };
 }
 
-async function deliver(answers: DueAnswer[], ports: DeliveryPorts): Promise<void> {
+async function deliver(
+  answers: DueAnswer[],
+  ports: DeliveryPorts,
+  block: (memberId: string, ms: number) => void,
+): Promise<void> {
   for (const comment of answers.filter((answer) => answer.kind === 'comment'))
     await settle([comment], [await sendComment(comment, ports)], ports);
   const results = answers.filter((answer) => answer.kind === 'result');
   for (let from = 0; from < results.length; from += ports.batch) {
     const group = results.slice(from, from + ports.batch);
-    await settle(group, await sendResults(group, ports), ports);
+    const deliveries = await sendResults(group, ports);
+    await settle(group, deliveries, ports);
+    const ms = Math.max(0, ...deliveries.map(toBlock));
+    if (ms === 0) continue;
+    block(group[0]?.memberId ?? '', ms);
+    const rest = results.slice(from + ports.batch);
+    const unsent = rest.map(() => ({ blockedMs: ms }));
+    return settle(rest, unsent, ports);
   }
 }
+
+const toBlock = (delivery: Delivery) =>
+  typeof delivery === 'object' && 'blockedMs' in delivery ? delivery.blockedMs : 0;
 
 async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<Delivery[]> {
   const opened = group.map((answer) => openResult(answer, ports));
@@ -130,19 +153,15 @@ async function settle(answers: DueAnswer[], deliveries: Delivery[], ports: Deliv
   const settled = answers.map((answer, index) => {
     const delivery = deliveries[index] ?? 'retry';
     const wait = RETRY_MS[Math.min(answer.attempts - 1, RETRY_MS.length - 1)] as number;
-    if (typeof delivery === 'object')
-      ports.log.error('answer.refused', { runId: answer.runId, reason: delivery.refused });
-    else ports.log.debug(`answer.${delivery}`, { runId: answer.runId, number: answer.number });
+    const error = typeof delivery === 'object' && 'refused' in delivery ? delivery.refused : null;
+    if (error !== null) ports.log.error('answer.refused', { runId: answer.runId, reason: error });
+    else ports.log.debug('answer.settled', { runId: answer.runId, number: answer.number, delivery });
+    const isDue = delivery === 'retry' || toBlock(delivery) > 0;
     return {
       id: answer.id,
-      state:
-        typeof delivery === 'object'
-          ? ('refused' as const)
-          : delivery === 'retry'
-            ? ('due' as const)
-            : delivery,
-      dueAt: delivery === 'retry' ? new Date(now.getTime() + wait) : now,
-      error: typeof delivery === 'object' ? delivery.refused : null,
+      state: error !== null ? ('refused' as const) : isDue ? ('due' as const) : (delivery as 'sent' | 'gone'),
+      dueAt: isDue ? new Date(now.getTime() + (toBlock(delivery) || wait)) : now,
+      error,
     };
   });
   await ports.runs.settleAnswers(settled, new Date(now.getTime() + SECOND_AFTER_MS), now);

@@ -55,7 +55,14 @@ describe('answers', () => {
       answers('good', 'number', 'words', 'english', 'bad', 'busy'),
       'answer',
     );
-    expect(fates).toEqual(['sent', 'gone', 'gone', 'gone', { refused: 'ACCESS_DENIED' }, 'retry']);
+    expect(fates).toEqual([
+      'sent',
+      'gone',
+      'gone',
+      'gone',
+      { refused: 'ACCESS_DENIED' },
+      { blockedMs: 10_000 },
+    ]);
   });
 
   it('go one by one, and from then on, where the portal takes no batch', async () => {
@@ -90,6 +97,34 @@ describe('answers', () => {
     const { portal, made } = await start({ batch: () => refuse(code, status) });
     expect(await made.answers.send(MEMBER, answers('a', 'b'), 'answer')).toEqual(['retry', 'retry']);
     expect(portal.hits).toHaveLength(hits);
+  });
+
+  it('wait as long as the portal says that they are blocked, and make no further hit meanwhile', async () => {
+    const reset = { operating: 420, operating_reset_at: 1_000_180, finish: 1_000_000 };
+    const error = { error: 'OPERATION_TIME_LIMIT', error_description: 'Method is blocked' };
+    const portal = await fakePortal({}, (req, res, body) => {
+      const { cmd = {} } = JSON.parse(body);
+      const keys = Object.keys(cmd);
+      const each = (value: unknown) => Object.fromEntries(keys.slice(1).map((key) => [key, value]));
+      const first = { [keys[0] ?? '']: true };
+      const result = { result: first, result_error: each(error), result_time: each(reset) };
+      portal.hits.push({ method: String(req.url), params: {}, token: '' });
+      if (keys.length > 0) res.end(JSON.stringify({ result, time: { operating: 0 } }));
+      else res.writeHead(429).end(JSON.stringify({ ...error, time: reset }));
+      return true;
+    });
+    open.push(portal);
+    const made = await installed(portal);
+    const blocked = { blockedMs: 180_000 };
+    expect(await made.answers.send(MEMBER, answers('a', 'b', 'c'), 'answer')).toEqual([
+      'sent',
+      blocked,
+      blocked,
+    ]);
+    expect(await made.answers.send(MEMBER, answers('d'), 'answer')).toEqual([blocked]);
+    const references = ['e', 'f'].map((eventToken) => ({ eventToken, values: { t: '$result[x]' } }));
+    expect(await made.answers.send(MEMBER, references, 'answer')).toEqual([blocked, blocked]);
+    expect(portal.hits).toHaveLength(3);
   });
 
   it('wait while the tariff lacks the method', async () => {

@@ -18,8 +18,11 @@ const answer = (memberId: string, number: number, name: string): DueAnswer => ({
 function deliveryOf(
   due: DueAnswer[],
   send: (memberId: string, answers: StepResult[]) => Promise<Delivery[]>,
+  given: { batch?: number; now?: () => Date } = {},
 ) {
+  const now = given.now ?? (() => new Date(0));
   const settled: Record<string, string> = {};
+  const dueAt: Record<string, number> = {};
   const runs = {
     async takeAnswers(_now, _lease, limit, lines) {
       return lines.flatMap(({ memberId, number }) => {
@@ -29,7 +32,10 @@ function deliveryOf(
       });
     },
     async settleAnswers(fates) {
-      for (const { id, state } of fates) settled[id] = state;
+      for (const { id, state, dueAt: at } of fates) {
+        settled[id] = state;
+        dueAt[id] = at.getTime() - now().getTime();
+      }
     },
   } as Partial<RunStore> as RunStore;
   const delivery = createDelivery({
@@ -42,11 +48,11 @@ function deliveryOf(
       if (text.includes('lost key')) throw new Error('no key');
       return text;
     },
-    batch: 2,
-    now: () => new Date(0),
+    batch: given.batch ?? 2,
+    now,
     log: quietLog,
   });
-  return { delivery, settled };
+  return { delivery, settled, dueAt };
 }
 
 it('a portal that does not answer holds up no other, and second sendings hold up no first', async () => {
@@ -84,5 +90,60 @@ it('what could not be sent is due again', async () => {
   );
   delivery.wake();
   await vi.waitFor(() => expect(settled).toEqual({ q1: 'due' }));
+  await delivery.stop();
+});
+
+it.each([
+  [1, Array(60).fill(1)],
+  [25, [25, 25, 10]],
+  [50, [50, 10]],
+])('answers leave %i to a batch, and each has its own fate', async (batch, sizes) => {
+  const due = Array.from({ length: 60 }, (_, index) => answer('quick', 1, `q${index}`));
+  const sent: number[] = [];
+  const { delivery, settled } = deliveryOf(
+    due,
+    async (_memberId, answers) => {
+      sent.push(answers.length);
+      return answers.map(({ eventToken }) =>
+        eventToken === 'q3' ? 'gone' : eventToken === 'q7' ? { refused: 'ACCESS_DENIED' } : 'sent',
+      );
+    },
+    { batch },
+  );
+  delivery.wake();
+  await vi.waitFor(() => expect(Object.keys(settled)).toHaveLength(60));
+  expect(sent).toEqual(sizes);
+  const { q3, q7, ...others } = settled;
+  expect([q3, q7, new Set(Object.values(others))]).toEqual(['gone', 'refused', new Set(['sent'])]);
+  await delivery.stop();
+});
+
+it('a portal that takes no answers for a time is left alone until then, and the others are not', async () => {
+  let time = 0;
+  const due = ['s1', 's2', 's3', 's4', 's5', 's6'].map((name) => answer('slow', 1, name));
+  due.push(answer('slow', 2, 's-repeat'), answer('quick', 1, 'q1'));
+  const asked: string[] = [];
+  const { delivery, settled, dueAt } = deliveryOf(
+    due,
+    async (memberId, answers) => {
+      asked.push(...answers.map(({ eventToken }) => eventToken));
+      return answers.map((_, index) =>
+        memberId === 'quick' || index === 0 || time > 0 ? 'sent' : { blockedMs: 180_000 },
+      );
+    },
+    { now: () => new Date(time) },
+  );
+  delivery.wake();
+  await vi.waitFor(() => expect(settled).toMatchObject({ q1: 'sent', s1: 'sent', s2: 'due', s4: 'due' }));
+  expect([dueAt['s2'], dueAt['s3'], dueAt['s4']]).toEqual([180_000, 180_000, 180_000]);
+  expect(asked).not.toContain('s3');
+  time = 179_000;
+  due.push(answer('quick', 1, 'q2'));
+  delivery.wake();
+  await vi.waitFor(() => expect(settled).toMatchObject({ q2: 'sent' }));
+  expect(due.map(({ id }) => id)).toEqual(['s5', 's6']);
+  time = 180_000;
+  delivery.wake();
+  await vi.waitFor(() => expect(settled).toMatchObject({ s5: 'sent', s6: 'sent' }));
   await delivery.stop();
 });

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { addDeal, type Stand, startStand } from './stand.ts';
+
+/** Answers of a storm on the plan that most portals have: two hits a second, fifty at once. */
+const CODE = 'directum_create_contract';
+let stand: Stand;
+
+beforeAll(async () => {
+  const rate = { perSecond: 2, bucket: 50 };
+  stand = await startStand({
+    portal: { rate },
+    settings: { BITRIX24_RATE: '2/50', BITRIX24_ANSWER_BATCH: '50', LOG_LEVEL: 'warn' },
+  });
+});
+afterAll(() => stand.stop());
+
+/** So many calls at once whose field is empty: their answers are all that the portal is asked for. */
+async function storm(name: string, count: number): Promise<string[]> {
+  const { deal } = addDeal(stand);
+  const workflows: string[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const item = stand.portal.addItem(2, { ...stand.portal.item(2, deal), id: undefined });
+    stand.portal.placeRobot(`C1:${name}${index}`, CODE, { subject: '' });
+    workflows.push(await stand.portal.moveItem(2, item, `C1:${name}${index}`));
+  }
+  return workflows;
+}
+
+const isAnswered = (workflow: string) => stand.portal.step(workflow, CODE).status === 'closed';
+const hitsSince = (from: number) => stand.portal.journal.slice(from).filter(({ viaBatch }) => !viaBatch);
+const overLimit = () => stand.portal.journal.filter(({ error }) => error === 'QUERY_LIMIT_EXCEEDED');
+
+it('hundreds of answers leave fifty to a hit, and the portal never says that it is too much', async () => {
+  const from = stand.portal.journal.length;
+  const workflows = await storm('B', 200);
+  await expect.poll(() => workflows.every(isAnswered), { timeout: 25_000, interval: 50 }).toBe(true);
+  const hits = hitsSince(from);
+  const sent = stand.portal.journal
+    .slice(from)
+    .filter(({ method }) => method === 'bizproc.event.send').length;
+  expect(sent).toBeGreaterThanOrEqual(200);
+  expect(hits.length).toBeLessThan(60);
+  expect(overLimit()).toEqual([]);
+  expect(stand.portal.step(workflows[0] as string, CODE).outputs).toMatchObject({
+    ok: 'N',
+    error_code: 'input_missing',
+  });
+}, 60_000);
+
+it('where only one at a time is wanted they wait for the budget', async () => {
+  Object.assign(stand.env, { BITRIX24_ANSWER_BATCH: '1' });
+  await stand.restart();
+  const from = stand.portal.journal.length;
+  const workflows = await storm('S', 45);
+  await expect.poll(() => workflows.every(isAnswered), { timeout: 40_000, interval: 50 }).toBe(true);
+  const hits = hitsSince(from).filter(({ method }) => method === 'bizproc.event.send');
+  expect(hits.length).toBeGreaterThanOrEqual(45);
+  expect(overLimit()).toEqual([]);
+}, 60_000);
