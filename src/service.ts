@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
@@ -14,6 +13,7 @@ import { openDealDocuments } from './deal-documents.ts';
 import { createDirectum } from './directum/directum.ts';
 import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
+import { createSlowProofServer } from './http/server.ts';
 import { openOrWait } from './lobby.ts';
 import { scopeLog } from './log.ts';
 import { toDescriptor } from './robot/descriptor.ts';
@@ -172,7 +172,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
   const { log, now, random } = ports;
-  const server = createServer();
+  const server = createSlowProofServer();
   const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
   const { keys, store, spool, runs, waits, metrics, directum, portals, deals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));

@@ -23,7 +23,7 @@ export interface TokenKeeper {
 type Fetch = (
   url: string,
   init: { method: string; body: URLSearchParams; redirect: 'error'; signal: AbortSignal },
-) => Promise<{ status: number; text(): Promise<string> }>;
+) => Promise<Pick<Response, 'status' | 'body'>>;
 
 /** Codes after which this pair is of no use, though another user's may be. */
 const DEAD_PAIR = new Set(['invalid_grant', 'authorization_error', 'expired_token', 'bad_verification_code']);
@@ -39,6 +39,8 @@ const DEAD_APPLICATION = new Set([
 ]);
 const isFinal = (code: string) => DEAD_PAIR.has(code) || DEAD_APPLICATION.has(code);
 const TIMEOUT_MS = 20_000;
+/** An answer holds a pair of tokens and little else. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
 /** A failed renewal is not asked for again at once: the vendor blocks applications that hammer (A5). */
 const PAUSE_AFTER_FAILURE_MS = 2_000;
 
@@ -49,6 +51,7 @@ export function createTokenKeeper(options: {
   fetch: Fetch;
   now: () => Date;
   log: Log;
+  timeoutMs?: number | undefined;
   onRefresh?: ((result: RefreshResult) => void) | undefined;
 }): TokenKeeper {
   const { installations, claims, config, now, log } = options;
@@ -178,10 +181,10 @@ export function createTokenKeeper(options: {
           refresh_token: tokens.refresh,
         }),
         redirect: 'error',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(Math.min(options.timeoutMs ?? TIMEOUT_MS, TIMEOUT_MS)),
       });
       status = response.status;
-      answer = JSON.parse(await response.text());
+      answer = JSON.parse(await readShort(response));
     } catch {
       // The cause may hold the form with our secret, so it is not kept.
       throw new PortalError({
@@ -226,4 +229,16 @@ export function createTokenKeeper(options: {
           : replace(memberId, failedAccess, reason);
       }),
   };
+}
+
+/** @throws when the text is longer than an answer may be */
+async function readShort(response: Pick<Response, 'body'>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_ANSWER_BYTES) throw new RangeError('too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }

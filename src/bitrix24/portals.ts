@@ -63,6 +63,7 @@ export function createPortals(options: {
     fetch,
     now,
     log,
+    timeoutMs: options.timeoutMs,
     onRefresh: options.onRefresh,
   });
   const rest = createRest({

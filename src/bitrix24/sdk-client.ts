@@ -64,11 +64,14 @@ export function createSdkClient(options: { origin: string; access: string; timeo
   axios.defaults.maxRedirects = 0;
   axios.defaults.timeout = options.timeoutMs;
   axios.defaults.maxContentLength = MAX_ANSWER_BYTES;
-  // Its marks in the address are no parameters of the portal's methods (F).
-  axios.interceptors.request.use((request) => {
-    request.url = (request.url ?? '').replace(/\?.*$/, '');
-    return request;
-  });
+  axios.interceptors.request.use((request) =>
+    Object.assign(request, {
+      // Its marks in the address are no parameters of the portal's methods (F).
+      url: (request.url ?? '').replace(/\?.*$/, ''),
+      // Its own time limit begins anew with every byte, so a body that trickles would never end.
+      signal: AbortSignal.timeout(options.timeoutMs),
+    }),
+  );
   // Every answer reaches `inspect`: the SDK itself loses empty codes and takes HTML for a result.
   axios.defaults.validateStatus = () => true;
   axios.interceptors.response.use((response) => {
