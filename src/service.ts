@@ -94,7 +94,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
           budgetLeft: await store.budget.left(memberId),
         })),
     ),
-    ...(await waits.count()),
+    ...(await waits.measure(now())),
   });
   const metrics = createMetrics(async () => ({
     ...(await within(DATABASE_MS, measure()).catch(() => UNMEASURED)),

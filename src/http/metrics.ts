@@ -7,6 +7,7 @@ export interface Measured {
   spoolCalls: number;
   waits: number;
   watchedDocuments: number;
+  watchLateSeconds: number;
   oldestUnansweredSeconds: number;
 }
 
@@ -24,6 +25,7 @@ export const UNMEASURED = {
   oldestUnansweredSeconds: Number.NaN,
   waits: Number.NaN,
   watchedDocuments: Number.NaN,
+  watchLateSeconds: Number.NaN,
   portals: [],
 };
 
@@ -49,6 +51,10 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
     answersPending: gauge('answers_pending', 'Answers not yet sent'),
     spoolCalls: gauge('spool_calls', 'Calls kept in the spool'),
     waits: gauge('waits', 'Waiting runs'),
+    watchLateSeconds: gauge(
+      'watch_late_seconds',
+      'How long the question to Directum of what changed is overdue',
+    ),
     watchedDocuments: gauge('watched_documents', 'Documents being watched'),
     oldestUnansweredSeconds: gauge('oldest_unanswered_seconds', 'Age of the oldest call without its answer'),
   };

@@ -120,14 +120,20 @@ export function createWaits(pool: pg.Pool) {
     /** Wakes runs of documents that may be gone; the attempt asks for each once more. */
     wakeMissing: (ids: number[], now: Date) => wake('', 'wait.document_id = ANY($2)', [now, ids]),
 
-    /** Waiting runs, and documents that are watched for them or for an item. */
-    async count(): Promise<{ waits: number; watchedDocuments: number }> {
+    /**
+     * What the gauges of /metrics show: how many wait, documents that are watched for them or for an item, and how long
+     * the question of what changed is overdue.
+     */
+    async measure(now: Date): Promise<{ waits: number; watchedDocuments: number; watchLateSeconds: number }> {
       const { rows } = await pool.query(
-        `WITH open AS (SELECT document_id FROM wait JOIN run ON run.id = wait.run_id WHERE run.state <> 'ended')
-         SELECT (SELECT count(*) FROM open)::int AS waits, (SELECT count(*) FROM
-           (SELECT document_id FROM open UNION SELECT id FROM document WHERE ended_at IS NULL) AS each)::int AS documents`,
+        `WITH open AS (SELECT document_id FROM wait JOIN run ON run.id = wait.run_id WHERE run.state <> 'ended'),
+           watched AS (SELECT document_id FROM open UNION SELECT id FROM document WHERE ended_at IS NULL)
+         SELECT (SELECT count(*) FROM open)::int AS waits, (SELECT count(*) FROM watched)::int AS documents,
+           CASE WHEN NOT EXISTS (SELECT 1 FROM watched) THEN 0
+             ELSE greatest(0, (SELECT extract(epoch FROM $1 - nullif(poll_at, '-infinity')) FROM watch))::float END AS late`,
+        [now],
       );
-      return { waits: rows[0].waits, watchedDocuments: rows[0].documents };
+      return { waits: rows[0].waits, watchedDocuments: rows[0].documents, watchLateSeconds: rows[0].late };
     },
 
     /** The next documents that runs wait for, by id, with the newest task known of them. */
