@@ -11,7 +11,9 @@ import { createRunHistory, type ListedRun, type RunHistory } from '../src/store/
 const SHOWN = 50;
 const USAGE = `usage: npm run runs -- list [--failed] [--item DEAL_915]
        npm run runs -- show RUN_ID
+       npm run runs -- causes
        npm run runs -- retry RUN_ID
+       npm run runs -- retry --failed --code CODE [--robot CODE] [--since ISO_TIME] [--dry-run]
        npm run runs -- cancel RUN_ID`;
 
 /** Told to the operator, who then gets exit code 1. */
@@ -24,16 +26,32 @@ const CANCELLED = {
 
 type Order =
   | { command: 'list'; failed: boolean; itemCode: string | null }
+  | { command: 'causes' }
+  | { command: 'retry-failed'; code: string; robot: string | null; since: Date | null; dryRun: boolean }
   | { command: 'show' | 'retry' | 'cancel'; id: string };
 
 function readOrder(args: string[]): Order {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { failed: { type: 'boolean' }, item: { type: 'string' } },
+    options: {
+      failed: { type: 'boolean' },
+      item: { type: 'string' },
+      code: { type: 'string' },
+      robot: { type: 'string' },
+      since: { type: 'string' },
+      'dry-run': { type: 'boolean' },
+    },
   });
   const [command, id, ...rest] = positionals;
-  if (command === 'list' && id === undefined) {
+  const given = Object.keys(values);
+  const only = (...names: string[]) => given.every((name) => names.includes(name));
+  if (command === 'causes' && id === undefined && only()) return { command };
+  if (command === 'retry' && id === undefined && values.failed) {
+    if (!only('failed', 'code', 'robot', 'since', 'dry-run')) throw new Refusal(USAGE);
+    return readBulk(values);
+  }
+  if (command === 'list' && id === undefined && only('failed', 'item')) {
     return {
       command,
       failed: values.failed ?? false,
@@ -46,13 +64,33 @@ function readOrder(args: string[]): Order {
   return { command, id };
 }
 
+function readBulk(values: {
+  code?: string;
+  robot?: string;
+  since?: string;
+  'dry-run'?: boolean;
+}): Order & { command: 'retry-failed' } {
+  const code = values.code?.trim() ?? '';
+  if (!/^[a-z_]+$/.test(code) || code === 'done')
+    throw new Refusal(
+      `--code: the error_code of the runs to do again is expected; see npm run runs -- causes`,
+    );
+  const robot = values.robot?.trim() ?? null;
+  if (robot !== null && !robots.some((one) => one.code === robot))
+    throw new Refusal(`--robot: one of ${robots.map((one) => one.code).join(', ')} is expected`);
+  const since = values.since === undefined ? null : new Date(values.since);
+  if (since !== null && (Number.isNaN(since.getTime()) || !/^\d{4}-\d\d-\d\d/.test(values.since ?? '')))
+    throw new Refusal('--since: a time such as 2026-03-02T10:00:00Z is expected');
+  return { command: 'retry-failed', code, robot, since, dryRun: values['dry-run'] ?? false };
+}
+
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const stateOf = (run: ListedRun) => (run.state === 'ended' ? (run.ending ?? 'ended') : run.state);
 
 function printList(runs: ListedRun[]): void {
-  const table = [
+  printTable(
     ['RUN_ID', 'TIME', 'ROBOT', 'ITEM', 'STATE', 'ATTEMPTS'],
-    ...runs.map((run) => [
+    runs.map((run) => [
       run.id,
       run.receivedAt.toISOString(),
       run.robot,
@@ -60,7 +98,12 @@ function printList(runs: ListedRun[]): void {
       stateOf(run),
       String(run.attempts),
     ]),
-  ];
+  );
+  if (runs.length === 0) print('no runs');
+}
+
+function printTable(head: string[], rows: string[][]): void {
+  const table = [head, ...rows];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   for (const row of table)
     print(
@@ -69,7 +112,6 @@ function printList(runs: ListedRun[]): void {
         .join('  ')
         .trimEnd(),
     );
-  if (runs.length === 0) print('no runs');
 }
 
 /** Names and lengths of what the step sent and was answered: texts may be people's. Ids and Y/N are shown. */
@@ -125,6 +167,41 @@ async function main(): Promise<void> {
     const history = createRunHistory(rooms.store.pool);
     if (order.command === 'list') {
       printList(await history.list(order, SHOWN));
+      return;
+    }
+    if (order.command === 'causes') {
+      const causes = await history.causes();
+      printTable(
+        ['CODE', 'ROBOT', 'RUNS', 'FIRST', 'LAST'],
+        causes.map((one) => [
+          one.code,
+          one.robot,
+          String(one.count),
+          one.first.toISOString(),
+          one.last.toISOString(),
+        ]),
+      );
+      if (causes.length === 0) print('no runs ended badly');
+      return;
+    }
+    if (order.command === 'retry-failed') {
+      const isThere = (memberId: string) => {
+        const known = rooms.portals.installations.get(memberId);
+        return known !== undefined && known.state !== 'uninstalled';
+      };
+      const found = await history.failedWith(order);
+      const chosen = found.filter(({ memberId }) => isThere(memberId));
+      const gone = found.length - chosen.length;
+      if (gone > 0) print(`${gone} left out: the application is removed from their portal`);
+      if (order.dryRun) {
+        printList(chosen);
+        print(`${chosen.length} runs would be done again; without --dry-run they are`);
+        return;
+      }
+      let again = 0;
+      const deadline = toDeadline(now(), config.RUN_MAX_HOURS, 0);
+      for (const { id } of chosen) if (await history.reopen(id, now(), deadline)) again += 1;
+      print(`${again} runs will be done again; the service takes them up within seconds`);
       return;
     }
     const run = await history.find(order.id);

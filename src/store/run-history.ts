@@ -79,6 +79,31 @@ export function createRunHistory(pool: pg.Pool) {
       };
     },
 
+    /** How many runs ended badly, by cause and robot; the most frequent first. */
+    async causes(): Promise<{ code: string; robot: string; count: number; first: Date; last: Date }[]> {
+      const { rows } = await pool.query(
+        `SELECT ending AS code, robot, count(*)::int AS count, min(ended_at) AS first, max(ended_at) AS last
+         FROM run WHERE state = 'ended' AND ending <> 'done' GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2`,
+      );
+      return rows;
+    },
+
+    /**
+     * Runs that ended with `code`, the oldest first: of one robot, or ended at or after a moment, where that is given.
+     */
+    async failedWith(of: {
+      code: string;
+      robot: string | null;
+      since: Date | null;
+    }): Promise<(ListedRun & { memberId: string })[]> {
+      const { rows } = await pool.query(
+        `SELECT * FROM run WHERE state = 'ended' AND ending = $1 AND ($2::text IS NULL OR robot = $2)
+           AND ($3::timestamptz IS NULL OR ended_at >= $3) ORDER BY received_at, id`,
+        [of.code, of.robot, of.since],
+      );
+      return rows.map((row) => ({ ...toListed(row), memberId: row.member_id }));
+    },
+
     /**
      * A run that ended badly is due again, under the same keys; what was to be told about it is forgotten, so that
      * its new ending is told. Its limit is counted from now on. False when it is no such run (any more).

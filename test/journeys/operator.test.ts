@@ -1,9 +1,19 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand } from './command.ts';
 import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand } from './stand.ts';
 
+/** The stand of most tests; what one of them brought about is undone behind it. */
+let shared: Stand;
 let stand: Stand;
-afterEach(() => stand.stop());
+beforeAll(async () => {
+  shared = await startStand();
+});
+afterAll(() => shared.stop());
+afterEach(async () => {
+  shared.portal.misbehave.reset();
+  shared.directum.misbehave.reset();
+  if (stand !== shared) await stand.stop();
+});
 
 const CODE = 'directum_create_contract';
 
@@ -26,7 +36,7 @@ const textOf = (lines: Line[], check: string) => lines.find((line) => line.check
 
 describe('doctor', () => {
   it('finds a healthy installation healthy, one line a check', async () => {
-    stand = await startStand();
+    stand = shared;
     const { code, out, err } = await command('doctor', []);
     expect({ code, err, sick: out.match(/^✗.*$/gm) }).toEqual({ code: 0, err: '', sick: null });
     expect(out).toMatch(/^(✓ .+: .+\n)+$/);
@@ -40,7 +50,7 @@ describe('doctor', () => {
   });
 
   it('says that Directum is away, and still checks the rest', async () => {
-    stand = await startStand();
+    stand = shared;
     stand.directum.misbehave.down = true;
     const { code, lines, failed } = await doctor();
     expect(code).toBe(1);
@@ -51,7 +61,7 @@ describe('doctor', () => {
   });
 
   it('tries a wrong password once', async () => {
-    stand = await startStand();
+    stand = shared;
     const asked = stand.directum.journal.length;
     const { code, lines } = await doctor({ DIRECTUM_PASSWORD: 'canary-wrong-password' });
     expect(code).toBe(1);
@@ -86,7 +96,7 @@ describe('doctor', () => {
   });
 
   it('sees a plan without robots, and robots that are not as declared', async () => {
-    stand = await startStand();
+    stand = shared;
     const other = await doctor({ PUBLIC_URL: 'http://127.0.0.1:9' });
     expect(other.failed).toEqual(['public url', `portal ${host()} robots`]);
     expect(textOf(other.lines, 'public url')).toContain('The service runs on this machine');
@@ -109,7 +119,7 @@ describe('doctor', () => {
   });
 
   it('does not take another key for the right one', async () => {
-    stand = await startStand();
+    stand = shared;
     const { lines, failed } = await doctor({ SECRET_KEYS: `k9:${Buffer.alloc(32, 7).toString('base64')}` });
     expect(failed).toEqual(['keys', 'portals']);
     expect(textOf(lines, 'keys')).toContain('Stored values cannot be opened');
@@ -138,7 +148,7 @@ async function waiting(properties: Record<string, string>) {
 
 describe('runs', () => {
   it('lists and shows runs without what the step sent', async () => {
-    stand = await startStand();
+    stand = shared;
     const { deal } = addDeal(stand);
     const good = await runStep(stand, deal, CODE, { subject: 'canary-subject' });
     const other = addDeal(stand).deal;
@@ -166,7 +176,7 @@ describe('runs', () => {
   });
 
   it('does a failed run again and answers its step anew', async () => {
-    stand = await startStand();
+    stand = shared;
     const { deal } = addDeal(stand);
     const refusal = { status: 400, body: { error: { code: '', message: 'Не сегодня' } } };
     stand.directum.misbehave.next({ verb: 'POST', path: /IContracts$/, ...refusal });
@@ -183,11 +193,54 @@ describe('runs', () => {
         /\n {2}1 {2}\d{4}-.*directum_refused.*\n {2}2 {2}\d{4}-.* done\n[\s\S]*result 1 {2}(sent|gone)/,
       );
     expect(sent()).toBeGreaterThan(before);
-    expect(stand.directum.all('IContracts')).toHaveLength(1);
+    const made = stand.directum
+      .all('IContracts')
+      .filter((one) => String(one['ExternalId']).includes(`:DEAL_${deal}:`));
+    expect(made).toHaveLength(1);
   });
 
+  it('counts failed runs by cause, and does those of one cause again, first only in words', async () => {
+    stand = shared;
+    const refusal = { status: 400, body: { error: { code: '', message: 'Не сегодня' } } };
+    stand.directum.misbehave.next({ verb: 'POST', path: /IContracts$/, ...refusal, times: 2 });
+    const before = new Date().toISOString();
+    const failed: Record<string, unknown>[] = [];
+    for (const subject of ['Первый', 'Второй'])
+      failed.push(await runStep(stand, addDeal(stand).deal, CODE, { subject }));
+    expect(failed.map((one) => one['error_code'])).toEqual(['directum_refused', 'directum_refused']);
+    const ids = failed.map((one) => String(one['run_id']));
+    const causes = await command('runs', ['causes']);
+    expect(causes.out).toMatch(new RegExp(`^directum_refused +${CODE} +2 +\\d{4}-.*Z +\\d{4}-.*Z$`, 'm'));
+    expect(causes.out).toMatch(/^reference_not_found /m);
+
+    const bulk = ['retry', '--failed', '--code', 'directum_refused', '--robot', CODE, '--since', before];
+    const dry = await command('runs', [...bulk, '--dry-run']);
+    expect(dry).toMatchObject({ code: 0, out: expect.stringContaining('2 runs would be done again') });
+    for (const id of ids) expect(dry.out).toContain(id);
+    expect((await command('runs', ['list', '--failed'])).out).toContain(ids[0]);
+    const done = await command('runs', bulk);
+    expect(done).toMatchObject({ code: 0, out: expect.stringContaining('2 runs will be done again') });
+    const doneNow = async () => {
+      const { out } = await command('runs', ['list']);
+      return ids.filter((id) => new RegExp(`${id} .* done`).test(out));
+    };
+    await expect.poll(doneNow, { timeout: 20_000 }).toEqual(ids);
+    expect((await command('runs', ['list', '--failed'])).out).toContain('reference_not_found');
+    expect((await command('runs', bulk)).out).toContain('0 runs will be done again');
+
+    for (const [args, words] of [
+      [['retry', '--failed'], '--code: '],
+      [['retry', '--failed', '--code', 'x', '--robot', 'nobody'], '--robot: '],
+      [['retry', '--failed', '--code', 'x', '--since', 'yesterday'], '--since: '],
+      [['retry', '--failed', '--code', 'x', '--item', 'DEAL_1'], 'usage: '],
+    ] as const) {
+      const { code, out, err } = await command('runs', [...args]);
+      expect({ code, out, err }).toEqual({ code: 1, out: '', err: expect.stringContaining(words) });
+    }
+  }, 60_000);
+
   it('does not repeat what has not ended or ended well', async () => {
-    stand = await startStand();
+    stand = shared;
     const { deal } = addDeal(stand);
     const done = await runStep(stand, deal, CODE, { subject: 'Поставка' });
     const again = await command('runs', ['retry', String(done['run_id'])]);
@@ -201,7 +254,7 @@ describe('runs', () => {
   });
 
   it('cancels an open run and tells its step in the language of the portal', async () => {
-    stand = await startStand();
+    stand = shared;
     stand.directum.misbehave.down = true;
     const { id, workflow } = await waiting({ subject: 'Отменят' });
     expect(await command('runs', ['cancel', id])).toMatchObject({ code: 0, err: '' });
@@ -212,7 +265,7 @@ describe('runs', () => {
   });
 
   it('answers an unknown run and an unknown order with its usage', async () => {
-    stand = await startStand({ install: false });
+    stand = shared;
     for (const args of [['show', 'f'.repeat(24)], ['retry'], ['remove', 'x'], ['list', '--everything'], []]) {
       const { code, out, err } = await command('runs', args);
       expect({ args, code, out }).toEqual({ args, code: 1, out: '' });
