@@ -27,7 +27,7 @@ import { createLoop } from './runs/loop.ts';
 import { createSpooling } from './runs/spooling.ts';
 import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
-import { createClaimedRuns } from './store/claimed-runs.ts';
+import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys } from './store/secrets.ts';
 import { openSpool } from './store/spool.ts';
@@ -55,6 +55,8 @@ export interface ServicePorts {
   random: () => number;
   /** How often every watched document is read again; an hour unless a test is in a hurry. */
   sweepMs?: number;
+  /** How long a run is left to a process that may have died; 12 s unless a test is in a hurry. */
+  leaseMs?: number;
 }
 
 export interface Service {
@@ -171,7 +173,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
 
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
-  const { log, now, random } = ports;
+  const { log, now, random, leaseMs = LEASE_MS } = ports;
   const server = createSlowProofServer();
   const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
   const { keys, store, spool, runs, waits, metrics, directum, portals, deals } = rooms;
@@ -200,7 +202,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   const intake = createIntake(runs, () => workers.wake());
   const workers = startWorkers({
-    claimed: createClaimedRuns(store.relaxed, randomUUID()),
+    claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
+    leaseMs,
     concurrency: () => (intake.pending() < BUSY_CALLS ? CONCURRENCY : BUSY_CONCURRENCY),
     lines: () =>
       portals.installations

@@ -4,7 +4,6 @@ import type { StoredRun } from '../store/runs.ts';
 import { createLoop } from './loop.ts';
 
 const LOOK_EVERY_MS = 1_000;
-const KEEP_EVERY_MS = 3_000;
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
 const LARGEST_SHARE = 2 / 3;
@@ -15,6 +14,8 @@ export interface WorkersOptions {
   claimed: ClaimedRuns;
   /** Runs that this process may work on at a time, now. */
   concurrency(): number;
+  /** A lease is kept four times over. */
+  leaseMs: number;
   /** Portals and robots whose runs may be worked on. */
   lines(): { memberId: string; robot: string }[];
   work(run: StoredRun): Promise<void>;
@@ -26,7 +27,7 @@ export interface WorkersOptions {
  * Works off due runs, one at a time per CRM item. A run stays held while its attempt goes on; when the process dies,
  * the lease ends and another attempt begins.
  */
-export function startWorkers({ claimed, concurrency, lines, work, now, log }: WorkersOptions) {
+export function startWorkers({ claimed, leaseMs, concurrency, lines, work, now, log }: WorkersOptions) {
   const running = new Map<string, { run: StoredRun; ended: Promise<void> }>();
 
   async function attempt(run: StoredRun): Promise<void> {
@@ -80,7 +81,7 @@ export function startWorkers({ claimed, concurrency, lines, work, now, log }: Wo
       reclaiming.wake();
       looking.wake();
     }, LOOK_EVERY_MS),
-    setInterval(keeping.wake, KEEP_EVERY_MS),
+    setInterval(keeping.wake, leaseMs / 4),
   ];
   looking.wake();
 

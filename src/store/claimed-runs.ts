@@ -12,7 +12,7 @@ export interface Line {
 }
 
 /** How long a run is left to a process that says nothing more. The database's clock counts, for all alike. */
-const LEASE = `interval '12 seconds'`;
+export const LEASE_MS = 12_000;
 
 const UNIQUE_VIOLATION = '23505';
 
@@ -21,7 +21,7 @@ const UNIQUE_VIOLATION = '23505';
  * a unique index, so it holds whatever processes do. `pool` may be one whose commits are not waited for: a claim that
  * is lost is only made again.
  */
-export function createClaimedRuns(pool: pg.Pool, holder: string) {
+export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE_MS) {
   return {
     /**
      * Takes up to `limit` due runs, in turn from each line, those with fewer running first; never two of one item.
@@ -32,7 +32,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string) {
           const { rows } = await pool.query({
             name: 'claim',
             text: CLAIM,
-            values: [now, limit, JSON.stringify(lines), holder],
+            values: [now, limit, JSON.stringify(lines), holder, leaseMs / 1000],
           });
           return rows.map(fromRow);
         } catch (error) {
@@ -46,8 +46,8 @@ export function createClaimedRuns(pool: pg.Pool, holder: string) {
     /** Keeps what this process works on. */
     async keep(ids: readonly string[]): Promise<void> {
       await pool.query(
-        `UPDATE run SET lease_until = clock_timestamp() + ${LEASE} WHERE id = ANY($1) AND state = 'running' AND holder = $2`,
-        [ids, holder],
+        `UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => $3) WHERE id = ANY($1) AND state = 'running' AND holder = $2`,
+        [ids, holder, leaseMs / 1000],
       );
     },
 
@@ -88,5 +88,5 @@ const CLAIM = `
   single AS (SELECT DISTINCT ON (portal, item_code) * FROM due ORDER BY portal, item_code, next_at),
   ranked AS (SELECT *, row_number() OVER (PARTITION BY member ORDER BY turn, next_at) AS nth FROM single),
   chosen AS (SELECT id FROM ranked WHERE nth <= room ORDER BY turn, next_at LIMIT $2)
-  UPDATE run SET state = 'running', holder = $4, lease_until = clock_timestamp() + ${LEASE}
+  UPDATE run SET state = 'running', holder = $4, lease_until = clock_timestamp() + make_interval(secs => $5)
   FROM chosen WHERE run.id = chosen.id AND run.state = 'accepted' RETURNING run.*`;

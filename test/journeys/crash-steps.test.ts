@@ -195,7 +195,7 @@ it('a process killed before and after every write, outside and to our store: one
   const runs: Run[] = [];
 
   for (const side of ['before', 'after'] as const) {
-    service = await startProcess(stand.env);
+    service = await startProcess(stand.env, 'main');
     // Runs of one line pass the stops of those behind them, so they come one by one.
     await Promise.all(
       [[0, 1, 2, 3, 4, 5, 6], [7, 9], [8], [10]].map(async (line) => {
@@ -207,7 +207,7 @@ it('a process killed before and after every write, outside and to our store: one
     stand.directum.misbehave.reset();
   }
 
-  service = await startProcess(stand.env);
+  service = await startProcess(stand.env, 'main');
   const inside: string[] = [];
   await Promise.all(
     [['intent', 'slot', 'pair', 'ended'] as const, ['waiting', 'file'] as const].map(async (line) => {
@@ -222,7 +222,7 @@ it('a process killed before and after every write, outside and to our store: one
   await service.kill();
   for (const step of inside) await (step.endsWith('before') ? stops.undo(step) : stops.finish(step));
 
-  service = await startProcess(stand.env);
+  service = await startProcess(stand.env, 'main');
   const answered = await Promise.all(
     runs.map(async ({ step, code, workflow, right, effects }) => {
       const { outputs } = await stand.portal
@@ -256,7 +256,7 @@ it('SIGTERM ends the process in time, though Directum does not answer it', async
   expect(code).toBe(0);
   expect(ms).toBeLessThan(10_000);
   stand.directum.misbehave.reset();
-  service = await startProcess(stand.env);
+  service = await startProcess(stand.env, 'main');
   const { outputs } = await stand.portal.waitForStep(run.workflow, SYNC, 40_000);
   expect([outputs, run.effects()]).toMatchObject([run.right, { companies: 1 }]);
 }, 70_000);
