@@ -35,6 +35,7 @@ async function endingOf(error: unknown, deadlineAt = new Date(Date.now() + 3_600
       }),
       waits: part<Ports['waits']>({}),
       waitMaxHours: 1,
+      circuit: { isDown: () => false, admits: () => true },
       robots: new Map([[robot.code, robot]]),
       settings: { contractKind: null, businessUnit: null, responsible: null, timeZone: 'UTC' },
       seal: { encrypt: (text) => text, decrypt: (text) => text },
