@@ -219,5 +219,5 @@ const BLOCKED = {
 
 function stillBlocked(method: string, retryAfterMs: number): PortalError {
   const { error: code, kind, retry } = BLOCKED;
-  return new PortalError({ code, kind, retry, status: null, retryAfterMs, method });
+  return new PortalError({ code, kind, retry, status: null, retryAfterMs: Math.ceil(retryAfterMs), method });
 }

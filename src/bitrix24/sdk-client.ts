@@ -85,12 +85,13 @@ export function createSdkClient(options: { origin: string; access: string; timeo
     origin,
     access,
     async call(method, params) {
+      const began = performance.now();
       try {
         const answer = await http.call(method, params);
         const result: unknown = answer.getData()?.result;
         return result;
       } catch (error) {
-        throw toOwnError(error, method);
+        throw toOwnError(error, method, performance.now() - began >= options.timeoutMs);
       }
     },
   };
@@ -123,10 +124,11 @@ function unreadable(status: number): PortalError {
   return new PortalError({ code: `HTTP_${status}`, status, kind: 'server', retry });
 }
 
-function toOwnError(error: unknown, method: string): PortalError | PortalMoved {
+function toOwnError(error: unknown, method: string, late: boolean): PortalError | PortalMoved {
   const cause = error instanceof AjaxError && 'originalError' in error ? error.originalError : error;
   if (cause instanceof PortalError || cause instanceof PortalMoved) return cause;
-  // What is left never got an answer: the SDK names it NETWORK_ERROR, REQUEST_TIMEOUT, ECONNREFUSED …
-  const code = error instanceof AjaxError ? String(error.code) : 'NETWORK_ERROR';
+  // What is left never got an answer: the SDK names it NETWORK_ERROR, ECONNREFUSED …
+  const named = error instanceof AjaxError ? String(error.code) : 'NETWORK_ERROR';
+  const code = late ? 'REQUEST_TIMEOUT' : named;
   return new PortalError({ code, status: null, kind: 'network', retry: true, method });
 }

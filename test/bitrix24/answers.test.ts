@@ -115,7 +115,7 @@ describe('answers', () => {
     });
     open.push(portal);
     const made = await installed(portal);
-    const blocked = { blockedMs: 180_000 };
+    const blocked = { blockedMs: expect.closeTo(180_000, -3) };
     expect(await made.answers.send(MEMBER, answers('a', 'b', 'c'), 'answer')).toEqual([
       'sent',
       blocked,
@@ -124,7 +124,7 @@ describe('answers', () => {
     expect(await made.answers.send(MEMBER, answers('d'), 'answer')).toEqual([blocked]);
     const references = ['e', 'f'].map((eventToken) => ({ eventToken, values: { t: '$result[x]' } }));
     expect(await made.answers.send(MEMBER, references, 'answer')).toEqual([blocked, blocked]);
-    expect(portal.hits).toHaveLength(3);
+    expect(portal.hits).toHaveLength(1);
   });
 
   it('wait while the tariff lacks the method', async () => {

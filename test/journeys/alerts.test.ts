@@ -127,6 +127,7 @@ it('QueueOld, CallUnanswered, AnswersPending, WatcherStuck and PortalBudgetEmpty
   await client.query(`BEGIN; UPDATE watch SET poll_at = now() - interval '6 minutes'; COMMIT`);
   const late = await scrape();
   expect(heard(late, before)).toEqual(['WatcherStuck']);
+  await client.query('UPDATE watch SET poll_at = now()');
   await client.query(`DELETE FROM run WHERE member_id = 'ghost'`);
 
   // Claimed for ever by a process that keeps its lease and does nothing.
