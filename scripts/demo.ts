@@ -1,20 +1,21 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Directum, startDirectum } from '../test/sandbox/directum/directum.ts';
 import { freePort, packageSettings } from '../test/sandbox/package-settings.ts';
 import { type Portal, startPortal } from '../test/sandbox/portal/portal.ts';
+import { type Expected, watchDeal } from './demo/deal-card.ts';
+import { runReconcile, startPackage } from './demo/process.ts';
 
 const once = process.argv.includes('--once');
-const TOTAL = 9;
+const TOTAL = 14;
 const SYNC = 'directum_sync_counterparty';
 const CREATE = 'directum_create_contract';
 const APPROVE = 'directum_start_approval';
 const WAIT = 'directum_wait_signature';
 const CONTRACT_STAGE = 'C1:CONTRACT';
 const SIGNED_STAGE = 'C1:SIGNED';
+const DAY_MS = 86_400_000;
 /** What the designer fills in on the robot that makes the contract. */
 const CONTRACT = { subject: 'Договор по сделке {=Document:TITLE}', template: 'Типовой договор' };
 
@@ -45,21 +46,6 @@ async function answerOf(portal: Portal, workflow: string, code: string): Promise
   if (answer['ok'] !== 'Y')
     throw new Error(`${code} answered ${answer['error_code']}: ${answer['error_text']}`);
   return answer;
-}
-
-/** Starts the package as a user would, as a process of its own with nothing of this environment. */
-function startPackage(env: Record<string, string>): { child: ChildProcess; output: () => string } {
-  let output = '';
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../src/main.ts', import.meta.url))], {
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', TMPDIR: tmpdir(), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const keep = (chunk: Buffer) => {
-    output = (output + chunk.toString()).slice(-20_000);
-  };
-  child.stdout?.on('data', keep);
-  child.stderr?.on('data', keep);
-  return { child, output: () => output };
 }
 
 async function main(): Promise<void> {
@@ -98,10 +84,11 @@ async function main(): Promise<void> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const began = Date.now();
-    service = startPackage({
+    const settings = {
       ...packageSettings({ portal, directum }, secrets, { port, dataDir }),
       DIRECTUM_POLL_SECONDS: '1',
-    });
+    };
+    service = startPackage(settings);
     const { child } = service;
     const ready = await until('the package answering /readyz', 60_000, async () => {
       if (child.exitCode !== null) throw new Error('exited');
@@ -123,7 +110,9 @@ async function main(): Promise<void> {
       if (!registered.includes(code)) throw new Error(`${code} was not registered`);
     step(3, 'the application is installed, its robots are registered', ...registered);
 
-    const user = portal.addUser({ NAME: 'Иван', LAST_NAME: 'Иванов', EMAIL: 'ivanov@acme.example' });
+    const manager = portal.addUser({ NAME: 'Иван', LAST_NAME: 'Иванов', EMAIL: 'ivanov@acme.example' });
+    const lawyer = portal.addUser({ NAME: 'Анна', LAST_NAME: 'Петрова', EMAIL: 'petrova@acme.example' });
+    const director = portal.addUser({ NAME: 'Пётр', LAST_NAME: 'Сидоров', EMAIL: 'sidorov@acme.example' });
     const company = portal.addCompany({ TITLE: 'Ромашка' });
     portal.addRequisite({
       ENTITY_TYPE_ID: 4,
@@ -142,17 +131,19 @@ async function main(): Promise<void> {
       companyId: company,
       opportunity: 1200000,
       currencyId: 'RUB',
-      assignedById: user,
+      assignedById: manager,
     });
     portal.placeRobot(CONTRACT_STAGE, SYNC, { update_mode: 'fill' });
     portal.placeRobot(CONTRACT_STAGE, CREATE, CONTRACT, { after: true });
     portal.placeRobot(CONTRACT_STAGE, APPROVE, { approval_type: 'rule' }, { after: true });
     portal.placeRobot(CONTRACT_STAGE, WAIT, { max_wait_hours: 240 }, { after: true });
     portal.addStage(2, SIGNED_STAGE, 'Договор подписан');
+    portal.placeTrigger(SIGNED_STAGE, 'directum_signed_both');
     step(
       4,
       `four robots stand on stage ${CONTRACT_STAGE}, each after the previous one`,
       ...[SYNC, CREATE, APPROVE, WAIT].map((code, index) => `${index + 1}. ${code}`),
+      `the trigger directum_signed_both stands on stage ${SIGNED_STAGE}`,
       `deal ${portal.url}/crm/deal/details/${deal}/`,
     );
 
@@ -180,40 +171,104 @@ async function main(): Promise<void> {
 
     const sent = await answerOf(portal, workflow, APPROVE);
     const task = Number(sent['task_id']);
-    const holders = () =>
-      (directum?.all('IAssignments') ?? [])
-        .filter((one) => (one['Task'] as { Id: number }).Id === task && one['Status'] === 'InProcess')
-        .map((one) => `${one['Subject']} — ${(one['Performer'] as { Name: string }).Name}`);
-    step(7, `approval ${task} is started`, `task ${sent['task_url']}`, ...holders());
-
-    await until('the deal waiting for the signature', 30_000, async () => {
-      return service?.output().includes('run.waiting') && holders().length > 0;
-    });
-    directum.approve(task);
-    const signing = holders();
-    directum.sign(id);
-    step(
-      8,
-      'people in Directum approved and signed; the deal was waiting',
-      ...signing,
-      `contract ${id}: InternalApprovalState ${directum.get('IContracts', id)['InternalApprovalState']}`,
+    step(7, `approval ${task} is started`, `task ${sent['task_url']}`);
+    const card = watchDeal(portal, deal);
+    const shown = async (number: number, text: string, expected: Expected, ...details: string[]) => {
+      let missing: string | null = 'anything';
+      await until(`the deal showing what step ${number} did`, 15_000, async () => {
+        missing = card.missing(expected);
+        return missing === null;
+      }).catch((error: Error) => {
+        throw new Error(`${error.message}: ${missing} is missing`);
+      });
+      step(number, text, ...details, ...card.lines());
+    };
+    await until('the deal waiting for the signature', 30_000, async () =>
+      service?.output().includes('run.waiting'),
     );
+    await shown(8, 'the deal shows who approves; the approver has a task and a notice', {
+      status: 'on_approval',
+      activity: ['На согласовании', 'Петрова Анна'],
+      triggers: [],
+      notices: [[lawyer, 'ждёт вашего согласования']],
+      tasks: { open: [lawyer], done: 0 },
+    });
 
+    const comment = 'Добавьте срок поставки';
+    directum.requestRework(task, comment);
+    await shown(9, 'the approver sent the contract back with a comment', {
+      status: 'rework',
+      activity: ['На доработке', 'Иванов'],
+      triggers: ['directum_rework'],
+      notices: [[manager, comment]],
+      tasks: { open: [manager], done: 1 },
+    });
+
+    directum.resubmit(task);
+    directum.approve(task);
+    await shown(10, 'its author sent it on, the approver approved; the signatory is asked', {
+      status: 'approved',
+      activity: ['Согласован', 'Сидоров'],
+      triggers: ['directum_approved'],
+      notices: [
+        [manager, 'согласован всеми'],
+        [director, 'ждёт вашей подписи'],
+      ],
+      tasks: { open: [director], done: 2 },
+    });
+
+    directum.sign(id);
     const signed = await answerOf(portal, workflow, WAIT);
     if (signed['result'] !== 'signed') throw new Error(`${WAIT} answered ${signed['result']}`);
-    // On a real portal the robot «Change stage» stands last and its condition reads `result`.
-    await portal.moveItem(2, deal, SIGNED_STAGE);
-    const reached = portal.item(2, deal)['stageId'];
-    if (reached !== SIGNED_STAGE) throw new Error(`the deal stands on stage ${reached}`);
-    step(
-      9,
-      `${WAIT} answered result = ${signed['result']}, so the deal went on to stage ${reached}`,
+    await shown(
+      11,
+      `the signatory signed; ${WAIT} answered result = ${signed['result']}`,
+      {
+        status: 'signed_us',
+        activity: ['Подписан нами', 'Сидоров'],
+        triggers: ['directum_signed_us'],
+        stage: CONTRACT_STAGE,
+        notices: [[manager, 'подписан с нашей стороны']],
+        tasks: { open: [], done: 3 },
+      },
       `signed by ${signed['signed_by']} at ${signed['signed_at']}`,
+    );
+
+    directum.signByCounterparty(id);
+    await shown(12, `the counterparty signed; the trigger moved the deal to stage ${SIGNED_STAGE}`, {
+      status: 'signed_both',
+      activity: ['Подписан обеими сторонами'],
+      triggers: ['directum_signed_both'],
+      stage: SIGNED_STAGE,
+      notices: [[manager, 'подписан обеими сторонами']],
+    });
+
+    const validTill = new Date(Date.now() + 5 * DAY_MS).toISOString().slice(0, 10);
+    directum.patch('IContracts', id, { ValidTill: `${validTill}T00:00:00+03:00` });
+    await shown(13, `the contract is valid till ${validTill}, which is near`, {
+      status: 'signed_both',
+      triggers: ['directum_due'],
+      notices: [[manager, 'Срок действия документа']],
+    });
+
+    portal.setItem(2, deal, { UF_CRM_DIRECTUM_ID: 1 });
+    const spoiled = portal.item(2, deal)['UF_CRM_DIRECTUM_ID'];
+    const compared = await runReconcile(settings);
+    if (!compared.some((line) => line.startsWith(`DEAL_${deal} `)))
+      throw new Error(`reconcile found nothing: ${compared}`);
+    await until('the spoiled field being right again', 10_000, async () => {
+      return Number(portal?.item(2, deal)['UF_CRM_DIRECTUM_ID']) === id;
+    });
+    step(
+      14,
+      `somebody wrote ${spoiled} into the field of the document's id; npm run reconcile:`,
+      ...compared.map((line) => `> ${line}`),
+      ...card.lines(),
       `deal     ${portal.url}/crm/deal/details/${deal}/`,
       `contract ${made['document_url']}`,
     );
     process.stdout.write(
-      `OK deal ${deal} has signed contract ${id} in Directum${once ? '' : '; stays up, Ctrl+C ends it'}\n`,
+      `OK deal ${deal} shows contract ${id} of Directum, signed by both sides${once ? '' : '; stays up, Ctrl+C ends it'}\n`,
     );
     if (once) {
       await stop();

@@ -22,7 +22,7 @@ async function main(): Promise<number> {
       while ((await steps.show()) || (await steps.mirror()));
     }
     const left = await dueCount();
-    const summary = [`${result.documents} documents compared`];
+    const summary = [`documents compared: ${result.documents}`];
     if (result.failed > 0) summary.push(`${result.failed} could not be read or compared`);
     if (left > 0) summary.push(`${left} not repaired yet; the service goes on with them`);
     process.stdout.write(`${summary.join(', ')}\n`);

@@ -1,5 +1,6 @@
 import type { Assignment } from '../documents/ports.ts';
 import type { Links } from './links.ts';
+import { leafOf } from './metadata.ts';
 import type { EmailsOf } from './performers.ts';
 import { idOf, isRow, type Row, textOf, timeOf } from './rows.ts';
 
@@ -31,6 +32,7 @@ function toAssignment(
     taskId,
     url: links.assignmentUrl(id),
     subject: textOf(row, 'Subject') ?? '',
+    kind: toKind(row['@odata.type']),
     status: textOf(row, 'Status') ?? '',
     result: textOf(row, 'Result'),
     deadline: timeOf(row, 'Deadline'),
@@ -43,6 +45,23 @@ function toAssignment(
         : null,
     comment: textOf(row, 'ActiveText') ?? newestText(row),
   };
+}
+
+/** By rule, free and by process (directum.md F.4). */
+const APPROVALS = new Set([
+  'ApprovalAssignment',
+  'ApprovalManagerAssignment',
+  'FreeApprovalAssignment',
+  'EntityApprovalAssignment',
+]);
+const SIGNINGS = new Set(['ApprovalSigningAssignment', 'SigningAssignment']);
+
+/** Rows of the common set name their own type (directum.md A.2). */
+function toKind(type: unknown): Assignment['kind'] {
+  const leaf = typeof type === 'string' ? leafOf(type) : 'Assignment';
+  if (leaf === 'Assignment') return null;
+  if (SIGNINGS.has(leaf)) return 'signing';
+  return APPROVALS.has(leaf) ? 'approval' : 'other';
 }
 
 /** The newest text of a person since the assignment was made: older ones are of the task before it. */

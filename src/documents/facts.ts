@@ -73,13 +73,14 @@ function toNewRework(before: Sight, after: Sight): string | null {
 }
 
 /**
- * Who is asked to approve or to sign. Directum does not say what an assignment asks for until it is answered, so the
- * document's status does. Forwarding makes a new assignment; one whose performer was exchanged asks the new person too.
+ * Who is asked to approve or to sign: by the assignment's type, and where Directum does not show it by the document's
+ * status. Forwarding makes a new assignment; one whose performer was exchanged asks the new person too.
  */
 function toRequests(before: Sight | null, after: Sight, watchedSince: Date): Fact[] {
   const asks = (sight: Sight) => sight.status === 'on_approval' || sight.status === 'approved';
   if (!asks(after)) return [];
-  const code = after.status === 'on_approval' ? 'approval_needed' : 'signature_needed';
+  const byStatus = after.status === 'on_approval' ? 'approval' : 'signing';
+  const codes = { approval: 'approval_needed', signing: 'signature_needed' } as const;
   const toKey = ({ id, performer }: Assignment) => `${id}/${performer?.id}`;
   // The assignment may be seen before the status that says what it is for.
   const known = new Set(before !== null && asks(before) ? before.assignments.filter(isAsked).map(toKey) : []);
@@ -88,7 +89,11 @@ function toRequests(before: Sight | null, after: Sight, watchedSince: Date): Fac
     .filter(
       ({ created }) => created !== null && Date.parse(created) >= watchedSince.getTime() - CLOCK_SKEW_MS,
     )
-    .map((one) => notice(after, code, toKey(one), one.performer?.email ?? null, { workUrl: one.url }));
+    .flatMap((one) => {
+      const kind = one.kind ?? byStatus;
+      if (kind === 'other') return [];
+      return [notice(after, codes[kind], toKey(one), one.performer?.email ?? null, { workUrl: one.url })];
+    });
 }
 
 function isAsked({ status, performer }: Assignment): boolean {

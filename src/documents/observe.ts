@@ -142,6 +142,14 @@ export function createObserver(ports: ObservePorts) {
     return news;
   }
 
+  /** Assignments of all tasks of these documents, those not known before included. */
+  async function around(ids: number[]): Promise<Map<number, News>> {
+    const tasks: { id: number; documentIds: number[] }[] = [];
+    for (const group of toGroups(ids)) tasks.push(...(await surroundings.tasksOf(group)));
+    await store.keepTasks(tasks);
+    return toNews(await assignmentsOf(tasks.map(({ id }) => id)));
+  }
+
   async function documents(states: DocumentState[], askedAt: Date): Promise<void> {
     const known = await store.statesOf(states.map(({ id }) => id));
     const changed = states.filter((state) => {
@@ -151,10 +159,12 @@ export function createObserver(ports: ObservePorts) {
     if (changed.length === 0) return;
     const ids = changed.map(({ id }) => id);
     const dates = await datesOf(ids);
-    await record(
-      new Map(changed.map((state) => [state.id, { state, dates: dates.get(state.id) ?? null }])),
-      askedAt,
-    );
+    // What sent a document back is told with it, and the window of assignments comes only afterwards.
+    const returned = changed.filter((state) => toStatus(state, null).status === 'rework');
+    const news: Map<number, News> = await around(returned.map(({ id }) => id));
+    for (const state of changed)
+      news.set(state.id, { ...news.get(state.id), state, dates: dates.get(state.id) ?? null });
+    await record(news, askedAt);
     await store.keepAsked(ids, askedAt);
   }
 
@@ -176,12 +186,8 @@ export function createObserver(ports: ObservePorts) {
     const askedAt = now();
     const states = await changes.statesOf(ids);
     const found = states.map(({ id }) => id);
-    const [tasks, dates] =
-      found.length === 0
-        ? [[], new Map<number, ContractDates>()]
-        : [await surroundings.tasksOf(found), await datesOf(found)];
-    await store.keepTasks(tasks);
-    const news = await toNews(await assignmentsOf(tasks.map(({ id }) => id)));
+    const news = await around(found);
+    const dates = await datesOf(found);
     for (const state of states)
       news.set(state.id, { ...news.get(state.id), state, dates: dates.get(state.id) ?? null });
     await record(news, askedAt, true);

@@ -41,6 +41,8 @@ export interface Assignment {
   taskId: number;
   url: string;
   subject: string;
+  /** What it asks for; null where Directum does not show its type. */
+  kind: 'approval' | 'signing' | 'other' | null;
   /** `InProcess`, `Completed`, `Aborted`, `Suspended`. */
   status: string;
   result: string | null;

@@ -64,6 +64,7 @@ export function fakeDirectum(now: () => Date) {
         taskId,
         url: `https://rx.example/a/${id}`,
         subject: 'Согласуйте',
+        kind: null,
         status: 'InProcess',
         result: null,
         deadline: null,

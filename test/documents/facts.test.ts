@@ -151,6 +151,21 @@ describe('requests to the performer', () => {
     expect([...told.values()].map(({ key }) => key)).toEqual(['11/34', '11/35']);
   });
 
+  it('go by the type of the assignment where Directum shows it', () => {
+    const asked = [
+      assignment(31, { kind: 'signing' }),
+      assignment(32, { kind: 'approval' }),
+      assignment(33, { kind: 'other' }),
+    ];
+    for (const status of ['on_approval', 'approved'] as const) {
+      const facts = toFacts(sight(status), sight(status, { assignments: asked }), WATCHED);
+      expect(facts.map(({ code, key }) => [code, key])).toEqual([
+        ['signature_needed', '31/34'],
+        ['approval_needed', '32/34'],
+      ]);
+    }
+  });
+
   it('ask for a signature once the document is approved, and for nothing afterwards', () => {
     const asked = [assignment(21)];
     const codes = (status: DocumentStatus) =>

@@ -1,0 +1,36 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const ROOT = new URL('../../', import.meta.url);
+
+/** Nothing of this environment but what a program needs to run at all. */
+function environment(env: Record<string, string>): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', TMPDIR: tmpdir(), ...env };
+}
+
+const fileOf = (path: string) => fileURLToPath(new URL(path, ROOT));
+
+/** Starts the package as a user would, as a process of its own. */
+export function startPackage(env: Record<string, string>): { child: ChildProcess; output: () => string } {
+  let output = '';
+  const child = spawn(process.execPath, [fileOf('src/main.ts')], {
+    env: environment(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const keep = (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-20_000);
+  };
+  child.stdout?.on('data', keep);
+  child.stderr?.on('data', keep);
+  return { child, output: () => output };
+}
+
+/** What `npm run reconcile` prints. @throws when it ends with another exit code than 0 */
+export async function runReconcile(env: Record<string, string>): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, [fileOf('scripts/reconcile.ts')], {
+    env: environment(env),
+  });
+  return stdout.trim().split('\n');
+}
