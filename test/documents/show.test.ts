@@ -219,7 +219,8 @@ describe('a portal', () => {
     await bench.look();
     bench.pass(2_000);
     const taken = await Promise.all([bench.showOnce(), bench.showOnce(), bench.showOnce()]);
-    expect(taken.toSorted((a, b) => b - a).slice(0, 2)).toEqual([50, 10]);
+    // The rest falls to whoever looks first.
+    expect([Math.max(...taken), taken.reduce((sum, count) => sum + count)]).toEqual([50, 60]);
     expect(bench.portal.writes).toHaveLength(120);
     expect(bench.portal.activities.size).toBe(60);
   });
