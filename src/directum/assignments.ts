@@ -4,6 +4,19 @@ import { leafOf } from './metadata.ts';
 import type { EmailsOf } from './performers.ts';
 import { idOf, isRow, type Row, textOf, timeOf } from './rows.ts';
 
+/** What assignments ask for, by the leaf of their type (directum.md F.4). */
+const KINDS: Readonly<Record<string, Assignment['kind']>> = {
+  ApprovalAssignment: 'approval',
+  ApprovalManagerAssignment: 'approval',
+  FreeApprovalAssignment: 'approval',
+  EntityApprovalAssignment: 'approval',
+  ApprovalSigningAssignment: 'signing',
+  SigningAssignment: 'signing',
+  ApprovalReworkAssignment: 'rework',
+  FreeApprovalReworkAssignment: 'rework',
+  EntityReworkAssignment: 'rework',
+};
+
 /**
  * Assignments with their performers' e-mails. One that belongs to no task is left out: nothing can be said about it.
  */
@@ -30,6 +43,7 @@ function toAssignment(
   return {
     id,
     taskId,
+    kind: kindOf(row),
     url: links.assignmentUrl(id),
     subject: textOf(row, 'Subject') ?? '',
     kind: toKind(row['@odata.type']),
@@ -47,21 +61,10 @@ function toAssignment(
   };
 }
 
-/** By rule, free and by process (directum.md F.4). */
-const APPROVALS = new Set([
-  'ApprovalAssignment',
-  'ApprovalManagerAssignment',
-  'FreeApprovalAssignment',
-  'EntityApprovalAssignment',
-]);
-const SIGNINGS = new Set(['ApprovalSigningAssignment', 'SigningAssignment']);
-
-/** Rows of the common set name their own type (directum.md A.2). */
-function toKind(type: unknown): Assignment['kind'] {
-  const leaf = typeof type === 'string' ? leafOf(type) : 'Assignment';
-  if (leaf === 'Assignment') return null;
-  if (SIGNINGS.has(leaf)) return 'signing';
-  return APPROVALS.has(leaf) ? 'approval' : 'other';
+/** A type that says nothing of itself, as of the set asked, is none. */
+function kindOf(row: Row): Assignment['kind'] {
+  const leaf = leafOf(textOf(row, '@odata.type') ?? '');
+  return leaf === '' || leaf === 'Assignment' ? null : (KINDS[leaf] ?? 'other');
 }
 
 /** The newest text of a person since the assignment was made: older ones are of the task before it. */

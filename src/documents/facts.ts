@@ -1,6 +1,6 @@
 import { isSignedByUs } from '../robot/signature.ts';
 import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
-import type { Assignment, Fact, Sight, TriggerCode } from './ports.ts';
+import type { Assignment, DocumentStatus, Fact, Sight, TriggerCode } from './ports.ts';
 import { newestRework, reworkComments } from './rework.ts';
 
 /**
@@ -9,6 +9,8 @@ import { newestRework, reworkComments } from './rework.ts';
  */
 export const JUST_MADE: Sight = { state: null, status: 'created', since: null, dates: null, assignments: [] };
 
+/** Nobody has to decide on a document that ended. */
+const ENDED = new Set<DocumentStatus>(['rejected', 'executed', 'annulled', 'deleted']);
 /** Directum's clock may go a little behind ours. */
 const CLOCK_SKEW_MS = 120_000;
 
@@ -73,27 +75,33 @@ function toNewRework(before: Sight, after: Sight): string | null {
 }
 
 /**
- * Who is asked to approve or to sign: by the assignment's type, and where Directum does not show it by the document's
- * status. Forwarding makes a new assignment; one whose performer was exchanged asks the new person too.
+ * Who is asked to approve or to sign. An assignment says so by its type; where Directum does not show that, the
+ * document's status does. Forwarding makes a new assignment; one whose performer was exchanged asks the new person too.
  */
 function toRequests(before: Sight | null, after: Sight, watchedSince: Date): Fact[] {
-  const asks = (sight: Sight) => sight.status === 'on_approval' || sight.status === 'approved';
-  if (!asks(after)) return [];
-  const byStatus = after.status === 'on_approval' ? 'approval' : 'signing';
-  const codes = { approval: 'approval_needed', signing: 'signature_needed' } as const;
   const toKey = ({ id, performer }: Assignment) => `${id}/${performer?.id}`;
   // The assignment may be seen before the status that says what it is for.
-  const known = new Set(before !== null && asks(before) ? before.assignments.filter(isAsked).map(toKey) : []);
+  const known = new Set(before?.assignments.filter((one) => toRequest(before, one) !== null).map(toKey));
   return after.assignments
-    .filter((one) => isAsked(one) && !known.has(toKey(one)))
     .filter(
-      ({ created }) => created !== null && Date.parse(created) >= watchedSince.getTime() - CLOCK_SKEW_MS,
+      (one) =>
+        !known.has(toKey(one)) &&
+        one.created !== null &&
+        Date.parse(one.created) >= watchedSince.getTime() - CLOCK_SKEW_MS,
     )
     .flatMap((one) => {
-      const kind = one.kind ?? byStatus;
-      if (kind === 'other') return [];
-      return [notice(after, codes[kind], toKey(one), one.performer?.email ?? null, { workUrl: one.url })];
+      const code = toRequest(after, one);
+      if (code === null) return [];
+      return notice(after, code, toKey(one), one.performer?.email ?? null, { workUrl: one.url });
     });
+}
+
+/** What the performer is to be asked for, null for nothing that the package tells of. */
+function toRequest({ status }: Sight, one: Assignment): 'approval_needed' | 'signature_needed' | null {
+  if (status === null || ENDED.has(status) || !isAsked(one)) return null;
+  const approval = one.kind ? one.kind === 'approval' : status === 'on_approval';
+  const signing = one.kind ? one.kind === 'signing' : status === 'approved';
+  return approval ? 'approval_needed' : signing ? 'signature_needed' : null;
 }
 
 function isAsked({ status, performer }: Assignment): boolean {

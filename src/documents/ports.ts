@@ -39,6 +39,8 @@ export interface Assignment {
   id: number;
   /** The task it belongs to; of a sub-task, the main one. */
   taskId: number;
+  /** What it asks for by its own type (directum.md F.4); null where Directum does not show the type. */
+  kind: 'approval' | 'signing' | 'rework' | 'other' | null;
   url: string;
   subject: string;
   /** What it asks for; null where Directum does not show its type. */

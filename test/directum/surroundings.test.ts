@@ -65,6 +65,7 @@ describe.each(['4.3', '4.8', '4.11'] as const)('around documents of Directum %s'
       {
         id: made!['Id'],
         taskId,
+        kind: 'approval',
         url: `${stand.webUrl}/#/card/91cbfdc8-5d5d-465e-95a4-3235b8c01d5b/${made!['Id']}`,
         subject: 'Согласуйте: Договор',
         kind: 'approval',
@@ -96,8 +97,15 @@ describe.each(['4.3', '4.8', '4.11'] as const)('around documents of Directum %s'
     const { rows, next } = await ask().assignments(since, 0);
     expect(next).toBeNull();
     expect(rows).toMatchObject([
-      { taskId, status: 'Completed', result: 'ForRevision', comment: 'Сумма прописью' },
-      { taskId, status: 'InProcess', result: null, comment: null, subject: 'Доработайте: Договор' },
+      { taskId, kind: 'approval', status: 'Completed', result: 'ForRevision', comment: 'Сумма прописью' },
+      {
+        taskId,
+        kind: 'rework',
+        status: 'InProcess',
+        result: null,
+        comment: null,
+        subject: 'Доработайте: Договор',
+      },
     ]);
     expect(rows[0]!.completed).toBe('2026-03-02T13:00:00+03:00');
     expect(await ask().newestAssignment()).toBe('2026-03-02T13:00:00+03:00');

@@ -62,6 +62,7 @@ export function fakeDirectum(now: () => Date) {
       const at = now().toISOString();
       assignments.set(id, {
         taskId,
+        kind: null,
         url: `https://rx.example/a/${id}`,
         subject: 'Согласуйте',
         kind: null,

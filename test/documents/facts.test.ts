@@ -151,19 +151,31 @@ describe('requests to the performer', () => {
     expect([...told.values()].map(({ key }) => key)).toEqual(['11/34', '11/35']);
   });
 
-  it('go by the type of the assignment where Directum shows it', () => {
-    const asked = [
-      assignment(31, { kind: 'signing' }),
-      assignment(32, { kind: 'approval' }),
-      assignment(33, { kind: 'other' }),
-    ];
-    for (const status of ['on_approval', 'approved'] as const) {
-      const facts = toFacts(sight(status), sight(status, { assignments: asked }), WATCHED);
-      expect(facts.map(({ code, key }) => [code, key])).toEqual([
-        ['signature_needed', '31/34'],
-        ['approval_needed', '32/34'],
+  it('follow the type of the assignment where Directum shows it, whatever the document shows', () => {
+    const asked = (['approval', 'signing', 'rework', 'other'] as const).map((kind, at) =>
+      assignment(31 + at, { kind }),
+    );
+    const facts = (status: DocumentStatus) =>
+      toFacts(sight(status), sight(status, { assignments: asked }), WATCHED).map(({ code, key }) => [
+        code,
+        key,
       ]);
-    }
+    const both = [
+      ['approval_needed', '31/34'],
+      ['signature_needed', '32/34'],
+    ];
+    expect([facts('on_approval'), facts('approved'), facts('rework'), facts('annulled')]).toEqual([
+      both,
+      both,
+      both,
+      [],
+    ]);
+    const later = toFacts(
+      sight('on_approval', { assignments: asked }),
+      sight('approved', { assignments: asked }),
+      WATCHED,
+    );
+    expect(later.map(({ code }) => code)).not.toContain('signature_needed');
   });
 
   it('ask for a signature once the document is approved, and for nothing afterwards', () => {

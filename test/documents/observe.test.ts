@@ -133,6 +133,21 @@ describe('watching', () => {
     expect(rows.map((row) => Number(row.id))).toEqual([700, 701]);
   });
 
+  it('a return for rework is told with the words of who sent it back, though they show in another question', async () => {
+    await bench.make('DEAL_1', 1);
+    bench.directum.put(1, { internalApprovalState: 'OnApproval' });
+    bench.directum.task(70, 1);
+    bench.directum.assign(700, 70);
+    await begin();
+    bench.pass(HOUR);
+    bench.directum.assign(700, 70, { status: 'Completed', result: 'ForRevision', comment: 'Срок?' });
+    bench.directum.put(1, { internalApprovalState: 'OnRework' });
+    await bench.poll();
+    const rework = bench.told.find(({ after }) => after.status === 'rework');
+    expect(rework?.before?.status).toBe('on_approval');
+    expect(rework?.after.assignments).toMatchObject([{ id: 700, comment: 'Срок?' }]);
+  });
+
   it('reads assignments in the sweep where the installation does not show when they changed', async () => {
     bench.directum.showsAssignments = false;
     await bench.make('DEAL_1', 1);

@@ -22,6 +22,7 @@ export function assignment(id: number, more: Partial<Assignment> = {}): Assignme
   return {
     id,
     taskId: 7001,
+    kind: null,
     url: `https://rx/assignment/${id}`,
     subject: 'Согласуйте договор',
     kind: null,
