@@ -128,6 +128,7 @@ async function main(): Promise<void> {
     });
     const deal = portal.addItem(2, {
       title: 'Поставка станка',
+      categoryId: 1,
       companyId: company,
       opportunity: 1200000,
       currencyId: 'RUB',
@@ -186,11 +187,10 @@ async function main(): Promise<void> {
     await until('the deal waiting for the signature', 30_000, async () =>
       service?.output().includes('run.waiting'),
     );
-    await shown(8, 'the deal shows who approves; the approver has a task and a notice', {
+    await shown(8, 'the deal shows who approves; the approver has a task', {
       status: 'on_approval',
       activity: ['На согласовании', 'Петрова Анна'],
       triggers: [],
-      notices: [[lawyer, 'ждёт вашего согласования']],
       tasks: { open: [lawyer], done: 0 },
     });
 
@@ -210,10 +210,6 @@ async function main(): Promise<void> {
       status: 'approved',
       activity: ['Согласован', 'Сидоров'],
       triggers: ['directum_approved'],
-      notices: [
-        [manager, 'согласован всеми'],
-        [director, 'ждёт вашей подписи'],
-      ],
       tasks: { open: [director], done: 2 },
     });
 
@@ -228,7 +224,6 @@ async function main(): Promise<void> {
         activity: ['Подписан нами', 'Сидоров'],
         triggers: ['directum_signed_us'],
         stage: CONTRACT_STAGE,
-        notices: [[manager, 'подписан с нашей стороны']],
         tasks: { open: [], done: 3 },
       },
       `signed by ${signed['signed_by']} at ${signed['signed_at']}`,
@@ -240,7 +235,6 @@ async function main(): Promise<void> {
       activity: ['Подписан обеими сторонами'],
       triggers: ['directum_signed_both'],
       stage: SIGNED_STAGE,
-      notices: [[manager, 'подписан обеими сторонами']],
     });
 
     const validTill = new Date(Date.now() + 5 * DAY_MS).toISOString().slice(0, 10);
@@ -248,7 +242,15 @@ async function main(): Promise<void> {
     await shown(13, `the contract is valid till ${validTill}, which is near`, {
       status: 'signed_both',
       triggers: ['directum_due'],
-      notices: [[manager, 'Срок действия документа']],
+      // Notices of a few seconds are sent together, so they are waited for here and not after each step.
+      notices: [
+        [lawyer, 'ждёт вашего согласования'],
+        [director, 'ждёт вашей подписи'],
+        [manager, 'согласован всеми'],
+        [manager, 'подписан с нашей стороны'],
+        [manager, 'подписан обеими сторонами'],
+        [manager, 'Срок действия документа'],
+      ],
     });
 
     portal.setItem(2, deal, { UF_CRM_DIRECTUM_ID: 1 });

@@ -21,7 +21,7 @@ export interface Expected {
   /** Triggers fired since the last showing, in their order. */
   triggers?: string[];
   stage?: string;
-  /** Notices since the last showing: whose, and a part of their text. */
+  /** Notices so far: whose, and a part of their text. */
   notices?: [user: number, part: string][];
   /** Users who have an open task, and how many of the deal's tasks are done. */
   tasks?: { open: number[]; done: number };
@@ -89,7 +89,7 @@ export function watchDeal(portal: Portal, deal: number) {
       if (expected.stage !== undefined && stage !== expected.stage)
         return `stage ${expected.stage} (it is ${stage})`;
       for (const [user, part] of expected.notices ?? [])
-        if (!notices().some(({ userId, message }) => userId === user && message.includes(part)))
+        if (!portal.notices().some(({ userId, message }) => userId === user && message.includes(part)))
           return `a notice «${part}» to ${nameOf(user)}`;
       if (expected.tasks) {
         const open = tasks().filter((task) => Number(task['STATUS']) !== DONE);

@@ -1,7 +1,8 @@
 import type { Express } from 'express';
 import { moveItem, stepsOf } from './automation.ts';
 import { itemsOf, stagesOf } from './entities.ts';
-import type { Fields } from './types.ts';
+import { clickActivity } from './life.ts';
+import type { Activity, Fields } from './types.ts';
 import { fieldsOf } from './user-fields.ts';
 import { int, isObject, text } from './wire.ts';
 import type { World } from './world.ts';
@@ -55,17 +56,25 @@ function shownField(
   return linked(value);
 }
 
-function activityText(layoutOf: Fields): string {
-  const texts: string[] = [];
-  const walk = (value: unknown): void => {
-    if (!isObject(value)) return;
-    for (const [key, inner] of Object.entries(value)) {
-      if (typeof inner === 'string' && ['title', 'value', 'text', 'uri'].includes(key)) texts.push(inner);
-      else walk(inner);
-    }
-  };
-  walk(layoutOf);
-  return texts.map(linked).join('<br>');
+/** Title, rows and buttons of a configurable activity, as its layout says. */
+function activityText({ id, layout: of }: Activity): string {
+  const inner = (value: unknown, ...path: string[]): unknown =>
+    path.reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), value);
+  const listed = (value: unknown): Fields[] => (isObject(value) ? Object.values(value).filter(isObject) : []);
+  const rows = listed(inner(of, 'body', 'blocks')).map(
+    (block) =>
+      `${escaped(inner(block, 'properties', 'title'))}: ${linked(inner(block, 'properties', 'block', 'properties', 'value'))}`,
+  );
+  const buttons = Object.entries(
+    isObject(inner(of, 'footer', 'buttons')) ? (inner(of, 'footer', 'buttons') as Fields) : {},
+  ).map(([key, button]) => {
+    const uri = text(inner(button, 'action', 'uri'));
+    const title = escaped(inner(button, 'title'));
+    return uri === ''
+      ? `<form method="post" action="/crm/activity/${id}/${escaped(key)}"><button>${title}</button></form>`
+      : `<a href="${escaped(uri)}">${title}</a>`;
+  });
+  return [`<b>${escaped(inner(of, 'header', 'title'))}</b>`, ...rows, ...buttons].join('<br>');
 }
 
 function itemPage(world: World, entityTypeId: number, id: number, item: Fields): string {
@@ -104,15 +113,30 @@ function itemPage(world: World, entityTypeId: number, id: number, item: Fields):
   ]);
   const activities = world.activities
     .filter((one) => one.ownerTypeId === entityTypeId && one.ownerId === id)
-    .map((one) => [activityText(one.layout)]);
+    .map((one) => [activityText(one)]);
   const tasks = [...world.tasks.values()]
     .filter((one) => JSON.stringify(one['UF_CRM_TASK'] ?? '').includes(`D_${id}"`) && entityTypeId === 2)
-    .map((one) => [escaped(one['TITLE']), int(one['STATUS']) === 5 ? 'завершена' : 'в работе']);
+    .map((one) => [
+      escaped(one['TITLE']),
+      escaped(world.users.get(int(one['RESPONSIBLE_ID']))?.['LAST_NAME']),
+      escaped(one['DEADLINE']),
+      int(one['STATUS']) === 5 ? 'завершена' : 'в работе',
+    ]);
+  const triggers = world.triggerRuns
+    .filter((one) => one.entityTypeId === entityTypeId && one.id === id)
+    .map((one) => [escaped(one.code), one.at.toISOString()]);
+  // A notice belongs to the item whose page it links to.
+  const notices = world.notices
+    .filter(({ message }) => message.includes(`/details/${id}/`))
+    .map(({ userId, message }) => [
+      escaped(world.users.get(userId)?.['LAST_NAME']),
+      linked(message).replaceAll('\n', '<br>'),
+    ]);
   const section = (title: string, rows: string[][]): string =>
     rows.length === 0 ? '' : `<h2>${title}</h2>${table(rows)}`;
   return layout(
     text(item['title']) || `№ ${id}`,
-    `<form method="post" action="${action}">${stages}</form>${section('Поля', fields as string[][])}${section('Роботы', robots)}${section('Дела', activities)}${section('Лента', timeline)}${section('Задачи', tasks)}`,
+    `<form method="post" action="${action}">${stages}</form>${section('Поля', fields as string[][])}${section('Роботы', robots)}${section('Дела', activities)}${section('Лента', timeline)}${section('Задачи', tasks)}${section('Триггеры', triggers)}${section('Уведомления', notices)}`,
   );
 }
 
@@ -125,6 +149,12 @@ export function addPages(app: Express, world: World): void {
     const item = itemsOf(world, type).get(id);
     if (item === undefined) response.status(404).send(layout('Не найдено', ''));
     else response.send(itemPage(world, type, id, item));
+  });
+  app.post('/crm/activity/:id/:button', async (request, response) => {
+    const activity = world.activities.find(({ id }) => id === int(request.params['id']));
+    if (activity === undefined) return void response.status(404).send(layout('Не найдено', ''));
+    await clickActivity(world, activity.id, text(request.params['button']));
+    response.redirect(303, `/crm/type/${activity.ownerTypeId}/details/${activity.ownerId}/`);
   });
   app.post('/crm/type/:type/details/:id/stage', (request, response) => {
     const type = int(request.params['type']);
