@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { burst, CONNECTIONS } from './bench/burst.ts';
+import { measureDeals } from './bench/deals.ts';
 import { measureDrain } from './bench/drain.ts';
 import { median, residentMegabytes, stopProcess } from './bench/process.ts';
 import { CREATE, startStands } from './bench/stands.ts';
@@ -15,6 +16,7 @@ const STORM = 10_000;
 const ANSWERS = 10_000;
 const WAITS = 100_000;
 const POLL_SECONDS = 2;
+const DEALS = { shown: 1_000, watched: 10_000, atOnce: 500, single: 40, everyMs: 1_200, pollSeconds: 5 };
 const RATE = { perSecond: 2, bucket: 50 };
 const FULL_BATCH = 50;
 const README = new URL('../README.md', import.meta.url);
@@ -173,7 +175,32 @@ async function waits(): Promise<Row[]> {
   }
 }
 
-const PARTS = { starts, trips, acceptance, storm, drain, waits };
+async function deals(): Promise<Row[]> {
+  const stands = await startStands({ DIRECTUM_POLL_SECONDS: String(DEALS.pollSeconds) }, RATE);
+  try {
+    await stands.startService();
+    await stands.install();
+    const result = await measureDeals(stands, DEALS);
+    return [
+      [
+        `${DEALS.shown} deals, ${60_000 / DEALS.everyMs} changes a minute: change in Directum → the deal's field, p99, asked for every ${DEALS.pollSeconds} s`,
+        `${result.p99.toFixed(1)} s`,
+        `≤ ${DEALS.pollSeconds + 5} s`,
+      ],
+      [
+        `REST hits for each of ${DEALS.atOnce} documents that change at once, fields and activities`,
+        `${result.hitsPerChange.toFixed(2)} (all shown in ${result.atOnceSeconds.toFixed(0)} s, ${result.refused} over the limit)`,
+        '≤ 0.10',
+      ],
+      [`requests of a quiet cycle, ${DEALS.watched} watched documents`, String(result.quiet), '≤ 3'],
+      [`robots started by ${result.writes} own writes`, String(result.echoes), '0'],
+    ];
+  } finally {
+    await stands.stop();
+  }
+}
+
+const PARTS = { starts, trips, acceptance, storm, drain, waits, deals };
 
 /** All parts, and their table into the README; or those named, for whoever works on one. */
 async function main(names: string[]): Promise<void> {

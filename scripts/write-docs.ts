@@ -5,7 +5,7 @@ import { robots } from '../robots/index.ts';
 import { TRIGGER_NAMES } from '../src/bitrix24/triggers.ts';
 import { settings } from '../src/config.ts';
 import type { TriggerCode } from '../src/documents/ports.ts';
-import { STATUS_WORDS } from '../src/documents/status.ts';
+import { STATUS_WORDS } from '../src/documents/status-words.ts';
 import { commonOutputs, type ReadField, readField } from '../src/robot/descriptor.ts';
 import type { Language, LocalText } from '../src/robot/failure.ts';
 import type { AnyRobot } from '../src/robot/robot.ts';
@@ -244,7 +244,7 @@ function triggersTable(language: Language): string {
 function statusesTable(language: Language): string {
   const header = WORDS[language].statuses;
   const rows = Object.entries(STATUS_WORDS).map(
-    ([code, { label, when }]) => `| \`${code}\` | ${cell(label[language])} | ${cell(when[language])} |`,
+    ([code, { title, when }]) => `| \`${code}\` | ${cell(title[language])} | ${cell(when[language])} |`,
   );
   return [header, rule(header), ...rows].join('\n');
 }

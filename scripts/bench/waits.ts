@@ -89,7 +89,7 @@ export async function measureWaits(
 }
 
 /** Questions of the windows that follow one another at once are one cycle. */
-function mostOfACycle(journal: { at: string; query: string }[]): number {
+export function mostOfACycle(journal: { at: string; query: string }[]): number {
   const cycles: number[] = [];
   let last = Number.NEGATIVE_INFINITY;
   for (const { at } of journal.filter(({ query }) => query.includes('Modified gt'))) {
