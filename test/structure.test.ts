@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * What a room may import (docs/architecture.md, Rooms). `types` are rooms or files of which only types may be taken;
- * RobotFailure and the titles of statuses are the values that adapters share.
+ * RobotFailure and the words of statuses are the values that adapters share.
  */
 interface Room {
   packages: string[];
@@ -20,13 +20,13 @@ interface Room {
 
 const FAILURE = 'src/robot/failure.ts';
 /** A table of words that the portal's fields and the texts of documents must share. */
-const TITLES = 'src/documents/status-titles.ts';
+const WORDS = 'src/documents/status-words.ts';
 const ROOMS: Record<string, Room> = {
   robots: { packages: ['zod'], rooms: ['src/robot'], types: [], builtins: false },
   'src/robot': { packages: ['zod'], rooms: [], types: [], builtins: false },
   'src/bitrix24': {
     packages: ['@bitrix24/b24jssdk', 'zod'],
-    rooms: [FAILURE, TITLES],
+    rooms: [FAILURE, WORDS],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },

@@ -1,5 +1,5 @@
 import type { ActivityCard, DocumentStatus } from '../documents/ports.ts';
-import { STATUS_TITLES } from '../documents/status-titles.ts';
+import { STATUS_WORDS } from '../documents/status-words.ts';
 import type { LocalText } from '../robot/failure.ts';
 
 /** `id` of the button that asks for a refresh; it comes back in ONCRMTIMELINEITEMACTION (bitrix24.md F8). */
@@ -38,7 +38,7 @@ export function toActivityFields(card: ActivityCard): Record<string, string> {
  */
 export function toLayout(card: ActivityCard, language: 'ru' | 'en'): Record<string, unknown> {
   const rows: [string, string | null][] = [
-    ['status', `${STATUS_TITLES[card.status][language]} ${sinceText(card.since, language)}`],
+    ['status', `${STATUS_WORDS[card.status].title[language]} ${sinceText(card.since, language)}`],
     ['number', card.number],
     ['holders', toHolders(card.holders, language)],
     ['signer', card.signer],

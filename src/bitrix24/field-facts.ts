@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { DocumentStatus } from '../documents/ports.ts';
-import { STATUS_TITLES, STATUSES } from '../documents/status-titles.ts';
+import { STATUS_WORDS, STATUSES } from '../documents/status-words.ts';
 import type { LocalText } from '../robot/failure.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
 import { isRecord } from './call.ts';
@@ -64,7 +64,7 @@ export const DEAL_LIST: BatchCommand = {
 export function addFieldCommand(entityId: string, part: FieldPart, language: 'ru' | 'en'): BatchCommand {
   const { type, label } = FIELDS[part];
   const items = STATUSES.map((status, index) => ({
-    value: STATUS_TITLES[status][language],
+    value: STATUS_WORDS[status].title[language],
     sort: (index + 1) * 10,
     xmlId: status,
   }));
@@ -140,7 +140,7 @@ export function readItems(answer: unknown): Partial<Record<DocumentStatus, numbe
     const { id, xmlid, value } = read.data;
     for (const status of STATUSES) {
       if (xmlid === status) byCode[status] = id;
-      else if (Object.values(STATUS_TITLES[status]).includes(value ?? '')) byTitle[status] = id;
+      else if (Object.values(STATUS_WORDS[status].title).includes(value ?? '')) byTitle[status] = id;
     }
   }
   return { ...byTitle, ...byCode };

@@ -1,4 +1,3 @@
-import type { LocalText } from '../robot/failure.ts';
 import type { DocumentState } from '../robot/ports.ts';
 import { isSignedByBoth, isSignedByUs } from '../robot/signature.ts';
 import type { DocumentStatus } from './ports.ts';
@@ -82,62 +81,3 @@ function isStrange(document: DocumentState, state: State): boolean {
 }
 
 const toProperty = (state: State): string => state.charAt(0).toUpperCase() + state.slice(1);
-
-/** Words of every status for people, in the order they are looked for, and what Directum shows then. */
-export const STATUS_WORDS: Record<DocumentStatus, { label: LocalText; when: LocalText }> = {
-  deleted: {
-    label: { ru: 'Удалён', en: 'Deleted' },
-    when: {
-      ru: 'документа больше нет, или учётная запись пакета его не видит',
-      en: "the document is gone, or the package's account cannot see it",
-    },
-  },
-  executed: {
-    label: { ru: 'Исполнен', en: 'Executed' },
-    when: { ru: 'состояние «Исполнен»', en: 'life cycle state `Closed`' },
-  },
-  annulled: {
-    label: { ru: 'Аннулирован', en: 'Annulled' },
-    when: {
-      ru: 'состояние «Аннулирован» («Устаревший») или «Расторгнут»',
-      en: 'life cycle state `Obsolete` or `Terminated`',
-    },
-  },
-  signed_both: {
-    label: { ru: 'Подписан обеими сторонами', en: 'Signed by both sides' },
-    when: {
-      ru: 'подписан нами и контрагентом, или обмен завершён подписанием обеими сторонами',
-      en: 'signed by us and by the counterparty, or the exchange ended with both signatures',
-    },
-  },
-  rejected: {
-    label: { ru: 'Отклонён', en: 'Rejected' },
-    when: {
-      ru: 'контрагент не подписал, обмен отклонён или аннулирован; без нашей подписи также: согласование прекращено',
-      en: 'the counterparty did not sign, the exchange was rejected or terminated; without our signature also: the approval was aborted',
-    },
-  },
-  signed_us: {
-    label: { ru: 'Подписан нами', en: 'Signed by us' },
-    when: {
-      ru: 'согласование в состоянии «Подписан», или подписана последняя версия',
-      en: 'internal approval `Signed`, or the last version is signed',
-    },
-  },
-  approved: {
-    label: { ru: 'Согласован', en: 'Approved' },
-    when: { ru: 'согласование в состоянии «На подписании»', en: 'internal approval `PendingSign`' },
-  },
-  rework: {
-    label: { ru: 'На доработке', en: 'Rework' },
-    when: { ru: 'согласование в состоянии «На доработке»', en: 'internal approval `OnRework`' },
-  },
-  on_approval: {
-    label: { ru: 'На согласовании', en: 'On approval' },
-    when: { ru: 'согласование в состоянии «На согласовании»', en: 'internal approval `OnApproval`' },
-  },
-  created: {
-    label: { ru: 'Создан', en: 'Created' },
-    when: { ru: 'ничего из перечисленного', en: 'none of the above' },
-  },
-};

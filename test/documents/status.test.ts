@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DocumentStatus } from '../../src/documents/ports.ts';
-import { STATUS_WORDS, toStatus } from '../../src/documents/status.ts';
+import { toStatus } from '../../src/documents/status.ts';
+import { STATUS_WORDS } from '../../src/documents/status-words.ts';
 import type { DocumentState } from '../../src/robot/ports.ts';
 
 const document = (changes: Partial<DocumentState> = {}): DocumentState => ({
@@ -159,7 +160,7 @@ describe('whatever was observed before', () => {
 
 it('every status has words of its own in both languages', () => {
   for (const language of ['ru', 'en'] as const) {
-    const labels = Object.values(STATUS_WORDS).map(({ label }) => label[language]);
+    const labels = Object.values(STATUS_WORDS).map(({ title }) => title[language]);
     expect(new Set(labels).size).toBe(10);
     expect(labels.every((label) => label.trim() !== '')).toBe(true);
   }
