@@ -46,7 +46,6 @@ function toAssignment(
     kind: kindOf(row),
     url: links.assignmentUrl(id),
     subject: textOf(row, 'Subject') ?? '',
-    kind: toKind(row['@odata.type']),
     status: textOf(row, 'Status') ?? '',
     result: textOf(row, 'Result'),
     deadline: timeOf(row, 'Deadline'),

@@ -43,8 +43,6 @@ export interface Assignment {
   kind: 'approval' | 'signing' | 'rework' | 'other' | null;
   url: string;
   subject: string;
-  /** What it asks for; null where Directum does not show its type. */
-  kind: 'approval' | 'signing' | 'other' | null;
   /** `InProcess`, `Completed`, `Aborted`, `Suspended`. */
   status: string;
   result: string | null;

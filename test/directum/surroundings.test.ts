@@ -68,7 +68,6 @@ describe.each(['4.3', '4.8', '4.11'] as const)('around documents of Directum %s'
         kind: 'approval',
         url: `${stand.webUrl}/#/card/91cbfdc8-5d5d-465e-95a4-3235b8c01d5b/${made!['Id']}`,
         subject: 'Согласуйте: Договор',
-        kind: 'approval',
         status: 'InProcess',
         result: null,
         deadline: '2026-03-05T18:00:00+04:00',

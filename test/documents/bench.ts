@@ -65,7 +65,6 @@ export function fakeDirectum(now: () => Date) {
         kind: null,
         url: `https://rx.example/a/${id}`,
         subject: 'Согласуйте',
-        kind: null,
         status: 'InProcess',
         result: null,
         deadline: null,

@@ -25,7 +25,6 @@ export function assignment(id: number, more: Partial<Assignment> = {}): Assignme
     kind: null,
     url: `https://rx/assignment/${id}`,
     subject: 'Согласуйте договор',
-    kind: null,
     status: 'InProcess',
     result: null,
     deadline: '2026-03-05T18:00:00+03:00',
