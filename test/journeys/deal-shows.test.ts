@@ -115,6 +115,42 @@ describe('a deal', () => {
     expect(stand.lines.slice(from).filter((line) => line.includes('deals.failed'))).toEqual([]);
   }, 40_000);
 
+  it.each([
+    ['was won', 0, 'WON'],
+    ['was lost', 0, 'LOSE'],
+    ['went to another funnel', 3, 'C3:NEW'],
+  ])(
+    'that %s still shows its contract, and stays where it is',
+    async (_what, categoryId, stage) => {
+      const { deal, id } = await shown();
+      stand.portal.setItem(2, deal, { categoryId });
+      await stand.portal.moveItem(2, deal, stage);
+      stand.directum.patch('IContracts', id, { InternalApprovalState: 'OnApproval' });
+      await within(
+        POLL_MS + 5_000,
+        () => statusOf(deal) === 'on_approval' && textOf(deal).includes('На согласовании'),
+      );
+      expect(activities(deal)).toHaveLength(1);
+      expect(stand.portal.item(2, deal)).toMatchObject({ stageId: stage, categoryId });
+    },
+    40_000,
+  );
+
+  it('that was merged into another leaves that one as it is', async () => {
+    const { deal: lost, id } = await shown();
+    const { deal: kept, id: own } = await shown();
+    // The portal takes the merged deal away and hangs its activities under the one that stays.
+    for (const activity of activities(lost)) activity.ownerId = kept;
+    stand.portal.removeItem(2, lost);
+    stand.directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
+    stand.directum.patch('IContracts', own, { InternalApprovalState: 'OnApproval' });
+    await within(POLL_MS + 5_000, () => statusOf(kept) === 'on_approval');
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS + 3_000));
+    expect(Number(fieldOf(kept, 'ID'))).toBe(own);
+    expect(statusOf(kept)).toBe('on_approval');
+    expect(activities(kept)).toHaveLength(2);
+  }, 40_000);
+
   it('shows that its contract was deleted in Directum', async () => {
     const { deal, id } = await shown();
     stand.directum.deleteDocument(id);
