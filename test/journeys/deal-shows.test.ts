@@ -139,7 +139,7 @@ describe('a deal', () => {
   it('that was merged into another leaves that one as it is', async () => {
     const { deal: lost, id } = await shown();
     const { deal: kept, id: own } = await shown();
-    // The portal takes the merged deal away and hangs its activities under the one that stays.
+    // Whether the portal keeps the activities of a merged deal is not known; here it does, which is the harder case.
     for (const activity of activities(lost)) activity.ownerId = kept;
     stand.portal.removeItem(2, lost);
     stand.directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
