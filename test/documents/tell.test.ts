@@ -154,7 +154,7 @@ describe('notices', () => {
     for (const n of [1, 2, 3]) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
     await bench.pass(3_000);
     for (const n of [4, 5, 6]) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
-    await bench.pass(65_000, 5_000);
+    await bench.pass(65_000);
     expect(deals.notices.map(({ text }) => text.split('\n')[0])).toEqual([
       'Directum: уведомлений за минуту — 6',
     ]);
