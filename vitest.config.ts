@@ -7,6 +7,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     // Most journeys wait more than they work.
-    maxWorkers: 4,
+    maxWorkers: 3,
   },
 });

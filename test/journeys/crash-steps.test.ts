@@ -182,7 +182,7 @@ async function stopInside(side: 'before' | 'after', name: StoreStep, contract: C
     ended: () => sync(step),
   };
   const run = await starts[name]();
-  await expect.poll(() => stops.isCaught(step), { timeout: 10_000, interval: 20, message: step }).toBe(true);
+  await expect.poll(() => stops.isCaught(step), { timeout: 40_000, interval: 20, message: step }).toBe(true);
   if (name === 'waiting') stand.directum.sign(contract.document);
   return run;
 }
