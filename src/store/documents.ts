@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Assignment, ContractDates, DocumentStatus, Sight, SightChange } from '../documents/ports.ts';
 import type { DocumentState } from '../robot/ports.ts';
+import { inTransaction } from './transaction.ts';
 
 /** The transaction of one observation; whoever records facts of it writes through this. */
 export type DocumentClient = pg.PoolClient;
@@ -79,9 +80,7 @@ export function createDocumentStore(pool: pg.Pool) {
       now: Date,
       work: (known: Map<number, OpenSight>, client: DocumentClient) => Promise<Map<number, KeptSight>>,
     ): Promise<void> {
-      const client = await pool.connect();
-      try {
-        await client.query('BEGIN');
+      return inTransaction(pool, async (client) => {
         const kept = await work(await open(client, ids), client);
         for (const [id, sight] of kept) {
           await client.query(
@@ -106,13 +105,7 @@ export function createDocumentStore(pool: pg.Pool) {
             [[...kept.keys()], new Date(now.getTime() + GATHER_MS)],
           );
         }
-        await client.query('COMMIT');
-      } catch (error) {
-        await client.query('ROLLBACK').catch(() => undefined);
-        throw error;
-      } finally {
-        client.release();
-      }
+      });
     },
 
     /** Remembers assignments as they were seen. */

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { ContractDates, DocumentStatus, SightChange } from '../documents/ports.ts';
 import type { DocumentState } from '../robot/ports.ts';
 import type { TellingClient } from './tellings.ts';
+import { inTransaction } from './transaction.ts';
 
 export interface DatedDocument {
   documentId: number;
@@ -41,9 +42,7 @@ export function createDueLooks(pool: pg.Pool) {
       after: number,
       work: (documents: DatedDocument[], client: TellingClient) => Promise<void>,
     ): Promise<boolean> {
-      const client = await pool.connect();
-      try {
-        await client.query('BEGIN');
+      return inTransaction(pool, async (client) => {
         const { rows } = await client.query(
           `SELECT d.id, d.observed, d.status, d.dates,
              json_agg(json_build_object('portal', w.portal, 'itemCode', w.item_code, 'since', w.created_at)
@@ -65,14 +64,8 @@ export function createDueLooks(pool: pg.Pool) {
           `UPDATE due_look SET day = $1, after = $2, look_at = '-infinity' WHERE after = $3`,
           more ? ['', last[0].id, after] : [day, 0, after],
         );
-        await client.query('COMMIT');
         return more;
-      } catch (error) {
-        await client.query('ROLLBACK').catch(() => undefined);
-        throw error;
-      } finally {
-        client.release();
-      }
+      });
     },
   };
 }

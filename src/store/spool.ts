@@ -3,6 +3,7 @@ import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, st
 import { join } from 'node:path';
 import type { Log } from '../robot/ports.ts';
 import type { SecretKeys } from './secrets.ts';
+import { syncFolder } from './sync-folder.ts';
 
 const MAX_BYTES = 256 * 1024 * 1024;
 const MAX_CALLS = 200_000;
@@ -309,15 +310,4 @@ async function exists(path: string): Promise<boolean> {
 /** Another process that drains the same segment may have been faster. */
 function unlessGone(error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error;
-}
-
-/** Makes the names in a folder durable; Windows has no such call and needs none. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { inTransaction } from './transaction.ts';
 
 /** The transaction in which facts are written. */
 export type TellingClient = pg.ClientBase;
@@ -124,9 +125,7 @@ export function createTellings(pool: pg.Pool) {
      * when it is sent again.
      */
     async takeMessages(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueMessage[]> {
-      const client = await pool.connect();
-      try {
-        await client.query('BEGIN');
+      return inTransaction(pool, async (client) => {
         await client.query('SELECT pg_advisory_xact_lock($1)', [DECIDING]);
         await client.query(
           `WITH waiting AS (
@@ -152,19 +151,13 @@ export function createTellings(pool: pg.Pool) {
            RETURNING *`,
           [portals, now, later(now, leaseMs), limit],
         );
-        await client.query('COMMIT');
         return [...Map.groupBy(rows, (row) => row.message as string)].map(([message, of]) => ({
           message,
           portal: of[0].portal as string,
           userId: Number(of[0].user_id),
           notices: toOrder(of),
         }));
-      } catch (error) {
-        await client.query('ROLLBACK').catch(() => undefined);
-        throw error;
-      } finally {
-        client.release();
-      }
+      });
     },
 
     /** Writes what became of tellings; one that is due again keeps its attempts. */
