@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { robots } from '../robots/index.ts';
 import { applyRegistration, listPortal } from '../src/bitrix24/apply-registration.ts';
-import type { Installation } from '../src/bitrix24/installation.ts';
+import { type Installation, isLive } from '../src/bitrix24/installation.ts';
 import { explain, planPortal } from '../src/bitrix24/registration.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
@@ -100,7 +100,7 @@ async function main(): Promise<number> {
   try {
     const live = rooms.portals.installations
       .list()
-      .filter((installation) => installation.state !== 'uninstalled')
+      .filter(isLive)
       .filter((installation) => flags.portal === undefined || isAt(installation.origin, flags.portal));
     if (live.length === 0) {
       process.stderr.write(

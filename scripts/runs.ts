@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { robots } from '../robots/index.ts';
+import { isLive } from '../src/bitrix24/installation.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog, redact } from '../src/log.ts';
 import type { Outcome } from '../src/robot/run-robot.ts';
@@ -185,10 +186,7 @@ async function main(): Promise<void> {
       return;
     }
     if (order.command === 'retry-failed') {
-      const isThere = (memberId: string) => {
-        const known = rooms.portals.installations.get(memberId);
-        return known !== undefined && known.state !== 'uninstalled';
-      };
+      const isThere = (memberId: string) => isLive(rooms.portals.installations.get(memberId));
       const found = await history.failedWith(order);
       const chosen = found.filter(({ memberId }) => isThere(memberId));
       const gone = found.length - chosen.length;
@@ -225,7 +223,7 @@ async function main(): Promise<void> {
       if (run.state !== 'ended')
         throw new Refusal(`run ${run.id} has not ended (${run.state}); cancel it first or wait`);
       if (run.ending === 'done') throw new Refusal(`run ${run.id} ended well; there is nothing to do again`);
-      if (installation === undefined || installation.state === 'uninstalled')
+      if (!isLive(installation))
         throw new Refusal(`the application is removed from the portal of run ${run.id}; its step is gone`);
       if (!(await history.reopen(run.id, now(), toDeadline(now(), config.RUN_MAX_HOURS, 0))))
         throw new Refusal(`run ${run.id} was changed by another command; look at it with show`);

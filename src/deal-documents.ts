@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { toItemRef } from './bitrix24/call.ts';
+import { isReady } from './bitrix24/installation.ts';
 import type { Portals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import type { DirectumService } from './directum/directum.ts';
@@ -36,7 +38,6 @@ export interface DealDocumentsPorts {
  */
 export function openDealDocuments(ports: DealDocumentsPorts) {
   const { config, store, keys, directum, portals, now, log } = ports;
-  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
   const documents = createDocumentStore(store.pool);
   const showing = createShowStore(store.pool);
   const tellings = createTellings(store.pool);
@@ -63,14 +64,11 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     log,
   });
 
-  const live = () =>
-    portals.installations
-      .list()
-      .filter(({ state, registeredAt }) => state === 'active' && registeredAt !== undefined);
+  const ready = () => portals.installations.list().filter(isReady);
   const reachable: ReachablePortals = {
-    keys: () => [...new Set(live().map(({ portalKey }) => portalKey))],
+    keys: () => [...new Set(ready().map(({ portalKey }) => portalKey))],
     deals(portal) {
-      const installation = live().find(({ portalKey }) => portalKey === portal);
+      const installation = ready().find(({ portalKey }) => portalKey === portal);
       if (installation === undefined) throw new Error('the portal cannot be reached any more');
       return portals.deals(installation.memberId);
     },

@@ -50,6 +50,11 @@ export async function openOrWait<Rooms>(
   }
 }
 
+/** The installer page while the database is away: what it is given cannot be kept. */
+export function refuseInstall(query: Record<string, unknown>): { status: number; html: string } {
+  return { status: 503, html: renderRefusal(toPageLanguage(String(query['LANG'] ?? 'en')), 'database_away') };
+}
+
 async function openLobby(server: Server, config: Config, { log, now }: { log: Log; now: () => Date }) {
   const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
   const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
@@ -84,11 +89,7 @@ async function openLobby(server: Server, config: Config, { log, now }: { log: Lo
       }
     },
     async install(query, body) {
-      if (!isEventForm(body))
-        return {
-          status: 503,
-          html: renderRefusal(toPageLanguage(String(query['LANG'] ?? 'en')), 'database_away'),
-        };
+      if (!isEventForm(body)) return refuseInstall(query);
       return { status: EVENT_STATUS[await event(body)] };
     },
     event,
@@ -102,11 +103,7 @@ async function openLobby(server: Server, config: Config, { log, now }: { log: Lo
         portals: { total: 0, ok: 0 },
       };
     },
-    metrics: {
-      text: metrics.text,
-      contentType: metrics.contentType,
-      count: (robot, result) => metrics.calls.inc({ robot, result }),
-    },
+    metrics,
     opsToken: config.OPS_TOKEN ?? null,
     log,
   });

@@ -2,11 +2,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { robots } from '../robots/index.ts';
 import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
 import { isEventForm, parseEvent } from './bitrix24/events.ts';
-import { renderRefusal, toPageLanguage } from './bitrix24/install-page.ts';
-import type { Installation } from './bitrix24/installation.ts';
+import { type Installation, isLive, isReady } from './bitrix24/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import { openDealDocuments } from './deal-documents.ts';
@@ -14,7 +14,7 @@ import { createDirectum } from './directum/directum.ts';
 import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { createSlowProofServer } from './http/server.ts';
-import { openOrWait } from './lobby.ts';
+import { openOrWait, refuseInstall } from './lobby.ts';
 import { scopeLog } from './log.ts';
 import { toDescriptor } from './robot/descriptor.ts';
 import type { Language } from './robot/failure.ts';
@@ -89,7 +89,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     portals: await Promise.all(
       portals.installations
         .list()
-        .filter((installation) => installation.state !== 'uninstalled')
+        .filter(isLive)
         .map(async ({ memberId, state }) => ({
           label: createHash('sha256').update(memberId).digest('hex').slice(0, 8),
           paused: state === 'paused',
@@ -184,7 +184,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     send: async (memberId, answers, priority) => {
       // Another process may have heard a moment ago that the portal dropped our robots (bitrix24.md I61).
       const known = await portals.installations.fresh(memberId);
-      if (known?.state !== 'active' || known.registeredAt === undefined) return answers.map(() => 'retry');
+      if (!isReady(known)) return answers.map(() => 'retry');
       return portals.answers.send(memberId, answers, priority);
     },
     comment: (memberId, item, text) => portals.answers.comment(memberId, item, text),
@@ -192,7 +192,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     members: () =>
       portals.installations
         .list()
-        .filter((installation) => installation.state === 'active' && installation.registeredAt !== undefined)
+        .filter(isReady)
         .map((installation) => installation.memberId),
     decrypt: (text) => keys.decrypt(text),
     batch: config.BITRIX24_ANSWER_BATCH,
@@ -208,7 +208,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     lines: () =>
       portals.installations
         .list()
-        .filter((installation) => installation.state !== 'uninstalled')
+        .filter(isLive)
         .flatMap(({ memberId }) => robots.map((robot) => ({ memberId, robot: robot.code }))),
     now,
     log,
@@ -265,7 +265,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
     sweepMs: ports.sweepMs ?? SWEEP_MS,
     now,
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    sleep,
     onWake: workers.wake,
     log,
   });
@@ -351,8 +351,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   async function install(query: Record<string, unknown>, body: unknown): ReturnType<AppPorts['install']> {
     if (isEventForm(body)) return { status: EVENT_STATUS[await event(body)] };
     if (!(await spooling.isDatabaseThere())) {
-      const language = toPageLanguage(String(query['LANG'] ?? 'en'));
-      return { status: 503, html: renderRefusal(language, 'database_away') };
+      return refuseInstall(query);
     }
     return portals.installer.openPage(query, body);
   }
@@ -366,10 +365,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       directumState = 'down';
     }
   };
-  const firstPing = Promise.race([
-    ping(),
-    new Promise((resolve) => setTimeout(resolve, FIRST_PING_MS).unref()),
-  ]);
+  const firstPing = within(FIRST_PING_MS, ping()).catch(() => undefined);
 
   async function readiness(): Promise<Readiness> {
     await firstPing;
@@ -380,7 +376,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       ),
       spool.state(),
     ]);
-    const live = portals.installations.list().filter((installation) => installation.state !== 'uninstalled');
+    const live = portals.installations.list().filter(isLive);
     return {
       ready: database === 'ok' || spoolState === 'ok',
       database,
@@ -399,11 +395,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     install,
     event,
     readiness,
-    metrics: {
-      text: metrics.text,
-      contentType: metrics.contentType,
-      count: (robot, result) => metrics.calls.inc({ robot, result }),
-    },
+    metrics,
     opsToken: config.OPS_TOKEN ?? null,
     log,
   });

@@ -2,7 +2,7 @@ import { robots } from '../../robots/index.ts';
 import { isRecord } from '../../src/bitrix24/call.ts';
 import { parseScopes } from '../../src/bitrix24/events.ts';
 import { REQUIRED_SCOPES } from '../../src/bitrix24/install-page.ts';
-import type { Installation } from '../../src/bitrix24/installation.ts';
+import { type Installation, isLive } from '../../src/bitrix24/installation.ts';
 import { isYes } from '../../src/bitrix24/proof.ts';
 import { planRegistration, toCodes } from '../../src/bitrix24/registration.ts';
 import { hasScope } from '../../src/bitrix24/scopes.ts';
@@ -19,7 +19,7 @@ export async function checkPortals(opened: Opened, config: Config, wrong: string
   if (rooms === null) return [notChecked('portals', opened.blockedBy)];
   if (wrong.some((name) => name.startsWith('BITRIX24_') && name in STAND_INS))
     return [notChecked('portals', 'settings')];
-  const live = rooms.portals.installations.list().filter(({ state }) => state !== 'uninstalled');
+  const live = rooms.portals.installations.list().filter(isLive);
   if (live.length === 0) {
     const page = `${config.PUBLIC_URL}/bitrix24/install`;
     return [

@@ -54,6 +54,16 @@ export interface Installations {
   ): Promise<Installation | undefined>;
 }
 
+/** Calls of its portal are taken: it was not removed. */
+export function isLive(installation: Installation | undefined): installation is Installation {
+  return installation !== undefined && installation.state !== 'uninstalled';
+}
+
+/** Something may be sent to its portal: its tokens work, and its robots are known to be there (bitrix24.md B8). */
+export function isReady(installation: Installation | undefined): installation is Installation {
+  return installation?.state === 'active' && installation.registeredAt !== undefined;
+}
+
 export const MAX_SPARES = 5;
 
 /** Installations in memory over a store, so that calls are checked while the database is away. */

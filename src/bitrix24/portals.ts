@@ -9,10 +9,11 @@ import {
   createInstallations,
   type InstallationStore,
   type Installations,
+  isLive,
   withSpare,
 } from './installation.ts';
 import { createTokenKeeper, type RefreshResult } from './oauth.ts';
-import { createProver, isLive, isSameSecret } from './proof.ts';
+import { createProver, isSameSecret } from './proof.ts';
 import { createReader, type Reader } from './reader.ts';
 import type { RobotRegistration } from './registration.ts';
 import { createRegistrationCheck, type RegistrationCheck } from './registration-check.ts';

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Log } from '../robot/ports.ts';
 import { isRecord } from './call.ts';
-import type { Installation, Installations } from './installation.ts';
+import type { Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
 import type { PortalRest } from './rest.ts';
 import { PortalMoved } from './sdk-client.ts';
@@ -157,11 +157,6 @@ export function isSameSecret(stored: string | null, given: string | null): boole
 /** The portal's many ways to say yes: boolean, `Y`, 1 (bitrix24.md A1). */
 export function isYes(value: unknown): boolean {
   return value === true || value === 'Y' || value === 1 || value === '1' || value === 'true';
-}
-
-/** An installation that may be called. */
-export function isLive(installation: Installation | undefined): installation is Installation {
-  return installation !== undefined && installation.state !== 'uninstalled';
 }
 
 function hash(text: string): string {

@@ -60,8 +60,9 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
   };
   const portalBudget = gauge('portal_budget_left', 'REST calls left in the bucket', ['portal']);
   const portalPaused = gauge('portal_paused', '1 while a portal waits for a new authorisation', ['portal']);
+  const calls = counter('calls_total', 'Robot calls by what became of them', ['robot', 'result']);
   return {
-    calls: counter('calls_total', 'Robot calls by what became of them', ['robot', 'result']),
+    count: (robot: string, result: string): void => calls.inc({ robot, result }),
     runs: counter('runs_total', 'Attempts by their ending', ['robot', 'ending']),
     runSeconds: histogram('run_seconds', 'From the call to the end of its run', ['robot']),
     directumSeconds: histogram('directum_request_seconds', 'Requests to Directum', ['operation']),

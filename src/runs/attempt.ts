@@ -123,8 +123,8 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
 }
 
 /**
- * What failed the last attempt, when another would fail alike: while Directum is down a repeat would only cost the portal its questions. A wait whose time is over is answered all the
- * same, out of what was seen last.
+ * What failed the last attempt, when another would fail alike: while Directum is down a repeat would only cost the
+ * portal its questions. A wait whose time is over is answered all the same, out of what was seen last.
  */
 async function inVain(run: StoredRun, ports: AttemptPorts): Promise<LocalText | null> {
   if (run.lastCode !== 'directum_unavailable' || ports.circuit.admits()) return null;

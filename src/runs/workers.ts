@@ -1,6 +1,7 @@
 import type { Log } from '../robot/ports.ts';
 import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
 import type { StoredRun } from '../store/runs.ts';
+import { within } from './intake.ts';
 import { createLoop } from './loop.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -93,7 +94,7 @@ export function startWorkers({ claimed, leaseMs, concurrency, lines, work, now, 
       for (const timer of timers) clearInterval(timer);
       await looking.stop();
       const drained = Promise.all([...running.values()].map(({ ended }) => ended));
-      await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref())]);
+      await within(DRAIN_MS, drained).catch(() => undefined);
       await Promise.all([keeping.stop(), reclaiming.stop()]);
       if (running.size > 0) await claimed.release([...running.keys()]).catch(() => undefined);
     },
