@@ -196,7 +196,8 @@ export function createRest(options: {
             );
       for (const [key, { method }] of all) {
         const answer = answers[key];
-        if (answer === undefined) answers[key] = { ...BLOCKED, ok: false };
+        if (answer === undefined)
+          answers[key] = { ...BLOCKED, ok: false, retryAfterMs: Math.ceil(blockOf(memberId, method) ?? 1) };
         else if (!answer.ok && answer.kind === 'operating') block(memberId, method, answer.retryAfterMs);
       }
       return answers;

@@ -10,14 +10,14 @@ export interface Writer {
    * @throws PortalError when the portal cannot be reached at all; once a part was answered, what is left is answered
    * as a passing failure instead, so that nobody repeats what was done
    */
-  send(memberId: string, commands: readonly BatchCommand[]): Promise<BatchAnswer[]>;
+  send(memberId: string, commands: readonly BatchCommand[], priority?: Priority): Promise<BatchAnswer[]>;
   /** One command in a hit of its own; network trouble is an answer too. */
-  sendAlone(memberId: string, command: BatchCommand): Promise<BatchAnswer>;
+  sendAlone(memberId: string, command: BatchCommand, priority?: Priority): Promise<BatchAnswer>;
 }
 
 /** Batches of writes that fall back to single calls where the portal would not take a method inside a batch (L10). */
 export function createWriter(options: { rest: PortalRest; log: Log; priority: Priority }): Writer {
-  const { rest, log, priority } = options;
+  const { rest, log } = options;
   const singly = new Set<string>();
 
   function remember(memberId: string): void {
@@ -25,7 +25,11 @@ export function createWriter(options: { rest: PortalRest; log: Log; priority: Pr
     singly.add(memberId);
   }
 
-  async function sendAlone(memberId: string, { method, params }: BatchCommand): Promise<BatchAnswer> {
+  async function sendAlone(
+    memberId: string,
+    { method, params }: BatchCommand,
+    priority = options.priority,
+  ): Promise<BatchAnswer> {
     try {
       return { ok: true, result: await rest.call(memberId, method, params, { priority }) };
     } catch (error) {
@@ -34,13 +38,21 @@ export function createWriter(options: { rest: PortalRest; log: Log; priority: Pr
     }
   }
 
-  async function sendEach(memberId: string, commands: readonly BatchCommand[]): Promise<BatchAnswer[]> {
+  async function sendEach(
+    memberId: string,
+    commands: readonly BatchCommand[],
+    priority: Priority,
+  ): Promise<BatchAnswer[]> {
     const answers: BatchAnswer[] = [];
-    for (const command of commands) answers.push(await sendAlone(memberId, command));
+    for (const command of commands) answers.push(await sendAlone(memberId, command, priority));
     return answers;
   }
 
-  async function sendBatch(memberId: string, commands: readonly BatchCommand[]): Promise<BatchAnswer[]> {
+  async function sendBatch(
+    memberId: string,
+    commands: readonly BatchCommand[],
+    priority: Priority,
+  ): Promise<BatchAnswer[]> {
     const keyed = Object.fromEntries(commands.map((command, index) => [`w${index}`, command]));
     let read: Record<string, BatchAnswer>;
     try {
@@ -50,21 +62,21 @@ export function createWriter(options: { rest: PortalRest; log: Log; priority: Pr
         throw error;
       // A refusal of the batch says nothing about the commands in it.
       if (isBatchRefusal(error.code)) remember(memberId);
-      return sendEach(memberId, commands);
+      return sendEach(memberId, commands, priority);
     }
     const answers: BatchAnswer[] = [];
     for (const [index, command] of commands.entries()) {
       const answer = read[`w${index}`] as BatchAnswer;
       const again = !answer.ok && isBatchRefusal(answer.error);
       if (again) remember(memberId);
-      answers.push(again ? await sendAlone(memberId, command) : answer);
+      answers.push(again ? await sendAlone(memberId, command, priority) : answer);
     }
     return answers;
   }
 
   return {
     sendAlone,
-    async send(memberId, commands) {
+    async send(memberId, commands, priority = options.priority) {
       const answers = new Array<BatchAnswer>(commands.length);
       const all = commands.map((_, index) => index);
       // The portal would put another command's result where a text says `$result[…]` (H3).
@@ -77,6 +89,7 @@ export function createWriter(options: { rest: PortalRest; log: Log; priority: Pr
           const read = await sendBatch(
             memberId,
             part.map((index) => commands[index] as BatchCommand),
+            priority,
           );
           part.forEach((index, at) => {
             answers[index] = read[at] as BatchAnswer;
@@ -87,7 +100,8 @@ export function createWriter(options: { rest: PortalRest; log: Log; priority: Pr
           for (const index of part) answers[index] = toFailure(error);
         }
       }
-      for (const index of alone) answers[index] = await sendAlone(memberId, commands[index] as BatchCommand);
+      for (const index of alone)
+        answers[index] = await sendAlone(memberId, commands[index] as BatchCommand, priority);
       return answers;
     },
   };
@@ -106,8 +120,8 @@ export function isPassing(answer: BatchAnswer): boolean {
   return answer.retry || ['limit', 'operating', 'network', 'server', 'auth'].includes(answer.kind);
 }
 
-function toFailure({ code, description, kind, retry }: PortalError): BatchAnswer {
-  return { ok: false, error: code, description, kind, retry };
+function toFailure({ code, description, kind, retry, retryAfterMs }: PortalError): BatchAnswer {
+  return { ok: false, error: code, description, kind, retry, retryAfterMs };
 }
 
 function hasReference(command: BatchCommand | undefined): boolean {
