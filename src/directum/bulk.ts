@@ -2,10 +2,9 @@ import { RobotFailure } from '../robot/failure.ts';
 import type { ChangesPage } from '../robot/ports.ts';
 import type { Capabilities, Metadata } from './metadata.ts';
 import type { Query } from './query.ts';
-import type { Reader } from './reader.ts';
+import { allPages, PAGE, type Reader } from './reader.ts';
 import { idOf, type Row, timeOf } from './rows.ts';
 
-const PAGE = 100;
 /** Comparisons of ids that fit the limit of a filter's nodes (directum.md G.2). */
 const IDS = 10;
 const MOST_ROWS = 5_000;
@@ -35,17 +34,10 @@ export interface Bulk {
 export function createBulk({ reader, metadata }: { reader: Reader; metadata: Metadata }): Bulk {
   const ask = reader.where;
 
-  async function whole(set: string, filter: string, query: Shown): Promise<Row[]> {
-    const rows: Row[] = [];
-    for (let last = 0; ; ) {
-      const page = await ask(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE });
-      rows.push(...page);
-      const next = page.length === 0 ? 0 : Math.max(...page.map((row) => idOf(row)));
-      // A stand that ignores $top or the order must not turn the loop around.
-      if (page.length < PAGE || next <= last || rows.length >= MOST_ROWS) return rows;
-      last = next;
-    }
-  }
+  const whole = (set: string, filter: string, query: Shown) =>
+    allPages(MOST_ROWS, (last) =>
+      ask(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE }),
+    );
 
   /**
    * A filter is limited to 100 nodes on one stand, a start line to 2048 characters (directum.md A.5): a list that is

@@ -4,7 +4,8 @@ import { afterId, fitsLine, type Query, toPath } from './query.ts';
 import { idOf, type Row, toRow, toRows } from './rows.ts';
 import type { Transport } from './transport.ts';
 
-const PAGE = 100;
+/** Rows of one page. */
+export const PAGE = 100;
 const MOST_ROWS = 2_000;
 
 /** Reads of one Directum in rows. */
@@ -64,17 +65,22 @@ export function createReader(transport: Transport): Reader {
       return toRows(await transport.get(`${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`));
     },
     some,
-    async all(set, query) {
-      const rows: Row[] = [];
-      for (let last = 0; ; ) {
-        const filter = last === 0 ? query.filter : afterId(query.filter, last);
-        const page = await some(set, { ...query, filter }, PAGE);
-        rows.push(...page);
-        const next = page.length === 0 ? 0 : Math.max(...page.map((row) => idOf(row)));
-        // A stand that ignores $top or the order must not turn the loop around.
-        if (page.length < PAGE || next <= last || rows.length >= MOST_ROWS) return rows;
-        last = next;
-      }
-    },
+    all: (set, query) =>
+      allPages(MOST_ROWS, (last) =>
+        some(set, { ...query, filter: last === 0 ? query.filter : afterId(query.filter, last) }, PAGE),
+      ),
   };
+}
+
+/** All rows of pages that `ask` gives by the last id seen, 0 at first. */
+export async function allPages(most: number, ask: (last: number) => Promise<Row[]>): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (let last = 0; ; ) {
+    const page = await ask(last);
+    rows.push(...page);
+    const next = page.length === 0 ? 0 : Math.max(...page.map((row) => idOf(row)));
+    // A stand that ignores $top or the order must not turn the loop around.
+    if (page.length < PAGE || next <= last || rows.length >= most) return rows;
+    last = next;
+  }
 }
