@@ -1,6 +1,5 @@
-import pg from 'pg';
-import { startEmbedded } from '../../src/store/embedded.ts';
-import { CREATE, type Stands } from './stands.ts';
+import type pg from 'pg';
+import { CREATE, inDatabase, type Stands } from './stands.ts';
 import { mostOfACycle } from './waits.ts';
 
 const NUMBER = 'UF_CRM_DIRECTUM_NUMBER';
@@ -77,10 +76,7 @@ async function fill(
 /** How fast, and for how many requests, deals follow their documents (interface.md §5). */
 export async function measureDeals(stands: Stands, plan: DealsPlan) {
   const { portal, directum, dataDir } = stands;
-  const postgres = await startEmbedded({ dataDir, log: { debug() {}, info() {}, warn() {}, error() {} } });
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  try {
+  return inDatabase(dataDir, async (client) => {
     const hits = () => portal.journal.filter(({ viaBatch, method }) => !viaBatch && method !== 'oauth.token');
     const pairs = await fill(client, stands, plan);
     await until('all deals showing their contracts', () =>
@@ -131,8 +127,5 @@ export async function measureDeals(stands: Stands, plan: DealsPlan) {
       writes,
       echoes: portal.deliveries.length - deliveries,
     };
-  } finally {
-    await client.end();
-    await postgres.stop();
-  }
+  });
 }

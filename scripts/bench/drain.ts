@@ -1,6 +1,4 @@
-import pg from 'pg';
-import { startEmbedded } from '../../src/store/embedded.ts';
-import { CREATE, type Stands } from './stands.ts';
+import { CREATE, inDatabase, type Stands } from './stands.ts';
 
 const STAGE = 'C1:DRAIN';
 const LONGEST_MS = 300_000;
@@ -19,13 +17,7 @@ export async function measureDrain(
   const sent = () => portal.journal.filter((entry) => entry.method === 'bizproc.event.send').length;
   const workflow = await portal.moveItem(2, addDeal(), STAGE);
   await portal.waitForStep(workflow, CREATE, 20_000);
-  const postgres = await startEmbedded({
-    dataDir,
-    log: { debug() {}, info() {}, warn() {}, error() {} },
-  });
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  try {
+  return inDatabase(dataDir, async (client) => {
     // The bucket is full again, as it is before a storm.
     await new Promise((resolve) => setTimeout(resolve, (5 / rate.perSecond) * 1000));
     const from = sent();
@@ -47,8 +39,5 @@ export async function measureDrain(
       theory: Math.max(0, answers / batch - rate.bucket) / rate.perSecond,
       refused: portal.journal.filter((entry) => entry.error === 'QUERY_LIMIT_EXCEEDED').length,
     };
-  } finally {
-    await client.end();
-    await postgres.stop();
-  }
+  });
 }

@@ -1,7 +1,6 @@
-import pg from 'pg';
-import { startEmbedded } from '../../src/store/embedded.ts';
+import type pg from 'pg';
 import type { Directum } from '../../test/sandbox/directum/directum.ts';
-import type { Stands } from './stands.ts';
+import { inDatabase, type Stands } from './stands.ts';
 
 const CHANGED = 10;
 const CYCLES = 4;
@@ -49,43 +48,37 @@ export async function measureWaits(
   grown: number;
   resident: number;
 }> {
-  const postgres = await startEmbedded({
-    dataDir,
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+  return inDatabase(dataDir, async (client) => {
+    try {
+      const before = await megabytes();
+      const ids = await copyWait(client, directum, waits);
+      await pause(pollSeconds * 2_000);
+      const quietFrom = directum.journal.length;
+      await pause(pollSeconds * CYCLES * 1_000);
+      const from = directum.journal.length;
+      const sends = portal.journal.length;
+      const changedAt = Date.now();
+      for (const id of ids.slice(0, CHANGED))
+        directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
+      await pause(pollSeconds * CYCLES * 1_000);
+      const answers = portal.journal.slice(sends).filter(({ method }) => method === 'bizproc.event.send');
+      const { rows } = await client.query(
+        `SELECT count(*)::int AS count FROM run WHERE id LIKE 'bench-%' AND state = 'ended' AND ending = 'done'`,
+      );
+      const resident = await megabytes();
+      return {
+        changed: CHANGED,
+        woken: rows[0].count,
+        requests: mostOfACycle(directum.journal.slice(from)),
+        quiet: mostOfACycle(directum.journal.slice(quietFrom, from)),
+        slowest: Math.max(...answers.slice(0, CHANGED).map(({ at }) => at.getTime() - changedAt)) / 1000,
+        grown: resident - before,
+        resident,
+      };
+    } finally {
+      await client.query(`DELETE FROM run WHERE id LIKE 'bench-%'`);
+    }
   });
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  try {
-    const before = await megabytes();
-    const ids = await copyWait(client, directum, waits);
-    await pause(pollSeconds * 2_000);
-    const quietFrom = directum.journal.length;
-    await pause(pollSeconds * CYCLES * 1_000);
-    const from = directum.journal.length;
-    const sends = portal.journal.length;
-    const changedAt = Date.now();
-    for (const id of ids.slice(0, CHANGED))
-      directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
-    await pause(pollSeconds * CYCLES * 1_000);
-    const answers = portal.journal.slice(sends).filter(({ method }) => method === 'bizproc.event.send');
-    const { rows } = await client.query(
-      `SELECT count(*)::int AS count FROM run WHERE id LIKE 'bench-%' AND state = 'ended' AND ending = 'done'`,
-    );
-    const resident = await megabytes();
-    return {
-      changed: CHANGED,
-      woken: rows[0].count,
-      requests: mostOfACycle(directum.journal.slice(from)),
-      quiet: mostOfACycle(directum.journal.slice(quietFrom, from)),
-      slowest: Math.max(...answers.slice(0, CHANGED).map(({ at }) => at.getTime() - changedAt)) / 1000,
-      grown: resident - before,
-      resident,
-    };
-  } finally {
-    await client.query(`DELETE FROM run WHERE id LIKE 'bench-%'`);
-    await client.end();
-    await postgres.stop();
-  }
 }
 
 /** Questions of the windows that follow one another at once are one cycle. */

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { openFolder } from '../store/bench.ts';
-import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+import { addDeal, lostCalls, runStep, type Stand, startStand } from './stand.ts';
 
 /** The alert rules of docs/operations.md: quiet on a healthy stand, each heard when its state is brought about. */
 const CODE = 'directum_create_contract';
@@ -82,18 +82,8 @@ function isHeard(expr: string, samples: Sample[], before: Sample[]): boolean {
 const heard = (samples: Sample[], before: Sample[]) =>
   rules.filter(({ expr }) => isHeard(expr, samples, before)).map(({ name }) => name);
 
-async function call(count: number): Promise<Record<string, string>[]> {
-  const forms: Record<string, string>[] = [];
-  stand.portal.misbehave.dropCalls = true;
-  for (let index = 0; index < count; index += 1) {
-    const stage = `C1:A${Date.now()}${index}`;
-    stand.portal.placeRobot(stage, CODE, { subject: 'Тревога' });
-    const workflow = await stand.portal.moveItem(2, addDeal(stand).deal, stage);
-    forms.push(stand.portal.buildRobotCall(workflow, CODE).form);
-  }
-  stand.portal.misbehave.dropCalls = false;
-  return forms;
-}
+const call = async (count: number) =>
+  (await lostCalls(stand, count, CODE, { subject: 'Тревога' })).map(({ form }) => form);
 const post = async (form: Record<string, string>) =>
   (await fetch(`${stand.url}/bitrix24/robots/${CODE}`, { method: 'POST', body: new URLSearchParams(form) }))
     .status;

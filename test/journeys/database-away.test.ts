@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
-import { addDeal, type Stand, startStand } from './stand.ts';
+import { lostCalls, type Stand, startStand } from './stand.ts';
 
 const CODE = 'directum_create_contract';
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -65,22 +65,7 @@ async function startWire(target: string) {
   };
 }
 
-let stages = 0;
-
-/** Well-formed calls that the portal lost on their way, for tests to send themselves. */
-async function lostCalls(count: number) {
-  const calls: { deal: number; form: Record<string, string> }[] = [];
-  stand.portal.misbehave.dropCalls = true;
-  for (let index = 0; index < count; index += 1) {
-    const { deal } = addDeal(stand);
-    const stage = `C1:A${++stages}`;
-    stand.portal.placeRobot(stage, CODE, { subject: 'Без базы' });
-    const workflow = await stand.portal.moveItem(2, deal, stage);
-    calls.push({ deal, form: { ...stand.portal.buildRobotCall(workflow, CODE).form } });
-  }
-  stand.portal.misbehave.dropCalls = false;
-  return calls;
-}
+const lose = (count: number) => lostCalls(stand, count, CODE, { subject: 'Без базы' });
 
 async function post(form: Record<string, string>) {
   const began = performance.now();
@@ -114,7 +99,7 @@ async function spread<T>(items: T[], ms: number, send: (item: T) => Promise<{ st
 }
 
 it('takes 200 calls while the database is stopped, and does each once when it is back', async () => {
-  const calls = await lostCalls(200);
+  const calls = await lose(200);
   // Work is under way when the database goes.
   const under = calls.splice(0, 20);
   const first = await Promise.all(under.map(({ form }) => post(form)));
@@ -142,7 +127,7 @@ it('takes 200 calls while the database is stopped, and does each once when it is
 }, 120_000);
 
 it('answers in time while the database is frozen', async () => {
-  const calls = await lostCalls(60);
+  const calls = await lose(60);
   wire.freeze(true);
   const answers = await spread(calls, 6_000, ({ form }) => post(form));
   expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
@@ -154,7 +139,7 @@ it('answers in time while the database is frozen', async () => {
 }, 120_000);
 
 it('refuses what is known to be forged, and drops it later where that could not be told', async () => {
-  const [good, forged, unknown] = await lostCalls(3);
+  const [good, forged, unknown] = await lose(3);
   if (!good || !forged || !unknown) throw new Error('three calls were made');
   await database.stop();
   forged.form['auth[application_token]'] = 'f'.repeat(32);
@@ -173,7 +158,7 @@ it('refuses what is known to be forged, and drops it later where that could not 
 }, 90_000);
 
 it('answers 503 when a call cannot be made durable anywhere, and never 200', async () => {
-  const [lost] = await lostCalls(1);
+  const [lost] = await lose(1);
   if (!lost) throw new Error('a call was made');
   const folder = join(stand.dataDir, 'spool');
   await database.stop();

@@ -4,7 +4,7 @@ import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.t
 import { quietLog } from '../directum/stand.ts';
 import { openFolder } from '../store/bench.ts';
 import { type Process, startProcess } from './process.ts';
-import { addDeal, type Stand, startStand } from './stand.ts';
+import { lostCalls, type Stand, startStand } from './stand.ts';
 
 const CODE = 'directum_create_contract';
 let home: string;
@@ -27,22 +27,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-let stages = 0;
-
-/** Well-formed calls that the portal lost on their way, for tests to send themselves. */
-async function lostCalls(count: number) {
-  const calls: { deal: number; form: Record<string, string> }[] = [];
-  stand.portal.misbehave.dropCalls = true;
-  for (let index = 0; index < count; index += 1) {
-    const { deal } = addDeal(stand);
-    const stage = `C1:D${++stages}`;
-    stand.portal.placeRobot(stage, CODE, { subject: 'Без базы' });
-    const workflow = await stand.portal.moveItem(2, deal, stage);
-    calls.push({ deal, form: { ...stand.portal.buildRobotCall(workflow, CODE).form } });
-  }
-  stand.portal.misbehave.dropCalls = false;
-  return calls;
-}
+const lose = (count: number) => lostCalls(stand, count, CODE, { subject: 'Без базы' });
 
 const post = (path: string, form: Record<string, string>) =>
   fetch(stand.url + path, { method: 'POST', body: new URLSearchParams(form) }).then(
@@ -65,7 +50,7 @@ it('a wrong password is no outage: the start ends and says so', async () => {
 });
 
 it('killed while it spools and while it drains, started without its database: each call once', async () => {
-  const calls = await lostCalls(60);
+  const calls = await lose(60);
   service = await startProcess(stand.env);
   await database.stop();
 
@@ -86,7 +71,7 @@ it('killed while it spools and while it drains, started without its database: ea
   expect(service.lines.join('')).toContain('database.unreachable');
   statuses.push(...(await Promise.all(calls.slice(30).map(({ form }) => send(form)))));
   expect(statuses.slice(30)).toEqual(Array(30).fill(200));
-  const [forged] = await lostCalls(1);
+  const [forged] = await lose(1);
   if (!forged) throw new Error('a call was made');
   forged.form['auth[application_token]'] = 'f'.repeat(32);
   expect(await send(forged.form)).toBe(200);
@@ -115,7 +100,7 @@ it('killed while it spools and while it drains, started without its database: ea
 
 it('keeps an event that comes while the database is away, and obeys it later', async () => {
   await database.stop();
-  const [late] = await lostCalls(1);
+  const [late] = await lose(1);
   if (!late) throw new Error('a call was made');
   await stand.portal.uninstall();
   expect(stand.portal.deliveries.at(-1)).toMatchObject({ what: 'ONAPPUNINSTALL', status: 200 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { openFolder } from '../store/bench.ts';
-import { addDeal, type Stand, startStand } from './stand.ts';
+import { lostCalls, type Stand, startStand } from './stand.ts';
 
 /** Bytes that files of the spool may still take; a write past that is cut there, as a full disk cuts it. */
 const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY }));
@@ -56,15 +56,7 @@ const contractsOf = (deal: number) =>
     .filter((contract) => String(contract['ExternalId']).includes(`:DEAL_${deal}:`)).length;
 
 it('a disk that fills up while calls are spooled: no 200 for a call that is not there, and none of the others lost', async () => {
-  stand.portal.misbehave.dropCalls = true;
-  const calls: { deal: number; form: Record<string, string> }[] = [];
-  for (let index = 0; index < 8; index += 1) {
-    const { deal } = addDeal(stand);
-    stand.portal.placeRobot(`C1:F${index}`, CODE, { subject: 'Полный диск' });
-    const workflow = await stand.portal.moveItem(2, deal, `C1:F${index}`);
-    calls.push({ deal, form: stand.portal.buildRobotCall(workflow, CODE).form });
-  }
-  stand.portal.misbehave.dropCalls = false;
+  const calls = await lostCalls(stand, 8, CODE, { subject: 'Полный диск' });
   const post = async (form: Record<string, string> | undefined) =>
     (
       await fetch(`${stand.url}/bitrix24/robots/${CODE}`, {

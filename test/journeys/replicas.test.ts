@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freePort } from '../sandbox/package-settings.ts';
 import { type Process, startProcess } from './process.ts';
-import { addDeal, type Stand, startStand } from './stand.ts';
+import { lostCalls, type Stand, startStand } from './stand.ts';
 
 const CODE = 'directum_create_contract';
 let stand: Stand;
@@ -27,14 +27,7 @@ afterAll(async () => {
 });
 
 it('three processes on one database, one killed: each call once, one refresh a token, one budget', async () => {
-  const calls: { deal: number; workflow: string; form: Record<string, string> }[] = [];
-  stand.portal.misbehave.dropCalls = true;
-  for (let index = 0; index < 40; index += 1) {
-    const { deal } = addDeal(stand);
-    stand.portal.placeRobot(`C1:R${index}`, CODE, { subject: 'Две копии' });
-    const workflow = await stand.portal.moveItem(2, deal, `C1:R${index}`);
-    calls.push({ deal, workflow, form: stand.portal.buildRobotCall(workflow, CODE).form });
-  }
+  const calls = await lostCalls(stand, 40, CODE, { subject: 'Две копии' });
   stand.portal.misbehave.expireAccessTokens();
   const refreshes = () => stand.portal.journal.filter(({ method }) => /oauth/.test(method)).length;
   const before = refreshes();

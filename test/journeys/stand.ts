@@ -138,3 +138,23 @@ export async function runStep(
   const step = await stand.portal.waitForStep(workflow, code, timeoutMs);
   return step.outputs as Record<string, string | number>;
 }
+
+/** Well-formed calls of deals that entered a stage, which the portal lost on their way: for tests to send themselves. */
+export async function lostCalls(
+  stand: Stand,
+  count: number,
+  code: string,
+  properties: Record<string, unknown>,
+) {
+  const calls: { deal: number; workflow: string; form: Record<string, string> }[] = [];
+  stand.portal.misbehave.dropCalls = true;
+  for (let index = 0; index < count; index += 1) {
+    const { deal } = addDeal(stand);
+    const stage = `C1:S${++stages}`;
+    stand.portal.placeRobot(stage, code, properties);
+    const workflow = await stand.portal.moveItem(2, deal, stage);
+    calls.push({ deal, workflow, form: { ...stand.portal.buildRobotCall(workflow, code).form } });
+  }
+  stand.portal.misbehave.dropCalls = false;
+  return calls;
+}
