@@ -54,11 +54,11 @@ describe('the look at dates', () => {
     await look();
     expect(deals.fired).toEqual(['DEAL_1 directum_due']);
     for (let day = 0; day < 7; day += 1) {
-      bench.skip(24 * HOUR_MS);
+      bench.idle(24 * HOUR_MS);
       await look();
     }
     expect(deals.fired).toEqual(['DEAL_1 directum_due', 'DEAL_1 directum_due']);
-    bench.skip(24 * HOUR_MS);
+    bench.idle(24 * HOUR_MS);
     await look();
     expect(deals.fired.slice(2)).toEqual(['DEAL_1 directum_overdue']);
   });
@@ -66,7 +66,7 @@ describe('the look at dates', () => {
   it('waits for the morning, unless the service has just started', async () => {
     await keep(1, '2026-04-02');
     await look();
-    bench.skip(13 * HOUR_MS);
+    bench.idle(13 * HOUR_MS);
     await look();
     expect(deals.fired).toEqual([]);
     await bench.one.looks.restart();
@@ -80,7 +80,7 @@ describe('the look at dates', () => {
     await Promise.all([bench.one.news.lookAtDates(), bench.two.news.lookAtDates()]);
     const count = async () => (await bench.pool.query('SELECT count(*)::int AS n FROM telling')).rows[0].n;
     expect(await count()).toBe(0);
-    bench.skip(21_000);
+    bench.idle(21_000);
     while ((await Promise.all([bench.one.news.lookAtDates(), bench.two.news.lookAtDates()])).includes(true));
     expect(await count()).toBe(900);
   });

@@ -97,7 +97,7 @@ export async function ledgerBench() {
       }
     },
     /** Time passes and nobody works. */
-    skip: (ms: number) => {
+    idle: (ms: number) => {
       time += ms;
     },
     /** A fresh ledger and a fresh clock. */

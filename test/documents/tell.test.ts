@@ -66,7 +66,7 @@ describe('triggers', () => {
     await bench.pass(60_000, 10_000);
     bench.reach({ p: deals });
     deals.down = true;
-    bench.skip(31 * DAY_MS);
+    bench.idle(31 * DAY_MS);
     await bench.pass(10_000);
     deals.down = false;
     await bench.pass(3_600_000, 600_000);
