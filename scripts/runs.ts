@@ -165,6 +165,8 @@ async function main(): Promise<void> {
   const log = createLog('error', (line) => process.stderr.write(line));
   const rooms = await openRooms(config, { log, now });
   try {
+    // Calls that came in a crowd may not be runs yet.
+    await rooms.calls.settleAll();
     const history = createRunHistory(rooms.store.pool);
     if (order.command === 'list') {
       printList(await history.list(order, SHOWN));

@@ -28,6 +28,7 @@ import { createSpooling } from './runs/spooling.ts';
 import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
 import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
+import { createIncomingCalls } from './store/incoming-calls.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys } from './store/secrets.ts';
 import { openSpool } from './store/spool.ts';
@@ -36,9 +37,8 @@ import { createWaits } from './store/waits.ts';
 
 /** Runs that one process works on at a time. */
 const CONCURRENCY = 12;
-/** With so many calls not yet durable, runs stand back: the portal's queue must not wait for us. */
-const BUSY_CALLS = 16;
-const BUSY_CONCURRENCY = 2;
+/** In a burst of calls a crowd becomes runs no oftener than this: the portal's queue must not wait for us. */
+const BURST_PAUSE_MS = 50;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
@@ -82,6 +82,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     rate: config.BITRIX24_RATE,
   });
   const runs = createRunStore(store.pool, store.relaxed);
+  const calls = createIncomingCalls(store.pool, store.relaxed, log);
   const waits = createWaits(store.pool);
   const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const measure = async () => ({
@@ -158,6 +159,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
     keys,
     store,
     spool,
+    calls,
     runs,
     waits,
     metrics,
@@ -176,7 +178,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const { log, now, random, leaseMs = LEASE_MS } = ports;
   const server = createSlowProofServer();
   const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
-  const { keys, store, spool, runs, waits, metrics, directum, portals, deals } = rooms;
+  const { keys, store, spool, calls, runs, waits, metrics, directum, portals, deals } = rooms;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
   const delivery = createDelivery({
@@ -200,11 +202,22 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     log,
   });
 
-  const intake = createIntake(runs, () => workers.wake());
+  const intake = createIntake(calls, onAccepted);
+  const settling = createLoop(async () => {
+    if (intake.isBurst()) await sleep(BURST_PAUSE_MS);
+    const settled = await calls.settle();
+    if (settled) workers.wake();
+    return settled;
+  }, log);
+  function onAccepted(): void {
+    workers.wake();
+    settling.wake();
+  }
   const workers = startWorkers({
     claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
     leaseMs,
-    concurrency: () => (intake.pending() < BUSY_CALLS ? CONCURRENCY : BUSY_CONCURRENCY),
+    concurrency: CONCURRENCY,
+    standsBack: intake.isBurst,
     lines: () =>
       portals.installations
         .list()
@@ -284,7 +297,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const showing = Object.values(deals.steps).map((step) => createLoop(step, log));
   const spooling = createSpooling<RobotCall>({
     intake,
-    runs,
+    calls,
     spool,
     check: portals.proof.checkCall,
     reload: portals.installations.load,
@@ -310,7 +323,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     },
     handleEvent,
     maxHours: config.RUN_MAX_HOURS,
-    onAccepted: workers.wake,
+    onAccepted,
     now,
     log,
   });
@@ -335,6 +348,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   async function handleEvent(body: unknown): Promise<'ok' | 'forbidden'> {
     const handled = await portals.installer.handleEvent(body);
     if (handled.uninstalled !== undefined) {
+      await calls.settleAll();
       await runs.cancelOf(handled.uninstalled, now());
       const portal = portals.installations.get(handled.uninstalled)?.portalKey;
       if (handled.clean && portal !== undefined) {
@@ -407,7 +421,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   const timers = [
     setInterval(delivery.wake, TICK_MS),
-    ...[deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
+    ...[settling, deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
     setInterval(portals.registration.check, TICK_MS),
     setInterval(() => void portals.installations.reload(), RELOAD_MS),
     setInterval(() => void ping(), PING_MS),
@@ -432,7 +446,9 @@ export async function startService(config: Config, ports: ServicePorts): Promise
           within(
             2000,
             Promise.all(
-              [deadlines, polling, sweeping, portals.registration, ...showing].map((one) => one.stop()),
+              [settling, deadlines, polling, sweeping, portals.registration, ...showing].map((one) =>
+                one.stop(),
+              ),
             ),
           ).catch(() => undefined),
         ]);

@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * What a room may import (docs/architecture.md, Rooms). `types` are rooms or files of which only types may be taken;
- * RobotFailure and the words of statuses are the values that adapters share.
+ * RobotFailure, the words of statuses and what a data error is are the values that adapters share.
  */
 interface Room {
   packages: string[];
@@ -21,6 +21,8 @@ interface Room {
 const FAILURE = 'src/robot/failure.ts';
 /** A table of words that the portal's fields and the texts of documents must share. */
 const WORDS = 'src/documents/status-words.ts';
+/** What the database says of values; those who write ask. */
+const DATA_ERROR = 'src/store/data-error.ts';
 const ROOMS: Record<string, Room> = {
   robots: { packages: ['zod'], rooms: ['src/robot'], types: [], builtins: false },
   'src/robot': { packages: ['zod'], rooms: [], types: [], builtins: false },
@@ -39,7 +41,7 @@ const ROOMS: Record<string, Room> = {
   'src/documents': { packages: [], rooms: ['src/robot'], types: ['src/store'], builtins: true },
   'src/runs': {
     packages: [],
-    rooms: ['src/robot'],
+    rooms: ['src/robot', DATA_ERROR],
     types: ['src/store', 'src/documents'],
     builtins: true,
   },

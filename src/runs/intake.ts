@@ -1,10 +1,14 @@
-import type { NewRun, RunStore } from '../store/runs.ts';
+import { isDataError } from '../store/data-error.ts';
+import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
 
 /** The most calls that one statement writes, and about how much of their text. */
 const GROUP = 500;
 const GROUP_LENGTH = 16 * 1024 * 1024;
 /** Writes under way at a time: while one waits for the disk, the next calls are read and written. */
 const WRITERS = 2;
+/** So many calls in one write are a burst, and it lasts until there was none for so long. */
+const BURST = 12;
+const BURST_MS = 300;
 /** A write that says nothing for so long is given up; should it commit later, that does no harm. */
 const STUCK_MS = 5_000;
 
@@ -18,15 +22,15 @@ interface Waiting {
  * Makes calls durable. Calls that arrive while a write is under way share the next one, so a burst costs few
  * commits. A promise resolves only after its commit: true for a new call, false for one that was known.
  */
-export function createIntake(runs: Pick<RunStore, 'accept'>, onAccepted: () => void) {
+export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onAccepted: () => void) {
   let waiting: Waiting[] = [];
   let writing = 0;
-  let pending = 0;
+  let lastBurst = Number.NEGATIVE_INFINITY;
 
   async function accept(group: Waiting[]): Promise<void> {
     try {
       const unique = new Map(group.map(({ run }) => [run.id, run]));
-      const fresh = await within(STUCK_MS, runs.accept([...unique.values()]));
+      const fresh = await within(STUCK_MS, calls.accept([...unique.values()]));
       if (fresh.size > 0) onAccepted();
       for (const { run, resolve } of group) resolve(fresh.delete(run.id));
     } catch (error) {
@@ -49,19 +53,18 @@ export function createIntake(runs: Pick<RunStore, 'accept'>, onAccepted: () => v
   async function write(): Promise<void> {
     while (waiting.length > 0) {
       const group = takeGroup();
+      if (group.length >= BURST) lastBurst = performance.now();
       await accept(group);
-      pending -= group.length;
     }
     writing -= 1;
   }
 
   return {
-    /** Calls that are not yet durable. */
-    pending: () => pending,
+    /** Calls come faster than they are written: other work should stand back, because the portal waits. */
+    isBurst: () => performance.now() - lastBurst < BURST_MS,
     accept: (run: NewRun): Promise<boolean> =>
       new Promise((resolve, reject) => {
         waiting.push({ run, resolve, reject });
-        pending += 1;
         // Started a turn later, so that calls of one moment go together.
         if (writing < WRITERS) {
           writing += 1;
@@ -69,11 +72,6 @@ export function createIntake(runs: Pick<RunStore, 'accept'>, onAccepted: () => v
         }
       }),
   };
-}
-
-/** The database is well and refuses these very values (SQLSTATE classes 22 and 23). */
-export function isDataError(error: unknown): boolean {
-  return /^2[23]\w{3}$/.test(String((error as { code?: unknown } | null)?.code));
 }
 
 /** Fails after `ms` when `work` has not ended; what it does later is heard by nobody. */

@@ -1,7 +1,8 @@
 import type { Log } from '../robot/ports.ts';
-import type { NewRun, RunStore } from '../store/runs.ts';
+import { isDataError } from '../store/data-error.ts';
+import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
 import type { Spool } from '../store/spool.ts';
-import { isDataError, LateError, within } from './intake.ts';
+import { LateError, within } from './intake.ts';
 
 /** From the arrival of a call: later its write to the database is not waited for. The answer is due after 1 s. */
 const PATIENCE_MS = 700;
@@ -32,7 +33,7 @@ export type EventResult = 'ok' | 'forbidden';
 export interface SpoolingPorts<Call> {
   /** Groups writes to the database; rejects when one failed. */
   intake: { accept(run: NewRun): Promise<boolean> };
-  runs: Pick<RunStore, 'accept'>;
+  calls: Pick<IncomingCalls, 'accept'>;
   spool: Spool;
   /** By what is in memory, or by asking the portal. @throws when it cannot be told now */
   check(call: Call): Promise<Check>;
@@ -53,7 +54,7 @@ export interface SpoolingPorts<Call> {
  * is back. A run's id makes whatever arrives twice one run.
  */
 export function createSpooling<Call extends { memberId: string }>(ports: SpoolingPorts<Call>) {
-  const { intake, runs, spool, now, log } = ports;
+  const { intake, calls, spool, now, log } = ports;
   let away = false;
   let reloading: Promise<void> | null = null;
   let draining: Promise<void> | null = null;
@@ -139,7 +140,7 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
 
   async function write(group: NewRun[]): Promise<void> {
     try {
-      const fresh = await within(DRAIN_STEP_MS, runs.accept(group));
+      const fresh = await within(DRAIN_STEP_MS, calls.accept(group));
       if (fresh.size > 0) ports.onAccepted();
     } catch (error) {
       if (!isDataError(error)) throw error;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../robot/ports.ts';
 import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
 import type { StoredRun } from '../store/runs.ts';
@@ -7,14 +8,18 @@ import { createLoop } from './loop.ts';
 const LOOK_EVERY_MS = 1_000;
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
+/** Between two runs when others come first. */
+const STAND_BACK_MS = 50;
 const LARGEST_SHARE = 2 / 3;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
 
 export interface WorkersOptions {
   claimed: ClaimedRuns;
-  /** Runs that this process may work on at a time, now. */
-  concurrency(): number;
+  /** Runs that this process may work on at a time. */
+  concurrency: number;
+  /** Something else is more urgent now: one run at a time, with pauses. */
+  standsBack(): boolean;
   /** A lease is kept four times over. */
   leaseMs: number;
   /** Portals and robots whose runs may be worked on. */
@@ -28,7 +33,8 @@ export interface WorkersOptions {
  * Works off due runs, one at a time per CRM item. A run stays held while its attempt goes on; when the process dies,
  * the lease ends and another attempt begins.
  */
-export function startWorkers({ claimed, leaseMs, concurrency, lines, work, now, log }: WorkersOptions) {
+export function startWorkers(options: WorkersOptions) {
+  const { claimed, leaseMs, lines, work, now, log } = options;
   const running = new Map<string, { run: StoredRun; ended: Promise<void> }>();
 
   async function attempt(run: StoredRun): Promise<void> {
@@ -60,9 +66,11 @@ export function startWorkers({ claimed, leaseMs, concurrency, lines, work, now, 
   }
 
   const looking = createLoop(async () => {
-    const free = concurrency() - running.size;
+    if (options.standsBack()) await sleep(STAND_BACK_MS);
+    const most = options.standsBack() ? 1 : options.concurrency;
+    const free = most - running.size;
     if (free <= 0) return false;
-    const taken = await claimed.claim(now(), free, counted(lines(), concurrency()));
+    const taken = await claimed.claim(now(), free, counted(lines(), most));
     for (const run of taken) running.set(run.id, { run, ended: attempt(run) });
     if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
     return false;

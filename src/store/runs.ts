@@ -1,18 +1,6 @@
 import type pg from 'pg';
 import type { LocalText } from '../robot/failure.ts';
-
-/** A call as it is kept: everything a run needs, with the secrets sealed in `call`. */
-export interface NewRun {
-  id: string;
-  memberId: string;
-  portal: string;
-  robot: string;
-  itemCode: string;
-  call: string;
-  wantsAnswer: boolean;
-  receivedAt: Date;
-  deadlineAt: Date;
-}
+import type { NewRun } from './incoming-calls.ts';
 
 export interface StoredRun extends NewRun {
   state: 'accepted' | 'running' | 'waiting' | 'ended';
@@ -47,21 +35,6 @@ export interface DueAnswer extends NewAnswer {
 /** Runs, their attempts and their answers in PostgreSQL. */
 export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
   return {
-    /** Writes many calls with one statement; answers the ids that were not known before. */
-    async accept(runs: NewRun[]): Promise<Set<string>> {
-      const { rows } = await pool.query<{ id: string }>({
-        // Planned once a connection: in a burst planning costs as much as writing.
-        name: 'accept',
-        text: `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
-         SELECT id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, received_at
-         FROM json_to_recordset($1::json) AS given (id text, member_id text, portal text, robot text, item_code text,
-           call text, wants_answer boolean, received_at timestamptz, deadline_at timestamptz)
-         ON CONFLICT (id) DO NOTHING RETURNING id`,
-        values: [JSON.stringify(runs.map(toRow))],
-      });
-      return new Set(rows.map((row) => row.id));
-    },
-
     async get(id: string): Promise<StoredRun | null> {
       const { rows } = await pool.query(`SELECT * FROM run WHERE id = $1`, [id]);
       return rows[0] ? fromRow(rows[0]) : null;
@@ -188,9 +161,10 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       now: Date,
     ): Promise<{ queueAgeSeconds: number; answersPending: number; oldestUnansweredSeconds: number }> {
       const { rows } = await pool.query(
-        `SELECT coalesce(extract(epoch FROM $1 - (SELECT min(next_at) FROM run WHERE state = 'accepted' AND next_at <= $1)), 0)::float AS queue_age,
+        `SELECT coalesce(extract(epoch FROM $1 - least((SELECT min(next_at) FROM run WHERE state = 'accepted' AND next_at <= $1), (SELECT min(received_at) FROM crowd))), 0)::float AS queue_age,
            (SELECT count(*) FROM answer WHERE state = 'due' AND number = 1)::int AS pending,
            coalesce(extract(epoch FROM $1 - least((SELECT min(received_at) FROM run WHERE state IN ('accepted', 'running') AND wants_answer AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id)),
+             (SELECT min(received_at) FROM crowd),
              (SELECT min(r.received_at) FROM answer a JOIN run r ON r.id = a.run_id WHERE a.state = 'due' AND a.number = 1))), 0)::float AS oldest`,
         [now],
       );
@@ -204,18 +178,6 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
 }
 
 export type RunStore = ReturnType<typeof createRunStore>;
-
-const toRow = (run: NewRun) => ({
-  id: run.id,
-  member_id: run.memberId,
-  portal: run.portal,
-  robot: run.robot,
-  item_code: run.itemCode,
-  call: run.call,
-  wants_answer: run.wantsAnswer,
-  received_at: run.receivedAt,
-  deadline_at: run.deadlineAt,
-});
 
 const toAnswerRow = (answer: NewAnswer) => ({
   run_id: answer.runId,

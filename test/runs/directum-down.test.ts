@@ -6,6 +6,7 @@ import { type AnyRobot, defineRobot, type RobotContext, Waiting } from '../../sr
 import { attemptRun } from '../../src/runs/attempt.ts';
 import { toDeadline } from '../../src/runs/call.ts';
 import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
+import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createWaits } from '../../src/store/waits.ts';
@@ -102,7 +103,9 @@ async function accept(count: number, maxHours = 24, robot = asking.code): Promis
     receivedAt: now(),
     deadlineAt: toDeadline(now(), maxHours, 0),
   }));
-  await createRunStore(store.pool, store.relaxed).accept(given);
+  const calls = createIncomingCalls(store.pool, store.relaxed, quietLog);
+  await calls.accept(given);
+  await calls.settleAll();
 }
 
 /** Lets time pass: every run is taken up at the moment it is due. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { toDeadline, toNextAttempt, toRunId } from '../../src/runs/call.ts';
 import { createIntake } from '../../src/runs/intake.ts';
-import type { NewRun } from '../../src/store/runs.ts';
+import type { NewRun } from '../../src/store/incoming-calls.ts';
 
 const call = (id: string) => ({ id }) as NewRun;
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { createIntake } from '../../src/runs/intake.ts';
 import { type Check, createSpooling } from '../../src/runs/spooling.ts';
-import type { NewRun } from '../../src/store/runs.ts';
+import type { NewRun } from '../../src/store/incoming-calls.ts';
 
 interface Call {
   memberId: string;
@@ -31,7 +31,7 @@ function build() {
     if (world.database === 'down') throw new Error('down');
     if (world.database === 'slow') await new Promise((resolve) => setTimeout(resolve, 1_200));
   };
-  const runs = {
+  const calls = {
     async accept(group: NewRun[]) {
       await answer();
       if (group.some(({ id }) => id.includes('poison')))
@@ -42,8 +42,8 @@ function build() {
     },
   };
   const spooling = createSpooling<Call>({
-    intake: createIntake(runs, () => undefined),
-    runs,
+    intake: createIntake(calls, () => undefined),
+    calls,
     spool: {
       async append(text) {
         if (world.diskFull) throw new Error('no space');

@@ -7,6 +7,7 @@ import type { ChangesPort } from '../../src/robot/ports.ts';
 import { toSeen } from '../../src/robot/signature.ts';
 import { createWatch } from '../../src/runs/watch.ts';
 import { createDocumentStore } from '../../src/store/documents.ts';
+import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -101,7 +102,8 @@ async function waiting(count: number, until = new Date(clock + 100 * HOUR)): Pro
     directum.add('IContracts', { Name: `Договор ${n}`, InternalApprovalState: 'OnApproval' }),
   );
   const call = { memberId: 'm', portal: 'p', robot: 'directum_wait_signature', call: '', wantsAnswer: true };
-  await runs.accept(
+  const calls = createIncomingCalls(store.pool, store.pool, quietLog);
+  await calls.accept(
     ids.map((id) => ({
       id: `run-${id}`,
       itemCode: `DEAL_${id}`,
@@ -110,6 +112,7 @@ async function waiting(count: number, until = new Date(clock + 100 * HOUR)): Pro
       ...call,
     })),
   );
+  await calls.settleAll();
   for (let from = 0; from < ids.length; from += 10) {
     const states = await service.changes.statesOf(ids.slice(from, from + 10));
     await Promise.all(

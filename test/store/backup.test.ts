@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeBackup } from '../../src/store/backup/backup.ts';
 import { checkBackup, restoreBackup } from '../../src/store/backup/restore.ts';
 import { listTables } from '../../src/store/backup/tables.ts';
+import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs.ts';
 import { createSecretKeys, loadKeyList, parseSecretKeys } from '../../src/store/secrets.ts';
 import { openSpool } from '../../src/store/spool.ts';
@@ -67,7 +68,10 @@ beforeAll(async () => {
   const many = Array.from({ length: 250 }, (_, index) =>
     run(`run-${index}`, `tab\t line\n "quote" ё ${index}`),
   );
-  await runs.accept([...many, run('long', randomBytes(700_000).toString('base64'))]);
+  const calls = createIncomingCalls(store.pool, store.relaxed, quiet);
+  await calls.accept([...many, run('long', randomBytes(700_000).toString('base64'))]);
+  await calls.settleAll();
+  await calls.accept(Array.from({ length: 20 }, (_, index) => run(`crowd-${index}`, 'one of many')));
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };
   const answer = { memberId: 'm', kind: 'result' as const, number: 1, payload: 'p', dueAt: now() };
   for (const { id } of many.slice(0, 5)) await runs.end(id, attempt, { ok: 'Y' }, [{ ...answer, runId: id }]);

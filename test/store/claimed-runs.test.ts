@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
-import { createRunStore } from '../../src/store/runs.ts';
+import { createIncomingCalls, type NewRun } from '../../src/store/incoming-calls.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { quietLog } from '../directum/stand.ts';
@@ -22,28 +22,65 @@ afterAll(async () => {
   await store?.close();
   await rm(dataDir, { recursive: true, force: true });
 });
-beforeEach(() => store.pool.query('TRUNCATE run CASCADE'));
+beforeEach(() => store.pool.query('TRUNCATE run, crowd CASCADE'));
 
-/** Accepted runs, a second apart: `robot@member/item`. */
+const calls = () => createIncomingCalls(store.pool, store.relaxed, quietLog);
+
+/** Calls, a second apart: `robot@member/item`. */
+const toCalls = (names: string[]): NewRun[] =>
+  names.map((name, index) => {
+    const [robot = '', memberId = '', itemCode = ''] = name.split(/[@/]/);
+    const receivedAt = new Date(NOW.getTime() - (1000 - index) * 1000);
+    return {
+      id: name.includes('#') ? name : `${name}#${index}`,
+      memberId,
+      portal: memberId,
+      robot,
+      itemCode: itemCode.split('#')[0] as string,
+      call: 'sealed',
+      wantsAnswer: true,
+      receivedAt,
+      deadlineAt: new Date(NOW.getTime() + 3_600_000),
+    };
+  });
+
 async function accept(...names: string[]) {
-  await createRunStore(store.pool, store.pool).accept(
-    names.map((name, index) => {
-      const [robot = '', memberId = '', itemCode = ''] = name.split(/[@/]/);
-      const receivedAt = new Date(NOW.getTime() - (1000 - index) * 1000);
-      return {
-        id: name.includes('#') ? name : `${name}#${index}`,
-        memberId,
-        portal: memberId,
-        robot,
-        itemCode: itemCode.split('#')[0] as string,
-        call: 'sealed',
-        wantsAnswer: true,
-        receivedAt,
-        deadlineAt: new Date(NOW.getTime() + 3_600_000),
-      };
-    }),
-  );
+  await calls().accept(toCalls(names));
+  await calls().settleAll();
 }
+
+const many = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}_${n}`);
+async function countOf(table: 'run' | 'crowd'): Promise<number> {
+  const { rows } = await store.pool.query(`SELECT count(*)::int AS count FROM ${table}`);
+  return rows[0].count;
+}
+
+it('keeps the many calls of one robot in one row, and a quiet one beside them is a run at once', async () => {
+  const fresh = await calls().accept(
+    toCalls([...many('create@acme/DEAL', 40), 'wait@acme/DEAL_7', 'create@globex/DEAL_1']),
+  );
+  expect(fresh.size).toBe(42);
+  expect([await countOf('crowd'), await countOf('run')]).toEqual([1, 2]);
+  await calls().settleAll();
+  expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 42]);
+});
+
+it('makes one run of a call, though it comes again and several processes settle', async () => {
+  const crowd = toCalls(many('create@acme/DEAL', 30));
+  await calls().accept(crowd.slice(0, 3));
+  for (let time = 0; time < 4; time++) await calls().accept(crowd);
+  await Promise.all([calls().settleAll(), calls().settleAll(), calls().settleAll()]);
+  await calls().settleAll();
+  expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 30]);
+});
+
+it('a call that the database cannot hold does not take its crowd with it', async () => {
+  const crowd = toCalls(many('create@acme/DEAL', 20));
+  await calls().accept(crowd.map((call, n) => (n === 5 ? { ...call, itemCode: 'DEAL_\u0000' } : call)));
+  await calls().accept(toCalls(many('create@acme/DEAL_later', 20)));
+  await calls().settleAll();
+  expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 39]);
+});
 
 const line = (name: string, running = 0, room = 99) => {
   const [robot = '', memberId = ''] = name.split('@');

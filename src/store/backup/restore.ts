@@ -26,6 +26,7 @@ interface Line {
 const WORTH = [
   'keyv',
   'run',
+  'crowd',
   'document_slot',
   'counterparty_pair',
   'document_intent',
