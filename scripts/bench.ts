@@ -11,6 +11,9 @@ import { measureWaits } from './bench/waits.ts';
 
 const BURST_SECONDS = 5;
 const BURST_ROUNDS = 3;
+const WARM_CALLS = 1_000;
+const WARM_PAUSE_MS = 8_000;
+const STEADY_SECONDS = 10;
 const SUSTAINED_SECONDS = 60;
 const STORM = 10_000;
 const ANSWERS = 10_000;
@@ -64,26 +67,43 @@ async function trips(): Promise<Row[]> {
   }
 }
 
-async function acceptance(): Promise<Row[]> {
-  const stands = await startStands();
-  try {
-    await stands.startService();
-    await stands.install();
-    stands.portal.placeRobot('C1:BURST', CREATE, { subject: 'Замер' });
-    const form = { ...(await stands.callOf('C1:BURST', stands.addDeal())), use_subscription: 'N' };
-    const bareUrl = await stands.startBare();
-    const ratios: number[] = [];
-    const baselines: number[] = [];
-    let failed = 0;
-    for (let round = 0; round < BURST_ROUNDS; round++) {
+/** Bursts of a bare Express and of ours in turn, ours each time with nothing left over from the burst before. */
+async function bursts(): Promise<{ ratios: number[]; baselines: number[]; failed: number }> {
+  const ratios: number[] = [];
+  const baselines: number[] = [];
+  let failed = 0;
+  for (let round = 0; round < BURST_ROUNDS; round++) {
+    const { stands, form } = await startBurst();
+    try {
+      const bareUrl = await stands.startBare();
+      for (const url of [bareUrl, stands.url]) await burst(url, form, { calls: WARM_CALLS });
+      await new Promise((resolve) => setTimeout(resolve, WARM_PAUSE_MS));
       const bare = await burst(bareUrl, form, { seconds: BURST_SECONDS });
       const own = await burst(stands.url, form, { seconds: BURST_SECONDS });
       ratios.push(own.perSecond / bare.perSecond);
       baselines.push(bare.perSecond);
       failed += own.failed;
+    } finally {
+      await stands.stop();
     }
+  }
+  return { ratios, baselines, failed };
+}
+
+async function startBurst() {
+  const stands = await startStands();
+  await stands.startService();
+  await stands.install();
+  stands.portal.placeRobot('C1:BURST', CREATE, { subject: 'Замер' });
+  return { stands, form: { ...(await stands.callOf('C1:BURST', stands.addDeal())), use_subscription: 'N' } };
+}
+
+async function acceptance(): Promise<Row[]> {
+  const { ratios, baselines, failed } = await bursts();
+  const { stands, form } = await startBurst();
+  try {
+    const steady = await burst(stands.url, form, { seconds: STEADY_SECONDS, rate: 500 });
     const sustained = await burst(stands.url, form, { seconds: SUSTAINED_SECONDS });
-    const steady = await burst(stands.url, form, { seconds: 10, rate: 500 });
     return [
       [
         `durable acceptance in a burst, ${CONNECTIONS} connections, against the same Express without storage`,

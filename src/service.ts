@@ -37,8 +37,8 @@ import { createWaits } from './store/waits.ts';
 
 /** Runs that one process works on at a time. */
 const CONCURRENCY = 12;
-/** In a burst of calls a crowd becomes runs no oftener than this: the portal's queue must not wait for us. */
-const BURST_PAUSE_MS = 50;
+/** While calls pour in, a crowd of them becomes runs no oftener than this: the portal's queue must not wait for us. */
+const CROWDED_PAUSE_MS = 50;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
@@ -203,8 +203,13 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   });
 
   const intake = createIntake(calls, onAccepted);
+  const lines = () =>
+    portals.installations
+      .list()
+      .filter(isLive)
+      .flatMap(({ memberId }) => robots.map((robot) => ({ memberId, robot: robot.code })));
   const settling = createLoop(async () => {
-    if (intake.isBurst()) await sleep(BURST_PAUSE_MS);
+    if (lines().some(intake.isCrowded)) await sleep(CROWDED_PAUSE_MS);
     const settled = await calls.settle();
     if (settled) workers.wake();
     return settled;
@@ -217,12 +222,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
     leaseMs,
     concurrency: CONCURRENCY,
-    standsBack: intake.isBurst,
-    lines: () =>
-      portals.installations
-        .list()
-        .filter(isLive)
-        .flatMap(({ memberId }) => robots.map((robot) => ({ memberId, robot: robot.code }))),
+    lines,
+    rests: intake.isCrowded,
     now,
     log,
     work: (run) =>

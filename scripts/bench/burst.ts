@@ -1,5 +1,7 @@
-import autocannon from 'autocannon';
-import { CREATE } from './stands.ts';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Load } from './load.ts';
 
 export const CONNECTIONS = 50;
 
@@ -11,43 +13,15 @@ export interface BurstResult {
   p99Ms: number;
 }
 
-/** Robot calls as fast as they are answered, or `rate` a second; each with an event token and a deal of its own. */
+/** Robot calls, each with an event token of its own, for deals nobody has unless `firstDeal` is given. */
 export async function burst(
   url: string,
-  form: Record<string, string>,
-  limit: { seconds: number; rate?: number } | { calls: number },
-  dealOf: (number: number) => number = (number) => 1_000_000 + number,
+  form: Load['form'],
+  limit: Load['limit'],
+  firstDeal = 1_000_000,
 ): Promise<BurstResult> {
-  let number = 0;
-  const run = Date.now();
-  const began = performance.now();
-  const result = await autocannon({
-    url,
-    connections: CONNECTIONS,
-    ...('calls' in limit ? { amount: limit.calls } : { duration: limit.seconds }),
-    ...('rate' in limit && limit.rate !== undefined && { overallRate: limit.rate }),
-    requests: [
-      {
-        method: 'POST',
-        path: `/bitrix24/robots/${CREATE}`,
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
-        setupRequest: (request) => {
-          number += 1;
-          const body = new URLSearchParams({
-            ...form,
-            event_token: `bench.${run}.${number}`,
-            'document_id[2]': `DEAL_${dealOf(number)}`,
-          });
-          return { ...request, body: body.toString() };
-        },
-      },
-    ],
-  });
-  const seconds = 'calls' in limit ? (performance.now() - began) / 1000 : limit.seconds;
-  return {
-    perSecond: result['2xx'] / seconds,
-    accepted: result['2xx'],
-    failed: result.non2xx + result.errors,
-    p99Ms: result.latency.p99,
-  };
+  const load = fileURLToPath(new URL('./load.ts', import.meta.url));
+  const argument = JSON.stringify({ url, form, limit, firstDeal, connections: CONNECTIONS } satisfies Load);
+  const { stdout } = await promisify(execFile)(process.execPath, [load, argument]);
+  return JSON.parse(stdout);
 }

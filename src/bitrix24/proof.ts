@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { Log } from '../robot/ports.ts';
 import { isRecord } from './call.ts';
 import type { Installations } from './installation.ts';
@@ -113,7 +113,7 @@ export function createProver(options: {
     const known = installations.get(memberId);
     if (known === undefined) return false;
     const time = options.now().getTime();
-    const key = hash(`${memberId} ${accessToken}`);
+    const key = toKey(`${memberId} ${accessToken}`);
     if ((refused.get(key) ?? 0) > time) return false;
     const proof = await prove({ memberId, origin: known.origin, accessToken });
     if (!proof.ok) {
@@ -135,7 +135,7 @@ export function createProver(options: {
     async proveAndPin(memberId, accessToken, applicationToken) {
       if (!applicationToken) return false;
       // A storm of first calls is one question to the portal for each access token.
-      const key = hash(`${memberId} ${accessToken} ${applicationToken}`);
+      const key = toKey(`${memberId} ${accessToken} ${applicationToken}`);
       const running = pinning.get(key);
       if (running !== undefined) return running;
       const started = pin(memberId, accessToken, applicationToken).finally(() => pinning.delete(key));
@@ -148,10 +148,7 @@ export function createProver(options: {
 /** Compares secrets in constant time; an absent one equals nothing (bitrix24.md A4, I23). */
 export function isSameSecret(stored: string | null, given: string | null): boolean {
   if (!stored || !given) return false;
-  return timingSafeEqual(
-    createHash('sha256').update(stored).digest(),
-    createHash('sha256').update(given).digest(),
-  );
+  return timingSafeEqual(hash('sha256', stored, 'buffer'), hash('sha256', given, 'buffer'));
 }
 
 /** The portal's many ways to say yes: boolean, `Y`, 1 (bitrix24.md A1). */
@@ -159,6 +156,6 @@ export function isYes(value: unknown): boolean {
   return value === true || value === 'Y' || value === 1 || value === '1' || value === 'true';
 }
 
-function hash(text: string): string {
-  return createHash('sha256').update(text).digest('base64');
+function toKey(text: string): string {
+  return hash('sha256', text, 'base64');
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Properties } from '../robot/run-robot.ts';
 
 /** What a step sent, as it is kept sealed in the run's row. */
@@ -13,7 +13,7 @@ export interface KeptCall {
 
 /** Stable name of a run: found again by the portal and event token, and neither can be read from it. */
 export function toRunId(memberId: string, eventToken: string): string {
-  return createHash('sha256').update(`${memberId}\n${eventToken}`).digest('hex').slice(0, 24);
+  return hash('sha256', `${memberId}\n${eventToken}`).slice(0, 24);
 }
 
 /** When a run gives up: its robot's limit, or the step's own timeout when that is shorter. */

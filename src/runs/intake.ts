@@ -6,11 +6,14 @@ const GROUP = 500;
 const GROUP_LENGTH = 16 * 1024 * 1024;
 /** Writes under way at a time: while one waits for the disk, the next calls are read and written. */
 const WRITERS = 2;
-/** So many calls in one write are a burst, and it lasts until there was none for so long. */
-const BURST = 12;
-const BURST_MS = 300;
+/** So many calls of one line, a portal's robot, in one write are a crowd. */
+const CROWD = 8;
+/** A line is crowded until no crowd of it came for so long. */
+const CROWDED_MS = 300;
 /** A write that says nothing for so long is given up; should it commit later, that does no harm. */
 const STUCK_MS = 5_000;
+
+type Line = Pick<NewRun, 'memberId' | 'robot'>;
 
 interface Waiting {
   run: NewRun;
@@ -20,17 +23,18 @@ interface Waiting {
 
 /**
  * Makes calls durable. Calls that arrive while a write is under way share the next one, so a burst costs few
- * commits. A promise resolves only after its commit: true for a new call, false for one that was known.
+ * commits; those of a crowd are kept together. A promise resolves only after its commit: true for a new call, false for
+ * one that was known, as far as that is looked at: a crowd counts as new.
  */
-export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onAccepted: () => void) {
+export function createIntake(calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>, onAccepted: () => void) {
   let waiting: Waiting[] = [];
   let writing = 0;
-  let lastBurst = Number.NEGATIVE_INFINITY;
+  const lastCrowds = new Map<string, number>();
 
   async function accept(group: Waiting[]): Promise<void> {
     try {
       const unique = new Map(group.map(({ run }) => [run.id, run]));
-      const fresh = await within(STUCK_MS, calls.accept([...unique.values()]));
+      const fresh = await within(STUCK_MS, keep([...unique.values()]));
       if (fresh.size > 0) onAccepted();
       for (const { run, resolve } of group) resolve(fresh.delete(run.id));
     } catch (error) {
@@ -38,6 +42,18 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onAccepted: (
       if (group.length > 1 && isDataError(error)) for (const one of group) await accept([one]);
       else for (const { reject } of group) reject(error);
     }
+  }
+
+  async function keep(runs: NewRun[]): Promise<Set<string>> {
+    const lines = [...Map.groupBy(runs, toLine)];
+    const crowds = lines.filter(([, line]) => line.length >= CROWD);
+    const few = lines.filter(([, line]) => line.length < CROWD).flatMap(([, line]) => line);
+    for (const [line] of crowds) lastCrowds.set(line, performance.now());
+    const [fresh] = await Promise.all([
+      few.length > 0 ? calls.accept(few) : new Set<string>(),
+      ...crowds.map(([, crowd]) => calls.keepCrowd(crowd)),
+    ]);
+    return new Set([...fresh, ...crowds.flatMap(([, crowd]) => crowd.map(({ id }) => id))]);
   }
 
   /** The calls that stand here now, as far as one statement should hold. */
@@ -53,15 +69,15 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onAccepted: (
   async function write(): Promise<void> {
     while (waiting.length > 0) {
       const group = takeGroup();
-      if (group.length >= BURST) lastBurst = performance.now();
       await accept(group);
     }
     writing -= 1;
   }
 
   return {
-    /** Calls come faster than they are written: other work should stand back, because the portal waits. */
-    isBurst: () => performance.now() - lastBurst < BURST_MS,
+    /** Calls of that line come faster than they are written, and the portal waits: what may wait should. */
+    isCrowded: (line: Line) =>
+      performance.now() - (lastCrowds.get(toLine(line)) ?? Number.NEGATIVE_INFINITY) < CROWDED_MS,
     accept: (run: NewRun): Promise<boolean> =>
       new Promise((resolve, reject) => {
         waiting.push({ run, resolve, reject });
@@ -73,6 +89,8 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onAccepted: (
       }),
   };
 }
+
+const toLine = ({ memberId, robot }: Line) => `${memberId}\n${robot}`;
 
 /** Fails after `ms` when `work` has not ended; what it does later is heard by nobody. */
 export async function within<T>(ms: number, work: Promise<T>): Promise<T> {

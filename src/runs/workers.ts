@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../robot/ports.ts';
 import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
 import type { StoredRun } from '../store/runs.ts';
@@ -8,22 +7,24 @@ import { createLoop } from './loop.ts';
 const LOOK_EVERY_MS = 1_000;
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
-/** Between two runs when others come first. */
-const STAND_BACK_MS = 50;
+/** How often one run of the lines that rest is begun all the same. */
+const TRICKLE_MS = 200;
 const LARGEST_SHARE = 2 / 3;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
+
+type LineName = Pick<Line, 'memberId' | 'robot'>;
 
 export interface WorkersOptions {
   claimed: ClaimedRuns;
   /** Runs that this process may work on at a time. */
   concurrency: number;
-  /** Something else is more urgent now: one run at a time, with pauses. */
-  standsBack(): boolean;
   /** A lease is kept four times over. */
   leaseMs: number;
   /** Portals and robots whose runs may be worked on. */
-  lines(): { memberId: string; robot: string }[];
+  lines(): LineName[];
+  /** Of a line whose calls still pour in only a few runs are begun: taking calls comes first. */
+  rests(line: LineName): boolean;
   work(run: StoredRun): Promise<void>;
   now: () => Date;
   log: Log;
@@ -33,8 +34,16 @@ export interface WorkersOptions {
  * Works off due runs, one at a time per CRM item. A run stays held while its attempt goes on; when the process dies,
  * the lease ends and another attempt begins.
  */
-export function startWorkers(options: WorkersOptions) {
-  const { claimed, leaseMs, lines, work, now, log } = options;
+export function startWorkers({
+  claimed,
+  concurrency,
+  leaseMs,
+  lines,
+  rests,
+  work,
+  now,
+  log,
+}: WorkersOptions) {
   const running = new Map<string, { run: StoredRun; ended: Promise<void> }>();
 
   async function attempt(run: StoredRun): Promise<void> {
@@ -50,11 +59,11 @@ export function startWorkers(options: WorkersOptions) {
   }
 
   /** Where several portals share the process, one of them, hanging, must not hold all of it. */
-  function counted(all: { memberId: string; robot: string }[], most: number): Line[] {
-    const portals = new Set(all.map(({ memberId }) => memberId)).size;
-    const share = portals > 1 ? Math.ceil(most * LARGEST_SHARE) : most;
+  function counted(some: LineName[]): Line[] {
+    const portals = new Set(lines().map(({ memberId }) => memberId)).size;
+    const share = portals > 1 ? Math.ceil(concurrency * LARGEST_SHARE) : concurrency;
     const runs = [...running.values()].map(({ run }) => run);
-    return all.map(({ memberId, robot }) => {
+    return some.map(({ memberId, robot }) => {
       const own = runs.filter((run) => run.memberId === memberId);
       return {
         memberId,
@@ -65,14 +74,21 @@ export function startWorkers(options: WorkersOptions) {
     });
   }
 
-  const looking = createLoop(async () => {
-    if (options.standsBack()) await sleep(STAND_BACK_MS);
-    const most = options.standsBack() ? 1 : options.concurrency;
-    const free = most - running.size;
-    if (free <= 0) return false;
-    const taken = await claimed.claim(now(), free, counted(lines(), most));
+  /** Begins up to `most` due runs of some lines. */
+  async function begin(most: number, of: LineName[]): Promise<void> {
+    if (most <= 0 || of.length === 0) return;
+    const taken = await claimed.claim(now(), most, counted(of));
     for (const run of taken) running.set(run.id, { run, ended: attempt(run) });
     if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
+  }
+
+  const looking = createLoop(async () => {
+    const awake = lines().filter((line) => !rests(line));
+    await begin(concurrency - running.size, awake);
+    return false;
+  }, log);
+  const trickling = createLoop(async () => {
+    await begin(Math.min(1, concurrency - running.size), lines().filter(rests));
     return false;
   }, log);
 
@@ -90,6 +106,7 @@ export function startWorkers(options: WorkersOptions) {
       reclaiming.wake();
       looking.wake();
     }, LOOK_EVERY_MS),
+    setInterval(trickling.wake, TRICKLE_MS),
     setInterval(keeping.wake, leaseMs / 4),
   ];
   looking.wake();
@@ -100,7 +117,7 @@ export function startWorkers(options: WorkersOptions) {
     /** Takes nothing more, lets attempts end, and gives back those that do not. */
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);
-      await looking.stop();
+      await Promise.all([looking.stop(), trickling.stop()]);
       const drained = Promise.all([...running.values()].map(({ ended }) => ended));
       await within(DRAIN_MS, drained).catch(() => undefined);
       await Promise.all([keeping.stop(), reclaiming.stop()]);

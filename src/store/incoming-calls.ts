@@ -15,11 +15,8 @@ export interface NewRun {
   deadlineAt: Date;
 }
 
-/** So many calls of one portal's robot in one write are a crowd. */
-const CROWD = 8;
-
 /**
- * Makes calls durable. A few become runs at once. A crowd is written as one row, which is about ten times cheaper, and
+ * Makes calls durable: a few become runs at once. A crowd is written as one row, which is about ten times cheaper, and
  * becomes runs by `settle`. `relaxed` is a pool whose commits may be lost: then the crowd is still there.
  */
 export function createIncomingCalls(pool: pg.Pool, relaxed: pg.Pool, log: Log) {
@@ -31,15 +28,6 @@ export function createIncomingCalls(pool: pg.Pool, relaxed: pg.Pool, log: Log) {
       values: [JSON.stringify(rows)],
     });
     return made.map(({ id }) => id);
-  }
-
-  async function keepCrowd(runs: NewRun[]): Promise<string[]> {
-    await pool.query({
-      name: 'keep',
-      text: 'INSERT INTO crowd (received_at, calls) VALUES ($1, $2)',
-      values: [runs[0]?.receivedAt, JSON.stringify(runs.map(toRow))],
-    });
-    return runs.map(({ id }) => id);
   }
 
   /** The oldest crowd holds a call that the database cannot: the others of it become runs. */
@@ -61,19 +49,16 @@ export function createIncomingCalls(pool: pg.Pool, relaxed: pg.Pool, log: Log) {
   }
 
   return {
-    /**
-     * Writes many calls; answers the ids that were not known before. Of a crowd that is told later, by `settle`, and
-     * all count as new.
-     */
-    async accept(runs: NewRun[]): Promise<Set<string>> {
-      const lines = Map.groupBy(runs, ({ memberId, robot }) => `${memberId}\n${robot}`);
-      const few = [...lines.values()].filter((line) => line.length < CROWD).flat();
-      const crowds = [...lines.values()].filter((line) => line.length >= CROWD);
-      const written = await Promise.all([
-        ...(few.length > 0 ? [makeRuns(few.map(toRow))] : []),
-        ...crowds.map(keepCrowd),
-      ]);
-      return new Set(written.flat());
+    /** Makes runs of calls with one statement; answers the ids that were not known before. */
+    accept: async (runs: NewRun[]): Promise<Set<string>> => new Set(await makeRuns(runs.map(toRow))),
+
+    /** Keeps calls to make runs of them later; which of them are known already is seen only then. */
+    async keepCrowd(runs: NewRun[]): Promise<void> {
+      await pool.query({
+        name: 'keep',
+        text: 'INSERT INTO crowd (received_at, calls) VALUES ($1, $2)',
+        values: [runs[0]?.receivedAt, JSON.stringify(runs.map(toRow))],
+      });
     },
 
     settle,

@@ -105,7 +105,6 @@ async function accept(count: number, maxHours = 24, robot = asking.code): Promis
   }));
   const calls = createIncomingCalls(store.pool, store.relaxed, quietLog);
   await calls.accept(given);
-  await calls.settleAll();
 }
 
 /** Lets time pass: every run is taken up at the moment it is due. */

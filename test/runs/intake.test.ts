@@ -3,7 +3,8 @@ import { toDeadline, toNextAttempt, toRunId } from '../../src/runs/call.ts';
 import { createIntake } from '../../src/runs/intake.ts';
 import type { NewRun } from '../../src/store/incoming-calls.ts';
 
-const call = (id: string) => ({ id }) as NewRun;
+const call = (id: string, robot = 'create') => ({ id, memberId: 'acme', robot }) as NewRun;
+const keepCrowd = async () => undefined;
 
 it('writes the calls of one moment together and tells new ones from repeats', async () => {
   const groups: string[][] = [];
@@ -14,12 +15,37 @@ it('writes the calls of one moment together and tells new ones from repeats', as
         groups.push(runs.map((run) => run.id));
         return new Set(runs.map((run) => run.id).filter((id) => !known.has(id)));
       },
+      keepCrowd,
     },
     () => {},
   );
   const answers = await Promise.all(['a', 'b', 'a', 'old', 'c'].map((id) => intake.accept(call(id))));
   expect(groups).toEqual([['a', 'b', 'old', 'c']]);
   expect(answers).toEqual([true, true, false, false, true]);
+});
+
+it('keeps a crowd of one robot’s calls together, and the few of another are runs at once', async () => {
+  const written: string[] = [];
+  const note = (how: string, runs: NewRun[]) =>
+    void written.push(`${how} ${runs.length} ${[...new Set(runs.map(({ robot }) => robot))]}`);
+  const intake = createIntake(
+    {
+      accept: async (runs) => {
+        note('run', runs);
+        return new Set(runs.map(({ id }) => id));
+      },
+      keepCrowd: async (runs) => note('crowd', runs),
+    },
+    () => {},
+  );
+  const crowd = Array.from({ length: 20 }, (_, n) => intake.accept(call(`c${n}`)));
+  const answers = await Promise.all([...crowd, intake.accept(call('c0')), intake.accept(call('w', 'wait'))]);
+  expect(written.sort()).toEqual(['crowd 20 create', 'run 1 wait']);
+  expect(answers.filter((fresh) => !fresh)).toHaveLength(1);
+  const isCrowded = (robot: string) => intake.isCrowded({ memberId: 'acme', robot });
+  expect([isCrowded('create'), isCrowded('wait')]).toEqual([true, false]);
+  await new Promise((resolve) => setTimeout(resolve, 350));
+  expect(isCrowded('create')).toBe(false);
 });
 
 it('fails every call of a group whose write failed, and goes on with the next', async () => {
@@ -30,6 +56,7 @@ it('fails every call of a group whose write failed, and goes on with the next', 
         if (down) throw new Error('down');
         return new Set(runs.map((run) => run.id));
       },
+      keepCrowd,
     },
     () => {},
   );

@@ -42,7 +42,7 @@ function build() {
     },
   };
   const spooling = createSpooling<Call>({
-    intake: createIntake(calls, () => undefined),
+    intake: createIntake({ accept: calls.accept, keepCrowd: async () => undefined }, () => undefined),
     calls,
     spool: {
       async append(text) {

@@ -112,7 +112,6 @@ async function waiting(count: number, until = new Date(clock + 100 * HOUR)): Pro
       ...call,
     })),
   );
-  await calls.settleAll();
   for (let from = 0; from < ids.length; from += 10) {
     const states = await service.changes.statesOf(ids.slice(from, from + 10));
     await Promise.all(

@@ -70,8 +70,7 @@ beforeAll(async () => {
   );
   const calls = createIncomingCalls(store.pool, store.relaxed, quiet);
   await calls.accept([...many, run('long', randomBytes(700_000).toString('base64'))]);
-  await calls.settleAll();
-  await calls.accept(Array.from({ length: 20 }, (_, index) => run(`crowd-${index}`, 'one of many')));
+  await calls.keepCrowd(Array.from({ length: 20 }, (_, index) => run(`crowd-${index}`, 'one of many')));
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };
   const answer = { memberId: 'm', kind: 'result' as const, number: 1, payload: 'p', dueAt: now() };
   for (const { id } of many.slice(0, 5)) await runs.end(id, attempt, { ok: 'Y' }, [{ ...answer, runId: id }]);

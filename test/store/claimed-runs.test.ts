@@ -44,10 +44,7 @@ const toCalls = (names: string[]): NewRun[] =>
     };
   });
 
-async function accept(...names: string[]) {
-  await calls().accept(toCalls(names));
-  await calls().settleAll();
-}
+const accept = (...names: string[]) => calls().accept(toCalls(names));
 
 const many = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}_${n}`);
 async function countOf(table: 'run' | 'crowd'): Promise<number> {
@@ -55,20 +52,11 @@ async function countOf(table: 'run' | 'crowd'): Promise<number> {
   return rows[0].count;
 }
 
-it('keeps the many calls of one robot in one row, and a quiet one beside them is a run at once', async () => {
-  const fresh = await calls().accept(
-    toCalls([...many('create@acme/DEAL', 40), 'wait@acme/DEAL_7', 'create@globex/DEAL_1']),
-  );
-  expect(fresh.size).toBe(42);
-  expect([await countOf('crowd'), await countOf('run')]).toEqual([1, 2]);
-  await calls().settleAll();
-  expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 42]);
-});
-
 it('makes one run of a call, though it comes again and several processes settle', async () => {
   const crowd = toCalls(many('create@acme/DEAL', 30));
   await calls().accept(crowd.slice(0, 3));
-  for (let time = 0; time < 4; time++) await calls().accept(crowd);
+  for (let time = 0; time < 4; time++) await calls().keepCrowd(crowd);
+  expect([await countOf('crowd'), await countOf('run')]).toEqual([4, 3]);
   await Promise.all([calls().settleAll(), calls().settleAll(), calls().settleAll()]);
   await calls().settleAll();
   expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 30]);
@@ -76,8 +64,8 @@ it('makes one run of a call, though it comes again and several processes settle'
 
 it('a call that the database cannot hold does not take its crowd with it', async () => {
   const crowd = toCalls(many('create@acme/DEAL', 20));
-  await calls().accept(crowd.map((call, n) => (n === 5 ? { ...call, itemCode: 'DEAL_\u0000' } : call)));
-  await calls().accept(toCalls(many('create@acme/DEAL_later', 20)));
+  await calls().keepCrowd(crowd.map((call, n) => (n === 5 ? { ...call, itemCode: 'DEAL_\u0000' } : call)));
+  await calls().keepCrowd(toCalls(many('create@acme/DEAL_later', 20)));
   await calls().settleAll();
   expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 39]);
 });
