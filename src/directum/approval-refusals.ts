@@ -1,13 +1,22 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { Kind } from './approvals.ts';
 
-/** A create refuses a missing rule as its own required property (directum.md D.1); start says that none fits. */
+/**
+ * Refusals that say no rule or process fits. No page knows Directum's words, so these are a hint and no more: whatever
+ * they do not recognise is told as `directum_refused` with the same words. Between the lack and what is lacking only
+ * words that describe it may stand: "no performer of the process" lacks a performer.
+ */
 const UNFIT: Readonly<Record<'create' | 'start', readonly RegExp[]>> = {
-  create: [/регламент|approval ?rule|процесс|process/i],
+  // A draft is refused without its required rule (directum.md D.1), in whatever words.
+  create: [
+    /^(?!.*(?:прав(?!\p{L})|права(?!\p{L})|\brights?\b|permission)).*(?:регламент|approval ?rule|процесс|process)/isu,
+  ],
   start: [
-    /(?<!\p{L})(?:нет|не найден\p{L}*|не подобран\p{L}*|отсутству\p{L}*|no)\s.{0,60}(?:регламент|rule|процесс|process)/iu,
-    /(?:не удалось|cannot|could not|failed to)\s(?:подобрать|найти|определить|find|select|determine)\s(?:\p{L}+\s)?(?:регламент|вариант\p{L}* процесса|процесс|rule|process)/iu,
-    /(?:регламент\p{L}*|rules?|процесс\p{L}*|process)\s(?:\S+\s){0,5}(?:не найден|не подобран|не подходит|отсутствует|(?:was |is )?not found|does not fit)/iu,
+    /(?<!\p{L})(?:нет|не найден\p{L}*|не подобран\p{L}*|не настроен\p{L}*|не определ[её]н\p{L}*|отсутству\p{L}*|не удалось (?:подобрать|найти|определить))\s(?:ни\s)?(?:(?:подходящ|соответствующ|действующ|активн|одн|вариант)\p{L}*\s){0,3}(?:регламент|процесс)/iu,
+    /(?<!\p{L})(?:регламент|процесс|вариант процесса)\s(?:[\p{L}\p{N}«»"()]+\s){0,5}(?:не найден|не подобран|не подходит|не настроен|не определ[её]н|отсутствует)/iu,
+    /["«]регламент["»]|\bapprovalrule\b/iu,
+    /\b(?:no|(?:cannot|could not|failed to|unable to) (?:find|select|determine))\s(?:an?\s)?(?:(?:suitable|matching|applicable|active|approval|document|flow|business)\s){0,4}(?:rules?|process(?:es)?)\b/i,
+    /\b(?:rule|process)\s(?:(?:variant|for|the|this|document|kind|was|is)\s){0,6}(?:not found|not configured|does not fit)/i,
   ],
 };
 const STABLE = /with ID \(\d+\) not found/i;

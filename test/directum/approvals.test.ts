@@ -103,13 +103,32 @@ describe('start', () => {
     ['approval_unavailable', 'Не удалось подобрать подходящий регламент.'],
     ['approval_unavailable', 'Регламент согласования для документа не найден.'],
     ['approval_unavailable', 'Approval rule was not found.'],
+    ['approval_unavailable', 'Для документа не определён вариант процесса.'],
+    ['approval_unavailable', 'Не заполнено обязательное свойство «Регламент».'],
+    ['approval_unavailable', 'No suitable approval rule for the document.'],
+    ['approval_unavailable', 'Could not find a process for the document.'],
     ['directum_refused', 'Не удалось вычислить исполнителя задания процесса.'],
     ['directum_refused', 'Подписывающий не имеет права подписи по регламенту.'],
+    ['directum_refused', 'Нет прав на изменение документа: их требует регламент.'],
+    ['directum_refused', 'По регламенту согласования не найден регистратор.'],
+    ['directum_refused', 'Не определён исполнитель блока процесса.'],
+    ['directum_refused', 'You have no right to change documents sent by this process.'],
+    ['directum_refused', 'The process performer was not found.'],
   ])('%s: %s', async (code, error) => {
     stand.misbehave.next({ verb: 'POST', path: 'StartTask', status: 400, body: { error } });
     const failed = await start().catch((caught) => caught);
     expect(failed).toMatchObject({ code });
     expect(failed.text.ru).toContain(error);
+  });
+
+  it.each([
+    ['approval_unavailable', 'Укажите регламент.'],
+    ['approval_unavailable', 'ApprovalRule is required.'],
+    ['directum_refused', 'Нет прав на создание задач по регламенту.'],
+    ['directum_refused', 'Create free approval task. Employee with ID (31) not found.'],
+  ])('%s at the creation: %s', async (code, error) => {
+    stand.misbehave.next({ verb: 'POST', path: 'CreateApprovalTask', status: 400, body: { error } });
+    await expect(start()).rejects.toMatchObject({ code });
   });
 
   it("uses its own draft again and leaves a person's alone", async () => {

@@ -1,5 +1,5 @@
 import { russianDay } from './dates.ts';
-import { bad } from './refusal.ts';
+import { bad, invented } from './refusal.ts';
 import type { Entity, Store } from './store.ts';
 
 export interface Caller {
@@ -80,7 +80,7 @@ export function nextNumber(store: Store, registerId: number): string {
 export function checkRegistration(store: Store, entity: Entity): void {
   if (entity.RegistrationState !== 'Registered' && entity.RegistrationState !== 'Reserved') return;
   if (!entity.RegistrationDate || !entity.DocumentRegister)
-    throw bad('Укажите дату регистрации и журнал регистрации.');
+    throw invented('Укажите дату регистрации и журнал регистрации.');
   entity.RegistrationNumber ||= nextNumber(store, entity.DocumentRegister);
   const twin = store
     .list('OfficialDocument')
@@ -97,20 +97,20 @@ export function checkRegistration(store: Store, entity: Entity): void {
 export function saveDocument(store: Store, entity: Entity, before: Entity | null): void {
   const { model } = store;
   if (!model.isA(entity.$type, 'OfficialDocument')) {
-    if (!entity.Name) throw bad('Не заполнено обязательное свойство "Имя".');
+    if (!entity.Name) throw invented('Не заполнено обязательное свойство "Имя".');
     return;
   }
   const kind = store.find('DocumentKind', entity.DocumentKind);
-  if (!kind) throw bad('Не заполнено обязательное свойство "Вид документа".');
+  if (!kind) throw invented('Не заполнено обязательное свойство "Вид документа".');
   if (
     kindTypes[entity.$type] &&
     !kindsOf(store, entity.$type).includes(kind) &&
     before?.DocumentKind !== kind.Id
   )
-    throw bad(`Вид документа "${kind.Name}" не подходит для этого типа документа.`);
+    throw invented(`Вид документа "${kind.Name}" не подходит для этого типа документа.`);
   const registered = before?.RegistrationState === 'Registered';
   if (registered && (before.Department !== entity.Department || before.BusinessUnit !== entity.BusinessUnit))
-    throw bad('Нельзя изменить подразделение и нашу организацию зарегистрированного документа.');
+    throw invented('Нельзя изменить подразделение и нашу организацию зарегистрированного документа.');
   if (!before && kind.AutoNumbering === true) autoNumber(store, entity, kind);
   if (!before && (kind.AutoNumbering === true || kind.NumberingType === 'NotNumerable'))
     entity.LifeCycleState = 'Active';
@@ -119,7 +119,7 @@ export function saveDocument(store: Store, entity: Entity, before: Entity | null
   if (before && before.Counterparty !== entity.Counterparty) clearForeign(store, entity);
   if (model.isA(entity.$type, 'ContractualDocument')) saveContract(store, entity);
   if (kind.GenerateDocumentName === true) entity.Name = generatedName(store, entity, kind);
-  else if (!entity.Name) throw bad('Не заполнено обязательное свойство "Имя".');
+  else if (!entity.Name) throw invented('Не заполнено обязательное свойство "Имя".');
   entity.DocumentDate = entity.RegistrationDate ?? entity.Date ?? entity.Created.slice(0, 10);
   settle(entity);
 }
@@ -152,9 +152,9 @@ function clearForeign(store: Store, entity: Entity): void {
 
 function saveContract(store: Store, entity: Entity): void {
   if (entity.ValidFrom && entity.ValidTill && entity.ValidFrom > entity.ValidTill)
-    throw bad('Дата «Действует с» не может быть больше даты «Действует по».');
+    throw invented('Дата «Действует с» не может быть больше даты «Действует по».');
   if ((entity.DaysToFinishWorks ?? 0) < 0)
-    throw bad('Количество дней для завершения работ не может быть отрицательным.');
+    throw invented('Количество дней для завершения работ не может быть отрицательным.');
   if (entity.$type !== 'Contract' || (entity.DocumentGroup ?? null) !== null) return;
   const fitting = store
     .list('ContractCategory')

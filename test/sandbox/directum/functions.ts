@@ -3,7 +3,7 @@ import { calendarDay } from './dates.ts';
 import { checkRegistration, saveDocument } from './document-rules.ts';
 import type { Fn, World } from './function-args.ts';
 import { type Generation, reaches } from './model.ts';
-import { bad, Refusal } from './refusal.ts';
+import { bad, invented, Refusal } from './refusal.ts';
 import type { Entity } from './store.ts';
 import { addRow, newBody } from './write.ts';
 
@@ -146,7 +146,7 @@ export const functions: Fn[] = [
       if (signatoryId !== null) employee(world, signatoryId, 'Create approval task');
       for (const id of addApproverIds) employee(world, id, 'Create free approval task');
       const rule = world.tasks.rule(document);
-      if (!rule) throw bad('Не заполнено обязательное свойство "Регламент".');
+      if (!rule) throw invented('Не заполнено обязательное свойство "Регламент".');
       const fields = {
         ApprovalRule: rule.Id,
         Signatory: signatoryId,

@@ -1,6 +1,6 @@
 import type { Caller } from './document-rules.ts';
 import { settle } from './document-rules.ts';
-import { bad, Refusal } from './refusal.ts';
+import { invented, Refusal } from './refusal.ts';
 import { type Entity, lastVersion, type Store } from './store.ts';
 import { documentGroups, lines, results } from './task-lines.ts';
 import { addRow } from './write.ts';
@@ -100,15 +100,15 @@ export class Tasks {
 
   start(task: Entity, caller: Caller): void {
     const { store } = this;
-    if (task.Status !== 'Draft') throw bad(`Задача «${task.Subject}» уже стартована.`);
-    if (caller.employee === null) throw bad('Автором задачи должен быть сотрудник.');
+    if (task.Status !== 'Draft') throw invented(`Задача «${task.Subject}» уже стартована.`);
+    if (caller.employee === null) throw invented('Автором задачи должен быть сотрудник.');
     const document = this.document(task);
-    if (task.$type !== 'SimpleTask' && !document) throw bad('Вложенный документ не найден.');
+    if (task.$type !== 'SimpleTask' && !document) throw invented('Вложенный документ не найден.');
     if (document && task.$type !== 'SimpleTask' && !this.changeable(document))
-      throw bad('Нет прав на изменение документа.');
+      throw invented('Нет прав на изменение документа.');
     if (document && task.$type === 'ApprovalTask') this.checkRule(task, document);
     if (document && task.$type === 'DocumentFlowTask' && this.signatory(task, document) === null)
-      throw bad('Не удалось вычислить исполнителя задания на подписание.');
+      throw invented('Не удалось вычислить исполнителя задания на подписание.');
     Object.assign(task, {
       Status: 'InProcess',
       Started: this.now(),
@@ -132,12 +132,13 @@ export class Tasks {
   private checkRule(task: Entity, document: Entity): void {
     const rule = this.rule(document);
     if (!rule || rule.Id !== task.ApprovalRule)
-      throw bad('Нет подходящего регламента согласования для документа.');
+      throw invented('Нет подходящего регламента согласования для документа.');
     // Test data may name properties the rule's conditions use.
     for (const name of rule.$conditions ?? [])
       if ((document[name] ?? null) === null)
-        throw bad(`Для старта задачи заполните поле «${name}» в карточке документа.`);
-    if (this.signatory(task, document) === null) throw bad('Подписывающий не имеет права подписи документа.');
+        throw invented(`Для старта задачи заполните поле «${name}» в карточке документа.`);
+    if (this.signatory(task, document) === null)
+      throw invented('Подписывающий не имеет права подписи документа.');
   }
 
   private simple(task: Entity, performer: number): void {
@@ -239,14 +240,14 @@ export class Tasks {
   complete(assignment: Entity, result: string, by: number, text?: string): void {
     if (!(results[assignment.$type] ?? []).includes(result))
       throw new Refusal(400, `Элемент перечисления "Result" со значением "${result}" недопустим`, true);
-    if (result === 'Forward') throw bad('Укажите сотрудника, которому нужно переадресовать задание.');
+    if (result === 'Forward') throw invented('Укажите сотрудника, которому нужно переадресовать задание.');
     this.finish(assignment, result, by, text);
     const task = this.store.find('Task', assignment.Task);
     if (task) this.after(task, assignment, result, by);
   }
 
   private finish(assignment: Entity, result: string, by: number, text?: string): void {
-    if (assignment.Status !== 'InProcess') throw bad('Задание уже выполнено.');
+    if (assignment.Status !== 'InProcess') throw invented('Задание уже выполнено.');
     Object.assign(assignment, {
       Status: 'Completed',
       Result: result,
