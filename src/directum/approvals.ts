@@ -5,7 +5,7 @@ import { badAnswer } from './errors.ts';
 import type { Links } from './links.ts';
 import { type Capabilities, leafOf, type Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
-import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
+import { idOf, isRow, type Row, refOf, textOf, timeOf } from './rows.ts';
 import { TASK_GROUPS } from './task-groups.ts';
 import type { Transport } from './transport.ts';
 
@@ -30,7 +30,10 @@ const ALL: readonly Kind[] = ['rule', 'process', 'free'];
 
 const START = 'Docflow/StartTask';
 const RUNNING: readonly string[] = ['InProcess', 'UnderReview', 'Suspended'];
-const MOST_TASKS = 20;
+/** Drafts that were left behind must not hide a running task that is older than they. */
+const MOST_TASKS = 100;
+/** A deadline may come back without its seconds. */
+const SAME_DEADLINE_MS = 60_000;
 
 interface Task {
   kind: Kind;
@@ -71,7 +74,7 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${TASK_GROUPS[leaf]})`;
     const live = ['Draft', ...RUNNING].map((status) => `Status eq '${status}'`).join(' or ');
     const rows = await reader.where(set, `${main} and (${live})`, {
-      select: ['Id', 'Status'],
+      select: ['Id', 'Status', ...can.having(leaf, ['MaxDeadline'])],
       expand: expand as never,
       orderBy: 'Id desc',
       top: MOST_TASKS,
@@ -201,15 +204,22 @@ const bareLogin = (login: string) => login.split('\\').at(-1)?.toLowerCase();
 
 const approversOf = (kind: Kind) => (kind === 'free' ? 'Approvers' : 'AddApprovers');
 
-/** A draft with other people than asked for was left by a start whose inputs have been mended since. */
+/** A draft with other people or another deadline than asked for was left by a start whose inputs have been mended since. */
 function isDraftOf({ kind, status, row }: Task, request: ApprovalRequest): boolean {
   if (status !== 'Draft') return false;
   if (kind === 'rule' && request.signatoryId !== null && 'Signatory' in row) {
     if (refOf(row, 'Signatory') !== request.signatoryId) return false;
   }
+  if (kind === 'free' && !isSameDeadline(timeOf(row, 'MaxDeadline'), request.deadline)) return false;
   const rows = row[approversOf(kind)];
   if (!Array.isArray(rows)) return true;
   const there = new Set(rows.filter(isRow).map((one) => refOf(one, 'Approver')));
   const wanted = new Set(request.approverIds);
   return there.size === wanted.size && [...wanted].every((id) => there.has(id));
+}
+
+/** A draft that shows no deadline may have been made with any. */
+function isSameDeadline(shown: string | null, wanted: string | null): boolean {
+  if (shown === null) return true;
+  return wanted !== null && Math.abs(Date.parse(shown) - Date.parse(wanted)) < SAME_DEADLINE_MS;
 }

@@ -131,6 +131,14 @@ describe('start', () => {
     await expect(start()).rejects.toMatchObject({ code });
   });
 
+  it('sees a running task behind many newer drafts', async () => {
+    const running = await start();
+    const row = { GroupId: '08e1ef90-521f-41a1-a13f-c6f175007e54', AttachmentId: documentId };
+    for (let n = 0; n < 25; n += 1)
+      stand.add('IApprovalTasks', { Subject: 'Черновик', Status: 'Draft', AttachmentDetails: [row] });
+    expect(await start()).toEqual({ ...running, started: false });
+  });
+
   it("uses its own draft again and leaves a person's alone", async () => {
     stand.misbehave.next({ verb: 'POST', path: 'StartTask', status: 400, body: { error: 'позже' } });
     await start().catch(() => null);
@@ -146,6 +154,26 @@ describe('start', () => {
     });
     expect(await start()).toMatchObject({ taskId: own!['Id'], started: true });
     expect(stand.get('IApprovalTasks', theirs)['Status']).toBe('Draft');
+  });
+
+  it('leaves a draft whose deadline is another one, and uses it again where the deadline is the same', async () => {
+    const free = (deadline: string | null) =>
+      start({ type: 'free', approverIds: [person('petrova@acme.example')], deadline });
+    const refusal = { verb: 'POST', path: 'StartTask', status: 400, body: { error: 'срок прошёл' } } as const;
+    stand.misbehave.next(refusal);
+    await free('2027-03-20T15:00:00.000Z').catch(() => null);
+    stand.misbehave.next(refusal);
+    await free('2027-04-20T15:00:00.000Z').catch(() => null);
+    const again = await free('2027-04-20T15:00:00.000Z');
+    expect(
+      stand.all('IFreeApprovalTasks').map((task) => [task['Id'] === again.taskId, task['Status']]),
+    ).toEqual([
+      [false, 'Draft'],
+      [true, 'InProcess'],
+    ]);
+    expect(Date.parse(String(stand.get('IFreeApprovalTasks', again.taskId)['MaxDeadline']))).toBe(
+      Date.parse('2027-04-20T15:00:00Z'),
+    );
   });
 
   it.each(['IContracts', 'ISimpleDocuments'])(
