@@ -85,7 +85,7 @@ export const waitSignature = defineRobot({
       return new Waiting({ documentId: known.id, waitFor: given.wait_for, until, document: known, task });
 
     const succeeded = verdict.result === 'signed' || verdict.result === 'approved';
-    const outputs = toOutputs(verdict, known, await signingTime(known, task, succeeded, directum));
+    const outputs = toOutputs(verdict, known, await signingOf(known, task, succeeded, directum));
     log.info('wait.over', { documentId: known.id, result: verdict.result });
     if (!succeeded) {
       throw new RobotFailure(verdict.result as 'rejected', toWaitText(verdict, known.name, given.wait_for), {
@@ -156,24 +156,34 @@ async function lastWord<T>(question: Promise<T>, otherwise: T): Promise<T> {
   return Promise.race([question.catch(() => otherwise), limit]).finally(() => clearTimeout(timer));
 }
 
-/** When our side signed: the signing assignment says, else the document's last change. */
-async function signingTime(
+/**
+ * Who signed for our side and when: the signing assignment says, else the card. A card that stayed locked while it was
+ * signed still names the person who was meant to sign (directum.md E.1).
+ */
+async function signingOf(
   document: DocumentState,
   task: TaskState | null,
   needed: boolean,
   { states }: DirectumPort,
-): Promise<string | null> {
-  if (!isSignedByUs(document)) return null;
-  if (task === null) return document.modified;
-  const asked = states.signedAt(task.id);
-  return (await (needed ? asked : lastWord(asked, null))) ?? document.modified;
+): Promise<{ by: string; at: string }> {
+  if (!isSignedByUs(document) && document.exchangeState !== 'Signed') return { by: '', at: '' };
+  const asked = task === null ? Promise.resolve(null) : states.signing(task.id);
+  // Assignments that may not be read are no reason to call a signature a failure: the card tells nearly as much.
+  const readable = asked.catch((error) => {
+    if (error instanceof RobotFailure && !error.heals) return null;
+    throw error;
+  });
+  const told = await (needed ? readable : lastWord(readable, null));
+  const onCard = document.ourSignatory;
+  const by = document.internalApprovalState === 'Signed' ? (onCard ?? told?.by) : (told?.by ?? onCard);
+  return { by: by ?? '', at: told?.at ?? document.modified ?? '' };
 }
 
-function toOutputs(verdict: Verdict, document: DocumentState, signedAt: string | null) {
+function toOutputs(verdict: Verdict, document: DocumentState, signing: { by: string; at: string }) {
   return {
     result: verdict.result,
-    signed_by: isSignedByUs(document) ? (document.ourSignatory ?? '') : '',
-    signed_at: signedAt ?? '',
+    signed_by: signing.by,
+    signed_at: signing.at,
     internal_state: document.internalApprovalState ?? '',
     external_state: document.externalApprovalState ?? '',
     lifecycle_state: document.lifeCycleState ?? '',

@@ -1,4 +1,11 @@
-import type { ChangedTask, ChangesPort, DirectumPort, DocumentState, TaskState } from '../robot/ports.ts';
+import type {
+  ChangedTask,
+  ChangesPort,
+  DirectumPort,
+  DocumentState,
+  Signing,
+  TaskState,
+} from '../robot/ports.ts';
 import type { Bulk } from './bulk.ts';
 import type { Links } from './links.ts';
 import { leafOf, type Metadata } from './metadata.ts';
@@ -88,23 +95,29 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
     return tasks.reduce<TaskState | null>((best, task) => (best && !isNewer(task, best) ? best : task), null);
   }
 
-  async function signedAt(taskId: number): Promise<string | null> {
+  async function signing(taskId: number): Promise<Signing | null> {
     const can = await metadata.capabilities();
+    const people = ['CompletedBy', 'Performer'].filter((name) => can.property('Assignment', name) !== null);
     const rows = await reader.where(
       can.need('Assignment'),
       `Task/Id eq ${taskId} and Status eq 'Completed'`,
       {
         select: ['Id', 'Result', 'Completed'],
+        expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
         orderBy: 'Id desc',
         top: PAGE,
       },
     );
-    const signing = rows.find((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
-    return signing ? timeOf(signing, 'Completed') : null;
+    const signed = rows.find((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
+    if (!signed) return null;
+    const [by] = people
+      .map((name) => signed[name])
+      .flatMap((person) => (isRow(person) ? (textOf(person, 'Name') ?? []) : []));
+    return { by: by ?? null, at: timeOf(signed, 'Completed') };
   }
 
   return {
-    states: { read, newestTask, signedAt, fetchSigned: createSignedFile({ transport, reader, metadata }) },
+    states: { read, newestTask, signing, fetchSigned: createSignedFile({ transport, reader, metadata }) },
     changes: {
       newest: (kind) => bulk.newest(kind === 'documents' ? LEAF : 'Task'),
       async documents(since, after) {

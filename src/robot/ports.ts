@@ -329,14 +329,20 @@ export interface DirectumPort {
     read(documentId: number): Promise<DocumentState | null>;
     /** The task started last that has the document as its main one, of any kind; drafts do not count. */
     newestTask(documentId: number): Promise<TaskState | null>;
-    /** When a signing assignment of the task was completed, ISO with offset; null when none was. */
-    signedAt(taskId: number): Promise<string | null>;
+    /** The signing assignment of the task that was completed with a signature last; null when none was. */
+    signing(taskId: number): Promise<Signing | null>;
     /**
      * The last version's PDF, else its own body, brought to this machine.
      * @throws RobotFailure file_unusable when there is none, it is lost or too large
      */
     fetchSigned(document: { id: number; name: string }): Promise<StoredFile>;
   };
+}
+
+/** Who signed in a signing assignment and when, ISO with offset; each null when Directum does not show it. */
+export interface Signing {
+  by: string | null;
+  at: string | null;
 }
 
 /** Title of a robot's field, for texts that name it in «». */

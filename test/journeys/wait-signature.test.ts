@@ -142,6 +142,42 @@ describe('wait for signature', () => {
     expect(await result).toMatchObject({ ok: 'Y', result: 'signed', internal_state: '' });
   });
 
+  it('names who signed under a locked card, which still names the person who was meant to', async () => {
+    const { deal, id, task } = await onApproval();
+    const [meant, signer] = ['smirnova@acme.example', 'sidorov@acme.example'].map(
+      (email) => stand.directum.all('IEmployees').find((one) => one['Email'] === email)!,
+    );
+    stand.directum.approve(task);
+    stand.directum.patch('IContracts', id, { OurSignatory: meant!['Id'] });
+    stand.directum.lockCard(id);
+    stand.directum.sign(id, { by: Number(signer!['Id']) });
+    expect(await wait(deal)).toMatchObject({
+      result: 'signed',
+      internal_state: 'PendingSign',
+      signed_by: signer!['Name'],
+    });
+  });
+
+  it('takes when from the card where assignments may not be read', async () => {
+    const { deal, id, task } = await onApproval();
+    stand.directum.approve(task);
+    stand.directum.sign(id);
+    const forbidden = { status: 403, body: { error: 'Нет прав' } };
+    stand.directum.misbehave.next({ verb: 'GET', path: /IAssignments/, ...forbidden, times: 50 });
+    const outputs = await wait(deal);
+    expect(outputs).toMatchObject({ ok: 'Y', result: 'signed', signed_by: 'Сидоров Пётр' });
+    expect(outputs['signed_at']).not.toBe('');
+  });
+
+  it('says who and when though only the exchange shows both signatures', async () => {
+    const { deal, id } = await onApproval();
+    const signer = stand.directum.all('IEmployees').find((one) => one['Email'] === 'sidorov@acme.example')!;
+    stand.directum.patch('IContracts', id, { ExchangeState: 'Signed', OurSignatory: signer['Id'] });
+    const outputs = await wait(deal, { wait_for: 'both' });
+    expect(outputs).toMatchObject({ ok: 'Y', result: 'signed', signed_by: signer['Name'] });
+    expect(outputs['signed_at']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$/);
+  });
+
   it('says that the task was aborted', async () => {
     const { deal, task } = await onApproval();
     const { result } = await begin(deal);
