@@ -186,7 +186,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     send: async (memberId, answers, priority) => {
       // Another process may have heard a moment ago that the portal dropped our robots (bitrix24.md I61).
       const known = await portals.installations.fresh(memberId);
-      if (!isReady(known)) return answers.map(() => 'retry');
+      if (!isReady(known) || !(await portals.presence.isThere(memberId, priority)))
+        return answers.map(() => 'retry');
       return portals.answers.send(memberId, answers, priority);
     },
     comment: (memberId, item, text) => portals.answers.comment(memberId, item, text),

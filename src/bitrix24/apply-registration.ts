@@ -10,6 +10,7 @@ import { type ItemFailure, LIST_COMMANDS, type Listed, readListed, toFailure } f
 import {
   explain,
   hashOf,
+  isTriggerKey,
   type PortalPlan,
   planPortal,
   type RegistrationPlan,
@@ -115,8 +116,7 @@ export async function applyRegistration(options: {
   };
   const registered: Record<string, string> = {};
   for (const code of plan.robots.same) registered[code] = hashes[code] as string;
-  const kept =
-    listed.triggers === null ? Object.keys(hashes).filter((key) => key.startsWith(triggerKey(''))) : [];
+  const kept = listed.triggers === null ? Object.keys(hashes).filter(isTriggerKey) : [];
   for (const key of [...plan.triggers.same.map(triggerKey), ...kept]) registered[key] = hashes[key] as string;
   for (const [index, { kind, code, hash }] of work.entries()) {
     const answer = answers[index] as BatchAnswer;

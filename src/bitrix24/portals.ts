@@ -13,6 +13,7 @@ import {
   withSpare,
 } from './installation.ts';
 import { createTokenKeeper, type RefreshResult } from './oauth.ts';
+import { createPresence, type Presence } from './presence.ts';
 import { createProver, isSameSecret } from './proof.ts';
 import { createReader, type Reader } from './reader.ts';
 import type { RobotRegistration } from './registration.ts';
@@ -27,6 +28,7 @@ export interface Portals {
   answers: Answers;
   deals: Deals;
   registration: RegistrationCheck;
+  presence: Presence;
   proof: {
     /**
      * Is the call of a portal that installed us (bitrix24.md A4)? Without a pinned application token the portal is
@@ -97,6 +99,7 @@ export function createPortals(options: {
     now,
     log,
   });
+  const presence = createPresence({ rest, installations, now, log });
   const reader = createReader({ rest, installations, fetchFile });
   const answers = createAnswers({ rest, log });
   const deals = createDeals({ rest, installations, claims, now, log });
@@ -133,6 +136,7 @@ export function createPortals(options: {
     answers,
     deals,
     registration,
+    presence,
     proof: {
       async checkCall(call) {
         const known = installations.get(call.memberId);
@@ -143,6 +147,7 @@ export function createPortals(options: {
             : isSameSecret(known.applicationToken, call.applicationToken);
         if (!genuine) return 'forged';
         keepPair(call);
+        presence.seen(call.memberId);
         return 'ok';
       },
     },

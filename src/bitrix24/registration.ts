@@ -98,6 +98,10 @@ export function triggerKey(code: string): string {
   return `trigger:${code}`;
 }
 
+export function isTriggerKey(key: string): boolean {
+  return key.startsWith(triggerKey(''));
+}
+
 /** Codes of `bizproc.robot.list` (bitrix24.md B1). */
 export function toCodes(result: unknown): string[] {
   return Array.isArray(result) ? result.filter((code) => typeof code === 'string') : [];

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { addDeal, type Stand, startStand } from './stand.ts';
+import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 const CREATE = 'directum_create_contract';
 const DAY_MS = 24 * 3_600_000;
@@ -15,11 +15,12 @@ afterEach(() => {
 });
 
 const robots = () => stand.portal.robots().length;
-/** Hits that list, register or bind; what deals show of their documents is written beside them. */
+/** Hits that list, register or bind; what deals show is written beside them, and answers ask whether robots are there. */
 const hits = () =>
   stand.portal.journal.filter(
     ({ viaBatch, method, params }) =>
       !viaBatch &&
+      method !== 'bizproc.robot.list' &&
       /bizproc\.robot\.|event\.bind|trigger\.(list|add)|userfield/.test(
         `${method} ${JSON.stringify(params)}`,
       ),
@@ -36,8 +37,11 @@ async function pendingStep() {
   const stage = `C1:R${++stages}`;
   stand.portal.placeRobot(stage, CREATE, { subject: 'Поставка' });
   stand.directum.misbehave.down = true;
+  stand.lines.length = 0;
   const workflow = await stand.portal.moveItem(2, addDeal(stand).deal, stage);
-  await expect.poll(() => stand.lines.some((line) => line.includes('run.postponed'))).toBe(true);
+  await expect
+    .poll(() => stand.lines.some((line) => line.includes('run.postponed')), { timeout: 10_000 })
+    .toBe(true);
   stand.lines.length = 0;
   return workflow;
 }
@@ -126,6 +130,19 @@ it('holds the answer of a robot that vanished while its step waited until the ro
   expect((await stand.portal.waitForStep(workflow, CREATE, 40_000)).outputs).toMatchObject(whole);
   expect(robots()).toBe(4);
 }, 90_000);
+
+it('notices within a minute, by asking before an answer leaves, that the portal dropped the robots untold', async () => {
+  const workflow = await pendingStep();
+  stand.portal.world.robots.clear();
+  aheadMs += 61_000;
+  stand.directum.misbehave.down = false;
+  expect((await stand.portal.waitForStep(workflow, CREATE, 40_000)).outputs).toMatchObject(whole);
+  expect(robots()).toBe(4);
+  const asked = () => stand.portal.journal.filter(({ method }) => method === 'bizproc.robot.list').length;
+  const before = asked();
+  expect(await runStep(stand, addDeal(stand).deal, CREATE, { subject: 'Поставка' })).toMatchObject(whole);
+  expect(asked()).toBe(before);
+}, 60_000);
 
 it('registers a changed declaration when the service starts, and only then', async () => {
   const handler = () => stand.portal.world.robots.get(CREATE)?.handler;

@@ -1,0 +1,73 @@
+import type { Log } from '../robot/ports.ts';
+import type { Installations } from './installation.ts';
+import { PortalError } from './portal-error.ts';
+import { isTriggerKey, toCodes } from './registration.ts';
+import type { PortalRest, Priority } from './rest.ts';
+
+/** How long a sign that the robots are there is believed; at most one question a portal in this time. */
+const BELIEVED_MS = 60_000;
+
+export interface Presence {
+  /** A robot of the portal has called: nobody has wiped them, for a wipe takes all (bitrix24.md B8). */
+  seen(memberId: string): void;
+  /**
+   * Whether the portal has our robots. Where no call and no registration of the last minute shows it, the portal is
+   * asked, because an answer it takes without them closes its step with empty outputs and says `true` (I61).
+   */
+  isThere(memberId: string, priority: Priority): Promise<boolean>;
+}
+
+/** Finds out before answers leave that a portal dropped our robots and told nobody, as an update may (A3, B8). */
+export function createPresence(options: {
+  rest: PortalRest;
+  installations: Installations;
+  now: () => Date;
+  log: Log;
+}): Presence {
+  const { rest, installations, now, log } = options;
+  const seenAt = new Map<string, number>();
+  const asking = new Map<string, Promise<boolean>>();
+  const seen = (memberId: string) => void seenAt.set(memberId, now().getTime());
+  const isRecent = (at: number) => Math.abs(now().getTime() - at) < BELIEVED_MS;
+
+  async function ask(memberId: string, priority: Priority): Promise<boolean> {
+    const { registered = {} } = installations.get(memberId) ?? {};
+    let listed: string[];
+    try {
+      listed = toCodes(await rest.call(memberId, 'bizproc.robot.list', {}, { priority }));
+    } catch (error) {
+      if (!(error instanceof PortalError)) throw error;
+      if (['network', 'server', 'auth', 'limit'].includes(error.kind)) return false;
+      // Who may not ask any more, as an installer who is no administrator, still answers.
+      seen(memberId);
+      return true;
+    }
+    const codes = Object.keys(registered).filter((key) => !isTriggerKey(key) && !listed.includes(key));
+    if (codes.length === 0) {
+      seen(memberId);
+      return true;
+    }
+    log.warn('robots.vanished', { memberId, codes });
+    // The registration check sees this and adds them again.
+    await installations.update(memberId, (known) => known && { ...known, registeredAt: undefined });
+    return false;
+  }
+
+  return {
+    seen,
+    async isThere(memberId, priority) {
+      const { registeredAt } = installations.get(memberId) ?? {};
+      const at = Math.max(
+        seenAt.get(memberId) ?? 0,
+        registeredAt === undefined ? 0 : Date.parse(registeredAt),
+      );
+      if (isRecent(at)) return true;
+      let question = asking.get(memberId);
+      if (question === undefined) {
+        question = ask(memberId, priority).finally(() => asking.delete(memberId));
+        asking.set(memberId, question);
+      }
+      return question;
+    },
+  };
+}
