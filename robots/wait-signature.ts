@@ -11,6 +11,8 @@ const hoursName = { ru: 'Ждать не дольше, часов', en: 'Wait at
 const MOST_HOURS = 8760;
 /** How long an answer that is due waits for Directum's last word. */
 const LAST_WORD_MS = 2_000;
+/** No attempt takes so long, so an end that is further off cannot come in the middle of one. */
+const LONGEST_ATTEMPT_MS = 3_600_000;
 
 const inputs = z.object({
   document_id: field
@@ -50,6 +52,7 @@ export const waitSignature = defineRobot({
     en: 'Waits until the document is signed or approved in Directum RX and hands the result to the next robots.',
   },
   items: SALES_ITEMS,
+  waits: true,
   inputs,
 
   outputs: z.object({
@@ -73,11 +76,12 @@ export const waitSignature = defineRobot({
       });
     }
     const until = wait.until(given.max_wait_hours);
-    const isOver = wait.isOver(until);
+    const left = wait.left(until);
     const before = await wait.last();
     const { known, gone, task } = before
-      ? await look(before, isOver, directum)
-      : await begin(given, context, isOver);
+      ? await look(before, left, directum)
+      : await begin(given, context, left);
+    const isOver = wait.left(until) <= 0;
     const verdict =
       toVerdict({ document: gone ? null : known, task }, given.wait_for) ??
       (isOver ? ({ result: 'expired' } as const) : null);
@@ -85,7 +89,7 @@ export const waitSignature = defineRobot({
       return new Waiting({ documentId: known.id, waitFor: given.wait_for, until, document: known, task });
 
     const succeeded = verdict.result === 'signed' || verdict.result === 'approved';
-    const outputs = toOutputs(verdict, known, await signingOf(known, task, succeeded, directum));
+    const outputs = toOutputs(verdict, known, await signingOf(known, task, succeeded && !isOver, directum));
     log.info('wait.over', { documentId: known.id, result: verdict.result });
     if (!succeeded) {
       throw new RobotFailure(verdict.result as 'rejected', toWaitText(verdict, known.name, given.wait_for), {
@@ -110,29 +114,29 @@ interface Sight {
 }
 
 /** The first look: finds the document and checks what a long wait would otherwise stumble over at its end. */
-async function begin(given: Inputs, context: RobotContext, isOver: boolean): Promise<Sight> {
+async function begin(given: Inputs, context: RobotContext, left: number): Promise<Sight> {
   if (given.signed_file_field !== undefined) await context.portal.checkFileField(given.signed_file_field);
-  try {
+  const first = (async (): Promise<Sight> => {
     const known = await findDocument(given, context);
     return { known, gone: false, task: await context.directum.states.newestTask(known.id) };
-  } catch (error) {
-    const silent = error instanceof RobotFailure && error.heals && isOver;
-    if (!silent) throw error;
+  })();
+  return inTime(first, left, (cause) => {
+    if (cause !== undefined && !(cause instanceof RobotFailure && cause.heals)) throw cause;
     throw new RobotFailure(
       'expired',
       {
         ru: 'Отведённое время прошло, а Directum всё это время не отвечал. Проверьте документ в Directum и запустите ожидание снова.',
         en: 'The time given has passed and Directum did not answer. Check the document in Directum and start the wait again.',
       },
-      { cause: error, known: { result: 'expired' } },
+      { cause, known: { result: 'expired' } },
     );
-  }
+  });
 }
 
 /** A later look. When the time is over, what was seen before has to do if Directum keeps silent. */
 async function look(
   before: { documentId: number; document: DocumentState; task: TaskState | null },
-  isOver: boolean,
+  left: number,
   { states }: DirectumPort,
 ): Promise<Sight> {
   const fresh = (async (): Promise<Sight> => {
@@ -142,18 +146,21 @@ async function look(
     ]);
     return { known: document ?? before.document, gone: document === null, task };
   })();
-  if (!isOver) return fresh;
-  const old: Sight = { known: before.document, gone: false, task: before.task };
-  return lastWord(fresh, old);
+  return inTime(fresh, left, () => ({ known: before.document, gone: false, task: before.task }));
 }
 
-/** The answer of `question`, or `otherwise` when it fails or takes too long. */
-async function lastWord<T>(question: Promise<T>, otherwise: T): Promise<T> {
+/**
+ * The answer of `question`, or `otherwise` once the time is over and Directum had a moment for its last word. A failure
+ * counts as silence only then: before, the attempt is made again.
+ */
+async function inTime<T>(question: Promise<T>, left: number, otherwise: (cause?: unknown) => T): Promise<T> {
+  if (left > LONGEST_ATTEMPT_MS) return question;
   let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<T>((resolve) => {
-    timer = setTimeout(() => resolve(otherwise), LAST_WORD_MS);
-  });
-  return Promise.race([question.catch(() => otherwise), limit]).finally(() => clearTimeout(timer));
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, left) + LAST_WORD_MS);
+  }).then(() => otherwise());
+  const answer = left > 0 ? question : question.catch(otherwise);
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
 /**
@@ -173,7 +180,7 @@ async function signingOf(
     if (error instanceof RobotFailure && !error.heals) return null;
     throw error;
   });
-  const told = await (needed ? readable : lastWord(readable, null));
+  const told = await (needed ? readable : inTime(readable, 0, () => null));
   const onCard = document.ourSignatory;
   const by = document.internalApprovalState === 'Signed' ? (onCard ?? told?.by) : (told?.by ?? onCard);
   return { by: by ?? '', at: told?.at ?? document.modified ?? '' };

@@ -208,7 +208,9 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     portals.installations
       .list()
       .filter(isLive)
-      .flatMap(({ memberId }) => robots.map((robot) => ({ memberId, robot: robot.code })));
+      .flatMap(({ memberId }) =>
+        robots.map((robot) => ({ memberId, robot: robot.code, waits: robot.waits === true })),
+      );
   const settling = createLoop(async () => {
     if (lines().some(intake.isCrowded)) await sleep(CROWDED_PAUSE_MS);
     const settled = await calls.settle();

@@ -63,6 +63,8 @@ export interface Robot<Inputs extends Shape = Shape, Outputs extends Shape = Sha
   name: LocalText;
   description: LocalText;
   items: readonly ItemKind[];
+  /** It may wait; when its time is over it answers whether Directum does or not. */
+  waits?: true;
   inputs: z.ZodObject<Inputs>;
   outputs: z.ZodObject<Outputs>;
   /** Idempotent and resumable: it may be run again after a crash at any point. @throws RobotFailure */

@@ -51,13 +51,18 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   const startedAt = now();
 
   const around = ports.surround(run, call, log);
+  // A robot that waits has its own limit from the first attempt on, whatever that attempt comes to.
+  let { deadlineAt } = run;
   const attempted = () =>
     runRobot(robot, call.properties, {
       ...around,
       documentType: call.documentId[2],
       wait: {
-        until: (hours) => toDeadline(run.countedFrom, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0),
-        isOver: (until) => now() >= until,
+        until: (hours) => {
+          deadlineAt = toDeadline(run.countedFrom, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0);
+          return deadlineAt;
+        },
+        left: (until) => until.getTime() - now().getTime(),
         last: () => ports.waits.last(run.id),
         savedFile: () => ports.waits.savedFile(run.id),
         fileSaved: (sha256) => ports.waits.fileSaved(run.id, sha256),
@@ -65,13 +70,13 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
       settings: { ...ports.settings, language: around.language },
       log,
     });
-  const known = await inVain(run, ports);
+  const known = inVain(run, robot, ports);
   const outcome: Outcome =
     known === null ? await attempted() : failAgain(robot, 'directum_unavailable', known);
 
   const finishedAt = now();
   // A blink of our own database is no answer to a deal: the attempt counts as lost and is made again.
-  const ours = outcome.kind === 'failed' && outcome.code === 'internal_error' && finishedAt < run.deadlineAt;
+  const ours = outcome.kind === 'failed' && outcome.code === 'internal_error' && finishedAt < deadlineAt;
   if (ours && isOutage(outcome.cause)) throw outcome.cause;
   if (outcome.kind === 'waiting') {
     const { wait } = outcome;
@@ -96,9 +101,9 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     attempt: run.attempts + 1,
     ms: finishedAt.getTime() - startedAt.getTime(),
   };
-  if (failed && outcome.heals && finishedAt < run.deadlineAt) {
-    const nextAt = toNextAttempt(run.attempts, finishedAt, run.deadlineAt, ports.random);
-    await runs.postpone(run.id, attempt, nextAt);
+  if (failed && outcome.heals && finishedAt < deadlineAt) {
+    const nextAt = toNextAttempt(run.attempts, finishedAt, deadlineAt, ports.random);
+    await runs.postpone(run.id, attempt, nextAt, deadlineAt);
     // It came back while this run was being put off, so nobody else would call the run.
     if (known !== null && !ports.circuit.isDown()) await runs.hasten(outcome.code, finishedAt);
     log.warn('run.postponed', { ...facts, text: outcome.text.en, nextAt: nextAt.toISOString() });
@@ -126,10 +131,10 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
  * What failed the last attempt, when another would fail alike: while Directum is down a repeat would only cost the
  * portal its questions. A wait whose time is over is answered all the same, out of what was seen last.
  */
-async function inVain(run: StoredRun, ports: AttemptPorts): Promise<LocalText | null> {
-  if (run.lastCode !== 'directum_unavailable' || ports.circuit.admits()) return null;
-  const isWaitOver = ports.now() >= run.deadlineAt && (await ports.waits.last(run.id)) !== null;
-  return isWaitOver ? null : run.lastText;
+function inVain(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): LocalText | null {
+  const isWaitOver = robot.waits === true && ports.now() >= run.deadlineAt;
+  if (isWaitOver || run.lastCode !== 'directum_unavailable' || ports.circuit.admits()) return null;
+  return run.lastText;
 }
 
 /** What the portal is told: the result to a step that waits, a comment on the item for a failure nobody waits for. */

@@ -10,10 +10,17 @@ const LOOK_AGAIN_MS = 25;
 /** How often one run of the lines that rest is begun all the same. */
 const TRICKLE_MS = 200;
 const LARGEST_SHARE = 2 / 3;
+/** Places kept for waits whose time is over: they answer within seconds though all others hang on Directum. */
+const LAST_ATTEMPTS = 8;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
 
-type LineName = Pick<Line, 'memberId' | 'robot'>;
+interface LineName {
+  memberId: string;
+  robot: string;
+  /** Its robot may wait. */
+  waits: boolean;
+}
 
 export interface WorkersOptions {
   claimed: ClaimedRuns;
@@ -45,6 +52,8 @@ export function startWorkers({
   log,
 }: WorkersOptions) {
   const running = new Map<string, { run: StoredRun; ended: Promise<void> }>();
+  /** Those of them that have one of the kept places. */
+  const last = new Set<string>();
 
   async function attempt(run: StoredRun): Promise<void> {
     try {
@@ -54,6 +63,7 @@ export function startWorkers({
       log.warn('attempt.lost', { error, runId: run.id });
     } finally {
       running.delete(run.id);
+      if (last.delete(run.id)) lookingForLast.wake();
       looking.wake();
     }
   }
@@ -74,6 +84,8 @@ export function startWorkers({
     });
   }
 
+  const room = () => concurrency - (running.size - last.size);
+
   /** Begins up to `most` due runs of some lines. */
   async function begin(most: number, of: LineName[]): Promise<void> {
     if (most <= 0 || of.length === 0) return;
@@ -84,11 +96,23 @@ export function startWorkers({
 
   const looking = createLoop(async () => {
     const awake = lines().filter((line) => !rests(line));
-    await begin(concurrency - running.size, awake);
+    await begin(room(), awake);
     return false;
   }, log);
   const trickling = createLoop(async () => {
-    await begin(Math.min(1, concurrency - running.size), lines().filter(rests));
+    await begin(Math.min(1, room()), lines().filter(rests));
+    return false;
+  }, log);
+
+  const lookingForLast = createLoop(async () => {
+    const free = LAST_ATTEMPTS - last.size;
+    const waiting = lines().filter(({ waits }) => waits);
+    if (free <= 0 || waiting.length === 0) return false;
+    const kept = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, room: free }));
+    for (const run of await claimed.claim(now(), free, kept, true)) {
+      last.add(run.id);
+      running.set(run.id, { run, ended: attempt(run) });
+    }
     return false;
   }, log);
 
@@ -105,6 +129,7 @@ export function startWorkers({
     setInterval(() => {
       reclaiming.wake();
       looking.wake();
+      lookingForLast.wake();
     }, LOOK_EVERY_MS),
     setInterval(trickling.wake, TRICKLE_MS),
     setInterval(keeping.wake, leaseMs / 4),
@@ -117,7 +142,7 @@ export function startWorkers({
     /** Takes nothing more, lets attempts end, and gives back those that do not. */
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);
-      await Promise.all([looking.stop(), trickling.stop()]);
+      await Promise.all([looking.stop(), trickling.stop(), lookingForLast.stop()]);
       const drained = Promise.all([...running.values()].map(({ ended }) => ended));
       await within(DRAIN_MS, drained).catch(() => undefined);
       await Promise.all([keeping.stop(), reclaiming.stop()]);

@@ -25,14 +25,15 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
   return {
     /**
      * Takes up to `limit` due runs, in turn from each line, those with fewer running first; never two of one item.
+     * `overdue` leaves only those whose own time is over.
      */
-    async claim(now: Date, limit: number, lines: readonly Line[]): Promise<StoredRun[]> {
+    async claim(now: Date, limit: number, lines: readonly Line[], overdue = false): Promise<StoredRun[]> {
       for (let attempt = 0; attempt < 10; attempt++) {
         try {
           const { rows } = await pool.query({
             name: 'claim',
             text: CLAIM,
-            values: [now, limit, JSON.stringify(lines), holder, leaseMs / 1000],
+            values: [now, limit, JSON.stringify(lines), holder, leaseMs / 1000, overdue],
           });
           return rows.map(fromRow);
         } catch (error) {
@@ -82,6 +83,7 @@ const CLAIM = `
       SELECT one.*, row_number() OVER (ORDER BY one.next_at) AS place FROM (
         SELECT id, portal, item_code, next_at FROM run
         WHERE turn.mine IS NOT NULL AND state = 'accepted' AND member_id = line."memberId" AND run.robot = line.robot AND next_at <= $1
+          AND (NOT $6::boolean OR deadline_at <= $1)
           AND NOT EXISTS (SELECT 1 FROM run AS other
             WHERE other.portal = run.portal AND other.item_code = run.item_code AND other.state = 'running')
         ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS one) AS run),

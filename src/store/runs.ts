@@ -40,10 +40,10 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       return rows[0] ? fromRow(rows[0]) : null;
     },
 
-    /** The attempt failed with something that may heal: the run is taken up again at `nextAt`. */
-    async postpone(id: string, attempt: Attempt, nextAt: Date): Promise<void> {
+    /** The attempt failed with something that may heal: the run is taken up again at `nextAt`, for the last time at its limit. */
+    async postpone(id: string, attempt: Attempt, nextAt: Date, deadlineAt: Date): Promise<void> {
       await pool.query(
-        `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $2, attempts = attempts + 1, last_code = $3, last_text = $4
+        `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $2, attempts = attempts + 1, last_code = $3, last_text = $4, deadline_at = $7
            WHERE id = $1 AND state <> 'ended' RETURNING id, attempts)
          INSERT INTO run_attempt SELECT id, attempts, $5, $6, $3, $4 FROM changed ON CONFLICT DO NOTHING`,
         [
@@ -53,6 +53,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
           attempt.text && JSON.stringify(attempt.text),
           attempt.startedAt,
           attempt.finishedAt,
+          deadlineAt,
         ],
       );
     },

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 const HOUR_MS = 3_600_000;
@@ -50,3 +50,50 @@ it('waits 720 hours over three restarts and a new version, hears of the signatur
   expect((await silent.answer(10_000)).outputs).toMatchObject({ ok: 'N', result: 'expired' });
   expect(performance.now() - began).toBeLessThan(6_000);
 }, 90_000);
+
+const WAIT = 'directum_wait_signature';
+const told = (word: string) => stand.lines.filter((line) => line.includes(word)).length;
+
+describe('the end of the time, with Directum silent', () => {
+  afterEach(() => stand.directum.misbehave.reset());
+
+  it('fires though every worker hangs on Directum', async () => {
+    const silent = await begin('C1:BUSY');
+    stand.directum.misbehave.next({ path: /./, hang: true, times: 1_000 });
+    for (let n = 0; n < 14; n += 1) {
+      stand.portal.placeRobot(`C1:HANG${n}`, WAIT, { document_id: silent.document });
+      void stand.portal.moveItem(2, addDeal(stand).deal, `C1:HANG${n}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    aheadMs += 721 * HOUR_MS;
+    const began = performance.now();
+    expect((await silent.answer(12_000)).outputs).toMatchObject({ ok: 'N', result: 'expired' });
+    expect(performance.now() - began).toBeLessThan(6_000);
+  }, 60_000);
+
+  it.each(['down', 'hanging'])(
+    'fires though nothing was ever read and Directum is %s',
+    async (how) => {
+      const { deal } = addDeal(stand);
+      const document_id = stand.directum.add('IContracts', { Name: 'Договор' });
+      stand.directum.misbehave.down = true;
+      stand.portal.placeRobot(`C1:NEVER-${how}`, WAIT, { document_id, max_wait_hours: 1 });
+      const before = told('run.postponed');
+      const workflow = await stand.portal.moveItem(2, deal, `C1:NEVER-${how}`);
+      // So many failures that the next attempt of its own would come minutes later.
+      for (let attempt = 1; attempt <= 4; attempt += 1) {
+        await expect
+          .poll(() => told('run.postponed'), { timeout: 10_000 })
+          .toBeGreaterThanOrEqual(before + attempt);
+        aheadMs += attempt < 4 ? 6 * 60_000 : 42 * 60_000 - 5_000;
+      }
+      if (how === 'hanging') {
+        stand.directum.misbehave.down = false;
+        stand.directum.misbehave.next({ path: /./, hang: true, times: 1_000 });
+      }
+      const step = await stand.portal.waitForStep(workflow, WAIT, 12_000);
+      expect(step.outputs).toMatchObject({ ok: 'N', error_code: 'expired', result: 'expired' });
+    },
+    60_000,
+  );
+});

@@ -79,12 +79,13 @@ const asking = declare('directum_asking', async (context) => {
   await ask(context);
   return {};
 });
-const waiting = declare('directum_waiting', async (context) => {
+const waiting: AnyRobot = declare('directum_waiting', async (context) => {
   const until = context.wait.until(1);
-  if (context.wait.isOver(until) && (await context.wait.last())) return {};
+  if (context.wait.left(until) <= 0 && (await context.wait.last())) return {};
   await ask(context);
   return new Waiting({ documentId: 5, waitFor: 'us', until, document: {} as DocumentState, task: null });
 });
+waiting.waits = true;
 const robots = new Map([asking, waiting].map((robot) => [robot.code, robot]));
 
 async function accept(count: number, maxHours = 24, robot = asking.code): Promise<void> {

@@ -125,7 +125,7 @@ async function handle(hall: Hall, request: IncomingMessage, response: ServerResp
   Object.assign(entry, remembered(body, String(request.headers['content-type'] ?? '')));
   hall.journal.push(entry);
   if (rule?.delayMs) await new Promise((resolve) => setTimeout(resolve, rule.delayMs));
-  if (rule && !rule.cutAfterEffect && !rule.hangAfterEffect && play(rule, response)) {
+  if (rule && !rule.cutAfterEffect && !rule.hangAfterEffect && play(rule, response, hall.trouble)) {
     entry.status = response.headersSent ? response.statusCode : 0;
     return;
   }

@@ -33,6 +33,7 @@ export class Trouble implements Misbehave {
   forbid = new Set<string>();
   locks = 0;
   private rules: (Rule & { left: number })[] = [];
+  private held: ServerResponse[] = [];
 
   next(rule: Rule): void {
     this.rules.push({ ...rule, left: rule.times ?? 1 });
@@ -41,7 +42,13 @@ export class Trouble implements Misbehave {
     this.locks = times;
   }
   reset(): void {
+    for (const response of this.held.splice(0)) response.destroy();
     Object.assign(this, { down: false, unauthorized: false, forbid: new Set(), locks: 0, rules: [] });
+  }
+
+  /** Leaves a caller waiting until the next reset. */
+  hold(response: ServerResponse): void {
+    this.held.push(response);
   }
 
   /** The first rule that fits, used up by one. */
@@ -59,8 +66,11 @@ const proxyPage =
   '<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1><hr>nginx</body></html>';
 
 /** Plays a rule that answers instead of the service; false when the service shall go on. */
-export function play(rule: Rule, response: ServerResponse): boolean {
-  if (rule.hang) return true;
+export function play(rule: Rule, response: ServerResponse, trouble: Trouble): boolean {
+  if (rule.hang) {
+    trouble.hold(response);
+    return true;
+  }
   if (rule.cutBefore) {
     response.destroy();
     return true;
