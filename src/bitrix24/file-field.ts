@@ -46,14 +46,14 @@ export async function findFileField({ rest, memberId, ref }: Target, fieldCode: 
     if (type !== 'file') {
       throw unusable(
         `Поле «${fieldCode}» не файловое. Укажите код поля типа «Файл».`,
-        `The field "${fieldCode}" is not a file field. Give the code of a file field.`,
+        `The field «${fieldCode}» is not a file field. Give the code of a file field.`,
       );
     }
     return { code: upperName ?? key, multiple: isYes(isMultiple) };
   }
   throw unusable(
     `У элемента CRM нет поля «${fieldCode}». Укажите код поля типа «Файл».`,
-    `The CRM item has no field "${fieldCode}". Give the code of a file field.`,
+    `The CRM item has no field «${fieldCode}». Give the code of a file field.`,
   );
 }
 

@@ -38,21 +38,21 @@ export async function openItemFile(
   if (value === undefined) {
     throw unusable(
       `У элемента CRM нет поля «${fieldCode}». Укажите код поля типа «Файл».`,
-      `The CRM item has no field "${fieldCode}". Give the code of a file field.`,
+      `The CRM item has no field «${fieldCode}». Give the code of a file field.`,
     );
   }
   const first = Array.isArray(value) ? value[0] : value;
   if (first === null || first === undefined || first === '' || first === false) {
     throw unusable(
       `В поле «${fieldCode}» нет файла. Приложите файл и запустите робота снова.`,
-      `The field "${fieldCode}" holds no file. Attach one and run the robot again.`,
+      `The field «${fieldCode}» holds no file. Attach one and run the robot again.`,
     );
   }
   const file = fileShape.safeParse(first);
   if (!file.success) {
     throw unusable(
       `Поле «${fieldCode}» не файловое. Укажите код поля типа «Файл».`,
-      `The field "${fieldCode}" is not a file field. Give the code of a file field.`,
+      `The field «${fieldCode}» is not a file field. Give the code of a file field.`,
     );
   }
   return download(file.data.urlMachine, fieldCode, options);
@@ -72,7 +72,7 @@ async function download(address: string, fieldCode: string, options: FileOptions
     if (target === null || target.origin !== options.origin || redirects > MAX_REDIRECTS) {
       throw unusable(
         `Файл поля «${fieldCode}» лежит не на портале. Приложите файл заново.`,
-        `The file of the field "${fieldCode}" is not kept on the portal. Attach it again.`,
+        `The file of the field «${fieldCode}» is not kept on the portal. Attach it again.`,
       );
     }
     const response = await request(target.href, options.fetchFile);
@@ -131,7 +131,7 @@ function refusal(status: number, fieldCode: string, isPage: boolean): Error {
   if (status === 404 || status === 410) {
     return unusable(
       `Файл поля «${fieldCode}» удалён с портала. Приложите файл заново.`,
-      `The file of the field "${fieldCode}" is deleted from the portal. Attach it again.`,
+      `The file of the field «${fieldCode}» is deleted from the portal. Attach it again.`,
     );
   }
   const code = isPage && status === 200 ? 'NOT_A_FILE' : `HTTP_${status}`;

@@ -1,7 +1,17 @@
-import { RobotFailure } from '../robot/failure.ts';
+import { type LocalText, RobotFailure } from '../robot/failure.ts';
 import type { Party } from '../robot/ports.ts';
 
 const RUSSIA = 1;
+/** Titles of CRM fields that a text names. */
+const FIELD = {
+  inn: { ru: 'ИНН', en: 'INN' },
+  kpp: { ru: 'КПП', en: 'KPP' },
+  ogrn: { ru: 'ОГРН', en: 'OGRN' },
+  ogrnip: { ru: 'ОГРНИП', en: 'OGRNIP' },
+  name: { ru: 'Название', en: 'Name' },
+  lastName: { ru: 'Фамилия', en: 'Last name' },
+  firstName: { ru: 'Имя', en: 'First name' },
+} satisfies Record<string, LocalText>;
 /** Length of `Phones` (directum.md B.1). */
 const PHONES = 250;
 
@@ -94,22 +104,22 @@ function checkRussian(
 ): void {
   const { type, inn, kpp, ogrn } = given;
   if (inn === null && type === 'company') {
-    throw invalid(party, 'ИНН', { ru: 'не указан', en: 'is not given' });
+    throw invalid(party, FIELD.inn, { ru: 'не указан', en: 'is not given' });
   }
   if (inn !== null && !isInn(inn)) {
-    throw invalid(party, 'ИНН', { ru: `неверный: «${clip(inn)}»`, en: `is wrong: «${clip(inn)}»` });
+    throw invalid(party, FIELD.inn, { ru: `неверный: «${clip(inn)}»`, en: `is wrong: «${clip(inn)}»` });
   }
   if (type === 'person' && inn !== null && inn.length !== 12) {
-    throw invalid(party, 'ИНН', {
+    throw invalid(party, FIELD.inn, {
       ru: 'у физического лица должен быть из 12 цифр',
       en: 'of a person must have 12 digits',
     });
   }
   if (kpp !== null && !isKpp(kpp)) {
-    throw invalid(party, 'КПП', { ru: `неверный: «${clip(kpp)}»`, en: `is wrong: «${clip(kpp)}»` });
+    throw invalid(party, FIELD.kpp, { ru: `неверный: «${clip(kpp)}»`, en: `is wrong: «${clip(kpp)}»` });
   }
   if (type === 'company' && ogrn !== null && !isOgrn(ogrn)) {
-    throw invalid(party, ogrn.length === 15 ? 'ОГРНИП' : 'ОГРН', {
+    throw invalid(party, ogrn.length === 15 ? FIELD.ogrnip : FIELD.ogrn, {
       ru: `неверный: «${clip(ogrn)}»`,
       en: `is wrong: «${clip(ogrn)}»`,
     });
@@ -121,7 +131,7 @@ function companyNames(party: Party, proprietor: boolean): Record<string, string 
   const person = fullName(party);
   const built = party.kind === 'contact' || proprietor ? person && `ИП ${person}` : null;
   const name = requisite?.companyName ?? (party.kind === 'contact' ? built : null) ?? party.name;
-  if (name.trim() === '') throw invalid(party, 'Название', { ru: 'не указано', en: 'is not given' });
+  if (name.trim() === '') throw invalid(party, FIELD.name, { ru: 'не указано', en: 'is not given' });
   return { Name: name, LegalName: requisite?.companyFullName ?? null };
 }
 
@@ -129,8 +139,8 @@ function personNames(party: Party): Record<string, string | null> {
   const requisite = party.requisite;
   const LastName = requisite?.lastName ?? party.lastName;
   const FirstName = requisite?.firstName ?? party.firstName;
-  if (!LastName?.trim()) throw invalid(party, 'Фамилия', { ru: 'не указана', en: 'is not given' });
-  if (!FirstName?.trim()) throw invalid(party, 'Имя', { ru: 'не указано', en: 'is not given' });
+  if (!LastName?.trim()) throw invalid(party, FIELD.lastName, { ru: 'не указана', en: 'is not given' });
+  if (!FirstName?.trim()) throw invalid(party, FIELD.firstName, { ru: 'не указано', en: 'is not given' });
   return { LastName, FirstName, MiddleName: requisite?.secondName ?? party.secondName };
 }
 
@@ -146,11 +156,11 @@ function fullName(party: Party): string {
 }
 
 /** Names a CRM record as its user sees it. */
-function invalid(party: Party, field: string, what: { ru: string; en: string }): RobotFailure {
+function invalid(party: Party, field: LocalText, what: LocalText): RobotFailure {
   const name = clip(party.name);
   return new RobotFailure('requisites_invalid', {
-    ru: `«${field}» ${what.ru} (${party.kind === 'company' ? 'компания' : 'контакт'} «${name}»). Исправьте реквизиты в CRM и запустите робот снова.`,
-    en: `«${field}» ${what.en} (${party.kind} «${name}»). Mend the requisites in CRM and run the robot again.`,
+    ru: `«${field.ru}» ${what.ru} (${party.kind === 'company' ? 'компания' : 'контакт'} «${name}»). Исправьте реквизиты в CRM и запустите робот снова.`,
+    en: `«${field.en}» ${what.en} (${party.kind} «${name}»). Mend the requisites in CRM and run the robot again.`,
   });
 }
 

@@ -37,7 +37,8 @@ export function parseMoney(text: string): Money {
       en: 'after the bar a currency code of three letters is needed, for example RUB',
     });
   }
-  return { amount: Math.round(Number(digits) * 100) / 100, currency: currency || null };
+  // The written digits are moved, not the binary number: 1200000.505 times 100 is less than a half.
+  return { amount: Math.round(Number(`${digits}e2`)) / 100, currency: currency || null };
 }
 
 const TIME = /(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]m)?\s*(Z|[+-]\d{2}:?\d{2})?)?$/i;
@@ -60,7 +61,12 @@ export function parseDate(text: string): string {
         ? [american[3], american[1], american[2]]
         : [];
   const at = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
-  if (!year || at.getUTCMonth() !== Number(month) - 1 || at.getUTCDate() !== Number(day)) {
+  // `Date.UTC` takes the years 0 to 99 for those of the last century.
+  const real =
+    at.getUTCFullYear() === Number(year) &&
+    at.getUTCMonth() === Number(month) - 1 &&
+    at.getUTCDate() === Number(day);
+  if (!year || !real) {
     throw new WireValueError({
       ru: 'это не дата; укажите, например, 31.12.2026',
       en: 'this is not a date; give for example 2026-12-31',

@@ -47,23 +47,24 @@ describe('classifying', () => {
     try {
       toCard(party);
     } catch (error) {
-      return error as { code: string; text: { ru: string } };
+      return error as { code: string; text: { ru: string; en: string } };
     }
     throw new Error('no failure');
   };
 
   it.each([
-    ['ИНН', company({ inn: null })],
-    ['ИНН', company(null)],
-    ['ИНН', company({ inn: '7736050004' })],
-    ['КПП', company({ kpp: '12' })],
-    ['ОГРН', company({ ogrn: '1' })],
-    ['Фамилия', contact(null, { lastName: null })],
-    ['Имя', contact(null, { firstName: ' ' })],
-    ['ИНН', contact({ inn: INN })],
-  ])('names «%s»', (field, party) => {
+    ['ИНН', 'INN', company({ inn: null })],
+    ['ИНН', 'INN', company(null)],
+    ['ИНН', 'INN', company({ inn: '7736050004' })],
+    ['КПП', 'KPP', company({ kpp: '12' })],
+    ['ОГРН', 'OGRN', company({ ogrn: '1' })],
+    ['Фамилия', 'Last name', contact(null, { lastName: null })],
+    ['Имя', 'First name', contact(null, { firstName: ' ' })],
+    ['ИНН', 'INN', contact({ inn: INN })],
+  ])('names «%s», in English «%s»', (ru, en, party) => {
     expect(fail(party)).toMatchObject({ code: 'requisites_invalid' });
-    expect(fail(party).text.ru).toContain(`«${field}»`);
+    expect(fail(party).text.ru).toContain(`«${ru}»`);
+    expect(fail(party).text.en).toContain(`«${en}»`);
   });
 
   it('reads numbers typed with spaces and drops a KPP of a proprietor', () => {

@@ -7,6 +7,7 @@ describe('money', () => {
     ['1200000|RUB', { amount: 1200000, currency: 'RUB' }],
     ['1 200 000,50|rub', { amount: 1200000.5, currency: 'RUB' }],
     ['10.005', { amount: 10.01, currency: null }],
+    ['1200000.505', { amount: 1200000.51, currency: null }],
     ['5|', { amount: 5, currency: null }],
     ['0', { amount: 0, currency: null }],
   ])('reads %s', (text, money) => {
@@ -44,7 +45,7 @@ describe('dates', () => {
     expect(parseDate(text)).toBe(date);
   });
 
-  it.each(['31.02.2026', '2026-13-01', '21/08/2026', 'завтра', '21.08.26', '', '00.00.2026'])(
+  it.each(['31.02.2026', '2026-13-01', '21/08/2026', 'завтра', '21.08.26', '', '00.00.2026', '31.12.0026'])(
     'refuses «%s»',
     (text) => {
       expect(() => parseDate(text)).toThrow();
