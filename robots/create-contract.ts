@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RobotFailure } from '../src/robot/failure.ts';
+import { knowing, RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
 import { counterpartyMissing, namedEmployee, responsibleEmployee } from '../src/robot/people.ts';
 import type { Contract, ContractDraft, ItemSnapshot, Reference } from '../src/robot/ports.ts';
@@ -119,58 +119,83 @@ export const createContract = defineRobot({
         en: `it is before «${label.validFrom.en}»; mend the dates`,
       });
     }
-    const version = await checkVersion(given, context);
+    const owned = await findOwned(given.slot, context);
+    let created =
+      owned !== null && given.link_document_id === undefined && (await slots.begunByThisRun(given.slot));
+    const version = await knowing(owned ? toOutputs(owned, created) : {}, () =>
+      checkVersion(given, context, owned),
+    );
 
-    let contract = await findExisting(given, context);
-    const madeNow = contract === null;
-    let created = false;
+    const existing = owned ?? (await link(given, context));
+    let contract: Contract;
     let changedFields: string[] = [];
-    if (contract) {
-      created = given.link_document_id === undefined && (await slots.begunByThisRun(given.slot));
-      if (given.if_exists === 'update' && !created && isOpenDraft(contract)) {
-        const draft = await buildDraft(given, context, contract.counterparty?.id ?? null);
-        ({ contract, changedFields } = await directum.contracts.update(contract.id, draft));
+    if (existing) {
+      contract = existing;
+      if (given.if_exists === 'update' && !created && isOpenDraft(existing)) {
+        ({ contract, changedFields } = await knowing(toOutputs(existing, created), async () => {
+          const { draft } = await buildDraft(given, context, existing.counterparty);
+          return directum.contracts.update(existing.id, draft);
+        }));
       }
     } else {
-      const draft = await buildDraft(given, context, null);
+      const { draft, counterparty } = await buildDraft(given, context, null);
       await slots.begin(given.slot);
-      contract = await directum.contracts.create(slots.externalId(given.slot), draft);
+      contract = await knowing(toCounterpartyOutputs(counterparty), () =>
+        directum.contracts.create(slots.externalId(given.slot), draft),
+      );
       created = true;
     }
     await slots.bind(given.slot, contract);
 
     log.info('contract.ready', { documentId: contract.id, created });
-    const outputs = {
-      document_id: contract.id,
-      document_url: contract.url,
-      document_name: contract.name,
-      registration_number: contract.registrationNumber ?? '',
-      counterparty_id: contract.counterparty?.id,
-      counterparty_url: contract.counterparty?.url ?? '',
-      created,
-      changed_fields: changedFields.join(','),
-    };
-    try {
-      if (version && (madeNow || !(await directum.versions.hasBody(contract.id))))
+    const outputs = toOutputs(contract, created, changedFields);
+    await knowing(outputs, async () => {
+      if (version && (existing === null || !(await directum.versions.hasBody(contract.id))))
         await addVersion(version, contract, given.slot, context);
-    } catch (error) {
-      throw error instanceof RobotFailure ? error.withKnown(outputs) : error;
-    }
+    });
     return outputs;
   },
 });
 
+function toOutputs(contract: Contract, created: boolean, changedFields: string[] = []) {
+  return {
+    document_id: contract.id,
+    document_url: contract.url,
+    document_name: contract.name,
+    registration_number: contract.registrationNumber ?? '',
+    ...toCounterpartyOutputs(contract.counterparty),
+    created,
+    changed_fields: changedFields.join(','),
+  };
+}
+
+function toCounterpartyOutputs(counterparty: Contract['counterparty']) {
+  return { counterparty_id: counterparty?.id, counterparty_url: counterparty?.url ?? '' };
+}
+
 type Version = { template: Reference } | { fileField: string };
 
-/** Looks at the template or file before anything is made, so that a wrong one leaves no half contract. */
-async function checkVersion(given: Inputs, { portal, directum }: RobotContext): Promise<Version | null> {
-  if (given.template !== undefined)
-    return { template: await directum.catalogue.template(given.template, label.template) };
-  if (given.file_field === undefined) return null;
-  const file = await portal.openFile(given.file_field);
-  await directum.versions.checkFile(file);
-  await file.cancel();
-  return { fileField: given.file_field };
+/**
+ * Looks at the template or file before anything is made, so that a wrong one leaves no half contract; null when none
+ * is asked for or the contract has its version.
+ */
+async function checkVersion(
+  given: Inputs,
+  { portal, directum }: RobotContext,
+  owned: Contract | null,
+): Promise<Version | null> {
+  const { template, file_field: fileField } = given;
+  if (template === undefined && fileField === undefined) return null;
+  if (owned && (await directum.versions.hasBody(owned.id))) return null;
+  if (template !== undefined)
+    return { template: await directum.catalogue.template(template, label.template) };
+  const file = await portal.openFile(fileField as string);
+  try {
+    await directum.versions.checkFile(file);
+  } finally {
+    await file.cancel();
+  }
+  return { fileField: fileField as string };
 }
 
 async function addVersion(
@@ -185,14 +210,17 @@ async function addVersion(
 }
 
 /** The slot's contract: our own record first, then the key in Directum; a deleted one frees the slot. */
-async function findExisting(given: Inputs, { directum, slots }: RobotContext): Promise<Contract | null> {
-  const known = await slots.find(given.slot);
+async function findOwned(slot: string, { directum, slots }: RobotContext): Promise<Contract | null> {
+  const known = await slots.find(slot);
   const own = known === null ? null : await directum.contracts.byId(known);
   if (own) return own;
-  if (known !== null) await slots.release(given.slot);
-  const key = slots.externalId(given.slot);
-  const found = await directum.contracts.byExternalId(key);
-  if (found || given.link_document_id === undefined) return found;
+  if (known !== null) await slots.release(slot);
+  return directum.contracts.byExternalId(slots.externalId(slot));
+}
+
+/** The contract made by hand that is to be bound to the free slot; null when none is named. */
+async function link(given: Inputs, { directum, slots }: RobotContext): Promise<Contract | null> {
+  if (given.link_document_id === undefined) return null;
   const linked = await directum.contracts.byId(given.link_document_id);
   if (!linked) {
     throw new RobotFailure('document_not_found', {
@@ -200,7 +228,7 @@ async function findExisting(given: Inputs, { directum, slots }: RobotContext): P
       en: `Directum has no contract with id ${given.link_document_id}, or the account cannot read it. Check the id and the account's rights.`,
     });
   }
-  await directum.contracts.adopt(linked.id, key);
+  await directum.contracts.adopt(linked.id, slots.externalId(given.slot));
   return linked;
 }
 
@@ -216,13 +244,13 @@ function isOpenDraft(contract: Contract): boolean {
 async function buildDraft(
   given: Inputs,
   context: RobotContext,
-  knownCounterparty: number | null,
-): Promise<ContractDraft> {
+  known: Contract['counterparty'],
+): Promise<{ draft: ContractDraft; counterparty: { id: number; url: string } }> {
   const { portal, directum, settings } = context;
   const { catalogue } = directum;
   const people = [given.responsible, given.our_signatory].filter((id) => id !== undefined);
   const snapshot = await portal.read({ users: people });
-  if (!snapshot.party && knownCounterparty === null) throw counterpartyMissing();
+  if (!snapshot.party && known === null) throw counterpartyMissing();
 
   const kindRef = given.document_kind ?? settings.contractKind;
   if (!kindRef) throw inputMissing(label.kind);
@@ -255,14 +283,14 @@ async function buildDraft(
       : await directum.contracts.parseExtra(given.extra_fields, label.extra, (text) =>
           readMoment(text, settings.timeZone),
         );
-  const counterpartyId = snapshot.party
-    ? (await directum.counterparties.sync(snapshot.party, 'none')).id
-    : (knownCounterparty as number);
+  const counterparty = snapshot.party
+    ? await directum.counterparties.sync(snapshot.party, 'none')
+    : (known as NonNullable<typeof known>);
 
-  return {
+  const draft = {
     subject: [...given.subject].slice(0, 250).join(''),
     documentKindId: kind.id,
-    counterpartyId,
+    counterpartyId: counterparty.id,
     categoryId: category?.id,
     businessUnitId: businessUnit?.id ?? responsible.businessUnitId ?? undefined,
     departmentId: department?.id ?? responsible.departmentId ?? undefined,
@@ -276,6 +304,7 @@ async function buildDraft(
     note: `${snapshot.title}\n${snapshot.url}`,
     extra,
   };
+  return { draft, counterparty };
 }
 
 function readMoment(text: string, timeZone: string): string | null {

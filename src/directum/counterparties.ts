@@ -1,4 +1,4 @@
-import { RobotFailure } from '../robot/failure.ts';
+import { knowing, RobotFailure } from '../robot/failure.ts';
 import type {
   ClaimsPort,
   CounterpartyResult,
@@ -183,10 +183,14 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
 
       async function finish(found: Found, created: boolean): Promise<CounterpartyResult> {
         const id = idOf(found.row);
-        const changedFields = created ? [] : await update(found, card, mode, externalId);
+        const url = links.counterpartyUrl(id, found.type);
+        const known = { counterparty_id: id, counterparty_url: url, counterparty_type: found.type };
+        const changedFields = created
+          ? []
+          : await knowing(known, () => update(found, card, mode, externalId));
         const action = created ? 'created' : changedFields.length > 0 ? 'updated' : 'unchanged';
         if (action !== 'unchanged') log.info(`counterparty.${action}`, { counterpartyId: id, changedFields });
-        return { id, url: links.counterpartyUrl(id, found.type), action, type: found.type, changedFields };
+        return { id, url, action, type: found.type, changedFields };
       }
 
       const before = await known(party, card);

@@ -76,3 +76,12 @@ export class RobotFailure extends Error {
     return HEALING.has(this.code);
   }
 }
+
+/** Does work whose failure is told together with the outputs known before it. */
+export async function knowing<T>(known: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof RobotFailure ? error.withKnown(known) : error;
+  }
+}

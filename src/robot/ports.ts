@@ -282,6 +282,7 @@ export interface DirectumPort {
   counterparties: {
     /**
      * Finds, makes or updates the counterparty of a CRM company or contact (interface.md, directum_sync_counterparty).
+     * A change that failed is told with `counterparty_id`, `counterparty_url` and `counterparty_type` of the card.
      * @throws RobotFailure requisites_invalid, counterparty_ambiguous, counterparty_closed, input_missing
      */
     sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;

@@ -212,8 +212,62 @@ describe('bad days of Directum', () => {
       times: 1,
     });
     const outputs = await create(deal);
-    expect(outputs).toMatchObject({ ok: 'N', error_code: 'directum_refused' });
+    expect(outputs).toMatchObject({ ok: 'N', error_code: 'directum_refused', document_id: '' });
     expect(outputs['error_text']).toContain('Не заполнено поле «Проект»');
+    // Its counterparty is known by then.
+    expect(stand.directum.get('ICompanies', Number(outputs['counterparty_id']))).toBeDefined();
+    expect(outputs['counterparty_url']).toContain(`/${outputs['counterparty_id']}`);
+  });
+});
+
+describe('a contract that is there already', () => {
+  it.each([
+    ['update is refused', { if_exists: 'update', subject: 'Новое' }, 'directum_refused'],
+    ['inputs are wrong', { if_exists: 'update', document_kind: 'Нет такого' }, 'reference_not_found'],
+    ['file is missing', { file_field: 'UF_CRM_NONE' }, 'file_unusable'],
+  ])('is told though its %s', async (_name, properties, code) => {
+    const { deal } = addDeal(stand);
+    const made = await create(deal);
+    stand.directum.misbehave.next({
+      verb: 'PATCH',
+      path: /IContracts/,
+      status: 400,
+      body: { error: 'Карточка закрыта для изменений' },
+    });
+    expect(await create(deal, properties)).toMatchObject({
+      ok: 'N',
+      error_code: code,
+      created: 'N',
+      document_id: made['document_id'],
+      document_url: made['document_url'],
+      document_name: made['document_name'],
+      counterparty_id: made['counterparty_id'],
+    });
+  });
+
+  it('needs no file any more once it has a version', async () => {
+    const { deal } = addDeal(stand);
+    const made = await create(deal, { template: 'типовой договор' });
+    expect(await create(deal, { file_field: 'UF_CRM_NONE' })).toMatchObject({
+      ok: 'Y',
+      created: 'N',
+      document_id: made['document_id'],
+    });
+    expect(stand.directum.versions(Number(made['document_id']))).toHaveLength(1);
+  });
+
+  it('takes the version that a first run could not give it', async () => {
+    const { deal } = addDeal(stand);
+    stand.portal.addFile(2, deal, 'UF_CRM_FILE', 'Договор.docx', Buffer.from('invented text'));
+    stand.directum.misbehave.next({ verb: 'PUT', path: /Body/, status: 400, body: 'Нет места' });
+    const first = await create(deal, { file_field: 'UF_CRM_FILE' });
+    expect(first).toMatchObject({ ok: 'N', error_code: 'directum_refused', created: 'Y' });
+    expect(await create(deal, { file_field: 'UF_CRM_FILE' })).toMatchObject({
+      ok: 'Y',
+      created: 'N',
+      document_id: first['document_id'],
+    });
+    expect(stand.directum.versions(Number(first['document_id']))).toHaveLength(1);
   });
 });
 

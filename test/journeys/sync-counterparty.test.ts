@@ -56,6 +56,28 @@ describe('matching', () => {
     expect(stand.directum.get('ICompanies', id)).toMatchObject({ Name: 'ООО Ромашка', ExternalId: '1c:77' });
   });
 
+  it('names the card it found though Directum refused the change', async () => {
+    const id = stand.directum.add('ICompanies', {
+      Name: 'ООО Ромашка',
+      TIN: inn(10),
+      TRRC: '779901001',
+      Status: 'Active',
+    });
+    const { deal } = addDeal(stand, { requisite: { ...ROMASHKA, RQ_INN: inn(10) } });
+    const body = { error: { code: '', message: 'Нет прав на изменение карточки контрагента' } };
+    stand.directum.misbehave.next({ verb: 'PATCH', path: /ICompanies/, status: 400, body });
+    const outputs = await sync(deal);
+    expect(outputs).toMatchObject({
+      ok: 'N',
+      error_code: 'directum_refused',
+      counterparty_id: String(id),
+      counterparty_type: 'company',
+      changed_fields: '',
+      action: '',
+    });
+    expect(outputs['counterparty_url']).toContain(`/${id}`);
+  });
+
   it('makes a branch card for an INN known only with another KPP, and never matches by name', async () => {
     stand.directum.add('ICompanies', {
       Name: 'ООО Ромашка',
