@@ -21,6 +21,7 @@ const label = {
   extra: { ru: 'Дополнительные поля', en: 'Extra fields' },
   validFrom: { ru: 'Действует с', en: 'Valid from' },
   validTill: { ru: 'Действует по', en: 'Valid till' },
+  link: { ru: 'ИД готового договора', en: 'Id of an existing contract' },
 };
 
 const inputs = z.object({
@@ -72,7 +73,7 @@ const inputs = z.object({
     .text(label.extra, { ru: 'Свойство=значение, по одному в строке', en: 'Property=value, one a line' })
     .optional(),
   slot: field.slot().default('contract'),
-  link_document_id: field.int({ ru: 'ИД готового договора', en: 'Id of an existing contract' }).optional(),
+  link_document_id: field.int(label.link).optional(),
   if_exists: field
     .select(
       { ru: 'Если договор уже есть', en: 'If the contract exists' },
@@ -189,13 +190,25 @@ async function checkVersion(
   if (owned && (await directum.versions.hasBody(owned.id))) return null;
   if (template !== undefined)
     return { template: await directum.catalogue.template(template, label.template) };
-  const file = await portal.openFile(fileField as string);
-  try {
-    await directum.versions.checkFile(file);
-  } finally {
-    await file.cancel();
-  }
+  await ofFileField(async () => {
+    const file = await portal.openFile(fileField as string);
+    try {
+      await directum.versions.checkFile(file);
+    } finally {
+      await file.cancel();
+    }
+  });
   return { fileField: fileField as string };
+}
+
+/** A file that cannot be used is told under the title of the robot's field. */
+async function ofFileField<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isFile = error instanceof RobotFailure && error.code === 'file_unusable';
+    throw isFile ? error.about(label.file) : error;
+  }
 }
 
 async function addVersion(
@@ -205,7 +218,9 @@ async function addVersion(
   { portal, directum, slots }: RobotContext,
 ): Promise<void> {
   if ('template' in version) return directum.versions.fromTemplate(contract.id, version.template.id);
-  const stored = await directum.versions.fromFile(contract.id, await portal.openFile(version.fileField));
+  const stored = await ofFileField(async () =>
+    directum.versions.fromFile(contract.id, await portal.openFile(version.fileField)),
+  );
   await slots.bind(slot, { id: contract.id, url: contract.url, file: stored });
 }
 
@@ -224,8 +239,8 @@ async function link(given: Inputs, { directum, slots }: RobotContext): Promise<C
   const linked = await directum.contracts.byId(given.link_document_id);
   if (!linked) {
     throw new RobotFailure('document_not_found', {
-      ru: `Договора с ИД ${given.link_document_id} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
-      en: `Directum has no contract with id ${given.link_document_id}, or the account cannot read it. Check the id and the account's rights.`,
+      ru: `«${label.link.ru}»: договора с ИД ${given.link_document_id} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
+      en: `«${label.link.en}»: Directum has no contract with id ${given.link_document_id}, or the account cannot read it. Check the id and the account's rights.`,
     });
   }
   await directum.contracts.adopt(linked.id, slots.externalId(given.slot));
@@ -329,9 +344,11 @@ async function ownCompany(
   if (own?.inn) {
     const found = await catalogue.businessUnitByTin(own.inn, own.kpp);
     if (found) return found;
+    const kpp =
+      own.kpp === null ? { ru: '', en: '' } : { ru: ` и КПП ${own.kpp}`, en: ` and TRRC ${own.kpp}` };
     throw new RobotFailure('reference_not_found', {
-      ru: `«${label.businessUnit.ru}»: в Directum нет действующей организации с ИНН ${own.inn} («${own.name}» из сделки). Заведите её в Directum или укажите другую в роботе.`,
-      en: `«${label.businessUnit.en}»: Directum has no active own company with TIN ${own.inn} («${own.name}» of the deal). Make it in Directum or give another in the robot.`,
+      ru: `«${label.businessUnit.ru}»: в Directum нет действующей организации с ИНН ${own.inn}${kpp.ru} («${own.name}» из сделки). Заведите её в Directum или укажите другую в роботе.`,
+      en: `«${label.businessUnit.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name}» of the deal). Make it in Directum or give another in the robot.`,
     });
   }
   return settings.businessUnit === null

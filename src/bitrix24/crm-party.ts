@@ -140,11 +140,10 @@ function toRequisiteOf({
 }
 
 function notFound(kind: Party['kind'], id: number): RobotFailure {
-  const ru =
-    kind === 'company' ? `Компания с ИД ${id} не найдена в CRM.` : `Контакт с ИД ${id} не найден в CRM.`;
-  const en = kind === 'company' ? `CRM has no company with id ${id}.` : `CRM has no contact with id ${id}.`;
+  const isCompany = kind === 'company';
+  const ru = isCompany ? `Компания с ИД ${id} не найдена в CRM.` : `Контакт с ИД ${id} не найден в CRM.`;
   return new RobotFailure('item_not_found', {
-    ru: `${ru} Проверьте значение поля робота.`,
-    en: `${en} Check the field of the robot.`,
+    ru: `${ru} Проверьте поле «${isCompany ? 'ИД компании' : 'ИД контакта'}» робота.`,
+    en: `CRM has no ${kind} with id ${id}. Check the field «${isCompany ? 'Company id' : 'Contact id'}» of the robot.`,
   });
 }

@@ -6,6 +6,7 @@ import type { Memory } from './memory.ts';
 import type { Metadata } from './metadata.ts';
 import { type Filter, sameText } from './query.ts';
 import type { Reader } from './reader.ts';
+import { compact } from './requisites.ts';
 import { idOf, isRow, type Row, textOf } from './rows.ts';
 
 /** Makes a version from a template (directum.md C.3). */
@@ -117,11 +118,14 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
       );
     },
 
-    businessUnitByTin: (inn, kpp) =>
-      memory.remember(`ref:BusinessUnit:tin:${inn}:${kpp ?? ''}`, KEEP_MS, async () => {
+    async businessUnitByTin(given, givenKpp) {
+      const [inn, kpp] = [compact(given), compact(givenKpp)];
+      if (inn === null) return null;
+      return memory.remember(`ref:BusinessUnit:tin:${inn}:${kpp ?? ''}`, KEEP_MS, async () => {
         const found = await unitsByTin(inn, kpp);
         return one(found, inn, { ru: 'Наша организация', en: 'Own company' });
-      }),
+      });
+    },
 
     currency(isoCode, label) {
       const code = isoCode.trim().toUpperCase();

@@ -180,6 +180,6 @@ function whole(phones: readonly string[]): string {
 }
 
 /** Numbers are typed with spaces of every kind; none of them belongs to the value. */
-function compact(text: string | null | undefined): string | null {
+export function compact(text: string | null | undefined): string | null {
   return text?.replace(/[\s\u00a0\u2007\u202f]/g, '') || null;
 }

@@ -72,6 +72,16 @@ export class RobotFailure extends Error {
     return new RobotFailure(this.code, this.text, { cause: this.cause, known: { ...known, ...this.known } });
   }
 
+  /** The same failure, said of a field of the robot by its title. */
+  about(field: LocalText): RobotFailure {
+    const begun = (text: string) => text.replace(/^\p{Lu}(?=[\p{Ll} ])/u, (letter) => letter.toLowerCase());
+    const text = {
+      ru: `«${field.ru}»: ${begun(this.text.ru)}`,
+      en: `«${field.en}»: ${begun(this.text.en)}`,
+    };
+    return new RobotFailure(this.code, text, { cause: this.cause, known: this.known });
+  }
+
   get heals(): boolean {
     return HEALING.has(this.code);
   }

@@ -109,6 +109,7 @@ describe('create contract', () => {
     expect(await create(deal, { slot: 'none', link_document_id: 999999 })).toMatchObject({
       ok: 'N',
       error_code: 'document_not_found',
+      error_text: expect.stringContaining('«ИД готового договора»'),
     });
   });
 
@@ -147,7 +148,12 @@ describe('create contract', () => {
     ['placeholder', { subject: 'По сделке {{Название}}' }, 'input_invalid', 'Содержание'],
     ['empty subject', { subject: '' }, 'input_missing', 'Содержание'],
     ['template and file', { template: '1', file_field: 'UF_CRM_FILE' }, 'input_invalid', 'Поле с файлом'],
-    ['empty file field', { file_field: 'UF_CRM_NONE' }, 'file_unusable', 'UF_CRM_NONE'],
+    [
+      'empty file field',
+      { file_field: 'UF_CRM_NONE' },
+      'file_unusable',
+      '«Поле с файлом»: у элемента CRM нет поля «UF_CRM_NONE»',
+    ],
     ['extra field', { extra_fields: 'NoSuchProperty=1' }, 'input_invalid', 'NoSuchProperty'],
     ['department', { responsible: 'group_hr1' }, 'input_invalid', 'Ответственный'],
   ])('says what is wrong with the %s and makes nothing', async (_name, properties, code, word) => {

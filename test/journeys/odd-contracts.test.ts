@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+import { addDeal, inn, runStep, type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
 beforeAll(async () => {
@@ -43,6 +43,28 @@ it('takes the own company by name, id or TIN', async () => {
     const made = await create(deal, { business_unit: String(business_unit) });
     expect(card(made)['BusinessUnit']).toMatchObject({ Id: unit['Id'] });
   }
+});
+
+it('says which own company of the deal Directum lacks', async () => {
+  const tin = inn(900);
+  stand.directum.add('IBusinessUnits', { Name: 'ООО «Бета»', TIN: tin, TRRC: '779901001', Status: 'Active' });
+  const mycompanyId = stand.portal.addCompany({ TITLE: 'Бета', isMyCompany: 'Y' });
+  const requisite = { ENTITY_TYPE_ID: 4, ENTITY_ID: mycompanyId, RQ_INN: tin };
+  stand.portal.addRequisite({ ...requisite, RQ_KPP: '779901002' });
+  const { deal } = addDeal(stand, { deal: { mycompanyId } });
+  const outputs = await create(deal);
+  expect(outputs).toMatchObject({ ok: 'N', error_code: 'reference_not_found' });
+  expect(outputs['error_text']).toContain(`с ИНН ${tin} и КПП 779901002`);
+});
+
+it('finds the own company of the deal by numbers typed with spaces', async () => {
+  const unit = first('IBusinessUnits');
+  const mycompanyId = stand.portal.addCompany({ TITLE: 'Альфа', isMyCompany: 'Y' });
+  const spaced = (text: unknown) => String(text).replace(/(\d{4})/, '$1\u00a0');
+  const numbers = { RQ_INN: spaced(unit['TIN']), RQ_KPP: spaced(unit['TRRC']) };
+  stand.portal.addRequisite({ ENTITY_TYPE_ID: 4, ENTITY_ID: mycompanyId, ...numbers });
+  const made = await create(addDeal(stand, { deal: { mycompanyId } }).deal);
+  expect(card(made)['BusinessUnit']).toMatchObject({ Id: unit['Id'] });
 });
 
 it('binds and updates a contract made by hand, with a slot in any case', async () => {

@@ -195,6 +195,7 @@ describe('people', () => {
     expect(await sync(deal, { company_id: '999999' })).toMatchObject({
       ok: 'N',
       error_code: 'item_not_found',
+      error_text: expect.stringContaining('«ИД компании»'),
     });
   });
 });
