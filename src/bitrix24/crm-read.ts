@@ -23,6 +23,8 @@ export interface CrmRead {
     shape: T,
     fits?: (read: z.output<T>) => boolean,
   ): Promise<z.output<T> | null>;
+  /** As `tryGet`, but a lack of rights is an error: what a person asked for cannot be done without. */
+  getAllowed: CrmRead['tryGet'];
 }
 
 /** Sends the batch and answers a reader over it (bitrix24.md H3, L10). @throws PortalError */
@@ -91,20 +93,22 @@ export async function readTogether(options: {
     return !JSON.stringify(options.commands[key]?.params ?? {}).includes('$result');
   }
 
-  return {
-    get,
-    async tryGet(key, command, shape, fits) {
+  /** `get` that gives null for a refusal, save for those `grave` picks. */
+  const trying =
+    (grave: (error: PortalError) => boolean): CrmRead['tryGet'] =>
+    async (key, command, shape, fits) => {
       const answer = answers[key];
       // A method the tariff lacks is not there for a single call either.
       if (answer?.ok === false && answer.error === 'ERROR_METHOD_NOT_FOUND') return null;
       try {
         return await get(key, command, shape, fits);
       } catch (error) {
-        if (!(error instanceof PortalError) || error.retry) throw error;
+        if (!(error instanceof PortalError) || error.retry || grave(error)) throw error;
         return null;
       }
-    },
-  };
+    };
+
+  return { get, tryGet: trying(() => false), getAllowed: trying(({ kind }) => kind === 'access') };
 }
 
 /** How PHP prints that there is no such record, where a method does not refuse. */

@@ -278,6 +278,17 @@ describe('a contract that is there already', () => {
 });
 
 describe('bad days of the portal', () => {
+  it('says that the portal hides its users, not that Directum lacks the employee', async () => {
+    const { deal, user } = addDeal(stand);
+    const body = { error: 'insufficient_scope', error_description: 'The request requires higher privileges' };
+    stand.portal.misbehave.next({ method: 'user.get', status: 401, body, times: 3 });
+    expect(await create(deal, { our_signatory: `user_${user}` })).toMatchObject({
+      ok: 'N',
+      error_code: 'portal_access_denied',
+      error_text: expect.stringContaining('insufficient_scope'),
+    });
+  });
+
   it('refreshes an expired token once and goes on', async () => {
     const { deal } = addDeal(stand);
     stand.portal.misbehave.expireAccessTokens();
