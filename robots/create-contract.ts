@@ -227,7 +227,8 @@ async function addVersion(
 /** The slot's contract: our own record first, then the key in Directum; a deleted one frees the slot. */
 async function findOwned(slot: string, { directum, slots }: RobotContext): Promise<Contract | null> {
   const known = await slots.find(slot);
-  const own = known === null ? null : await directum.contracts.byId(known);
+  const read = (id: number) => knowing({ document_id: id }, () => directum.contracts.byId(id));
+  const own = known === null ? null : await read(known);
   if (own) return own;
   if (known !== null) await slots.release(slot);
   return directum.contracts.byExternalId(slots.externalId(slot));

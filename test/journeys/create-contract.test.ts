@@ -251,6 +251,19 @@ describe('a contract that is there already', () => {
     });
   });
 
+  it('is named by our own record though Directum does not show it', async () => {
+    const { deal } = addDeal(stand);
+    const made = await create(deal);
+    const path = new RegExp(`IContracts\\(${made['document_id']}\\)`);
+    stand.directum.misbehave.next({ verb: 'GET', path, status: 403, body: { error: 'Нет прав' } });
+    expect(await create(deal)).toMatchObject({
+      ok: 'N',
+      error_code: 'directum_access_denied',
+      document_id: made['document_id'],
+      created: '',
+    });
+  });
+
   it('needs no file any more once it has a version', async () => {
     const { deal } = addDeal(stand);
     const made = await create(deal, { template: 'типовой договор' });
