@@ -248,12 +248,13 @@ async function link(given: Inputs, { directum, slots }: RobotContext): Promise<C
   return linked;
 }
 
-/** `update` writes only while the contract is a draft that nobody approves or has signed. */
+/** `update` writes only while the contract is a draft that nobody, the counterparty included, approves or has signed. */
 function isOpenDraft(contract: Contract): boolean {
   const closed = ['OnApproval', 'PendingSign', 'Signed'];
   // A signature under a locked card leaves the state behind (directum.md E.1).
   if (contract.lastVersionApproved) return false;
-  return contract.lifeCycleState === 'Draft' && !closed.includes(contract.internalApprovalState ?? '');
+  const states = [contract.internalApprovalState, contract.externalApprovalState];
+  return contract.lifeCycleState === 'Draft' && !states.some((state) => closed.includes(state ?? ''));
 }
 
 /** Resolves every input; the counterparty comes last, so that a wrong input makes nothing in Directum. */

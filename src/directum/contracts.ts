@@ -15,6 +15,7 @@ const READ = [
   'ExternalId',
   'LifeCycleState',
   'InternalApprovalState',
+  'ExternalApprovalState',
   'LastVersionApproved',
   'HasVersions',
 ];
@@ -65,6 +66,7 @@ export function createContracts({
       externalId: textOf(row, 'ExternalId'),
       lifeCycleState: textOf(row, 'LifeCycleState'),
       internalApprovalState: textOf(row, 'InternalApprovalState'),
+      externalApprovalState: textOf(row, 'ExternalApprovalState'),
       lastVersionApproved: row['LastVersionApproved'] === true,
       hasVersions: row['HasVersions'] === true || (Array.isArray(versions) && versions.length > 0),
     };

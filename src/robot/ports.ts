@@ -148,6 +148,7 @@ export interface Contract {
   externalId: string | null;
   lifeCycleState: string | null;
   internalApprovalState: string | null;
+  externalApprovalState: string | null;
   lastVersionApproved: boolean;
   hasVersions: boolean;
 }

@@ -110,6 +110,20 @@ it('does not write into a draft whose version is signed', async () => {
   });
 });
 
+it.each(['OnApproval', 'Signed'])(
+  'does not write into a draft whose counterparty holds it: %s',
+  async (state) => {
+    const { deal } = addDeal(stand);
+    const made = await create(deal);
+    stand.directum.patch('IContracts', Number(made['document_id']), { ExternalApprovalState: state });
+    expect(await create(deal, { subject: 'Другое', if_exists: 'update' })).toMatchObject({
+      ok: 'Y',
+      changed_fields: '',
+    });
+    expect(card(made)).toMatchObject({ Subject: 'Поставка' });
+  },
+);
+
 it('refuses to send a document signed by both in the exchange', async () => {
   const { deal } = addDeal(stand);
   const made = await create(deal);
