@@ -123,11 +123,13 @@ export const createContract = defineRobot({
     const owned = await findOwned(given.slot, context);
     let created =
       owned !== null && given.link_document_id === undefined && (await slots.begunByThisRun(given.slot));
+    const linked = owned === null ? await findLinked(given, context) : null;
+    const existing = owned ?? linked;
     const version = await knowing(owned ? toOutputs(owned, created) : {}, () =>
-      checkVersion(given, context, owned),
+      checkVersion(given, context, existing),
     );
+    if (linked) await directum.contracts.adopt(linked.id, slots.externalId(given.slot));
 
-    const existing = owned ?? (await link(given, context));
     let contract: Contract;
     let changedFields: string[] = [];
     if (existing) {
@@ -150,10 +152,7 @@ export const createContract = defineRobot({
 
     log.info('contract.ready', { documentId: contract.id, created });
     const outputs = toOutputs(contract, created, changedFields);
-    await knowing(outputs, async () => {
-      if (version && (existing === null || !(await directum.versions.hasBody(contract.id))))
-        await addVersion(version, contract, given.slot, context);
-    });
+    if (version) await knowing(outputs, () => addVersion(version, contract, given.slot, context));
     return outputs;
   },
 });
@@ -183,11 +182,11 @@ type Version = { template: Reference } | { fileField: string };
 async function checkVersion(
   given: Inputs,
   { portal, directum }: RobotContext,
-  owned: Contract | null,
+  existing: Contract | null,
 ): Promise<Version | null> {
   const { template, file_field: fileField } = given;
   if (template === undefined && fileField === undefined) return null;
-  if (owned && (await directum.versions.hasBody(owned.id))) return null;
+  if (existing && (await directum.versions.hasBody(existing.id))) return null;
   if (template !== undefined)
     return { template: await directum.catalogue.template(template, label.template) };
   await ofFileField(async () => {
@@ -235,7 +234,7 @@ async function findOwned(slot: string, { directum, slots }: RobotContext): Promi
 }
 
 /** The contract made by hand that is to be bound to the free slot; null when none is named. */
-async function link(given: Inputs, { directum, slots }: RobotContext): Promise<Contract | null> {
+async function findLinked(given: Inputs, { directum }: RobotContext): Promise<Contract | null> {
   if (given.link_document_id === undefined) return null;
   const linked = await directum.contracts.byId(given.link_document_id);
   if (!linked) {
@@ -244,7 +243,6 @@ async function link(given: Inputs, { directum, slots }: RobotContext): Promise<C
       en: `«${label.link.en}»: Directum has no contract with id ${given.link_document_id}, or the account cannot read it. Check the id and the account's rights.`,
     });
   }
-  await directum.contracts.adopt(linked.id, slots.externalId(given.slot));
   return linked;
 }
 

@@ -88,6 +88,18 @@ it('binds and updates a contract made by hand, with a slot in any case', async (
   });
 });
 
+it('asks no file for a contract made by hand that has its version', async () => {
+  const { deal } = addDeal(stand);
+  const made = await create(addDeal(stand).deal, { template: 'Типовой договор' });
+  const linked = { link_document_id: made['document_id'], file_field: 'UF_CRM_NONE' };
+  expect(await create(deal, linked)).toMatchObject({ ok: 'Y', document_id: made['document_id'] });
+  const bare = await create(addDeal(stand).deal);
+  const other = { slot: 'other', link_document_id: bare['document_id'], file_field: 'UF_CRM_NONE' };
+  expect(await create(deal, other)).toMatchObject({ ok: 'N', error_code: 'file_unusable', document_id: '' });
+  // Nothing was bound: the slot is free for a contract of its own.
+  expect(await create(deal, { slot: 'other' })).toMatchObject({ ok: 'Y', created: 'Y' });
+});
+
 it('binds no other document than a contract', async () => {
   const { deal } = addDeal(stand);
   const letter = stand.directum.add('ISimpleDocuments', { Name: 'Письмо', DocumentKind: 1 });
