@@ -331,7 +331,10 @@ function readMoment(text: string, timeZone: string): string | null {
   }
 }
 
-/** The input, else the own company chosen on the deal, else the setting; null leaves the responsible's. */
+/**
+ * The input, else the own company chosen on the deal by its TIN or, when it has none, by its name, else the setting;
+ * null leaves the responsible's.
+ */
 async function ownCompany(
   given: Inputs,
   snapshot: ItemSnapshot,
@@ -351,7 +354,18 @@ async function ownCompany(
       en: `«${label.businessUnit.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name}» of the deal). Make it in Directum or give another in the robot.`,
     });
   }
+  const namesake = own === null ? null : await orNone(catalogue.businessUnit(own.name, label.businessUnit));
+  if (namesake) return namesake;
   return settings.businessUnit === null
     ? null
     : catalogue.businessUnit(settings.businessUnit, label.businessUnit);
+}
+
+async function orNone(search: Promise<Reference>): Promise<Reference | null> {
+  try {
+    return await search;
+  } catch (error) {
+    if (error instanceof RobotFailure && error.code === 'reference_not_found') return null;
+    throw error;
+  }
 }

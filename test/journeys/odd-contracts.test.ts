@@ -67,6 +67,16 @@ it('finds the own company of the deal by numbers typed with spaces', async () =>
   expect(card(made)['BusinessUnit']).toMatchObject({ Id: unit['Id'] });
 });
 
+it('finds the own company of the deal by its name when it has no numbers, else takes the usual one', async () => {
+  const unit = stand.directum.add('IBusinessUnits', { Name: 'ООО «Гамма»', TIN: inn(901), Status: 'Active' });
+  const own = async (TITLE: string) => {
+    const mycompanyId = stand.portal.addCompany({ TITLE, isMyCompany: 'Y' });
+    return card(await create(addDeal(stand, { deal: { mycompanyId } }).deal))['BusinessUnit'];
+  };
+  expect(await own('ООО «ГАММА»')).toMatchObject({ Id: unit });
+  expect(await own('Никакая')).toMatchObject({ Id: first('IBusinessUnits')['Id'] });
+});
+
 it('binds and updates a contract made by hand, with a slot in any case', async () => {
   const { deal } = addDeal(stand);
   const { deal: donor } = addDeal(stand);
