@@ -11,6 +11,8 @@ export class ConfigError extends Error {
 }
 
 const HOSTNAME_WITH_DOT = /\./;
+/** Names, IPv4 and IPv6: a wildcard or a final dot would never equal the host a portal names. */
+const HOSTNAME = /^([\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])$/;
 
 function refuse(context: z.core.$RefinementCtx, message: string): typeof z.NEVER {
   context.addIssue({ code: 'custom', message });
@@ -22,7 +24,9 @@ function toOrigin(text: string): string | null {
   try {
     const url = new URL(text);
     const bare = url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password;
-    return bare && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : null;
+    return bare && HOSTNAME.test(url.hostname) && (url.protocol === 'https:' || url.protocol === 'http:')
+      ? url.origin
+      : null;
   } catch {
     return null;
   }
@@ -48,14 +52,27 @@ const origins = z.string().transform((text, context) => {
   return list as string[];
 });
 
-const address = z.string().transform((text, context) => {
-  try {
-    const url = new URL(text);
-    if ((url.protocol === 'https:' || url.protocol === 'http:') && !url.username && !url.search && !url.hash)
-      return url.href;
-  } catch {}
-  return refuse(context, 'an address such as https://rx.example/Integration/odata/ is expected');
-});
+const address = (example: string) =>
+  z.string().transform((text, context) => {
+    try {
+      const url = new URL(text);
+      const plain = !url.username && !url.password && !url.search && !url.hash;
+      if ((url.protocol === 'https:' || url.protocol === 'http:') && plain) return url.origin + url.pathname;
+    } catch {}
+    return refuse(context, `an address such as ${example} is expected`);
+  });
+
+/** As the driver reads it, which takes a socket's folder for an empty host. */
+const databaseUrl = z
+  .string()
+  .transform((text, context) =>
+    /^postgres(ql)?:\/\//.test(text) && URL.canParse(text.replace('@/', '@socket/'))
+      ? text
+      : refuse(
+          context,
+          'an address such as postgresql://user:password@host/database is expected, with marks such as # or / of the password written as %23 or %2F',
+        ),
+  );
 
 const publicUrl = z.string().transform((text, context) => {
   const origin = toOrigin(text);
@@ -68,7 +85,7 @@ const publicUrl = z.string().transform((text, context) => {
 });
 
 const rate = z.string().transform((text, context) => {
-  const match = /^(\d+(?:\.\d+)?)\/(\d+)$/.exec(text);
+  const match = /^(\d{1,6}(?:\.\d{1,6})?)\/(\d{1,9})$/.exec(text);
   if (!match || Number(match[1]) <= 0 || Number(match[2]) < 1) {
     return refuse(context, 'calls per second and bucket are expected, for example 2/50');
   }
@@ -98,14 +115,13 @@ const pemFile = z.string().transform((path, context) => {
   return refuse(context, 'a readable PEM file with a certificate is expected');
 });
 
-const secretKeys = z.string().refine(
-  (text) =>
-    text.split(',').every((part) => {
-      const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(part.trim());
-      return match !== null && Buffer.from(match[2] ?? '', 'base64').length === 32;
-    }),
-  'id:base64(32 bytes), separated by commas, is expected',
-);
+const secretKeys = z.string().refine((text) => {
+  const ids = text.split(',').map((part) => {
+    const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(part.trim());
+    return match !== null && Buffer.from(match[2] ?? '', 'base64').length === 32 ? match[1] : null;
+  });
+  return !ids.includes(null) && new Set(ids).size === ids.length;
+}, 'id:base64(32 bytes), separated by commas, is expected, each id once');
 
 const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `one of ${values.join(', ')} is expected` });
@@ -115,10 +131,7 @@ export const settings = {
   PORT: integer(0, 65535).prefault('3000'),
   HOST: z.string().prefault('0.0.0.0'),
   PUBLIC_URL: publicUrl,
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, 'an address such as postgresql://user:password@host/database is expected')
-    .optional(),
+  DATABASE_URL: databaseUrl.optional(),
   DATA_DIR: z.string().prefault('./data'),
   BITRIX24_CLIENT_ID: z.string(),
   BITRIX24_CLIENT_SECRET: z.string(),
@@ -126,8 +139,8 @@ export const settings = {
   BITRIX24_OAUTH_SERVERS: origins.prefault('https://oauth.bitrix24.tech,https://oauth.bitrix.info'),
   BITRIX24_RATE: rate.prefault('2/50'),
   BITRIX24_ANSWER_BATCH: integer(1, 50).prefault('25'),
-  DIRECTUM_URL: address,
-  DIRECTUM_WEB_URL: address.optional(),
+  DIRECTUM_URL: address('https://rx.example/Integration/odata/'),
+  DIRECTUM_WEB_URL: address('https://rx.example/Client').optional(),
   DIRECTUM_LOGIN: z.string(),
   DIRECTUM_PASSWORD: z.string(),
   DIRECTUM_AUTH: choice(['basic', 'token']).prefault('basic'),

@@ -62,21 +62,50 @@ describe('settings', () => {
     expect(config).toMatchObject({ OPS_TOKEN: 'ops', DIRECTUM_POLL_SECONDS: 90_000 });
   });
 
+  it('reads an address however it is written', () => {
+    const config = parseConfig({
+      ...good,
+      BITRIX24_PORTALS: 'HTTPS://ACME.Bitrix24.RU:443/, ,http://[fd00::5]:8080,',
+      PUBLIC_URL: 'https://Directum.example/',
+      DIRECTUM_URL: 'https://RX.example/Integration/odata/#',
+      DATABASE_URL: 'postgresql://user:pass%23word@/db?host=/run/postgresql',
+    });
+    expect(config).toMatchObject({
+      BITRIX24_PORTALS: ['https://acme.bitrix24.ru', 'http://[fd00::5]:8080'],
+      PUBLIC_URL: 'https://directum.example',
+      DIRECTUM_URL: 'https://rx.example/Integration/odata/',
+      DATABASE_URL: 'postgresql://user:pass%23word@/db?host=/run/postgresql',
+    });
+  });
+
   it.each([
     ['BITRIX24_RATE', '2'],
+    ['BITRIX24_RATE', '2 / 50'],
+    ['BITRIX24_RATE', '0/50'],
+    ['BITRIX24_RATE', '2/9999999999'],
     ['BITRIX24_ANSWER_BATCH', '51'],
     ['BITRIX24_ANSWER_BATCH', '0'],
     ['BITRIX24_PORTALS', 'acme.bitrix24.ru'],
     ['BITRIX24_PORTALS', 'https://acme.bitrix24.ru/rest/'],
+    ['BITRIX24_PORTALS', 'https://*.bitrix24.ru'],
+    ['BITRIX24_PORTALS', 'https://acme.bitrix24.ru.'],
+    ['PUBLIC_URL', 'https://example.'],
+    ['DIRECTUM_URL', 'https://:pass-word@rx.example/'],
+    ['DIRECTUM_WEB_URL', 'https://rx.example/Client/#/card/1'],
     ['DIRECTUM_AUTH', 'ntlm'],
     ['DIRECTUM_CA_FILE', '/no/such/file.pem'],
     ['DIRECTUM_POLL_SECONDS', '0'],
     ['DIRECTUM_DUE_DAYS', '30;7'],
     ['TIME_ZONE', 'Moscow'],
     ['SECRET_KEYS', 'k1:short'],
+    ['SECRET_KEYS', `k1:${'A'.repeat(43)}=,k1:${'B'.repeat(43)}=`],
     ['LOG_LEVEL', 'loud'],
     ['DATABASE_URL', 'mysql://x'],
+    ['DATABASE_URL', 'postgresql://user:pass#word@host/db'],
+    ['DATABASE_URL', 'postgresql://user:pass-word@host:port/db'],
   ])('refuses %s=%s', (name, value) => {
-    expect(problemsOf({ ...good, [name]: value })).toEqual([expect.stringContaining(name)]);
+    const problems = problemsOf({ ...good, [name]: value });
+    expect(problems).toEqual([expect.stringContaining(name)]);
+    expect(problems.join()).not.toMatch(/pass[-#]word/);
   });
 });
