@@ -83,6 +83,8 @@ function toFate(answer: BatchAnswer): AnswerFate {
   if (kind === 'operating' && answer.retryAfterMs !== undefined) return { blockedMs: answer.retryAfterMs };
   if (answer.retry || kind === 'auth' || kind === 'network' || kind === 'server') return 'retry';
   if (PORTAL_WIDE.has(error) || kind === 'limit' || kind === 'operating') return 'retry';
-  if (kind === 'access' && /commercial plans|scope/i.test(`${error} ${description}`)) return 'retry';
+  // Of the refused rights only a plain ACCESS_DENIED is about the event token (D1); the others are the pair's (A6).
+  const isRefusedToken = /^(ACCESS_DENIED|0)?$/i.test(error) && !/commercial plans/i.test(description);
+  if (kind === 'access' && !isRefusedToken) return 'retry';
   return { refused: error || description || 'refused' };
 }

@@ -127,9 +127,17 @@ describe('answers', () => {
     expect(portal.hits).toHaveLength(1);
   });
 
-  it('wait while the tariff lacks the method', async () => {
-    const { made } = await start({});
+  it.each([
+    ['ERROR_METHOD_NOT_FOUND', 404, 'Method not found!'],
+    ['ACCESS_DENIED', 401, 'REST is available only on commercial plans.'],
+    ['user_access_error', 401, 'The user does not have access to the application.'],
+    ['insufficient_scope', 403, 'The request requires higher privileges.'],
+    ['METHOD_CONFIRM_DENIED', 403, 'Denied'],
+    ['INVALID_CREDENTIALS', 403, 'Invalid request credentials'],
+  ])('wait while the portal lets nobody answer: %s', async (code, status, words) => {
+    const { made } = await start({ 'bizproc.event.send': () => refuse(code, status, words) });
     expect(await made.answers.send(MEMBER, answers('a'), 'answer')).toEqual(['retry']);
+    expect(await made.answers.send(MEMBER, answers('a', 'b'), 'answer')).toEqual(['retry', 'retry']);
   });
 
   it('whose text looks like a reference travel alone', async () => {
