@@ -24,6 +24,7 @@ import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
 import { createDelivery } from './runs/deliver.ts';
 import { createIntake, within } from './runs/intake.ts';
 import { createLoop } from './runs/loop.ts';
+import { createPulse } from './runs/pulse.ts';
 import { createSpooling } from './runs/spooling.ts';
 import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
@@ -43,7 +44,9 @@ const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
 const SWEEP_MS = 3_600_000;
+/** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
 const PING_MS = 30_000;
+const PING_LIMIT_MS = 20_000;
 /** A database that is silent for so long counts as down for /readyz and /metrics. */
 const DATABASE_MS = 2_000;
 /** How long a first question about readiness waits for Directum's first answer. */
@@ -374,16 +377,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     return portals.installer.openPage(query, body);
   }
 
-  let directumState: Readiness['directum'] = 'down';
-  const ping = async () => {
-    try {
-      await directum.ping();
-      directumState = 'ok';
-    } catch {
-      directumState = 'down';
-    }
-  };
-  const firstPing = within(FIRST_PING_MS, ping()).catch(() => undefined);
+  const pulse = createPulse(() => directum.ping(), { everyMs: PING_MS, limitMs: PING_LIMIT_MS });
+  const firstPing = within(FIRST_PING_MS, pulse.first).catch(() => undefined);
 
   async function readiness(): Promise<Readiness> {
     await firstPing;
@@ -399,7 +394,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       ready: database === 'ok' || spoolState === 'ok',
       database,
       spool: { state: spoolState, waiting: spool.waiting() },
-      directum: directumState,
+      directum: pulse.state(),
       portals: {
         total: live.length,
         ok: live.filter((installation) => installation.state === 'active').length,
@@ -428,7 +423,6 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     ...[settling, deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
     setInterval(portals.registration.check, TICK_MS),
     setInterval(() => void portals.installations.reload(), RELOAD_MS),
-    setInterval(() => void ping(), PING_MS),
   ];
   delivery.wake();
   const { port } = server.address() as AddressInfo;
@@ -440,6 +434,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     stop() {
       stopped ??= (async () => {
         for (const timer of timers) clearInterval(timer);
+        pulse.stop();
         const closed = new Promise((resolve) => server.close(resolve));
         server.closeIdleConnections();
         setTimeout(() => server.closeAllConnections(), 3000).unref();
