@@ -86,6 +86,12 @@ export function createApp(ports: AppPorts): Express {
       else problem(response, STATUS[result], reason ?? result);
     },
   );
+  app.use('/bitrix24/robots/:code', ((error, request, _response, next) => {
+    // What the parsers refuse is a call that the portal does not send again, so it is counted like the others.
+    if (typeof error?.status === 'number' && ports.knownRobot(request.params.code))
+      ports.metrics.count(request.params.code, 'bad');
+    next(error);
+  }) as ErrorRequestHandler<{ code: string }>);
   app.post('/bitrix24/install', ...body, async (request, response) => {
     const { status, html } = await ports.install(request.query, request.body);
     if (html === undefined) response.status(status).end();
@@ -137,7 +143,10 @@ function onError(log: Log): ErrorRequestHandler {
     const status = typeof error?.status === 'number' && error.status < 500 ? error.status : 500;
     if (status === 500) log.error('request.failed', { error, path: request.path });
     if (response.headersSent) response.end();
-    else if (status === 413) problem(response, 413, 'the body is larger than 1 MiB');
+    // A name in the address that nobody can read is nobody's.
+    else if (error instanceof URIError) problem(response, 404, 'not found');
+    // Too many fields in a small body are no matter of size (interface.md §2).
+    else if (error?.type === 'entity.too.large') problem(response, 413, 'the body is larger than 1 MiB');
     else if (status < 500) problem(response, 400, 'the body cannot be read as a form or JSON');
     else problem(response, 500, 'internal error');
   };

@@ -122,9 +122,12 @@ it('reads a form by whatever name its type goes', async () => {
   await expect.poll(contracts, { timeout: 10_000 }).toBe(before + 3);
 });
 
-it('is too large for it by size, not by type', async () => {
+it('is too large for it by size, not by type or by the number of fields', async () => {
+  const many = Array.from({ length: 30_000 }, (_, index) => `k${index}=1`).join('&');
+  expect(await post(`/bitrix24/robots/${CODE}`, many)).toBe(400);
   expect(await post(`/bitrix24/robots/${CODE}`, 'x'.repeat(1_100_000), 'text/plain')).toBe(413);
   expect(await post('/bitrix24/robots/directum_fly', 'x'.repeat(1_100_000), 'text/plain')).toBe(404);
+  expect(await post('/bitrix24/robots/%E0', 'x')).toBe(404);
 });
 
 it('answers rubbish with 400', async () => {

@@ -9,6 +9,27 @@ afterAll(() => stand.stop());
 
 const metrics = (authorization: string) => fetch(`${stand.url}/metrics`, { headers: { authorization } });
 
+it('counts the calls that are refused, whatever they are refused for', async () => {
+  const post = (
+    body: string,
+    type = 'application/x-www-form-urlencoded',
+    code = 'directum_create_contract',
+  ) =>
+    fetch(`${stand.url}/bitrix24/robots/${code}`, {
+      method: 'POST',
+      headers: { 'Content-Type': type },
+      body,
+    });
+  await post('x'.repeat(1_100_000));
+  await post('{"a":', 'application/json');
+  await post('code=other');
+  await post('x', undefined, 'directum_fly');
+  const text = await (await metrics('Bearer canary-ops-token')).text();
+  expect(text.match(/^directum_robots_calls_total\{.*$/gm)).toEqual([
+    'directum_robots_calls_total{robot="directum_create_contract",result="bad"} 3',
+  ]);
+});
+
 it('shows the promised metrics to the bearer of the token only, without hosts and member ids', async () => {
   const { deal } = addDeal(stand);
   await runStep(stand, deal, 'directum_create_contract', { subject: 'x' });
