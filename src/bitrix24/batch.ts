@@ -43,8 +43,11 @@ function write(parts: string[], name: string, value: unknown): void {
   parts.push(`${name}=${encodeURIComponent(text)}`);
 }
 
-/** Reads a batch's `result` by command: 200 says nothing about any of them (bitrix24.md I47). */
-export function readBatch(keys: readonly string[], answer: unknown): Record<string, BatchAnswer> {
+/**
+ * Reads a batch's `result` by command: 200 says nothing about any of them (bitrix24.md I47). `now` stands in for the
+ * portal's clock where a refusal tells only until when it lasts.
+ */
+export function readBatch(keys: readonly string[], answer: unknown, now: Date): Record<string, BatchAnswer> {
   const envelope = isRecord(answer) ? answer : {};
   // PHP prints an empty map as a list.
   const results = isRecord(envelope['result']) ? envelope['result'] : {};
@@ -54,13 +57,13 @@ export function readBatch(keys: readonly string[], answer: unknown): Record<stri
   for (const key of keys) {
     if (Object.hasOwn(errors, key)) {
       const error = errors[key];
-      const time = times[key];
+      const time = isRecord(times[key]) ? times[key] : {};
       const { code, kind, retry, description, retryAfterMs } = toPortalError({
         code: errorCode(isRecord(error) ? error['error'] : error),
         status: null,
         description: isRecord(error) ? error['error_description'] : '',
-        resetAt: isRecord(time) ? time['operating_reset_at'] : undefined,
-        finishedAt: isRecord(time) ? time['finish'] : undefined,
+        resetAt: time['operating_reset_at'] ?? (isRecord(error) ? error['operating_reset_at'] : undefined),
+        finishedAt: time['finish'] ?? now.getTime() / 1_000,
       });
       read[key] = { ok: false, error: code, description, kind, retry, retryAfterMs };
     } else if (Object.hasOwn(results, key)) {

@@ -74,6 +74,7 @@ export function createPortals(options: {
     keeper,
     budget: options.budget,
     allowedOrigins: config.portals,
+    now,
     log,
     timeoutMs: options.timeoutMs,
     onRequest: options.onRequest,

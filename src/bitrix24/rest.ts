@@ -61,6 +61,7 @@ export function createRest(options: {
   keeper: TokenKeeper;
   budget: BudgetPort;
   allowedOrigins: readonly string[];
+  now: () => Date;
   log: Log;
   timeoutMs?: number | undefined;
   onRequest?: RequestHook | undefined;
@@ -193,6 +194,7 @@ export function createRest(options: {
           : readBatch(
               keys,
               await call(memberId, 'batch', toBatchParams(Object.fromEntries(free)), batchOptions),
+              options.now(),
             );
       for (const [key, { method }] of all) {
         const answer = answers[key];

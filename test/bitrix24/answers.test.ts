@@ -127,6 +127,20 @@ describe('answers', () => {
     expect(portal.hits).toHaveLength(1);
   });
 
+  it('wait until the moment that the portal names inside a batch, also without its own clock', async () => {
+    const until = Date.parse('2026-09-01T10:03:00Z') / 1_000;
+    const error = { error: 'OPERATION_TIME_LIMIT', error_description: 'Method is blocked' };
+    const { made } = await start({
+      batch: () => ({
+        result: [],
+        result_error: { w0: error, w1: { ...error, operating_reset_at: until } },
+        result_time: { w0: { operating: 420, operating_reset_at: until } },
+      }),
+    });
+    const blocked = { blockedMs: 180_000 };
+    expect(await made.answers.send(MEMBER, answers('a', 'b'), 'answer')).toEqual([blocked, blocked]);
+  });
+
   it.each([
     ['ERROR_METHOD_NOT_FOUND', 404, 'Method not found!'],
     ['ACCESS_DENIED', 401, 'REST is available only on commercial plans.'],
