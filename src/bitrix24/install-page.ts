@@ -65,6 +65,30 @@ const REASONS: Record<string, { ru: string; en: string }> = {
     ru: 'Токен выдан другому приложению. Проверьте BITRIX24_CLIENT_ID.',
     en: 'The token belongs to another application. Check BITRIX24_CLIENT_ID.',
   },
+  another_portal: {
+    ru: 'Токен выдан другим порталом. Откройте приложение на том портале, где его устанавливают.',
+    en: 'The token belongs to another portal. Open the application on the portal it is installed on.',
+  },
+  not_an_application: {
+    ru: 'Токен не принадлежит приложению. Откройте установку из карточки локального приложения.',
+    en: 'The token does not belong to an application. Open the installation from the card of the local application.',
+  },
+  portal_moved: {
+    ru: 'Портал переехал на другой адрес. Откройте приложение по новому адресу портала.',
+    en: 'The portal has moved to another address. Open the application at the new address of the portal.',
+  },
+  too_many_tries: {
+    ru: 'Слишком много попыток установки. Повторите через минуту.',
+    en: 'Too many attempts to install. Try again in a minute.',
+  },
+  no_refresh_token: {
+    ru: 'Портал не передал токен обновления. Откройте приложение на портале ещё раз.',
+    en: 'The portal sent no refresh token. Open the application on the portal again.',
+  },
+  unreadable: {
+    ru: 'Страницу открыл не портал. Откройте приложение на портале, из его карточки.',
+    en: 'This page was not opened by a portal. Open the application on the portal, from its card.',
+  },
   oauth_server_not_listed: {
     ru: 'Сервер авторизации портала не указан в настройке BITRIX24_OAUTH_SERVERS.',
     en: 'The OAuth server of the portal is not in the setting BITRIX24_OAUTH_SERVERS.',
@@ -106,8 +130,11 @@ export function renderInstallPage(facts: PageFacts): string {
 /** The page of a refused installation. */
 export function renderRefusal(language: 'ru' | 'en', reason: string): string {
   const texts = TEXTS[language];
-  const why = REASONS[reason]?.[language] ?? reason;
-  return page(language, `<p>${texts.refused}</p>${list([why])}`, '');
+  const why = REASONS[reason] ?? {
+    ru: `Портал не подтвердил токен (${reason}). Откройте приложение ещё раз.`,
+    en: `The portal did not confirm the token (${reason}). Open the application again.`,
+  };
+  return page(language, `<p>${texts.refused}</p>${list([why[language]])}`, '');
 }
 
 function list(lines: readonly string[]): string {

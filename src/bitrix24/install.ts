@@ -1,4 +1,5 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
+import { isRecord, toText } from './call.ts';
 import { type PortalEvent, parseEvent, parsePage, type RefreshAsked, toRefresh } from './events.ts';
 import { renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
 import { runInstallSteps, type StepsResult } from './install-steps.ts';
@@ -123,7 +124,12 @@ export function createInstaller(options: {
   ): Promise<{ ok: true; memberId: string } | { ok: false; reason: string }> {
     const { memberId, origin, tokens } = event;
     if (refusedServer(tokens)) return refuse(memberId, 'oauth_server_not_listed');
-    if (tokens === null) return refuse(memberId, 'no_access_token');
+    if (tokens === null) {
+      // It brings no pair to keep, but its access token may prove the application token of a page installation.
+      const known = installations.get(memberId);
+      const pins = isLive(known) && known.applicationToken === null && (await isGenuine(event, known));
+      return pins ? { ok: true, memberId } : refuse(memberId, 'no_refresh_token');
+    }
     let proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
     for (const pause of PROOF_PAUSES_MS) {
       if (proof.ok || !proof.passing || proof.reason === 'too_many_tries') break;
@@ -145,7 +151,8 @@ export function createInstaller(options: {
 
   async function openPage(query: unknown, body: unknown): Promise<{ status: number; html: string }> {
     const page = parsePage(query, body, options.now());
-    const language = toPageLanguage(page?.language ?? 'en');
+    const asked = page?.language ?? (isRecord(query) ? toText(query['LANG']) : null);
+    const language = toPageLanguage(asked ?? 'en');
     const refused = (reason: string) => ({ status: 403, html: renderRefusal(language, reason) });
     if (page === null) return refused('unreadable');
     if (refusedServer(page.tokens)) return refused('oauth_server_not_listed');
@@ -230,6 +237,8 @@ export function createInstaller(options: {
         state,
         pausedReason: undefined,
         tokens: pair,
+        // A new version may ask for other rights, and not every portal lists them when asked.
+        scopes: event.scopes.length > 0 ? event.scopes : known.scopes,
         registered: {},
         registeredAt: undefined,
       };

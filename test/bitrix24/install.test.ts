@@ -297,6 +297,23 @@ describe('the installer page', () => {
   });
 
   it.each([
+    ['unreadable', { AUTH_ID: '' }, {}],
+    ['no_refresh_token', { REFRESH_ID: '' }, {}],
+    ['invalid_token', { AUTH_ID: 'stolen' }, {}],
+    ['portal_not_listed', {}, { DOMAIN: 'evil.example' }],
+  ])('says in words of both languages why it is refused: %s', async (reason, body, query) => {
+    const portal = await startPortal();
+    const made = bench(portal);
+    for (const [LANG, words] of [
+      ['kz', /<li>[А-Я][^<]*\.<\/li>/],
+      ['de', /<li>[A-Z][^<]*\.<\/li>/],
+    ] as const) {
+      const { html } = await made.installer.openPage(...page(portal, body, { LANG, ...query }));
+      expect([reason, html]).toEqual([reason, expect.stringMatching(words)]);
+    }
+  });
+
+  it.each([
     [{ AUTH_ID: 'stolen' }, {}],
     [{}, { DOMAIN: 'evil.example' }],
     [{}, { DOMAIN: 'user@evil.example/' }],
@@ -323,6 +340,20 @@ describe('an installation without an application token', () => {
     expect(made.stored.get(MEMBER)?.applicationToken).toBe(APP_TOKEN);
   });
 
+  it('is pinned by an ONAPPINSTALL that brings no refresh token, if its access token passes the proof', async () => {
+    const portal = await startPortal();
+    const made = await installed(portal, { applicationToken: null });
+    const bare = (access_token: string) =>
+      made.installer.handleEvent(event(portal, 'ONAPPINSTALL', { access_token, refresh_token: undefined }));
+    expect(await bare('stolen')).toEqual({ result: 'forbidden' });
+    expect(made.stored.get(MEMBER)?.applicationToken).toBeNull();
+    expect(await bare('access-2')).toMatchObject({ result: 'ok' });
+    expect(made.stored.get(MEMBER)).toMatchObject({
+      applicationToken: APP_TOKEN,
+      tokens: { access: 'access-1' },
+    });
+  });
+
   it('asks about a refused token only once', async () => {
     const portal = await startPortal();
     const made = await installed(portal, { applicationToken: null });
@@ -347,6 +378,20 @@ describe('later events', () => {
       tokens: { access: 'access-2' },
       registeredAt: expect.any(String),
     });
+  });
+
+  it('ONAPPUPDATE brings the rights of the new version where the portal does not list them', async () => {
+    const portal = await startPortal({ scope: () => refuse('ERROR_METHOD_NOT_FOUND', 404) });
+    const made = await installed(portal, { scopes: ['crm'] });
+    const rights = (scope: string) =>
+      made.installer.handleEvent(event(portal, 'ONAPPUPDATE', { scope: scope || undefined }));
+    await rights(SCOPE.join());
+    expect(made.stored.get(MEMBER)?.scopes).toEqual(SCOPE);
+    expect(portal.registered.size).toBe(2);
+    await rights('');
+    expect(made.stored.get(MEMBER)?.scopes).toEqual(SCOPE);
+    await rights('crm,bizproc,user');
+    expect(made.lines.filter((line) => line.includes('scopes.missing')).at(-1)).toContain('userfieldconfig');
   });
 
   it('ONAPPUPDATE leaves the registration unknown when the portal cannot be reached', async () => {
