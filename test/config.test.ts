@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { type ConfigError, parseConfig } from '../src/config.ts';
 
@@ -108,4 +109,31 @@ describe('settings', () => {
     expect(problems).toEqual([expect.stringContaining(name)]);
     expect(problems.join()).not.toMatch(/pass[-#]word/);
   });
+});
+
+it('a bad start ends with 1, names every problem on its own line and prints no value', () => {
+  const env = {
+    PATH: process.env['PATH'],
+    ...good,
+    PUBLIC_URL: 'https://localhost',
+    BITRIX24_PORTALS: '',
+    BITRIX24_SECRET: 'canary-1',
+    DIRECTUM_URL: 'https://canary-2@rx.example/',
+    DATABASE_URL: 'postgresql://user:canary-3#1@host/db',
+    SECRET_KEYS: 'k1:canary-4',
+    TIME_ZONE: 'Moscow',
+  };
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['src/main.ts'], { env, encoding: 'utf8' });
+  expect(status).toBe(1);
+  const names = [...stderr.matchAll(/^ {2}- (\w+): .+$/gm)].map(([, name]) => name);
+  expect(names.sort()).toEqual([
+    'BITRIX24_PORTALS',
+    'BITRIX24_SECRET',
+    'DATABASE_URL',
+    'DIRECTUM_URL',
+    'PUBLIC_URL',
+    'SECRET_KEYS',
+    'TIME_ZONE',
+  ]);
+  expect(stdout + stderr).not.toMatch(/canary|hush|pass-word/);
 });
