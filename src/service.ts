@@ -356,7 +356,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     const handled = await portals.installer.handleEvent(body);
     if (handled.uninstalled !== undefined) {
       await calls.settleAll();
-      await runs.cancelOf(handled.uninstalled, now());
+      const cancelled = await runs.cancelOf(handled.uninstalled, now());
+      for (const robot of cancelled) metrics.runs.inc({ robot, ending: 'cancelled' });
       const portal = portals.installations.get(handled.uninstalled)?.portalKey;
       if (handled.clean && portal !== undefined) {
         await store.forgetPortal(portal);

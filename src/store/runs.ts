@@ -91,10 +91,10 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       return rowCount === 1;
     },
 
-    /** Ends every open run of a removed installation; their steps are gone with it. */
-    async cancelOf(memberId: string, now: Date): Promise<void> {
-      await pool.query(
-        `UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2 WHERE member_id = $1 AND state <> 'ended'`,
+    /** Ends every open run of a removed installation; their steps are gone with it. Answers the robots of the runs. */
+    async cancelOf(memberId: string, now: Date): Promise<string[]> {
+      const { rows } = await pool.query<{ robot: string }>(
+        `UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2 WHERE member_id = $1 AND state <> 'ended' RETURNING robot`,
         [memberId, now],
       );
       await pool.query(
@@ -102,6 +102,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
         [memberId],
       );
       await pool.query(`UPDATE answer SET state = 'gone' WHERE member_id = $1 AND state = 'due'`, [memberId]);
+      return rows.map(({ robot }) => robot);
     },
 
     /**

@@ -13,7 +13,7 @@ beforeAll(async () => {
   listed = `http://127.0.0.1:${await freePort()}`;
   stand = await startStand({
     portal: { port },
-    settings: { BITRIX24_PORTALS: `http://127.0.0.1:${port}` },
+    settings: { BITRIX24_PORTALS: `http://127.0.0.1:${port}`, OPS_TOKEN: 'ops-token-1' },
   });
 });
 afterAll(() => stand.stop());
@@ -177,4 +177,6 @@ it('an application that was removed ends its open runs; installed again, the old
   expect(again).toMatchObject({ ok: 'Y', created: 'N', document_id: first['document_id'] });
   await new Promise((resolve) => setTimeout(resolve, 6_000));
   expect(stand.portal.step(open.workflow, CREATE).answers).toBe(0);
+  const metrics = await fetch(`${stand.url}/metrics`, { headers: { authorization: 'Bearer ops-token-1' } });
+  expect(await metrics.text()).toContain(`runs_total{robot="${CREATE}",ending="cancelled"} 1`);
 }, 60_000);
