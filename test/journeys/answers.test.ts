@@ -4,12 +4,14 @@ import { addDeal, type Stand, startStand } from './stand.ts';
 /** Answers of a storm on the plan that most portals have: two hits a second, fifty at once. */
 const CODE = 'directum_create_contract';
 let stand: Stand;
+let aheadMs = 0;
 
 beforeAll(async () => {
   const rate = { perSecond: 2, bucket: 50 };
   stand = await startStand({
     portal: { rate },
     settings: { BITRIX24_RATE: '2/50', BITRIX24_ANSWER_BATCH: '50', LOG_LEVEL: 'warn' },
+    now: () => new Date(Date.now() + aheadMs),
   });
 });
 afterAll(() => stand.stop());
@@ -29,6 +31,25 @@ async function storm(name: string, count: number): Promise<string[]> {
 const isAnswered = (workflow: string) => stand.portal.step(workflow, CODE).status === 'closed';
 const hitsSince = (from: number) => stand.portal.journal.slice(from).filter(({ viaBatch }) => !viaBatch);
 const overLimit = () => stand.portal.journal.filter(({ error }) => error === 'QUERY_LIMIT_EXCEEDED');
+
+it('an answer that the portal dropped with a true is sent once more, 30 s later at the earliest', async () => {
+  const from = stand.portal.journal.length;
+  const sent = () =>
+    stand.portal.journal.slice(from).filter(({ method }) => method === 'bizproc.event.send').length;
+  const later = async (seconds: number) => {
+    aheadMs += seconds * 1_000;
+    await new Promise((resolve) => setTimeout(resolve, 1_700));
+  };
+  stand.portal.misbehave.lockedSteps = 1;
+  const [workflow] = (await storm('D', 1)) as [string];
+  await expect.poll(sent, { timeout: 10_000 }).toBe(1);
+  await later(20);
+  expect([sent(), isAnswered(workflow)]).toEqual([1, false]);
+  await later(11);
+  expect([sent(), isAnswered(workflow)]).toEqual([2, true]);
+  await later(600);
+  expect(sent()).toBe(2);
+});
 
 it('hundreds of answers leave fifty to a hit, and the portal never says that it is too much', async () => {
   const from = stand.portal.journal.length;
