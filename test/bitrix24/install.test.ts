@@ -315,6 +315,8 @@ describe('the installer page', () => {
 
   it.each([
     [{ AUTH_ID: 'stolen' }, {}],
+    // Plain http is listed, https is not.
+    [{}, { PROTOCOL: '1' }],
     [{}, { DOMAIN: 'evil.example' }],
     [{}, { DOMAIN: 'user@evil.example/' }],
   ])('is forbidden with %j %j', async (body, query) => {
