@@ -8,10 +8,11 @@ import { mirrorTasks } from './documents/mirror-tasks.ts';
 import { createNews } from './documents/news.ts';
 import { createObserver } from './documents/observe.ts';
 import type { ReachablePortals } from './documents/ports.ts';
-import { type Difference, reconcile, toNextNight } from './documents/reconcile.ts';
+import { type Difference, reconcile, reconcileAtNight } from './documents/reconcile.ts';
 import { showDue } from './documents/show.ts';
 import { tell } from './documents/tell.ts';
 import type { Log } from './robot/ports.ts';
+import { createComparisons } from './store/comparisons.ts';
 import { createDocumentStore } from './store/documents.ts';
 import { createDueLooks } from './store/due-looks.ts';
 import { createMirroredTasks } from './store/mirrored-tasks.ts';
@@ -75,8 +76,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
   };
   const deal = { portals: reachable, toItem: (code: string) => toItemRef(code), now, log };
   const show = async () => (await showDue({ store: showing, ...deal })) > 0;
-  const compare = (onDifference: (difference: Difference) => void) =>
-    reconcile({ store: documents, showing, observer, sleep, ...deal }, onDifference);
+  const comparing = { comparisons: createComparisons(store.pool), showing, observer, sleep, ...deal };
 
   return {
     documents,
@@ -88,23 +88,14 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
       tell: () => tell({ tellings, seal: keys, ...deal }),
       mirror: () => mirrorTasks({ mirrored, ...deal }),
       dates: news.lookAtDates,
-      /** The comparison of the night, once a day over all processes. */
-      async night() {
-        if (!(await documents.takeReconcile(now(), toNextNight(now(), config.TIME_ZONE)))) return false;
-        let differences = 0;
-        const { documents: seen, failed } = await compare(({ itemCode, documentId, what }) => {
-          differences += 1;
-          log.info('deal.differed', { item: itemCode, documentId, what });
-        });
-        if (seen > 0) log.info('reconcile.done', { documents: seen, differences, failed });
-        return false;
-      },
+      night: () => reconcileAtNight(comparing, config.TIME_ZONE),
     },
     /** Dates are looked at when the service starts (interface.md §5). */
     restartDates: looks.restart,
-    compare,
+    /** Compares everything now. */
+    compare: (onDifference: (difference: Difference) => void) => reconcile(comparing, onDifference),
     /** How many items of reachable portals are still to be told of a document. */
-    dueCount: () => documents.dueCount(reachable.keys()),
+    dueCount: () => showing.dueCount(reachable.keys()),
     /** Somebody pressed "refresh now" on the activity of a document. */
     async refresh({ memberId, documentId }: { memberId: string; documentId: number }): Promise<void> {
       const portal = portals.installations.get(memberId)?.portalKey;

@@ -1,5 +1,5 @@
 import type { ItemRef, Log } from '../robot/ports.ts';
-import type { DocumentStore } from '../store/documents.ts';
+import type { Comparisons, Found } from '../store/comparisons.ts';
 import type { ShowStore, ToShow } from '../store/showing.ts';
 import type { Observer } from './observe.ts';
 import type { ReachablePortals } from './ports.ts';
@@ -17,7 +17,7 @@ const FINAL_DAYS = 180;
 const NIGHT_HOUR = 3;
 
 export interface ReconcilePorts {
-  store: DocumentStore;
+  comparisons: Comparisons;
   showing: ShowStore;
   observer: Pick<Observer, 'whole'>;
   portals: ReachablePortals;
@@ -35,40 +35,86 @@ export interface Difference {
   what: ('fields' | 'activity')[];
 }
 
+type OnDifference = (difference: Difference) => void;
+
 /**
  * Reads Directum's truth of everything watched, compares it with what the portals really show and makes what differs due
  * to be shown. What cannot be read is passed over. @returns documents seen, and how many could not be read or compared
  */
 export async function reconcile(
   ports: ReconcilePorts,
-  onDifference: (difference: Difference) => void,
-): Promise<{ documents: number; failed: number }> {
-  const { store, observer, portals, now, sleep, log } = ports;
-  await store.endOld(new Date(now().getTime() - FINAL_DAYS * DAY_MS), now());
-  const deletedSince = new Date(now().getTime() - DELETED_DAYS * DAY_MS);
+  onDifference: OnDifference,
+): Promise<Omit<Found, 'differences'>> {
+  await endOld(ports);
   const result = { documents: 0, failed: 0 };
   for (let after = 0; ; ) {
-    const ids = await store.comparedAfter(after, GROUP, deletedSince);
-    const last = ids.at(-1);
-    if (last === undefined) return result;
-    result.documents += ids.length;
-    try {
-      await observer.whole(ids);
-      for (const portal of portals.keys()) await compareIn(portal, ids, ports, onDifference);
-    } catch (error) {
-      log.warn('reconcile.failed', { error, count: ids.length });
-      result.failed += ids.length;
-    }
-    after = last;
+    const step = await compareAfter(after, ports, onDifference);
+    if (step === null) return result;
+    result.documents += step.documents;
+    result.failed += step.failed;
+    after = step.last;
+    await ports.sleep(PAUSE_MS);
+  }
+}
+
+/**
+ * One step of the comparison of the night, if it is due and no other process makes it; true while there is more. What a
+ * killed process began goes on from its last step.
+ */
+export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string): Promise<boolean> {
+  const { comparisons, now, sleep, log } = ports;
+  const turn = await comparisons.take(now(), toNextNight(now(), timeZone));
+  if (turn === null) return false;
+  if (turn.after === 0) await endOld(ports);
+  let differences = 0;
+  const step = await compareAfter(turn.after, ports, ({ itemCode, documentId, what }) => {
+    differences += 1;
+    log.info('deal.differed', { item: itemCode, documentId, what });
+  });
+  if (step !== null) {
+    await comparisons.keep(turn, step.last, { ...step, differences });
     await sleep(PAUSE_MS);
+    return true;
+  }
+  await comparisons.end(turn, toNextNight(now(), timeZone));
+  const { documents, failed } = turn;
+  if (documents > 0) log.info('reconcile.done', { documents, differences: turn.differences, failed });
+  return false;
+}
+
+async function endOld({ comparisons, now }: ReconcilePorts): Promise<void> {
+  await comparisons.endOld(new Date(now().getTime() - FINAL_DAYS * DAY_MS), now());
+}
+
+/** Compares the documents next to `after`; null when there are none. */
+async function compareAfter(
+  after: number,
+  ports: ReconcilePorts,
+  onDifference: OnDifference,
+): Promise<{ last: number; documents: number; failed: number } | null> {
+  const { comparisons, showing, observer, portals, now, log } = ports;
+  const ids = await comparisons.after(after, GROUP, new Date(now().getTime() - DELETED_DAYS * DAY_MS));
+  const last = ids.at(-1);
+  if (last === undefined) return null;
+  try {
+    const keys = portals.keys();
+    const awaited = await Promise.all(keys.map((portal) => showing.awaited(portal, ids)));
+    await observer.whole(ids);
+    for (const [at, portal] of keys.entries())
+      await compareIn(portal, ids, awaited[at] as Set<string>, ports, onDifference);
+    return { last, documents: ids.length, failed: 0 };
+  } catch (error) {
+    log.warn('reconcile.failed', { error, count: ids.length });
+    return { last, documents: ids.length, failed: ids.length };
   }
 }
 
 async function compareIn(
   portal: string,
   ids: number[],
+  awaited: ReadonlySet<string>,
   { showing, portals, toItem, now }: ReconcilePorts,
-  onDifference: (difference: Difference) => void,
+  onDifference: OnDifference,
 ): Promise<void> {
   const rows = (await showing.shownOf(portal, ids)).flatMap((row) => {
     const item = toItem(row.itemCode);
@@ -86,7 +132,9 @@ async function compareIn(
     if (what === 'gone') gone.push(row);
     else if (what.length > 0) {
       wrong.push({ ...row, fields: what.includes('fields'), activity: what.includes('activity') });
-      onDifference({ portal, itemCode: row.itemCode, documentId: row.documentId, what });
+      // What is shown in a moment anyway is repaired too, but nothing was lost.
+      if (!awaited.has(`${row.itemCode} ${row.documentId}`))
+        onDifference({ portal, itemCode: row.itemCode, documentId: row.documentId, what });
     }
   }
   if (wrong.length > 0) await showing.forget(portal, wrong, now());

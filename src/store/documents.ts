@@ -17,7 +17,7 @@ export interface OpenSight extends Pick<SightChange, 'items' | 'made'> {
 }
 
 /** A final document is asked for by the windows alone: its signing is over (docs/architecture.md). */
-const FINAL = `('executed', 'annulled')`;
+export const FINAL = `('executed', 'annulled')`;
 /** Changes of one moment are shown together. */
 const GATHER_MS = 1_000;
 
@@ -211,45 +211,9 @@ export function createDocumentStore(pool: pg.Pool) {
       return rows.map((row) => Number(row.id));
     },
 
-    /** The next documents to compare, deleted ones included while their deletion is younger than `deletedSince`. */
-    async comparedAfter(id: number, limit: number, deletedSince: Date): Promise<number[]> {
-      const { rows } = await pool.query(
-        `SELECT id FROM document WHERE id > $1 AND (ended_at IS NULL OR (status = 'deleted' AND ended_at > $3))
-         ORDER BY id LIMIT $2`,
-        [id, limit, deletedSince],
-      );
-      return rows.map((row) => Number(row.id));
-    },
-
-    /** Final documents whose status is older are no longer watched. */
-    async endOld(before: Date, now: Date): Promise<void> {
-      await pool.query(
-        `UPDATE document SET ended_at = $2 WHERE ended_at IS NULL AND status IN ${FINAL} AND status_since::timestamptz < $1`,
-        [before, now],
-      );
-    },
-
-    /** How many items are still to be told of a document. */
-    async dueCount(portals: string[]): Promise<number> {
-      const { rows } = await pool.query(
-        'SELECT count(*)::int AS due FROM watched_document WHERE show_at IS NOT NULL AND portal = ANY($1)',
-        [portals],
-      );
-      return rows[0].due;
-    },
-
     async isEmpty(): Promise<boolean> {
       const { rowCount } = await pool.query('SELECT 1 FROM document WHERE ended_at IS NULL LIMIT 1');
       return rowCount === 0;
-    },
-
-    /** Takes the day's turn to compare, if it is due and nobody has it. */
-    async takeReconcile(now: Date, nextAt: Date): Promise<boolean> {
-      const { rowCount } = await pool.query('UPDATE watch SET reconcile_at = $2 WHERE reconcile_at <= $1', [
-        now,
-        nextAt,
-      ]);
-      return rowCount === 1;
     },
   };
 }

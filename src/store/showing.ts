@@ -72,6 +72,29 @@ export function createShowStore(pool: pg.Pool) {
       return rows.map(toShow);
     },
 
+    /** How many items are still to be told of a document. */
+    async dueCount(portals: string[]): Promise<number> {
+      const { rows } = await pool.query(
+        'SELECT count(*)::int AS due FROM watched_document WHERE show_at IS NOT NULL AND portal = ANY($1)',
+        [portals],
+      );
+      return rows[0].due;
+    },
+
+    /**
+     * Items of the portal that are about to show something of these documents: a change that waits for its first try, or
+     * all of a document nobody has looked at yet. As `DEAL_915 5001`.
+     */
+    async awaited(portal: string, documentIds: number[]): Promise<Set<string>> {
+      const { rows } = await pool.query(
+        `SELECT w.item_code, w.document_id FROM watched_document w JOIN document d ON d.id = w.document_id
+         WHERE w.portal = $1 AND w.document_id = ANY($2) AND w.gone_at IS NULL
+           AND ((w.show_at IS NOT NULL AND w.attempts = 0) OR d.observed IS NULL)`,
+        [portal, documentIds],
+      );
+      return new Set(rows.map((row) => `${row.item_code} ${row.document_id}`));
+    },
+
     /** The fields were written; a slot that meanwhile holds another document is left alone. */
     async keepFields(portal: string, written: (Key & { shownFields: DealFields })[]): Promise<void> {
       await pool.query(

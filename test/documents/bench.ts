@@ -8,10 +8,11 @@ import type {
   SurroundingsPort,
   WriteResult,
 } from '../../src/documents/ports.ts';
-import { reconcile } from '../../src/documents/reconcile.ts';
+import { reconcile, reconcileAtNight } from '../../src/documents/reconcile.ts';
 import { showDue } from '../../src/documents/show.ts';
 import type { ChangedTask, ChangesPort, DocumentState, ItemRef } from '../../src/robot/ports.ts';
 import { createWatch } from '../../src/runs/watch.ts';
+import { createComparisons } from '../../src/store/comparisons.ts';
 import { createDocumentStore } from '../../src/store/documents.ts';
 import { createShowStore } from '../../src/store/showing.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -231,6 +232,16 @@ export async function documentBench() {
   let current = sides();
   const portals = { keys: () => ['p'], deals: () => current.portal.deals };
   const toItem = (code: string) => ({ typeId: 2, id: Number(code.split('_')[1]), code });
+  const comparing = () => ({
+    comparisons: createComparisons(store.pool),
+    showing,
+    observer: current.observer,
+    portals,
+    toItem,
+    now,
+    sleep: async () => undefined,
+    log: bench.log,
+  });
   const show = () =>
     showDue({
       store: showing,
@@ -269,9 +280,10 @@ export async function documentBench() {
       bench.lines.length = 0;
       await store.pool.query('TRUNCATE run, document, document_slot, document_intent, assignment CASCADE');
       await store.pool.query(
-        `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', reconcile_at = '-infinity', document_cursor = NULL,
+        `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,
            task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL`,
       );
+      await store.pool.query(`UPDATE comparison SET due_at = NULL, held_until = '-infinity', after = 0`);
     },
     /** A contract a robot just made for the item. */
     async make(item: string, id: number, slot = 'contract') {
@@ -301,21 +313,13 @@ export async function documentBench() {
     /** Compares everything; answers the differences as lines. */
     async reconcile() {
       const lines: string[] = [];
-      const result = await reconcile(
-        {
-          store: documents,
-          showing,
-          observer: current.observer,
-          portals,
-          toItem,
-          now,
-          sleep: async () => undefined,
-          log: bench.log,
-        },
-        ({ itemCode, documentId, what }) => lines.push(`${itemCode} ${documentId} ${what.join(',')}`),
+      const result = await reconcile(comparing(), ({ itemCode, documentId, what }) =>
+        lines.push(`${itemCode} ${documentId} ${what.join(',')}`),
       );
       return { lines, ...result };
     },
+    /** One step of the night's comparison. */
+    night: () => reconcileAtNight(comparing(), 'Europe/Moscow'),
     async statusOf(id: number): Promise<string | null> {
       const { rows } = await store.pool.query('SELECT status FROM document WHERE id = $1', [id]);
       return rows[0]?.status ?? null;

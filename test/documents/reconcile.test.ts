@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { toNextNight } from '../../src/documents/reconcile.ts';
+import { createComparisons } from '../../src/store/comparisons.ts';
 import { type DocumentBench, documentBench, HOUR, MINUTE } from './bench.ts';
 
 let bench: DocumentBench;
@@ -123,12 +124,56 @@ describe('the nightly comparison', () => {
     expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 1 });
   });
 
-  it('is made by one process a night', async () => {
-    const next = toNextNight(bench.now(), 'Europe/Moscow');
-    const turns = await Promise.all([1, 2, 3].map(() => bench.documents.takeReconcile(bench.now(), next)));
-    expect(turns.filter(Boolean)).toHaveLength(1);
-    bench.pass(24 * HOUR);
-    expect(await bench.documents.takeReconcile(bench.now(), next)).toBe(true);
+  it('calls nothing different that is shown in a moment anyway, and shows it', async () => {
+    await bench.make('DEAL_1', 1);
+    await shown('DEAL_2', 2);
+    bench.directum.put(2, { internalApprovalState: 'OnApproval' });
+    await bench.observer.whole([2]);
+    bench.directum.put(3);
+    await bench.give('DEAL_3', 3);
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 3, failed: 0 });
+    await bench.show();
+    expect(bench.portal.fields.get('DEAL_1')).toMatchObject({ status: 'created' });
+    expect(bench.portal.fields.get('DEAL_2')).toMatchObject({ status: 'on_approval' });
+    expect(bench.portal.activitiesOf('DEAL_3')).toHaveLength(1);
+    bench.portal.down = true;
+    bench.directum.put(2, { internalApprovalState: 'Signed' });
+    await bench.observer.whole([2]);
+    await bench.show();
+    bench.portal.down = false;
+    expect((await bench.reconcile()).lines).toEqual(['DEAL_2 2 fields,activity']);
+  });
+
+  it('goes on the same night where a killed process left it, made by one process at a time', async () => {
+    const { lines, night, pass } = bench;
+    const done = () => lines.filter(({ event }) => event === 'reconcile.done').map(({ facts }) => facts);
+    const different = () => lines.filter(({ event }) => event === 'deal.differed').map(({ facts }) => facts);
+    expect(await night()).toBe(false);
+    for (let id = 1; id <= 15; id += 1) await bench.make(`DEAL_${id}`, id);
+    pass(2 * MINUTE);
+    await bench.look();
+    await bench.show();
+    for (const id of [2, 12]) bench.portal.fields.set(`DEAL_${id}`, {});
+    expect(await night()).toBe(false);
+    pass(24 * HOUR);
+    expect(await night()).toBe(true);
+    // The second step is begun by one of three processes, which is killed in it.
+    const { take } = createComparisons(bench.store.pool);
+    const turns = await Promise.all([1, 2, 3].map(() => take(bench.now(), bench.now())));
+    expect(turns.filter((turn) => turn !== null)).toMatchObject([
+      { after: 10, documents: 10, differences: 1 },
+    ]);
+    expect(await night()).toBe(false);
+    expect(done()).toEqual([]);
+    pass(10 * MINUTE);
+    while (await night());
+    expect(done()).toEqual([{ documents: 15, differences: 2, failed: 0 }]);
+    expect(different()).toMatchObject([{ item: 'DEAL_2' }, { item: 'DEAL_12' }]);
+    pass(HOUR);
+    expect(await night()).toBe(false);
+    pass(24 * HOUR);
+    while (await night());
+    expect(done()).toHaveLength(2);
   });
 
   it.each([

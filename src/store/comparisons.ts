@@ -1,0 +1,77 @@
+import type pg from 'pg';
+import { FINAL } from './documents.ts';
+
+/** What a comparison found. */
+export interface Found {
+  documents: number;
+  differences: number;
+  failed: number;
+}
+
+/** A step of the night's comparison: what comes before it, and until when it is left to its process. */
+export interface ComparisonTurn extends Found {
+  after: number;
+  heldUntil: Date;
+}
+
+/** A step asks Directum and the portals, which may take their time. */
+const LEASE_MS = 300_000;
+
+/** Which documents are compared with what their deals show, and whose turn it is at night. */
+export function createComparisons(pool: pg.Pool) {
+  return {
+    /** The next documents to compare, deleted ones included while their deletion is younger than `deletedSince`. */
+    async after(id: number, limit: number, deletedSince: Date): Promise<number[]> {
+      const { rows } = await pool.query(
+        `SELECT id FROM document WHERE id > $1 AND (ended_at IS NULL OR (status = 'deleted' AND ended_at > $3))
+         ORDER BY id LIMIT $2`,
+        [id, limit, deletedSince],
+      );
+      return rows.map((row) => Number(row.id));
+    },
+
+    /** Final documents whose status is older are no longer watched. */
+    async endOld(before: Date, now: Date): Promise<void> {
+      await pool.query(
+        `UPDATE document SET ended_at = $2 WHERE ended_at IS NULL AND status IN ${FINAL} AND status_since::timestamptz < $1`,
+        [before, now],
+      );
+    },
+
+    /**
+     * Takes the next step of a comparison that is due, if nobody makes it. A database without a plan is given one: nothing
+     * was lost on the way yet.
+     */
+    async take(now: Date, nextNight: Date): Promise<ComparisonTurn | null> {
+      const { rows } = await pool.query(
+        `WITH planned AS (UPDATE comparison SET due_at = $3 WHERE due_at IS NULL)
+         UPDATE comparison SET held_until = $2 WHERE due_at <= $1 AND held_until <= $1
+         RETURNING after, held_until, documents, differences, failed`,
+        [now, new Date(now.getTime() + LEASE_MS), nextNight],
+      );
+      if (!rows[0]) return null;
+      const { after, held_until: heldUntil, documents, differences, failed } = rows[0];
+      return { after: Number(after), heldUntil, documents, differences, failed };
+    },
+
+    /** The step was made up to the document `last`; one that took too long and was left to another changes nothing. */
+    async keep(turn: ComparisonTurn, last: number, found: Found): Promise<void> {
+      await pool.query(
+        `UPDATE comparison SET after = $3, held_until = '-infinity', documents = documents + $4,
+           differences = differences + $5, failed = failed + $6 WHERE after = $1 AND held_until = $2`,
+        [turn.after, turn.heldUntil, last, found.documents, found.differences, found.failed],
+      );
+    },
+
+    /** Everything was compared. */
+    async end(turn: ComparisonTurn, nextNight: Date): Promise<void> {
+      await pool.query(
+        `UPDATE comparison SET due_at = $3, held_until = '-infinity', after = 0, documents = 0, differences = 0, failed = 0
+         WHERE after = $1 AND held_until = $2`,
+        [turn.after, turn.heldUntil, nextNight],
+      );
+    },
+  };
+}
+
+export type Comparisons = ReturnType<typeof createComparisons>;
