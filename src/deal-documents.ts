@@ -4,11 +4,12 @@ import { isReady } from './bitrix24/installation.ts';
 import type { Portals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import type { DirectumService } from './directum/directum.ts';
+import type { Difference } from './documents/compare.ts';
 import { mirrorTasks } from './documents/mirror-tasks.ts';
 import { createNews } from './documents/news.ts';
 import { createObserver } from './documents/observe.ts';
 import type { ReachablePortals } from './documents/ports.ts';
-import { type Difference, reconcile, reconcileAtNight } from './documents/reconcile.ts';
+import { reconcile, reconcileAtNight } from './documents/reconcile.ts';
 import { showDue } from './documents/show.ts';
 import { tell } from './documents/tell.ts';
 import type { Log } from './robot/ports.ts';
@@ -76,7 +77,14 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
   };
   const deal = { portals: reachable, toItem: (code: string) => toItemRef(code), now, log };
   const show = async () => (await showDue({ store: showing, ...deal })) > 0;
-  const comparing = { comparisons: createComparisons(store.pool), showing, observer, sleep, ...deal };
+  const comparing = {
+    comparisons: createComparisons(store.pool),
+    showing,
+    mirrored,
+    observer,
+    sleep,
+    ...deal,
+  };
 
   return {
     documents,
@@ -94,8 +102,9 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     restartDates: looks.restart,
     /** Compares everything now. */
     compare: (onDifference: (difference: Difference) => void) => reconcile(comparing, onDifference),
-    /** How many items of reachable portals are still to be told of a document. */
-    dueCount: () => showing.dueCount(reachable.keys()),
+    /** How many items of reachable portals are still to be told of a document, and tasks to be written. */
+    dueCount: async () =>
+      (await showing.dueCount(reachable.keys())) + (await mirrored.dueCount(reachable.keys())),
     /** Somebody pressed "refresh now" on the activity of a document. */
     async refresh({ memberId, documentId }: { memberId: string; documentId: number }): Promise<void> {
       const portal = portals.installations.get(memberId)?.portalKey;

@@ -6,8 +6,7 @@ import { item as getItem } from './crm-commands.ts';
 import { toValues } from './deal-fields.ts';
 import { type FieldFacts, plain } from './field-facts.ts';
 import type { Installations } from './installation.ts';
-import { PortalError } from './portal-error.ts';
-import { isPassing, type Writer } from './writes.ts';
+import { said, type Writer } from './writes.ts';
 
 type Wanted = Parameters<DealPort['compare']>[0][number];
 
@@ -30,10 +29,10 @@ export function createComparer({ writer, installations }: { writer: Writer; inst
       memberId,
       made.map((id) => ({ method: 'crm.activity.configurable.get', params: { id } })),
     );
-    const activities = new Map(made.map((id, at) => [id, said(read[at])]));
+    const activities = new Map(made.map((id, at) => [id, said(read[at] as BatchAnswer)]));
     return wanted.map((one, at) => {
-      const answer = said(items[at]);
-      if (!answer?.ok) return answer?.kind === 'gone' ? 'gone' : [];
+      const answer = said(items[at] as BatchAnswer);
+      if (!answer.ok) return answer.kind === 'gone' ? 'gone' : [];
       const facts = installations.get(memberId)?.fields?.[one.item.typeId];
       const activity = one.activityId === null ? undefined : activities.get(one.activityId);
       return [
@@ -42,13 +41,6 @@ export function createComparer({ writer, installations }: { writer: Writer; inst
       ];
     });
   };
-}
-
-/** An answer that says something; one that may be another in a moment says nothing. */
-function said(answer: BatchAnswer | undefined): BatchAnswer | undefined {
-  if (answer === undefined || answer.ok || !isPassing(answer)) return answer;
-  const { error: code, kind, description } = answer;
-  throw new PortalError({ code, kind, description, status: null, retry: true });
 }
 
 function showsFields(result: unknown, { fields }: Wanted, facts: FieldFacts): boolean {

@@ -33,7 +33,7 @@ export function createDeals(options: {
   const putActivities = createActivityWriter({ ...options, writer });
   const compare = createComparer({ ...options, writer });
   const fireTriggers = createTriggers({ ...options, writer });
-  const { putTasks, completeTasks } = createTaskWriter({ ...options, writer });
+  const { putTasks, completeTasks, readTasks } = createTaskWriter({ ...options, writer });
 
   return (memberId) => {
     const language = () => toPageLanguage(installations.get(memberId)?.language ?? 'en');
@@ -45,6 +45,7 @@ export function createDeals(options: {
       fireTriggers: (triggers) => fireTriggers(memberId, triggers),
       putTasks: (tasks) => putTasks(memberId, tasks),
       completeTasks: (tasks) => completeTasks(memberId, tasks),
+      readTasks: (taskIds) => readTasks(memberId, taskIds),
 
       async notify(notices) {
         const answers = await writer.send(

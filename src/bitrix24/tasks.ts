@@ -1,38 +1,18 @@
-import { z } from 'zod';
-import type { MirrorTask, WriteResult } from '../documents/ports.ts';
+import type { MirrorTask, SeenTask, WriteResult } from '../documents/ports.ts';
 import type { ClaimsPort, ItemRef } from '../robot/ports.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
-import { toWriteResult, type Writer } from './writes.ts';
+import { isClosed, madeIdOf, rowIn, rowsOf, type TaskRow } from './task-rows.ts';
+import { isPassing, said, toWriteResult, type Writer } from './writes.ts';
 
 export interface TaskWrite {
   mark: string;
   taskId: number | null;
+  /** Somebody closed it, and it is to be opened again. */
+  reopen?: boolean;
   task: MirrorTask;
 }
 
-/** Status of a task that is done; the portal prints it as text. */
-const COMPLETED = 5;
 const LETTERS: Readonly<Record<number, string>> = { 1: 'L', 2: 'D', 3: 'C', 4: 'CO', 7: 'Q', 31: 'SI' };
-
-const id = z.coerce.number().int().positive();
-const madeShape = z.object({ task: z.object({ id }) });
-/** Rows of `tasks.task.list`, whose keys some versions print in upper case. */
-const rowShape = z
-  .record(z.string(), z.unknown())
-  .transform((row) =>
-    Object.fromEntries(Object.entries(row).map(([key, value]) => [key.toLowerCase(), value])),
-  )
-  .pipe(
-    z.object({
-      id,
-      description: z.string().nullish().catch(null),
-      status: z.coerce.number().nullish().catch(null),
-    }),
-  );
-type TaskRow = z.infer<typeof rowShape>;
-const listShape = z.object({
-  tasks: z.array(z.unknown()).transform((rows) => rows.flatMap((row) => rowShape.safeParse(row).data ?? [])),
-});
 
 /** `UF_CRM_TASK` of an item: `D_123`, of a smart process `Tb1_5` (bitrix24.md C3, F3). */
 export function toTaskBinding({ typeId, id }: ItemRef): string {
@@ -50,13 +30,18 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
     memberId: string,
     writes: readonly (TaskWrite & { id: number })[],
   ): Promise<WriteResult[]> {
-    const answers = await writer.send(
-      memberId,
-      writes.map(({ id: taskId, task }) => ({
-        method: 'tasks.task.update',
-        params: { taskId, fields: { RESPONSIBLE_ID: task.responsibleUserId, DEADLINE: task.deadline ?? '' } },
-      })),
-    );
+    const commands: BatchCommand[] = [];
+    const updates = writes.map(({ id: taskId, reopen, task }) => {
+      // One that a person opened meanwhile refuses this, which is all the same.
+      if (reopen) commands.push({ method: 'tasks.task.renew', params: { taskId } });
+      const fields = { RESPONSIBLE_ID: task.responsibleUserId, DEADLINE: task.deadline ?? '' };
+      return commands.push({ method: 'tasks.task.update', params: { taskId, fields } }) - 1;
+    });
+    const sent = await writer.send(memberId, commands);
+    const answers = updates.map((at, index) => {
+      const renewed = writes[index]?.reopen ? (sent[at - 1] as BatchAnswer) : null;
+      return renewed !== null && isPassing(renewed) ? renewed : (sent[at] as BatchAnswer);
+    });
     const results = answers.map((answer, index) =>
       answer.ok ? { ok: true as const, id: writes[index]?.id as number } : toWriteResult(answer),
     );
@@ -95,25 +80,24 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
     );
     for (const [at, index] of missing.entries()) {
       const answer = answers[at] as BatchAnswer;
-      const made = answer.ok ? madeShape.safeParse(answer.result) : null;
-      results[index] = made?.success ? { ok: true, id: made.data.task.id } : toWriteResult(answer);
+      const id = madeIdOf(answer);
+      results[index] = id === null ? toWriteResult(answer) : { ok: true, id };
     }
     return results;
   }
 
-  /** The tasks by id, null for one that is not there; undefined where the portal does not say. */
-  async function look(memberId: string, ids: readonly number[]): Promise<(TaskRow | null | undefined)[]> {
-    const answers = await writer.send(
+  const ask = (memberId: string, ids: readonly number[]): Promise<BatchAnswer[]> =>
+    writer.send(
       memberId,
       ids.map((taskId) => ({
         method: 'tasks.task.list',
-        params: { filter: { ID: taskId }, select: ['ID', 'STATUS'] },
+        params: { filter: { ID: taskId }, select: ['ID', 'STATUS', 'RESPONSIBLE_ID', 'DEADLINE'] },
       })),
     );
-    return answers.map((answer, index) => {
-      const rows = rowsOf(answer);
-      return rows === null ? undefined : (rows.find((row) => row.id === ids[index]) ?? null);
-    });
+
+  /** The tasks by id, null for one that is not there; undefined where the portal does not say. */
+  async function look(memberId: string, ids: readonly number[]): Promise<(TaskRow | null | undefined)[]> {
+    return (await ask(memberId, ids)).map((answer, index) => rowIn(answer, ids[index] as number));
   }
 
   return {
@@ -161,9 +145,23 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
       for (const [at, index] of unclear.entries()) {
         const row = rows[at];
         if (row === null) results[index] = { ok: false, why: 'gone' };
-        else if (row?.status === COMPLETED) results[index] = { ok: true };
+        else if (row && isClosed(row)) results[index] = { ok: true };
       }
       return results;
+    },
+
+    /** @throws PortalError when the portal does not say */
+    async readTasks(memberId: string, ids: readonly number[]): Promise<(SeenTask | 'gone' | null)[]> {
+      return (await ask(memberId, ids)).map((answer, index) => {
+        const row = rowIn(said(answer), ids[index] as number);
+        if (row === undefined) return null;
+        if (row === null) return 'gone';
+        return {
+          responsibleUserId: row.responsibleid ?? null,
+          deadline: row.deadline || null,
+          closed: isClosed(row),
+        };
+      });
     },
   };
 }
@@ -201,9 +199,4 @@ function toAdd({ mark, task }: TaskWrite): BatchCommand {
       },
     },
   };
-}
-
-function rowsOf(answer: BatchAnswer): TaskRow[] | null {
-  const read = answer.ok ? listShape.safeParse(answer.result) : null;
-  return read?.success ? read.data.tasks : null;
 }

@@ -120,6 +120,13 @@ export function isPassing(answer: BatchAnswer): boolean {
   return answer.retry || ['limit', 'operating', 'network', 'server', 'auth'].includes(answer.kind);
 }
 
+/** An answer that says something. @throws PortalError for one that may be another in a moment */
+export function said(answer: BatchAnswer): BatchAnswer {
+  if (answer.ok || !isPassing(answer)) return answer;
+  const { error: code, kind, description } = answer;
+  throw new PortalError({ code, kind, description, status: null, retry: true });
+}
+
 function toFailure({ code, description, kind, retry, retryAfterMs }: PortalError): BatchAnswer {
   return { ok: false, error: code, description, kind, retry, retryAfterMs };
 }

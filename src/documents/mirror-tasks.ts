@@ -30,7 +30,7 @@ async function mirrorIn(deals: DealPort, due: DueTask[], ports: MirrorPorts): Pr
   const { mirrored, log } = ports;
   let planned: Planned[];
   try {
-    planned = await plan(deals, due, ports);
+    planned = await planTasks(deals, due, ports);
   } catch (error) {
     log.warn('tasks.failed', { error });
     return mirrored.settle(due.map((task) => again(task, task.taskId, ports)));
@@ -54,9 +54,10 @@ async function mirrorIn(deals: DealPort, due: DueTask[], ports: MirrorPorts): Pr
       puts.length,
       () =>
         deals.putTasks(
-          puts.map(({ due: { portal, assignmentId, taskId }, change: { task } }) => ({
+          puts.map(({ due: { portal, assignmentId, taskId, reopen }, change: { task, close } }) => ({
             mark: toMark(portal, assignmentId),
             taskId,
+            reopen: reopen && !close,
             task,
           })),
         ),
@@ -88,7 +89,11 @@ async function mirrorIn(deals: DealPort, due: DueTask[], ports: MirrorPorts): Pr
 }
 
 /** Decides for each task; asks the portal for the people once. */
-async function plan(deals: DealPort, due: DueTask[], { toItem }: MirrorPorts): Promise<Planned[]> {
+export async function planTasks<T extends DueTask>(
+  deals: DealPort,
+  due: T[],
+  { toItem }: Pick<MirrorPorts, 'toItem'>,
+): Promise<{ due: T; change: TaskChange }[]> {
   const emails = [...new Set(due.flatMap(({ shown }) => shown.performer?.email ?? []))];
   const users = emails.length === 0 ? new Map<string, number>() : await deals.usersByEmail(emails);
   const byEmail = new Map([...users].map(([email, id]) => [email.toLowerCase(), id]));

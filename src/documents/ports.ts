@@ -133,6 +133,14 @@ export interface MirrorTask {
   item: ItemRef;
 }
 
+/** A mirrored task as the portal shows it. What it does not say is null; a task without a deadline has none. */
+export interface SeenTask {
+  responsibleUserId: number | null;
+  /** ISO with offset. */
+  deadline: string | null;
+  closed: boolean | null;
+}
+
 /**
  * What the package shows in one portal. Each method writes many things with few REST hits and answers in the order
  * given; a whole portal that cannot be reached throws PortalError.
@@ -155,7 +163,11 @@ export interface DealPort {
   fireTriggers(triggers: { code: TriggerCode; item: ItemRef }[]): Promise<WriteResult[]>;
   notify(notices: { userId: number; text: string; tag: string }[]): Promise<WriteResult[]>;
   /** `taskId` null makes the task; found again by its mark when an earlier attempt's answer was lost. */
-  putTasks(tasks: { mark: string; taskId: number | null; task: MirrorTask }[]): Promise<WriteResult[]>;
+  putTasks(
+    tasks: { mark: string; taskId: number | null; reopen?: boolean; task: MirrorTask }[],
+  ): Promise<WriteResult[]>;
+  /** Tasks as they really are; null for one of which the portal refuses to say anything. */
+  readTasks(taskIds: number[]): Promise<(SeenTask | 'gone' | null)[]>;
   /** Completes tasks; with a note, the note is added to the task first. */
   completeTasks(tasks: { taskId: number; note: string | null }[]): Promise<WriteResult[]>;
   /** Title, page and responsible user of items; null for one that is gone. */

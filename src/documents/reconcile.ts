@@ -1,9 +1,8 @@
-import type { ItemRef, Log } from '../robot/ports.ts';
+import type { Log } from '../robot/ports.ts';
 import type { Comparisons, Found } from '../store/comparisons.ts';
-import type { ShowStore, ToShow } from '../store/showing.ts';
+import { type Awaited, readAwaited } from './awaited.ts';
+import { type ComparePorts, compareIn, type Difference } from './compare.ts';
 import type { Observer } from './observe.ts';
-import type { ReachablePortals } from './ports.ts';
-import { toCard, toFields } from './show.ts';
 
 /** Documents a step: what one question surely takes (directum.md A.5). */
 const GROUP = 10;
@@ -16,23 +15,11 @@ const FINAL_DAYS = 180;
 /** Offices sleep, and so do portals. */
 const NIGHT_HOUR = 3;
 
-export interface ReconcilePorts {
+export interface ReconcilePorts extends ComparePorts {
   comparisons: Comparisons;
-  showing: ShowStore;
   observer: Pick<Observer, 'whole'>;
-  portals: ReachablePortals;
-  toItem(itemCode: string): ItemRef | null;
-  now: () => Date;
   sleep: (ms: number) => Promise<void>;
   log: Log;
-}
-
-/** An item that showed a document otherwise than Directum does. */
-export interface Difference {
-  portal: string;
-  itemCode: string;
-  documentId: number;
-  what: ('fields' | 'activity')[];
 }
 
 type OnDifference = (difference: Difference) => void;
@@ -92,58 +79,21 @@ async function compareAfter(
   ports: ReconcilePorts,
   onDifference: OnDifference,
 ): Promise<{ last: number; documents: number; failed: number } | null> {
-  const { comparisons, showing, observer, portals, now, log } = ports;
+  const { comparisons, observer, portals, now, log } = ports;
   const ids = await comparisons.after(after, GROUP, new Date(now().getTime() - DELETED_DAYS * DAY_MS));
   const last = ids.at(-1);
   if (last === undefined) return null;
   try {
-    const keys = portals.keys();
-    const awaited = await Promise.all(keys.map((portal) => showing.awaited(portal, ids)));
+    const awaited = new Map<string, Awaited>();
+    for (const portal of portals.keys()) awaited.set(portal, await readAwaited(portal, ids, ports));
     await observer.whole(ids);
-    for (const [at, portal] of keys.entries())
-      await compareIn(portal, ids, awaited[at] as Set<string>, ports, onDifference);
+    for (const [portal, before] of awaited)
+      for (const difference of await compareIn(portal, ids, before, ports)) onDifference(difference);
     return { last, documents: ids.length, failed: 0 };
   } catch (error) {
     log.warn('reconcile.failed', { error, count: ids.length });
     return { last, documents: ids.length, failed: ids.length };
   }
-}
-
-async function compareIn(
-  portal: string,
-  ids: number[],
-  awaited: ReadonlySet<string>,
-  { showing, portals, toItem, now }: ReconcilePorts,
-  onDifference: OnDifference,
-): Promise<void> {
-  const rows = (await showing.shownOf(portal, ids)).flatMap((row) => {
-    const item = toItem(row.itemCode);
-    const card = toCard(row.documentId, row.sight);
-    if (item === null || card === null) return [];
-    const fields = row.ownsFields ? toFields(row.documentId, row.sight) : null;
-    return [{ row, wanted: { item, fields, activityId: row.activityId, card } }];
-  });
-  if (rows.length === 0) return;
-  const found = await portals.deals(portal).compare(rows.map(({ wanted }) => wanted));
-  const gone: ToShow[] = [];
-  const wrong: (ToShow & { fields: boolean; activity: boolean })[] = [];
-  for (const [n, { row }] of rows.entries()) {
-    const what = found[n] ?? [];
-    if (what === 'gone') gone.push(row);
-    else if (what.length > 0) {
-      wrong.push({ ...row, fields: what.includes('fields'), activity: what.includes('activity') });
-      // What is shown in a moment anyway is repaired too, but nothing was lost.
-      if (!awaited.has(`${row.itemCode} ${row.documentId}`))
-        onDifference({ portal, itemCode: row.itemCode, documentId: row.documentId, what });
-    }
-  }
-  if (wrong.length > 0) await showing.forget(portal, wrong, now());
-  if (gone.length > 0)
-    await showing.settle(
-      portal,
-      gone.map((row) => ({ ...row, result: 'gone' as const, retryMs: 0 })),
-      now(),
-    );
 }
 
 /** When the next night's comparison begins. */

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { ShownAssignment, WantedTask } from '../documents/mirror.ts';
 import type { TellingClient } from './tellings.ts';
+import { inTransaction } from './transaction.ts';
 
 export interface DueTask {
   portal: string;
@@ -8,9 +9,25 @@ export interface DueTask {
   itemCode: string;
   taskId: number | null;
   tried: boolean;
+  /** A person closed it although its assignment is open. */
+  reopen: boolean;
   shown: ShownAssignment;
   hash: string;
   attempts: number;
+}
+
+interface TaskOwner {
+  portal: string;
+  itemCode: string;
+  documentId: number;
+}
+
+/** A task for a comparison with what the portal shows. */
+export interface KeptTask extends DueTask {
+  documentId: number;
+  ended: boolean;
+  /** It is about to be written. */
+  due: boolean;
 }
 
 export interface SettledTask {
@@ -33,43 +50,62 @@ export interface MirroredTasksOptions {
 
 /** Which assignment is which task of a portal, and what the task must show. */
 export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
-  return {
-    /**
-     * Remembers in the caller's transaction what tasks must show. An assignment gets its one task through the first item
-     * that shows its document, and keeps it when that item is gone.
-     */
-    async record(
-      client: TellingClient,
-      of: { portal: string; itemCode: string; documentId: number },
-      wanted: WantedTask[],
-      now: Date,
-    ): Promise<void> {
-      if (wanted.length === 0) return;
-      const { rows } = await client.query(
-        'SELECT assignment_id, wanted_hash, ended FROM mirrored_task WHERE portal = $1 AND assignment_id = ANY($2)',
-        [of.portal, wanted.map((one) => one.assignmentId)],
-      );
-      const known = new Map(rows.map((row) => [Number(row.assignment_id), row]));
-      const changed = wanted.filter(({ assignmentId, hash, open, shown }) => {
-        const row = known.get(assignmentId);
-        if (row === undefined) return on && open && shown.performer?.email != null;
-        return !row.ended && row.wanted_hash !== hash;
-      });
-      if (changed.length === 0) return;
-      const sealed = changed.map(({ assignmentId, hash, shown }) => ({
-        id: assignmentId,
-        hash,
-        wanted: seal.encrypt(JSON.stringify(shown)),
-      }));
-      await client.query(
-        `INSERT INTO mirrored_task AS m (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
+  const toDue = (row: Record<string, unknown>): DueTask => ({
+    portal: row['portal'] as string,
+    assignmentId: Number(row['assignment_id']),
+    itemCode: row['item_code'] as string,
+    taskId: row['task_id'] === null ? null : Number(row['task_id']),
+    tried: row['tried'] as boolean,
+    reopen: row['reopen'] as boolean,
+    shown: JSON.parse(seal.decrypt(row['wanted'] as string)) as ShownAssignment,
+    hash: row['wanted_hash'] as string,
+    attempts: row['attempts'] as number,
+  });
+
+  async function record(
+    client: TellingClient,
+    of: TaskOwner,
+    wanted: WantedTask[],
+    now: Date,
+  ): Promise<number[]> {
+    if (wanted.length === 0) return [];
+    const { rows } = await client.query(
+      'SELECT assignment_id, wanted_hash, ended FROM mirrored_task WHERE portal = $1 AND assignment_id = ANY($2)',
+      [of.portal, wanted.map((one) => one.assignmentId)],
+    );
+    const known = new Map(rows.map((row) => [Number(row.assignment_id), row]));
+    const changed = wanted.filter(({ assignmentId, hash, open, shown }) => {
+      const row = known.get(assignmentId);
+      if (row === undefined) return on && open && shown.performer?.email != null;
+      return !row.ended && row.wanted_hash !== hash;
+    });
+    if (changed.length === 0) return [];
+    const sealed = changed.map(({ assignmentId, hash, shown }) => ({
+      id: assignmentId,
+      hash,
+      wanted: seal.encrypt(JSON.stringify(shown)),
+    }));
+    await client.query(
+      `INSERT INTO mirrored_task AS m (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
          SELECT $2, g.id, $3, $4, g.wanted, g.hash, $5::timestamptz
          FROM json_to_recordset($1::json) AS g (id bigint, wanted text, hash text)
          ON CONFLICT (portal, assignment_id) DO UPDATE SET wanted = excluded.wanted, wanted_hash = excluded.wanted_hash,
            due_at = excluded.due_at, attempts = 0 WHERE NOT m.ended`,
-        [JSON.stringify(sealed), of.portal, of.itemCode, of.documentId, now],
-      );
-    },
+      [JSON.stringify(sealed), of.portal, of.itemCode, of.documentId, now],
+    );
+    return changed.map(({ assignmentId }) => assignmentId);
+  }
+
+  return {
+    /**
+     * Remembers in the caller's transaction what tasks must show; answers those that are due by that. An assignment gets
+     * its one task through the first item that shows its document, and keeps it when that item is gone.
+     */
+    record,
+
+    /** The same on its own. */
+    recordNow: (of: TaskOwner, wanted: WantedTask[], now: Date): Promise<number[]> =>
+      inTransaction(pool, (client) => record(client, of, wanted, now)),
 
     /** Leases tasks of these portals that do not show what they must. */
     async take(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueTask[]> {
@@ -81,18 +117,7 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
          RETURNING m.*`,
         [portals, now, new Date(now.getTime() + leaseMs), limit],
       );
-      return rows
-        .map((row) => ({
-          portal: row.portal as string,
-          assignmentId: Number(row.assignment_id),
-          itemCode: row.item_code as string,
-          taskId: row.task_id === null ? null : Number(row.task_id),
-          tried: row.tried as boolean,
-          shown: JSON.parse(seal.decrypt(row.wanted)) as ShownAssignment,
-          hash: row.wanted_hash as string,
-          attempts: row.attempts as number,
-        }))
-        .sort((a, b) => a.assignmentId - b.assignmentId);
+      return rows.map(toDue).sort((a, b) => a.assignmentId - b.assignmentId);
     },
 
     /** Written before tasks are made: a crash then leaves a trace of them. */
@@ -108,13 +133,52 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     async settle(tasks: SettledTask[]): Promise<void> {
       if (tasks.length === 0) return;
       await pool.query(
-        `UPDATE mirrored_task AS m SET task_id = g."taskId", ended = g.ended,
+        `UPDATE mirrored_task AS m SET task_id = g."taskId", ended = g.ended, reopen = m.reopen AND g."dueAt" IS NOT NULL,
            due_at = CASE WHEN m.wanted_hash = g.hash OR g.ended THEN g."dueAt" ELSE m.due_at END
          FROM json_to_recordset($1::json)
            AS g (portal text, "assignmentId" bigint, hash text, "taskId" bigint, ended boolean, "dueAt" timestamptz)
          WHERE m.portal = g.portal AND m.assignment_id = g."assignmentId"`,
         [JSON.stringify(tasks)],
       );
+    },
+
+    /** Tasks of the documents' assignments, ended ones too; those not begun where none are to begin left out. */
+    async of(portal: string, documentIds: number[]): Promise<KeptTask[]> {
+      const { rows } = await pool.query(
+        `SELECT * FROM mirrored_task WHERE portal = $1 AND document_id = ANY($2) AND (task_id IS NOT NULL OR $3)
+         ORDER BY assignment_id`,
+        [portal, documentIds, on],
+      );
+      return rows.map((row) => ({
+        ...toDue(row),
+        documentId: Number(row.document_id),
+        ended: row.ended as boolean,
+        due: row.due_at !== null,
+      }));
+    },
+
+    /** The portal shows other than it must: the tasks are written anew, closed ones that are open again closed. */
+    async again(
+      portal: string,
+      tasks: { assignmentId: number; reopen: boolean }[],
+      now: Date,
+    ): Promise<void> {
+      if (tasks.length === 0) return;
+      await pool.query(
+        `UPDATE mirrored_task AS m SET ended = false, attempts = 0, due_at = $3, reopen = g.reopen
+         FROM json_to_recordset($2::json) AS g ("assignmentId" bigint, reopen boolean)
+         WHERE m.portal = $1 AND m.assignment_id = g."assignmentId"`,
+        [portal, JSON.stringify(tasks), now],
+      );
+    },
+
+    /** How many tasks are still to be written. */
+    async dueCount(portals: string[]): Promise<number> {
+      const { rows } = await pool.query(
+        'SELECT count(*)::int AS due FROM mirrored_task WHERE due_at IS NOT NULL AND portal = ANY($1)',
+        [portals],
+      );
+      return rows[0].due;
     },
 
     /** Forgets the tasks of a portal (uninstallation with CLEAN=1). */

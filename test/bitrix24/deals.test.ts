@@ -216,6 +216,41 @@ describe('tasks', () => {
     ]);
   });
 
+  it('are read back as they are, and opened again where a person closed them', async () => {
+    const { portal, deals, item, hits } = await start();
+    const write = { mark: 'assignment-99', taskId: null, task: { ...task, item } };
+    const [made] = await deals.putTasks([write]);
+    const taskId = (made?.ok && made.id) as number;
+    const stored = portal.world.tasks.get(taskId)!;
+    hits();
+    expect(await deals.readTasks([taskId, 404])).toEqual([
+      { responsibleUserId: 1, deadline: task.deadline, closed: false },
+      'gone',
+    ]);
+    expect(hits()).toEqual(['batch']);
+    Object.assign(stored, { STATUS: 5, DEADLINE: '' });
+    expect(await deals.readTasks([taskId])).toEqual([{ responsibleUserId: 1, deadline: null, closed: true }]);
+    expect(await deals.putTasks([{ ...write, taskId, reopen: true }])).toEqual([{ ok: true, id: taskId }]);
+    expect(stored).toMatchObject({ STATUS: 2, DEADLINE: task.deadline });
+    // A person was faster: the portal refuses to open it, and the rest is written all the same.
+    Object.assign(stored, { DEADLINE: '' });
+    expect(await deals.putTasks([{ ...write, taskId, reopen: true }])).toEqual([{ ok: true, id: taskId }]);
+    expect(stored).toMatchObject({ STATUS: 2, DEADLINE: task.deadline });
+  });
+
+  it('a portal that will not show them says nothing of them, one that is busy is no answer', async () => {
+    const { portal, deals } = await start();
+    portal.misbehave.missingMethods.add('tasks.task.list');
+    expect(await deals.readTasks([1])).toEqual([null]);
+    portal.misbehave.missingMethods.clear();
+    portal.misbehave.next({
+      method: 'tasks.task.list',
+      status: 429,
+      body: { error: 'OPERATION_TIME_LIMIT', error_description: 'blocked' },
+    });
+    await expect(deals.readTasks([1])).rejects.toMatchObject({ name: 'PortalError', retry: true });
+  });
+
   it('of a smart process and an invoice are bound by their letters', async () => {
     const { portal, deals } = await start();
     const refs = [

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { mirrorTasks } from '../../src/documents/mirror-tasks.ts';
 import { createObserver } from '../../src/documents/observe.ts';
 import type {
   Assignment,
@@ -14,10 +15,13 @@ import type { ChangedTask, ChangesPort, DocumentState, ItemRef } from '../../src
 import { createWatch } from '../../src/runs/watch.ts';
 import { createComparisons } from '../../src/store/comparisons.ts';
 import { createDocumentStore } from '../../src/store/documents.ts';
+import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
+import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { createShowStore } from '../../src/store/showing.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createWaits } from '../../src/store/waits.ts';
 import { storeBench } from '../store/bench.ts';
+import { fakeDeals as fakeTasks } from './fake-deals.ts';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -139,6 +143,8 @@ export function fakeDeals() {
     /** Items that are not there, that refuse for now, or that refuse. */
     answers: new Map<string, 'gone' | 'retry' | 'refused'>(),
     down: false,
+    /** Lists no tasks. */
+    silent: false,
     /** Says "done" to every write and does nothing. */
     drops: false,
     activitiesOf: (item: string) => [...activities.values()].filter((one) => one.item === item),
@@ -152,7 +158,11 @@ export function fakeDeals() {
   const check = () => {
     if (fake.down) throw new Error('the portal is away');
   };
-  const deals: Pick<DealPort, 'writeFields' | 'putActivities' | 'compare'> = {
+  const tasks = fakeTasks({ 'petrova@acme.example': 7, 'sidorov@acme.example': 8 });
+  const deals: DealPort = {
+    ...tasks,
+    readTasks: (ids) =>
+      fake.silent ? Promise.reject(new Error('the portal is busy')) : tasks.readTasks(ids),
     async compare(all) {
       check();
       return all.map(({ item, fields: wanted, activityId, card }) => {
@@ -186,7 +196,7 @@ export function fakeDeals() {
       );
     },
   };
-  return { fake, deals: deals as DealPort };
+  return { fake, tasks, deals };
 }
 
 /** The watcher, the observer and the showing on a real database, between a fake Directum and a fake portal. */
@@ -197,6 +207,8 @@ export async function documentBench() {
   const store: Store = await bench.open(undefined, now);
   const documents = createDocumentStore(store.pool);
   const showing = createShowStore(store.pool);
+  const seal = await loadSecretKeys({ dataDir: bench.dataDir });
+  const mirrored = createMirroredTasks({ pool: store.pool, seal, on: true });
   const told: SightChange[] = [];
   const unknown: string[] = [];
   const sides = () => {
@@ -235,6 +247,7 @@ export async function documentBench() {
   const comparing = () => ({
     comparisons: createComparisons(store.pool),
     showing,
+    mirrored,
     observer: current.observer,
     portals,
     toItem,
@@ -264,6 +277,10 @@ export async function documentBench() {
     get portal() {
       return current.portal.fake;
     },
+    /** Tasks as the portal has them. */
+    get tasks() {
+      return current.portal.tasks.tasks;
+    },
     get observer() {
       return current.observer;
     },
@@ -278,7 +295,9 @@ export async function documentBench() {
       current = sides();
       told.length = 0;
       bench.lines.length = 0;
-      await store.pool.query('TRUNCATE run, document, document_slot, document_intent, assignment CASCADE');
+      await store.pool.query(
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task CASCADE',
+      );
       await store.pool.query(
         `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,
            task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL`,
@@ -310,6 +329,10 @@ export async function documentBench() {
       while ((await show()) > 0);
     },
     showOnce: show,
+    /** Writes all tasks that are due. */
+    async mirror() {
+      while (await mirrorTasks({ mirrored, portals, toItem, now, log: bench.log }));
+    },
     /** Compares everything; answers the differences as lines. */
     async reconcile() {
       const lines: string[] = [];

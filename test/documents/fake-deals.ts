@@ -50,15 +50,25 @@ export function fakeDeals(users: Record<string, number> = {}, gone: string[] = [
     async putTasks(tasks) {
       reach();
       return answer(
-        tasks.map(({ mark, taskId, task }) => {
+        tasks.map(({ mark, taskId, reopen, task }) => {
           const found = taskId ?? [...fake.tasks].find(([, known]) => known.mark === mark)?.[0];
           const known = found === undefined ? undefined : fake.tasks.get(found);
           if (taskId !== null && !known) return { ok: false, why: 'gone' };
           const id = found ?? nextTask++;
-          fake.tasks.set(id, { closed: false, notes: [], ...known, ...task, mark });
+          fake.tasks.set(id, {
+            notes: [],
+            ...known,
+            ...task,
+            mark,
+            closed: known?.closed === true && !reopen,
+          });
           return { ok: true, id };
         }),
       );
+    },
+    async readTasks(taskIds) {
+      reach();
+      return taskIds.map((id) => fake.tasks.get(id) ?? 'gone');
     },
     async completeTasks(tasks) {
       reach();

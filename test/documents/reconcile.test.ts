@@ -185,3 +185,90 @@ describe('the nightly comparison', () => {
     expect(toNextNight(new Date(now), zone).toISOString()).toBe(night);
   });
 });
+
+describe('the comparison of tasks', () => {
+  const SIDOROV = { id: 8, name: 'Сидоров Пётр', email: 'sidorov@acme.example' };
+
+  /** A deal that shows its contract, and the tasks of the contract's open assignments. */
+  async function assigned(...ids: number[]) {
+    await shown('DEAL_1', 1);
+    bench.directum.task(70, 1);
+    for (const id of ids) bench.directum.assign(id, 70, { deadline: '2026-03-05T18:00:00+03:00' });
+    await bench.reconcile();
+    await bench.show();
+    await bench.mirror();
+    return ids.map((id) => taskOf(id));
+  }
+
+  function taskOf(assignmentId: number) {
+    const found = [...bench.tasks.values()].filter(({ mark }) => mark.endsWith(`:${assignmentId}`));
+    expect(found).toHaveLength(1);
+    return found[0] as (typeof found)[number];
+  }
+
+  it('finds nothing where tasks show their assignments, however the portal writes a deadline', async () => {
+    await assigned(700, 701);
+    bench.directum.assign(701, 70, { status: 'Completed', result: 'Approved' });
+    await bench.observer.whole([1]);
+    await bench.reconcile();
+    await bench.show();
+    await bench.mirror();
+    taskOf(700).deadline = '2026-03-05T15:00:00Z';
+    expect((await bench.reconcile()).lines).toEqual([]);
+    expect([...bench.tasks.values()].map(({ closed }) => closed)).toEqual([false, true]);
+  });
+
+  it('repairs what a person changed: deadline, responsible, closed, open again', async () => {
+    const [deadline, responsible, closed, , untouched] = await assigned(700, 701, 702, 703, 704);
+    bench.directum.assign(703, 70, { status: 'Completed', result: 'Approved' });
+    await bench.reconcile();
+    await bench.show();
+    await bench.mirror();
+    expect(taskOf(703).closed).toBe(true);
+    deadline!.deadline = null;
+    responsible!.responsibleUserId = 99;
+    closed!.closed = true;
+    taskOf(703).closed = false;
+    const before = { ...untouched };
+    expect((await bench.reconcile()).lines).toEqual(['DEAL_1 1 task']);
+    await bench.mirror();
+    expect(taskOf(700).deadline).toBe('2026-03-05T18:00:00+03:00');
+    expect(taskOf(701).responsibleUserId).toBe(7);
+    expect([taskOf(702), taskOf(703)].map((task) => task.closed)).toEqual([false, true]);
+    expect(taskOf(704)).toEqual(before);
+    expect(bench.tasks.size).toBe(5);
+    expect((await bench.reconcile()).lines).toEqual([]);
+  });
+
+  it('tells of a task deleted by hand once, and does not make it again', async () => {
+    await assigned(700);
+    bench.tasks.clear();
+    expect((await bench.reconcile()).lines).toEqual(['DEAL_1 1 task']);
+    await bench.mirror();
+    bench.directum.assign(700, 70, { performer: SIDOROV });
+    await bench.reconcile();
+    await bench.show();
+    await bench.mirror();
+    expect((await bench.reconcile()).lines).toEqual([]);
+    expect(bench.tasks.size).toBe(0);
+  });
+
+  it('makes the task of an assignment that was never given one, and says so', async () => {
+    await assigned(700);
+    await bench.store.pool.query('TRUNCATE mirrored_task');
+    bench.tasks.clear();
+    expect((await bench.reconcile()).lines).toEqual(['DEAL_1 1 task']);
+    await bench.mirror();
+    expect(taskOf(700)).toMatchObject({ closed: false, item: { code: 'DEAL_1' } });
+    expect((await bench.reconcile()).lines).toEqual([]);
+  });
+
+  it('of a portal that does not say how a task is counts as not compared', async () => {
+    await assigned(700);
+    taskOf(700).closed = true;
+    bench.portal.silent = true;
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 1 });
+    bench.portal.silent = false;
+    expect((await bench.reconcile()).lines).toEqual(['DEAL_1 1 task']);
+  });
+});

@@ -191,12 +191,22 @@ describe('a deal', () => {
 
 describe('reconcile', () => {
   it('repairs what the portal shows otherwise, one line an item, and then finds nothing', async () => {
-    const { deal, id } = await shown();
+    const { deal, id } = await shown({ template: 'Типовой договор' });
     const { deal: other } = await shown();
+    stand.portal.addUser({ NAME: 'Пётр', LAST_NAME: 'Сидоров', EMAIL: 'sidorov@acme.example' });
+    await runStep(stand, deal, 'directum_start_approval', {});
+    await within(15_000, () => stand.portal.tasks().length === 1 && statusOf(deal) === 'approved');
+    await within(5_000, () => textOf(deal).includes('Сидоров'));
     stand.portal.setItem(2, deal, { UF_CRM_DIRECTUM_NUMBER: 'by hand', UF_CRM_DIRECTUM_ID: 1 });
+    const [task] = stand.portal.world.tasks.values();
+    const { DEADLINE } = task!;
+    Object.assign(task!, { STATUS: 5, DEADLINE: '2030-01-01T10:00:00+03:00' });
     const { code, lines } = await reconcile();
-    expect(lines.filter((line) => line.startsWith('DEAL_'))).toEqual([`DEAL_${deal} document ${id}: fields`]);
+    expect(lines.filter((line) => line.startsWith('DEAL_'))).toEqual([
+      `DEAL_${deal} document ${id}: fields, task`,
+    ]);
     expect(code).toBe(0);
+    expect(stand.portal.tasks()).toMatchObject([{ STATUS: 2, DEADLINE }]);
     await within(5_000, () => Number(fieldOf(deal, 'ID')) === id);
     expect(fieldOf(deal, 'NUMBER')).toBeFalsy();
     const again = await reconcile();

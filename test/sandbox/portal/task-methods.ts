@@ -86,6 +86,16 @@ export function taskMethods(world: World): Methods {
         return { result: { task: camelRow(task) } };
       },
     },
+    'tasks.task.renew': {
+      scope: ['task'],
+      run: ({ params }) => {
+        const task = find(params);
+        if (int(task['STATUS']) !== 5) throw new RestError(400, 'ERROR_CORE', 'Действие недоступно<br>');
+        task['STATUS'] = 2;
+        task['CLOSED_DATE'] = null;
+        return { result: { task: camelRow(task) } };
+      },
+    },
     'task.commentitem.add': {
       scope: ['task'],
       run: ({ params, grant }) => {

@@ -1,0 +1,85 @@
+import type { KeptTask } from '../store/mirrored-tasks.ts';
+import type { ToShow } from '../store/showing.ts';
+import { type Awaited, toName } from './awaited.ts';
+import type { ComparePorts } from './compare.ts';
+import { type TaskChange, toWanted } from './mirror.ts';
+import { planTasks } from './mirror-tasks.ts';
+import type { SeenTask } from './ports.ts';
+
+/** Portals keep deadlines to the minute. */
+const MINUTE_MS = 60_000;
+
+type Seen = SeenTask | 'gone' | null;
+
+/**
+ * Reads tasks back and makes those that show other than their assignments due to be written. One deleted by hand differs
+ * once and is not made again: an assignment has one task, and whoever deleted it did not want it. An assignment without a
+ * task, whose person the portal has come to know, gets its one. @returns the tasks that differed
+ */
+export async function compareTasks(
+  portal: string,
+  ids: number[],
+  rows: ToShow[],
+  awaited: Awaited,
+  ports: ComparePorts,
+): Promise<KeptTask[]> {
+  const { mirrored, portals, now } = ports;
+  for (const { itemCode, documentId, sight } of rows)
+    await mirrored.recordNow({ portal, itemCode, documentId }, toWanted(sight), now());
+  const tasks = await mirrored.of(portal, ids);
+  if (tasks.length === 0) return [];
+  const deals = portals.deals(portal);
+  const taskIds = tasks.flatMap(({ due, taskId }) => (due || taskId === null ? [] : [taskId]));
+  const read = taskIds.length === 0 ? [] : await deals.readTasks(taskIds);
+  const seen = new Map(taskIds.map((id, at) => [id, read[at] ?? null]));
+  const seenOf = ({ taskId }: KeptTask) => (taskId === null ? null : (seen.get(taskId) ?? null));
+  const planned = await planTasks(
+    deals,
+    tasks.filter(({ ended }) => !ended),
+    ports,
+  );
+  const late = planned.filter(
+    ({ due: task, change }) =>
+      task.due &&
+      (change.do === 'put' || change.do === 'close') &&
+      !awaited.tasks.has(task.assignmentId) &&
+      !awaited.items.has(toName(task)),
+  );
+  const wrong = [
+    ...planned.filter(({ due: task, change }) => !task.due && isWrong(task, change, seenOf(task))),
+    ...tasks.filter((task) => task.ended && isClosed(seenOf(task)) === false).map((due) => ({ due })),
+  ].map(({ due }) => due);
+  await mirrored.again(
+    portal,
+    wrong.map((task) => ({
+      assignmentId: task.assignmentId,
+      reopen: !task.ended && isClosed(seenOf(task)) === true,
+    })),
+    now(),
+  );
+  // One that the portal refused to make is tried again, which is no difference.
+  return [...late.map(({ due }) => due), ...wrong.filter(({ taskId, tried }) => taskId !== null || !tried)];
+}
+
+function isWrong({ taskId, shown }: KeptTask, change: TaskChange, seen: Seen): boolean {
+  if (taskId === null) return change.do === 'put';
+  if (seen === 'gone') return true;
+  if (seen === null) return false;
+  if (change.do !== 'put') return change.do === 'close' && seen.closed === false;
+  return (
+    seen.closed === true ||
+    (seen.responsibleUserId !== null && seen.responsibleUserId !== change.task.responsibleUserId) ||
+    !isSameMoment(seen.deadline, shown.deadline)
+  );
+}
+
+/** Null for one that is not there or of which nothing is said. */
+function isClosed(seen: Seen): boolean | null {
+  return seen === null || seen === 'gone' ? null : seen.closed;
+}
+
+function isSameMoment(one: string | null, other: string | null): boolean {
+  if (one === null || other === null) return one === other;
+  // A moment that cannot be read is no reason to write each night.
+  return !(Math.abs(Date.parse(one) - Date.parse(other)) >= MINUTE_MS);
+}
