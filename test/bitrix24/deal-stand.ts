@@ -1,5 +1,6 @@
 import type { Installation } from '../../src/bitrix24/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
+import type { BudgetPort } from '../../src/bitrix24/rest.ts';
 import type { ActivityCard, DealFields } from '../../src/documents/ports.ts';
 import type { ItemRef } from '../../src/robot/ports.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
@@ -8,11 +9,19 @@ import { installation, memoryClaims } from './fake-portal.ts';
 const APP = { clientId: 'local.sandbox.1', clientSecret: 'sandbox-secret' };
 
 /** Our portal side on the sandbox portal, already installed there by its administrator; `restart` forgets memory. */
-export async function dealStand(options: { language?: string; timeoutMs?: number } = {}) {
+export async function dealStand(
+  options: {
+    language?: string;
+    timeoutMs?: number;
+    /** What the portal lets through, kept to by `budget`. */
+    rate?: { perSecond: number; bucket: number };
+    budget?: BudgetPort;
+  } = {},
+) {
   const portal: Portal = await startPortal({
     ...APP,
     language: options.language ?? 'ru',
-    rate: { perSecond: 1_000, bucket: 1_000 },
+    rate: options.rate ?? { perSecond: 1_000, bucket: 1_000 },
   });
   const rows = new Map<string, string>();
   const lines: [event: string, facts: Record<string, unknown>][] = [];
@@ -33,7 +42,7 @@ export async function dealStand(options: { language?: string; timeoutMs?: number
         list: async () => [...rows.values()].map((row) => JSON.parse(row) as Installation),
       },
       claims: memoryClaims(),
-      budget: { take: async () => {} },
+      budget: options.budget ?? { take: async () => {} },
       robots: () => [],
       now: () => clock.now,
       log,

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { mirrorTasks } from '../../src/documents/mirror-tasks.ts';
+import { createNews } from '../../src/documents/news.ts';
 import { createObserver } from '../../src/documents/observe.ts';
 import type {
   Assignment,
@@ -11,14 +12,17 @@ import type {
 } from '../../src/documents/ports.ts';
 import { reconcile, reconcileAtNight } from '../../src/documents/reconcile.ts';
 import { showDue } from '../../src/documents/show.ts';
+import { tell } from '../../src/documents/tell.ts';
 import type { ChangedTask, ChangesPort, DocumentState, ItemRef } from '../../src/robot/ports.ts';
 import { createWatch } from '../../src/runs/watch.ts';
 import { createComparisons } from '../../src/store/comparisons.ts';
 import { createDocumentStore } from '../../src/store/documents.ts';
+import { createDueLooks } from '../../src/store/due-looks.ts';
 import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { createShowStore } from '../../src/store/showing.ts';
 import type { Store } from '../../src/store/store.ts';
+import { createTellings } from '../../src/store/tellings.ts';
 import { createWaits } from '../../src/store/waits.ts';
 import { storeBench } from '../store/bench.ts';
 import { fakeDeals as fakeTasks } from './fake-deals.ts';
@@ -209,6 +213,17 @@ export async function documentBench() {
   const showing = createShowStore(store.pool);
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
   const mirrored = createMirroredTasks({ pool: store.pool, seal, on: true });
+  const tellings = createTellings(store.pool);
+  const looks = createDueLooks(store.pool);
+  const news = createNews({
+    tellings,
+    mirrored,
+    looks,
+    seal,
+    timeZone: 'Europe/Moscow',
+    steps: [30, 7, 1],
+    now,
+  });
   const told: SightChange[] = [];
   const unknown: string[] = [];
   const sides = () => {
@@ -219,8 +234,9 @@ export async function documentBench() {
       changes: directum.ports.changes,
       read: directum.read,
       surroundings: directum.ports.surroundings,
-      onChange: async (change) => {
+      onChange: async (change, client) => {
         told.push(change);
+        await news.record(change, client);
       },
       onUnknown: (value) => unknown.push(value),
       now,
@@ -242,7 +258,8 @@ export async function documentBench() {
     return { directum, portal, observer, watch };
   };
   let current = sides();
-  const portals = { keys: () => ['p'], deals: () => current.portal.deals };
+  let reached: DealPort | null = null;
+  const portals = { keys: () => ['p'], deals: () => reached ?? current.portal.deals };
   const toItem = (code: string) => ({ typeId: 2, id: Number(code.split('_')[1]), code });
   const comparing = () => ({
     comparisons: createComparisons(store.pool),
@@ -293,10 +310,11 @@ export async function documentBench() {
     /** An empty database and new sides. */
     async reset() {
       current = sides();
+      reached = null;
       told.length = 0;
       bench.lines.length = 0;
       await store.pool.query(
-        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task CASCADE',
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling CASCADE',
       );
       await store.pool.query(
         `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,
@@ -310,6 +328,29 @@ export async function documentBench() {
       const slots = store.slots('p', item, `run-${id}`);
       await slots.begin(slot);
       await slots.bind(slot, { id, url });
+    },
+    /** Contracts that deals of the same number have in their slots and that were seen before, many at once. */
+    async keep(ids: number[]) {
+      const rows = ids.map((id) => ({ id, state: current.directum.set.put(id) }));
+      const { pool } = store;
+      await pool.query(
+        `INSERT INTO document (id, made, observed, status, status_since, asked_at)
+         SELECT id, true, state, 'created', $2::text, $2::timestamptz
+         FROM jsonb_to_recordset($1::jsonb) AS c (id bigint, state jsonb)`,
+        [JSON.stringify(rows), now().toISOString()],
+      );
+      await pool.query(
+        `INSERT INTO document_slot (portal, item_code, slot, document_id, url)
+         SELECT 'p', 'DEAL_' || id, 'contract', id, 'https://rx.example' FROM document`,
+      );
+      await pool.query(
+        `INSERT INTO watched_document (portal, item_code, document_id, created_at, show_at)
+         SELECT 'p', 'DEAL_' || id, id, $1, $1 FROM document`,
+        [now()],
+      );
+      // The first cycle finds out where to begin.
+      await current.watch.poll();
+      clock += MINUTE;
     },
     give: (item: string, id: number) => store.slots('p', item, `run-${id}`).give(id),
     async look() {
@@ -329,6 +370,14 @@ export async function documentBench() {
       while ((await show()) > 0);
     },
     showOnce: show,
+    /** Shows and tells to another portal than the fake one. */
+    reach: (deals: DealPort) => {
+      reached = deals;
+    },
+    /** Tells all that is due. */
+    async tell() {
+      while (await tell({ tellings, seal, portals, toItem, now, log: bench.log }));
+    },
     /** Writes all tasks that are due. */
     async mirror() {
       while (await mirrorTasks({ mirrored, portals, toItem, now, log: bench.log }));

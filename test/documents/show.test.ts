@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TRIGGER_NAMES } from '../../src/bitrix24/triggers.ts';
+import { dealStand } from '../bitrix24/deal-stand.ts';
 import { type DocumentBench, documentBench, HOUR, MINUTE } from './bench.ts';
 
 let bench: DocumentBench;
@@ -255,4 +257,71 @@ it('a wish to refresh reads the document and writes everything anew', async () =
   await bench.look();
   await bench.show();
   expect(bench.portal.writes).toHaveLength(4);
+});
+
+describe('a storm, at a portal that counts', () => {
+  /** What the portal lets through; the bucket is that of all plans but one, only refilled faster. */
+  const RATE = { perSecond: 50, bucket: 50 };
+  const stops: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) await stop();
+  });
+
+  async function portalOf(bench: DocumentBench) {
+    const { budget } = await bench.open(RATE);
+    const stand = await dealStand({ rate: RATE, budget });
+    stops.push(() => stand.portal.stop());
+    bench.reach(stand.deals);
+    return stand;
+  }
+
+  it('of a thousand documents is written within its bucket, and refused nothing', async () => {
+    const { portal, hits } = await portalOf(bench);
+    const deals = Array.from({ length: 1_000 }, () => portal.addItem(2, { title: 'Сделка', stageId: 'NEW' }));
+    await bench.keep(deals);
+    await bench.show();
+    expect(portal.activities(2, deals[999] as number)).toHaveLength(1);
+    hits();
+    for (const id of deals) bench.directum.put(id, { registrationNumber: `Д-${id}` });
+    await bench.poll();
+    await bench.show();
+    for (const id of deals) {
+      expect(portal.item(2, id)['UF_CRM_DIRECTUM_NUMBER']).toBe(`Д-${id}`);
+      expect(portal.activities(2, id)).toMatchObject([{ updates: 1 }]);
+    }
+    expect(hits().length).toBeLessThanOrEqual(RATE.bucket);
+    expect(portal.journal.filter(({ error }) => error === 'QUERY_LIMIT_EXCEEDED')).toEqual([]);
+  }, 60_000);
+
+  it('of a hundred changes of one document leaves one activity, a handful of notices and each trigger once', async () => {
+    const { portal } = await portalOf(bench);
+    for (const code of Object.keys(TRIGGER_NAMES)) portal.world.triggers.set(code, code);
+    const id = portal.addItem(2, { title: 'Сделка', assignedById: 1, stageId: 'NEW' });
+    await bench.keep([id]);
+    const states = ['OnApproval', 'OnRework', 'PendingSign', 'Signed', 'Aborted'];
+    for (let n = 0; n < 100; n += 1) {
+      await see(id, states[n % states.length] as string);
+      bench.pass(600);
+      if (n % 5 === 0) {
+        await bench.showOnce();
+        await bench.tell();
+      }
+    }
+    for (let n = 0; n < 10; n += 1) {
+      bench.pass(30_000);
+      await bench.tell();
+      await bench.show();
+    }
+    expect(portal.activities(2, id)).toMatchObject([{ fields: { completed: 'Y' } }]);
+    expect(JSON.stringify(portal.activities(2, id)[0]?.layout)).toContain('Отклонён');
+    const runs = Map.groupBy(portal.triggerRuns, ({ code }) => code);
+    expect(Object.fromEntries([...runs].map(([code, of]) => [code, of.length]))).toEqual({
+      directum_approved: 1,
+      directum_signed_us: 1,
+      directum_rejected: 1,
+      directum_rework: 20,
+    });
+    // Five go out singly, the others of the minute together.
+    expect(portal.notices().length).toBeLessThanOrEqual(6);
+  }, 60_000);
 });
