@@ -13,6 +13,7 @@ export interface ActivityWrite {
 
 /** Ours, and those that other applications have marked as we do: more are not tried. */
 const MAX_CANDIDATES = 3;
+const NO_METHOD = 'ERROR_METHOD_NOT_FOUND';
 const WRONG_APPLICATION = 'ERROR_WRONG_APPLICATION';
 
 const madeShape = z.object({ activity: z.object({ id: z.coerce.number().int().positive() }) });
@@ -108,11 +109,13 @@ export function createActivityWriter({
   /** A portal that has no such activities is told of once; a deal does without them. */
   function refused(memberId: string, answer: BatchAnswer): WriteResult {
     const result = toWriteResult(answer);
-    if (!result.ok && result.why === 'refused' && !answer.ok && !refusedOn.has(memberId)) {
+    if (result.ok || result.why !== 'refused' || answer.ok) return result;
+    if (!refusedOn.has(memberId)) {
       refusedOn.add(memberId);
       log.warn('activity.refused', { memberId, code: answer.error });
     }
-    return result;
+    const isAll = answer.kind === 'access' || answer.error === NO_METHOD;
+    return isAll ? { ...result, said: true } : result;
   }
 
   return async function putActivities(

@@ -19,6 +19,8 @@ const REFUSED_FOR_MS = 3_600_000;
 /** Answers that show no fields although the portal has them: it is not asked for its fields after each write. */
 const BLIND_FOR_MS = 600_000;
 
+const REFUSED: WriteResult = { ok: false, why: 'refused', said: true };
+
 /** Writes our fields of CRM items (interface.md §5; bitrix24.md F1, F6, I48, I50). */
 export function createFieldWriter(options: {
   writer: Writer;
@@ -42,7 +44,9 @@ export function createFieldWriter(options: {
     return claims.hold(`fields:${key}`, async () => {
       const entityId = known?.entityId ?? (await findEntity(writer, memberId, typeId));
       const found = await lookUpFields(writer, memberId, typeId, entityId);
-      const { facts, added, failed } = await makeFields({ ...options, memberId, typeId, found });
+      // One that could not make any before was told of then: by the installation, or by an earlier process.
+      const quiet = known?.parts.length === 0;
+      const { facts, added, failed } = await makeFields({ ...options, memberId, typeId, found, quiet });
       if (failed.length > 0) refusedUntil.set(key, options.now().getTime() + REFUSED_FOR_MS);
       if (again && added.length === 0) blindUntil.set(key, options.now().getTime() + BLIND_FOR_MS);
       return facts.parts.length === 0 ? null : facts;
@@ -55,13 +59,13 @@ export function createFieldWriter(options: {
     again = false,
   ): Promise<FieldFacts | WriteResult> {
     try {
-      return (await setUp(memberId, typeId, again)) ?? { ok: false, why: 'refused' };
+      return (await setUp(memberId, typeId, again)) ?? REFUSED;
     } catch (error) {
       if (!(error instanceof PortalError)) throw error;
       log.warn('fields.unknown', { memberId, typeId, code: error.code });
       if (error.retry) return { ok: false, why: 'retry' };
       refusedUntil.set(`${memberId}:${typeId}`, options.now().getTime() + REFUSED_FOR_MS);
-      return { ok: false, why: 'refused' };
+      return REFUSED;
     }
   }
 

@@ -73,6 +73,8 @@ export async function makeFields(options: {
   memberId: string;
   typeId: number;
   found: FieldFacts;
+  /** What the portal refuses was said before. */
+  quiet?: boolean;
   log: Log;
 }): Promise<FieldsResult> {
   const { writer, memberId, typeId, found } = options;
@@ -112,7 +114,7 @@ export async function makeFields(options: {
   if (added.length > 0) options.log.info('fields.added', { memberId, fields: added });
   const passing = failed.find(({ answer }) => isPassing(answer));
   if (passing !== undefined) need(passing.answer, 'userfieldconfig.add');
-  if (failed.length > 0) {
+  if (failed.length > 0 && !options.quiet) {
     options.log.warn('fields.not_added', {
       memberId,
       fields: failed.map(({ code }) => code),

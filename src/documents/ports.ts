@@ -96,8 +96,13 @@ export interface SurroundingsPort {
   datesOf(documentIds: number[]): Promise<ContractDates[]>;
 }
 
-/** What became of one write to a portal. `gone`: the item, task or user is not there; `retry`: a later try may do. */
-export type WriteResult = { ok: true; id?: number } | { ok: false; why: 'gone' | 'retry' | 'refused' };
+/**
+ * What became of one write to a portal. `gone`: the item, task or user is not there; `retry`: a later try may do; `said`:
+ * the portal refuses everything of the kind, which was logged once.
+ */
+export type WriteResult =
+  | { ok: true; id?: number }
+  | { ok: false; why: 'gone' | 'retry' | 'refused'; said?: true };
 
 /** Values of the deal's Directum fields. A null empties the field. */
 export interface DealFields {

@@ -80,7 +80,8 @@ async function showIn(
     if (result?.ok) return true;
     const why = result?.why ?? 'retry';
     if (why !== 'refused') failed.set(row, why);
-    else log.error('deal.refused', { item: row.itemCode, documentId: row.documentId, what });
+    else if (result?.ok === false && !result.said)
+      log.error('deal.refused', { item: row.itemCode, documentId: row.documentId, what });
     return false;
   };
   try {

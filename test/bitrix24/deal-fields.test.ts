@@ -107,13 +107,16 @@ describe('fields of a deal', () => {
   });
 
   it('a portal that does not let us make fields is told of once, and other things work', async () => {
-    const { portal, deals, logged, clock } = await start();
+    const { portal, deals, logged, clock, restart } = await start();
     portal.misbehave.removeScopes('userfieldconfig');
     portal.misbehave.expireAccessTokens();
     const id = portal.addItem(2, { title: 'Сделка' });
     const write = { item: deal(id), fields: FIELDS };
-    for (let n = 0; n < 3; n += 1)
-      expect(await deals.writeFields([write])).toEqual([{ ok: false, why: 'refused' }]);
+    const refused = [{ ok: false, why: 'refused', said: true }];
+    for (let n = 0; n < 2; n += 1) expect(await deals.writeFields([write])).toEqual(refused);
+    clock.now = new Date(clock.now.getTime() + 3_600_001);
+    expect(await deals.writeFields([write])).toEqual(refused);
+    expect(await (await restart()).deals.writeFields([write])).toEqual(refused);
     expect(logged('fields.not_added')).toHaveLength(1);
     expect(portal.journal.filter(({ method }) => method === 'crm.item.update')).toEqual([]);
     expect(await deals.putActivities([{ item: deal(id), activityId: null, card: CARD }])).toMatchObject([

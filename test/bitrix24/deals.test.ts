@@ -97,7 +97,7 @@ describe('the activity of a document', () => {
     expect(await deals.putActivities([write])).toEqual([{ ok: false, why: 'gone' }]);
     portal.misbehave.missingMethods.add('crm.activity.configurable.add');
     for (let n = 0; n < 2; n += 1)
-      expect(await deals.putActivities([write])).toEqual([{ ok: false, why: 'refused' }]);
+      expect(await deals.putActivities([write])).toEqual([{ ok: false, why: 'refused', said: true }]);
     expect(logged('activity.refused')).toHaveLength(1);
   });
 

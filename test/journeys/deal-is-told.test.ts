@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
+/** A portal that does not let fields be made: all the rest is none the worse for it. */
 let stand: Stand;
 beforeAll(async () => {
-  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, sweepMs: 3_000 });
+  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, sweepMs: 3_000, install: false });
+  stand.portal.misbehave.removeScopes('userfieldconfig');
+  await stand.portal.install(`${stand.url}/bitrix24/install`);
 }, 20_000);
 afterAll(() => stand.stop());
 
@@ -54,6 +57,10 @@ describe('a deal', () => {
     await stand.restart();
     await new Promise((resolve) => setTimeout(resolve, 5_000));
     expect(fired(deal)).toEqual(['directum_approved', 'directum_signed_us']);
+    expect(JSON.stringify(stand.portal.activities(2, deal))).toContain('Подписан нами');
+    const said = (event: string) => stand.lines.filter((line) => line.includes(`"${event}"`)).length;
+    expect(stand.portal.world.userFields).toEqual([]);
+    expect([said('deal.refused'), said('fields.not_added')]).toEqual([0, 1]);
   }, 60_000);
 
   it('is told of dates when they change and when the service starts', async () => {
