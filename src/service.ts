@@ -60,6 +60,10 @@ export interface ServicePorts {
   sweepMs?: number;
   /** How long a run is left to a process that may have died; 12 s unless a test is in a hurry. */
   leaseMs?: number;
+  /** How often it looks for what became due; a second unless a test is in a hurry. */
+  tickMs?: number;
+  /** Seconds between the attempts of a run; 5 and more unless a test is in a hurry. */
+  attemptDelays?: readonly number[];
 }
 
 export interface Service {
@@ -178,7 +182,7 @@ export async function openRooms(config: Config, { log, now }: Pick<ServicePorts,
 
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
-  const { log, now, random, leaseMs = LEASE_MS } = ports;
+  const { log, now, random, leaseMs = LEASE_MS, tickMs = TICK_MS, attemptDelays } = ports;
   const server = createSlowProofServer();
   const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
   const { keys, store, spool, calls, runs, waits, metrics, directum, portals, deals } = rooms;
@@ -227,6 +231,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const workers = startWorkers({
     claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
     leaseMs,
+    tickMs,
     concurrency: CONCURRENCY,
     lines,
     rests: intake.isCrowded,
@@ -265,6 +270,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         scope: (facts) => scopeLog(log, facts),
         now,
         random,
+        delays: attemptDelays,
         onEnd: (run, ending) => {
           metrics.runs.inc({ robot: run.robot, ending });
           metrics.runSeconds.observe(
@@ -420,9 +426,9 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   }
 
   const timers = [
-    setInterval(delivery.wake, TICK_MS),
-    ...[settling, deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, TICK_MS)),
-    setInterval(portals.registration.check, TICK_MS),
+    setInterval(delivery.wake, tickMs),
+    ...[settling, deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, tickMs)),
+    setInterval(portals.registration.check, tickMs),
     setInterval(() => void portals.installations.reload(), RELOAD_MS),
   ];
   delivery.wake();

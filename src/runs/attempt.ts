@@ -32,6 +32,8 @@ export interface AttemptPorts {
   scope(facts: Record<string, unknown>): Log;
   now: () => Date;
   random: () => number;
+  /** Seconds between attempts; absent = the usual ones. */
+  delays?: readonly number[] | undefined;
   onEnd(run: StoredRun, ending: string): void;
   /** The run waits for the first time. */
   onWait(run: StoredRun): void;
@@ -102,7 +104,7 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     ms: finishedAt.getTime() - startedAt.getTime(),
   };
   if (failed && outcome.heals && finishedAt < deadlineAt) {
-    const nextAt = toNextAttempt(run.attempts, finishedAt, deadlineAt, ports.random);
+    const nextAt = toNextAttempt(run.attempts, finishedAt, deadlineAt, ports.random, ports.delays);
     await runs.postpone(run.id, attempt, nextAt, deadlineAt);
     // It came back while this run was being put off, so nobody else would call the run.
     if (known !== null && !ports.circuit.isDown()) await runs.hasten(outcome.code, finishedAt);

@@ -23,14 +23,19 @@ export function toDeadline(receivedAt: Date, maxHours: number, timeoutSeconds: n
   return new Date(receivedAt.getTime() + seconds * 1000);
 }
 
-const DELAYS_SECONDS = [5, 15, 60, 120, 300];
+const DELAYS_SECONDS: readonly number[] = [5, 15, 60, 120, 300];
 
 /**
  * When a failed attempt is repeated: 5 s, 15 s, 60 s, then minutes (directum.md A.10), spread by up to a fifth, and
  * never past the deadline, where the last attempt is made.
  */
-export function toNextAttempt(attempts: number, now: Date, deadline: Date, random: () => number): Date {
-  const delay =
-    (DELAYS_SECONDS[Math.min(attempts, DELAYS_SECONDS.length - 1)] as number) * (1 + random() / 5);
+export function toNextAttempt(
+  attempts: number,
+  now: Date,
+  deadline: Date,
+  random: () => number,
+  delays = DELAYS_SECONDS,
+): Date {
+  const delay = (delays[Math.min(attempts, delays.length - 1)] as number) * (1 + random() / 5);
   return new Date(Math.min(now.getTime() + delay * 1000, deadline.getTime()));
 }

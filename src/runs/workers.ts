@@ -4,7 +4,6 @@ import type { StoredRun } from '../store/runs.ts';
 import { within } from './intake.ts';
 import { createLoop } from './loop.ts';
 
-const LOOK_EVERY_MS = 1_000;
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
 /** How often one run of the lines that rest is begun all the same. */
@@ -28,6 +27,8 @@ export interface WorkersOptions {
   concurrency: number;
   /** A lease is kept four times over. */
   leaseMs: number;
+  /** How often it looks for runs that became due by time. */
+  tickMs: number;
   /** Portals and robots whose runs may be worked on. */
   lines(): LineName[];
   /** Of a line whose calls still pour in only a few runs are begun: taking calls comes first. */
@@ -45,6 +46,7 @@ export function startWorkers({
   claimed,
   concurrency,
   leaseMs,
+  tickMs,
   lines,
   rests,
   work,
@@ -130,7 +132,7 @@ export function startWorkers({
       reclaiming.wake();
       looking.wake();
       lookingForLast.wake();
-    }, LOOK_EVERY_MS),
+    }, tickMs),
     setInterval(trickling.wake, TRICKLE_MS),
     setInterval(keeping.wake, leaseMs / 4),
   ];

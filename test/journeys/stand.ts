@@ -11,6 +11,9 @@ import { startPortal } from '../sandbox/portal/portal.ts';
 export const CLIENT = { clientId: 'local.0123456789abcdef', clientSecret: 'canary-client-secret' };
 export const DIRECTUM = { login: 'bitrix24', password: 'canary-directum-password' };
 
+/** So that a test need not wait for the paces of a real installation. */
+const HURRY = { tickMs: 250, attemptDelays: [0.5, 1.5, 6, 12, 30] };
+
 /** A portal, a Directum RX and the real service between them, each on its own port of this machine. */
 export async function startStand(
   options: {
@@ -40,6 +43,7 @@ export async function startStand(
       log: createLog('debug', (line) => lines.push(line)),
       now: options.now ?? (() => new Date()),
       random: () => 0,
+      ...HURRY,
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
     });
   let service = await start();
