@@ -5,21 +5,22 @@ import { createLog, redact } from '../src/log.ts';
 import { writeBackup } from '../src/store/backup/backup.ts';
 import { createSecretKeys, loadKeyList, parseSecretKeys } from '../src/store/secrets.ts';
 import { openStore } from '../src/store/store.ts';
+import type { Shell } from './shell.ts';
 
 const USAGE = 'usage: BACKUP_PASSPHRASE=… npm run backup -- FILE';
 
 /** Told to the operator, who then gets exit code 1. */
 class Refusal extends Error {}
 
-async function main(): Promise<void> {
-  const [path, ...rest] = process.argv.slice(2);
+async function write({ argv, env, stdout, stderr }: Shell): Promise<void> {
+  const [path, ...rest] = argv.slice(2);
   if (path === undefined || path.startsWith('-') || rest.length > 0) throw new Refusal(USAGE);
-  const passphrase = process.env['BACKUP_PASSPHRASE'];
+  const passphrase = env['BACKUP_PASSPHRASE'];
   if (!passphrase?.trim())
     throw new Refusal('BACKUP_PASSPHRASE: it is required and missing; a restore needs the same one');
-  const config = parseConfig(process.env);
+  const config = parseConfig(env);
   const now = () => new Date();
-  const log = createLog('error', (line) => process.stderr.write(line));
+  const log = createLog('error', (line) => stderr.write(line));
   const keyList = await loadKeyList({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
   const store = await openStore({
     databaseUrl: config.DATABASE_URL,
@@ -39,7 +40,7 @@ async function main(): Promise<void> {
       madeAt: now(),
     });
     const rows = Object.values(counts.rows).reduce((sum, count) => sum + count, 0);
-    process.stdout.write(
+    stdout.write(
       `${path}: ${rows} rows (${counts.rows['run'] ?? 0} runs), ${counts.files} spool files, the keys\n`,
     );
   } finally {
@@ -47,12 +48,18 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  const told = error instanceof ConfigError || error instanceof Refusal;
-  process.stderr.write(
-    `${told ? error.message : `backup failed: ${String(redact((error as Error).message))}`}\n`,
-  );
-  process.exitCode = 1;
+/** Writes everything the package knows into one sealed file; answers the exit code. */
+export async function backup(shell: Shell): Promise<number> {
+  try {
+    await write(shell);
+    return 0;
+  } catch (error) {
+    const told = error instanceof ConfigError || error instanceof Refusal;
+    shell.stderr.write(
+      `${told ? error.message : `backup failed: ${String(redact((error as Error).message))}`}\n`,
+    );
+    return 1;
+  }
 }
+
+if (import.meta.main) process.exitCode = await backup(process);

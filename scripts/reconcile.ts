@@ -1,21 +1,21 @@
 import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog, redact } from '../src/log.ts';
 import { openRooms } from '../src/service.ts';
+import type { Shell } from './shell.ts';
 
 /** What is due a moment later is waited for so long. */
 const PAUSE_MS = 500;
 /** Repairs that a portal keeps putting off are left to the service. */
 const MOST_ROUNDS = 20;
 
-/** Compares what deals show with Directum and repairs it; answers the exit code. */
-async function main(): Promise<number> {
-  const config = parseConfig(process.env);
-  const log = createLog('error', (line) => process.stderr.write(line));
+async function repair({ env, stdout, stderr }: Shell): Promise<number> {
+  const config = parseConfig(env);
+  const log = createLog('error', (line) => stderr.write(line));
   const rooms = await openRooms(config, { log, now: () => new Date() });
   try {
     const { steps, compare, dueCount } = rooms.deals;
     const result = await compare(({ itemCode, documentId, what }) =>
-      process.stdout.write(`${itemCode} document ${documentId}: ${what.join(', ')}\n`),
+      stdout.write(`${itemCode} document ${documentId}: ${what.join(', ')}\n`),
     );
     for (let round = 0; round < MOST_ROUNDS && (await dueCount()) > 0; round += 1) {
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -25,18 +25,23 @@ async function main(): Promise<number> {
     const summary = [`documents compared: ${result.documents}`];
     if (result.failed > 0) summary.push(`${result.failed} could not be read or compared`);
     if (left > 0) summary.push(`${left} not repaired yet; the service goes on with them`);
-    process.stdout.write(`${summary.join(', ')}\n`);
+    stdout.write(`${summary.join(', ')}\n`);
     return result.failed > 0 || left > 0 ? 1 : 0;
   } finally {
     await rooms.close();
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(
-    `${error instanceof ConfigError ? error.message : `reconcile failed: ${String(redact((error as Error).message))}`}\n`,
-  );
-  process.exitCode = 1;
+/** Compares what deals show with Directum and repairs it; answers the exit code. */
+export async function reconcile(shell: Shell): Promise<number> {
+  try {
+    return await repair(shell);
+  } catch (error) {
+    shell.stderr.write(
+      `${error instanceof ConfigError ? error.message : `reconcile failed: ${String(redact((error as Error).message))}`}\n`,
+    );
+    return 1;
+  }
 }
+
+if (import.meta.main) process.exitCode = await reconcile(process);

@@ -7,6 +7,7 @@ import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { toDescriptor } from '../src/robot/descriptor.ts';
 import { openRooms, toLanguage } from '../src/service.ts';
+import type { Shell } from './shell.ts';
 
 /** Exit codes that an operator's script can use (interface.md §4). */
 const DONE = 0;
@@ -41,11 +42,12 @@ async function registerOn(
   rooms: Rooms,
   flags: Flags,
   publicUrl: string,
+  { stdout, stderr }: Shell,
 ): Promise<number> {
   const { portals } = rooms;
   const { memberId } = installation;
   const declared = robots.map((robot) => toDescriptor(robot, toLanguage(installation.language)));
-  const log = createLog('error', (line) => process.stderr.write(line));
+  const log = createLog('error', (line) => stderr.write(line));
   const listed = await listPortal(portals.rest, memberId, log);
   const context = {
     publicUrl,
@@ -60,12 +62,12 @@ async function registerOn(
     ...plan.same.map((code) => `= ${code}`),
     ...plan.undeclared.map((code) => `- ${code}${flags.remove ? '' : ' (kept; --remove deletes it)'}`),
   ]);
-  process.stdout.write(`${new URL(installation.origin).host}\n${lines.map((line) => `${line}\n`).join('')}`);
+  stdout.write(`${new URL(installation.origin).host}\n${lines.map((line) => `${line}\n`).join('')}`);
   const changes = plans
     .map((plan) => plan.add.length + plan.update.length + (flags.remove ? plan.undeclared.length : 0))
     .reduce((sum, count) => sum + count, 0);
   if (changes === 0 || !flags.apply) {
-    for (const { text } of listed.problems) process.stderr.write(`  ! ${text.en} ${text.ru}\n`);
+    for (const { text } of listed.problems) stderr.write(`  ! ${text.en} ${text.ru}\n`);
     if (listed.problems.some(({ off }) => !off)) return FAILED;
     return changes === 0 ? DONE : PENDING;
   }
@@ -81,8 +83,8 @@ async function registerOn(
     remove: flags.remove,
     listed,
   });
-  for (const { code, text } of failed) process.stderr.write(`  ! ${code}: ${text.en} ${text.ru}\n`);
-  for (const { text } of others) process.stderr.write(`  ! ${text.en} ${text.ru}\n`);
+  for (const { code, text } of failed) stderr.write(`  ! ${code}: ${text.en} ${text.ru}\n`);
+  for (const { text } of others) stderr.write(`  ! ${text.en} ${text.ru}\n`);
   return failed.length > 0 || others.some(({ off }) => !off) ? FAILED : DONE;
 }
 
@@ -92,10 +94,11 @@ function isAt(origin: string, written: string): boolean {
   return URL.canParse(address) && new URL(address).origin === origin;
 }
 
-async function main(): Promise<number> {
-  const flags = readFlags(process.argv.slice(2));
-  const config = parseConfig(process.env);
-  const log = createLog('error', (line) => process.stderr.write(line));
+async function plan(shell: Shell): Promise<number> {
+  const { argv, env, stderr } = shell;
+  const flags = readFlags(argv.slice(2));
+  const config = parseConfig(env);
+  const log = createLog('error', (line) => stderr.write(line));
   const rooms = await openRooms(config, { log, now: () => new Date() });
   try {
     const live = rooms.portals.installations
@@ -103,7 +106,7 @@ async function main(): Promise<number> {
       .filter(isLive)
       .filter((installation) => flags.portal === undefined || isAt(installation.origin, flags.portal));
     if (live.length === 0) {
-      process.stderr.write(
+      stderr.write(
         flags.portal
           ? `no installation on ${flags.portal}\n`
           : 'no installation: install the application on the portal first\n',
@@ -112,8 +115,8 @@ async function main(): Promise<number> {
     }
     let worst = DONE;
     for (const installation of live) {
-      const code = await registerOn(installation, rooms, flags, config.PUBLIC_URL).catch((error) => {
-        process.stderr.write(`  ! ${explain(error).en} ${explain(error).ru}\n`);
+      const code = await registerOn(installation, rooms, flags, config.PUBLIC_URL, shell).catch((error) => {
+        stderr.write(`  ! ${explain(error).en} ${explain(error).ru}\n`);
         return FAILED;
       });
       worst = worst === FAILED || code === FAILED ? FAILED : Math.max(worst, code);
@@ -124,12 +127,17 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const usage = error instanceof TypeError && 'code' in error;
-  process.stderr.write(
-    `${error instanceof ConfigError ? error.message : usage ? `${error.message}\n${USAGE}` : `register failed: ${(error as Error).message}`}\n`,
-  );
-  process.exitCode = FAILED;
+/** Says what would change in the portals, or changes it; answers the exit code. */
+export async function register(shell: Shell): Promise<number> {
+  try {
+    return await plan(shell);
+  } catch (error) {
+    const usage = error instanceof TypeError && 'code' in error;
+    shell.stderr.write(
+      `${error instanceof ConfigError ? error.message : usage ? `${error.message}\n${USAGE}` : `register failed: ${(error as Error).message}`}\n`,
+    );
+    return FAILED;
+  }
 }
+
+if (import.meta.main) process.exitCode = await register(process);

@@ -8,6 +8,7 @@ import { toAnswers } from '../src/runs/attempt.ts';
 import { type KeptCall, toDeadline } from '../src/runs/call.ts';
 import { openRooms, toLanguage } from '../src/service.ts';
 import { createRunHistory, type ListedRun, type RunHistory } from '../src/store/run-history.ts';
+import type { Shell } from './shell.ts';
 
 const SHOWN = 50;
 const USAGE = `usage: npm run runs -- list [--failed] [--item DEAL_915]
@@ -85,11 +86,12 @@ function readBulk(values: {
   return { command: 'retry-failed', code, robot, since, dryRun: values['dry-run'] ?? false };
 }
 
-const print = (line: string) => process.stdout.write(`${line}\n`);
+type Print = (line: string) => void;
 const stateOf = (run: ListedRun) => (run.state === 'ended' ? (run.ending ?? 'ended') : run.state);
 
-function printList(runs: ListedRun[]): void {
+function printList(print: Print, runs: ListedRun[]): void {
   printTable(
+    print,
     ['RUN_ID', 'TIME', 'ROBOT', 'ITEM', 'STATE', 'ATTEMPTS'],
     runs.map((run) => [
       run.id,
@@ -103,7 +105,7 @@ function printList(runs: ListedRun[]): void {
   if (runs.length === 0) print('no runs');
 }
 
-function printTable(head: string[], rows: string[][]): void {
+function printTable(print: Print, head: string[], rows: string[][]): void {
   const table = [head, ...rows];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   for (const row of table)
@@ -126,7 +128,7 @@ function toLines(values: Record<string, unknown>): string[] {
   });
 }
 
-function printRun(run: RunHistory, properties: string[], language: 'ru' | 'en'): void {
+function printRun(print: Print, run: RunHistory, properties: string[], language: 'ru' | 'en'): void {
   print(`run       ${run.id}`);
   print(`robot     ${run.robot}`);
   print(`item      ${run.itemCode}`);
@@ -158,23 +160,25 @@ function printRun(run: RunHistory, properties: string[], language: 'ru' | 'en'):
   if (run.answers.length === 0) print('  none yet');
 }
 
-async function main(): Promise<void> {
-  const order = readOrder(process.argv.slice(2));
-  const config = parseConfig(process.env);
+async function obey({ argv, env, stdout, stderr }: Shell): Promise<void> {
+  const print: Print = (line) => void stdout.write(`${line}\n`);
+  const order = readOrder(argv.slice(2));
+  const config = parseConfig(env);
   const now = () => new Date();
-  const log = createLog('error', (line) => process.stderr.write(line));
+  const log = createLog('error', (line) => stderr.write(line));
   const rooms = await openRooms(config, { log, now });
   try {
     // Calls that came in a crowd may not be runs yet.
     await rooms.calls.settleAll();
     const history = createRunHistory(rooms.store.pool);
     if (order.command === 'list') {
-      printList(await history.list(order, SHOWN));
+      printList(print, await history.list(order, SHOWN));
       return;
     }
     if (order.command === 'causes') {
       const causes = await history.causes();
       printTable(
+        print,
         ['CODE', 'ROBOT', 'RUNS', 'FIRST', 'LAST'],
         causes.map((one) => [
           one.code,
@@ -194,7 +198,7 @@ async function main(): Promise<void> {
       const gone = found.length - chosen.length;
       if (gone > 0) print(`${gone} left out: the application is removed from their portal`);
       if (order.dryRun) {
-        printList(chosen);
+        printList(print, chosen);
         print(`${chosen.length} runs would be done again; without --dry-run they are`);
         return;
       }
@@ -217,7 +221,7 @@ async function main(): Promise<void> {
       } catch {
         properties = ['  cannot be opened: its key is not in SECRET_KEYS or DATA_DIR/keys'];
       }
-      printRun(run, properties, language);
+      printRun(print, run, properties, language);
       return;
     }
 
@@ -257,18 +261,24 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  const usage = error instanceof TypeError && 'code' in error;
-  process.stderr.write(
-    `${
-      error instanceof ConfigError || error instanceof Refusal
-        ? error.message
-        : usage
-          ? `${error.message}\n${USAGE}`
-          : `runs failed: ${String(redact((error as Error).message))}`
-    }\n`,
-  );
-  process.exitCode = 1;
+/** Shows runs, does them again or cancels them; answers the exit code. */
+export async function runs(shell: Shell): Promise<number> {
+  try {
+    await obey(shell);
+    return 0;
+  } catch (error) {
+    const usage = error instanceof TypeError && 'code' in error;
+    shell.stderr.write(
+      `${
+        error instanceof ConfigError || error instanceof Refusal
+          ? error.message
+          : usage
+            ? `${error.message}\n${USAGE}`
+            : `runs failed: ${String(redact((error as Error).message))}`
+      }\n`,
+    );
+    return 1;
+  }
 }
+
+if (import.meta.main) process.exitCode = await runs(process);

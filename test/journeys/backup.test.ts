@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runCommand } from './command.ts';
+import { runCommand, runProcess } from './command.ts';
 import { addDeal, CLIENT, runStep, type Stand, startStand } from './stand.ts';
 
 const CREATE = 'directum_create_contract';
@@ -24,8 +24,12 @@ afterAll(async () => {
   for (const folder of [home, ...fresh]) await rm(folder, { recursive: true, force: true });
 });
 
-const order = (name: 'backup' | 'restore', args: string[], env: Record<string, string | undefined> = {}) =>
-  runCommand(name, args, { ...stand.env, BACKUP_PASSPHRASE: PASSPHRASE, ...env });
+const order = (
+  name: 'backup' | 'restore',
+  args: string[],
+  env: Record<string, string | undefined> = {},
+  how = runCommand,
+) => how(name, args, { ...stand.env, BACKUP_PASSPHRASE: PASSPHRASE, ...env });
 
 async function freshFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'restored-'));
@@ -70,7 +74,7 @@ it('yesterday’s backup in a new place goes on where it was, and makes no secon
   const putOff = await begin(postponed, 'C1:P', CREATE, { subject: 'Отложен' });
   await expect.poll(() => logged('run.postponed'), { timeout: 10_000 }).toBeGreaterThan(0);
 
-  const made = await order('backup', [file]);
+  const made = await order('backup', [file], {}, runProcess);
   expect(made).toMatchObject({ code: 0, err: '' });
   expect(made.out).toMatch(/: \d+ rows \(5 runs\), 0 spool files, the keys/);
   const bytes = await readFile(file, 'latin1');
@@ -93,7 +97,7 @@ it('yesterday’s backup in a new place goes on where it was, and makes no secon
     err: expect.stringContaining('the database is not empty'),
   });
   stand.env.DATA_DIR = await freshFolder();
-  expect(await order('restore', [file])).toMatchObject({ code: 0, err: '' });
+  expect(await order('restore', [file], {}, runProcess)).toMatchObject({ code: 0, err: '' });
   stand.directum.misbehave.reset();
   await stand.restart();
 

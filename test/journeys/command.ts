@@ -1,5 +1,11 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { backup } from '../../scripts/backup.ts';
+import { doctor } from '../../scripts/doctor.ts';
+import { reconcile } from '../../scripts/reconcile.ts';
+import { register } from '../../scripts/register.ts';
+import { restore } from '../../scripts/restore.ts';
+import { runs } from '../../scripts/runs.ts';
 
 export interface Ended {
   code: number;
@@ -7,12 +13,26 @@ export interface Ended {
   err: string;
 }
 
-/** A command as an operator gives it, beside the service or without it. */
-export function runCommand(
-  name: 'doctor' | 'runs' | 'backup' | 'restore',
-  args: string[],
-  env: Record<string, string | undefined>,
-): Promise<Ended> {
+type Settings = Record<string, string | undefined>;
+const COMMANDS = { backup, doctor, reconcile, register, restore, runs };
+export type Command = keyof typeof COMMANDS;
+
+/** A command beside the service or without it, in the test's own process: Node need not start each time. */
+export async function runCommand(name: Command, args: string[], env: Settings): Promise<Ended> {
+  const ended: Ended = { code: 0, out: '', err: '' };
+  const into = (where: 'out' | 'err') => ({
+    write(text: string, done?: () => void) {
+      ended[where] += text;
+      done?.();
+    },
+  });
+  const argv = [process.execPath, name, ...args];
+  ended.code = await COMMANDS[name]({ argv, env, stdout: into('out'), stderr: into('err') });
+  return ended;
+}
+
+/** The same as a process, as an operator gives it. */
+export function runProcess(name: Command, args: string[], env: Settings): Promise<Ended> {
   const script = fileURLToPath(new URL(`../../scripts/${name}.ts`, import.meta.url));
   return new Promise((resolve) => {
     execFile(

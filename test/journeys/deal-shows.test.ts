@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { runCommand, runProcess } from './command.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 const POLL_MS = 1_000;
@@ -47,16 +46,10 @@ const activities = (deal: number) => stand.portal.activities(2, deal);
 const textOf = (deal: number) => JSON.stringify(activities(deal).map(({ layout }) => layout));
 const fieldOf = (deal: number, part: string) => stand.portal.item(2, deal)[`UF_CRM_DIRECTUM_${part}`];
 
-async function reconcile(): Promise<{ code: number; lines: string[] }> {
-  const run = promisify(execFile)(process.execPath, ['scripts/reconcile.ts'], {
-    env: { PATH: process.env['PATH'], ...stand.env, LOG_LEVEL: 'error' },
-  });
-  const { code, stdout, stderr } = await run.then(
-    (output) => ({ code: 0, ...output }),
-    (error: { code: number; stdout: string; stderr: string }) => error,
-  );
-  expect(stderr).toBe('');
-  return { code, lines: stdout.trim().split('\n') };
+async function reconcile(how = runCommand): Promise<{ code: number; lines: string[] }> {
+  const { code, out, err } = await how('reconcile', [], { ...stand.env, LOG_LEVEL: 'error' });
+  expect(err).toBe('');
+  return { code, lines: out.trim().split('\n') };
 }
 
 describe('a deal', () => {
@@ -201,7 +194,7 @@ describe('reconcile', () => {
     const [task] = stand.portal.world.tasks.values();
     const { DEADLINE } = task!;
     Object.assign(task!, { STATUS: 5, DEADLINE: '2030-01-01T10:00:00+03:00' });
-    const { code, lines } = await reconcile();
+    const { code, lines } = await reconcile(runProcess);
     expect(lines.filter((line) => line.startsWith('DEAL_'))).toEqual([
       `DEAL_${deal} document ${id}: fields, task`,
     ]);

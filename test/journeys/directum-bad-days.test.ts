@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
+import { runCommand } from './command.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 const APPROVE = 'directum_start_approval';
@@ -199,13 +198,8 @@ describe('a wait whose time is over', () => {
     expect(performance.now() - from).toBeLessThan(6_000);
 
     const lines = stand.lines.length;
-    const script = fileURLToPath(new URL('../../scripts/runs.ts', import.meta.url));
-    await new Promise<void>((resolve, reject) => {
-      const env = { PATH: process.env['PATH'], ...stand.env };
-      execFile(process.execPath, [script, 'retry', String(outputs['run_id'])], { env }, (error) =>
-        error ? reject(error) : resolve(),
-      );
-    });
+    const retried = await runCommand('runs', ['retry', String(outputs['run_id'])], stand.env);
+    expect(retried).toMatchObject({ code: 0, err: '' });
     await expect
       .poll(() => stand.lines.slice(lines).some((line) => line.includes('run.waiting')), { timeout: 10_000 })
       .toBe(true);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { runCommand } from './command.ts';
+import { runCommand, runProcess } from './command.ts';
 import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand } from './stand.ts';
 
 /** The stand of most tests; what one of them brought about is undone behind it. */
@@ -37,7 +37,7 @@ const textOf = (lines: Line[], check: string) => lines.find((line) => line.check
 describe('doctor', () => {
   it('finds a healthy installation healthy, one line a check', async () => {
     stand = shared;
-    const { code, out, err } = await command('doctor', []);
+    const { code, out, err } = await runProcess('doctor', [], stand.env);
     expect({ code, err, sick: out.match(/^✗.*$/gm) }).toEqual({ code: 0, err: '', sick: null });
     expect(out).toMatch(/^(✓ .+: .+\n)+$/);
     expect(out).toContain('✓ database: embedded PostgreSQL');
@@ -155,7 +155,7 @@ describe('runs', () => {
     const bad = await runStep(stand, other, CODE, { subject: 'Поставка', document_kind: 'Нет такого' });
     expect([good['ok'], bad['error_code']]).toEqual(['Y', 'reference_not_found']);
 
-    const all = await command('runs', ['list']);
+    const all = await runProcess('runs', ['list'], stand.env);
     expect(all.code).toBe(0);
     expect(all.out.trim().split('\n')).toHaveLength(3);
     expect(all.out).toMatch(new RegExp(`${good['run_id']} .* ${CODE} +DEAL_${deal} +done +1`));
@@ -267,7 +267,7 @@ describe('runs', () => {
   it('answers an unknown run and an unknown order with its usage', async () => {
     stand = shared;
     for (const args of [['show', 'f'.repeat(24)], ['retry'], ['remove', 'x'], ['list', '--everything'], []]) {
-      const { code, out, err } = await command('runs', args);
+      const { code, out, err } = await (args.length === 0 ? runProcess : runCommand)('runs', args, stand.env);
       expect({ args, code, out }).toEqual({ args, code: 1, out: '' });
       expect(err).toContain('usage: npm run runs');
     }

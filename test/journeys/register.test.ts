@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runCommand, runProcess } from './command.ts';
 import { type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
@@ -9,22 +8,10 @@ beforeAll(async () => {
 });
 afterAll(() => stand.stop());
 
-const SCRIPT = fileURLToPath(new URL('../../scripts/register.ts', import.meta.url));
-
-/** Runs the command beside the living service, as an operator would. */
-async function register(...args: string[]): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, [SCRIPT, ...args], {
-    env: { PATH: process.env['PATH'], ...stand.env },
-  });
-  let output = '';
-  child.stdout.on('data', (chunk) => {
-    output += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    output += chunk;
-  });
-  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
-  return { code, output };
+/** The command beside the living service. */
+async function register(...args: string[]): Promise<{ code: number; output: string }> {
+  const { code, out, err } = await runCommand('register', args, stand.env);
+  return { code, output: out + err };
 }
 
 it('says what would change, changes it on order, and tells by its exit code', async () => {
@@ -43,7 +30,7 @@ it('says what would change, changes it on order, and tells by its exit code', as
     code: 2,
     output: expect.stringContaining('+ directum_create_contract'),
   });
-  expect(await register('--apply')).toMatchObject({ code: 0 });
+  expect(await runProcess('register', ['--apply'], stand.env)).toMatchObject({ code: 0 });
   expect(stand.portal.world.robots.has('directum_create_contract')).toBe(true);
   expect(await register('--force')).toMatchObject({
     code: 2,
@@ -77,4 +64,6 @@ it('says what would change, changes it on order, and tells by its exit code', as
   expect(await register('--portal', host.replace(/:.*/, ''))).toMatchObject({ code: 1 });
   expect(await register('--portal', 'other.example')).toMatchObject({ code: 1 });
   expect(await register('--what')).toMatchObject({ code: 1, output: expect.stringContaining('usage') });
+  const ended = await runProcess('register', ['--what'], stand.env);
+  expect(ended).toMatchObject({ code: 1, out: '', err: expect.stringContaining('usage') });
 }, 180_000);
