@@ -7,6 +7,7 @@ import { startService } from '../../src/service.ts';
 import { startDirectum } from '../sandbox/directum/directum.ts';
 import { freePort, packageSettings } from '../sandbox/package-settings.ts';
 import { startPortal } from '../sandbox/portal/portal.ts';
+import { layCluster } from '../store/ready-cluster.ts';
 
 export const CLIENT = { clientId: 'local.0123456789abcdef', clientSecret: 'canary-client-secret' };
 export const DIRECTUM = { login: 'bitrix24', password: 'canary-directum-password' };
@@ -30,6 +31,7 @@ export async function startStand(
   const directum = await startDirectum({ ...DIRECTUM, ...options.directum });
   const dataDir = await mkdtemp(join(tmpdir(), 'stand-'));
   await chmod(dataDir, 0o755);
+  if (options.settings?.['DATABASE_URL'] === undefined) await layCluster(dataDir);
   const lines: string[] = [];
   const port = await freePort();
   const env = {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '../../src/robot/ports.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
+import { layCluster } from './ready-cluster.ts';
 
 export interface StoreBench {
   dataDir: string;
@@ -17,6 +18,7 @@ export interface StoreBench {
 /** A temporary DATA_DIR with a real embedded PostgreSQL behind every store opened on it. */
 export async function storeBench(): Promise<StoreBench> {
   const dataDir = await openFolder();
+  await layCluster(dataDir);
   const lines: StoreBench['lines'] = [];
   const log = memoryLog(lines);
   const stores: Store[] = [];

@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inject } from 'vitest';
+import type { TestProject } from 'vitest/node';
+import { startEmbedded } from '../../src/store/embedded.ts';
+import { openPlace, saveState } from '../../src/store/postgres/place.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** DATA_DIR whose cluster is initialised and stopped. */
+    readyCluster: string;
+  }
+}
+
+/** For the whole test run: one cluster that is made once, because initdb takes longer than most tests. */
+export default async function setup(project: TestProject) {
+  const folder = await mkdtemp(join(tmpdir(), 'ready-cluster-'));
+  await chmod(folder, 0o755);
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const database = await startEmbedded({ dataDir: folder, log });
+  await database.stop();
+  project.provide('readyCluster', folder);
+  return () => rm(folder, { recursive: true, force: true });
+}
+
+/** Puts a copy of the ready cluster into a fresh DATA_DIR; what starts on it has only to migrate. */
+export async function layCluster(dataDir: string): Promise<void> {
+  const ready = await openPlace(inject('readyCluster'));
+  const place = await openPlace(dataDir);
+  // Node's own copy gives everything to us, and PostgreSQL serves only the owner of its folder.
+  if (process.platform === 'win32') await cp(ready.cluster, place.cluster, { recursive: true });
+  else execFileSync('cp', ['-a', ready.cluster, place.cluster]);
+  await saveState(dataDir, { ...place, password: ready.password, port: 0 });
+}
