@@ -53,7 +53,7 @@ async function reconcile(how = runCommand): Promise<{ code: number; lines: strin
 }
 
 describe('a deal', () => {
-  it('shows its contract in fields and in one activity, and follows it in Directum', async () => {
+  it.concurrent('shows its contract in fields and in one activity, and follows it in Directum', async () => {
     const { deal, id } = await shown();
     expect(Number(fieldOf(deal, 'ID'))).toBe(id);
     expect(fieldOf(deal, 'URL')).toContain(String(id));
@@ -74,7 +74,7 @@ describe('a deal', () => {
     expect(stand.portal.item(2, deal)['stageId']).toBe(stageId);
   }, 40_000);
 
-  it('shows two slots in two activities, and in its fields the contract', async () => {
+  it.concurrent('shows two slots in two activities, and in its fields the contract', async () => {
     const { deal, id } = await shown();
     const other = await runStep(stand, deal, 'directum_create_contract', { subject: 'NDA', slot: 'nda' });
     await within(POLL_MS + 5_000, () => activities(deal).length === 2);
@@ -84,7 +84,7 @@ describe('a deal', () => {
     expect(Number(fieldOf(deal, 'ID'))).toBe(id);
   }, 40_000);
 
-  it('that was given a document by its id shows only an activity', async () => {
+  it.concurrent('that was given a document by its id shows only an activity', async () => {
     const { id } = await shown();
     const { deal } = addDeal(stand);
     stand.directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
@@ -95,7 +95,7 @@ describe('a deal', () => {
     expect(statusOf(deal)).toBeNull();
   }, 40_000);
 
-  it('that is deleted is left alone', async () => {
+  it.concurrent('that is deleted is left alone', async () => {
     const { deal, id } = await shown();
     stand.portal.removeItem(2, deal);
     const from = stand.lines.length;
@@ -108,7 +108,7 @@ describe('a deal', () => {
     expect(stand.lines.slice(from).filter((line) => line.includes('deals.failed'))).toEqual([]);
   }, 40_000);
 
-  it.each([
+  it.concurrent.each([
     ['was won', 0, 'WON'],
     ['was lost', 0, 'LOSE'],
     ['went to another funnel', 3, 'C3:NEW'],
@@ -129,7 +129,7 @@ describe('a deal', () => {
     40_000,
   );
 
-  it('that was merged into another leaves that one as it is', async () => {
+  it.concurrent('that was merged into another leaves that one as it is', async () => {
     const { deal: lost, id } = await shown();
     const { deal: kept, id: own } = await shown();
     // Whether the portal keeps the activities of a merged deal is not known; here it does, which is the harder case.
@@ -144,7 +144,7 @@ describe('a deal', () => {
     expect(activities(kept)).toHaveLength(2);
   }, 40_000);
 
-  it('shows that its contract was deleted in Directum', async () => {
+  it.concurrent('shows that its contract was deleted in Directum', async () => {
     const { deal, id } = await shown();
     stand.directum.deleteDocument(id);
     await within(15_000, () => statusOf(deal) === 'deleted');

@@ -32,6 +32,14 @@ const refusal = {
 };
 let stages = 0;
 
+/** A registration comes to its first new robot and gets no further before it is let through. */
+function holdRobots() {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  stand.portal.misbehave.next({ method: 'bizproc.robot.add', until: promise });
+  const reached = () => expect.poll(() => stand.portal.world.rules.length, { timeout: 15_000 }).toBe(0);
+  return { reached, letThrough: resolve };
+}
+
 /** A deal's step whose answer is ready only when Directum is back. */
 async function pendingStep() {
   const stage = `C1:R${++stages}`;
@@ -54,13 +62,15 @@ const ended = (count = 1) =>
 it('sends no answer between an update of the application and the new registration', async () => {
   const workflow = await pendingStep();
   const before = sent().length;
-  stand.portal.misbehave.next({ method: 'batch', delayMs: 8_000 });
+  const held = holdRobots();
   const updated = stand.portal.update();
+  await held.reached();
   stand.directum.misbehave.down = false;
   await ended();
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   expect(robots()).toBe(0);
   expect(sent()).toHaveLength(before);
+  held.letThrough();
   await updated;
   expect(robots()).toBe(4);
   expect((await stand.portal.waitForStep(workflow, CREATE, 15_000)).outputs).toMatchObject(whole);
@@ -72,10 +82,14 @@ it('repeats a registration that failed half-way, and only then lets answers go',
   stand.portal.misbehave.next({ method: 'bizproc.robot.add', ...refusal });
   await stand.portal.update();
   expect(robots()).toBe(3);
-  stand.portal.misbehave.next({ method: 'batch', delayMs: 8_000 });
+  const held = holdRobots();
+  // As long as it is put off.
+  aheadMs += 5_000;
+  await held.reached();
   stand.directum.misbehave.down = false;
   await ended();
   expect(sent()).toHaveLength(before);
+  held.letThrough();
   expect((await stand.portal.waitForStep(workflow, CREATE, 30_000)).outputs).toMatchObject(whole);
   expect(robots()).toBe(4);
 }, 60_000);
@@ -94,19 +108,23 @@ it('repeats a registration that the portal could not take at all', async () => {
 }, 30_000);
 
 it('looks once a day: two hits at most while nothing is missing, and vanished robots are added again', async () => {
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
-  let from = hits();
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  const from = hits();
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
   expect(hits() - from).toBe(0);
   aheadMs += DAY_MS + 60_000;
   await expect.poll(hits, { timeout: 5_000 }).toBeGreaterThan(from);
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
   expect(hits() - from).toBeLessThanOrEqual(2);
 
   stand.portal.world.robots.delete(CREATE);
-  from = hits();
+  const lines = stand.lines.length;
   aheadMs += DAY_MS + 60_000;
   await expect.poll(robots, { timeout: 10_000 }).toBe(4);
+  // The next day may begin only when this one's registration is written down.
+  await expect
+    .poll(() => stand.lines.slice(lines).some((line) => line.includes('robots.registered')))
+    .toBe(true);
   expect(stand.lines.some((line) => line.includes('robots.vanished'))).toBe(true);
 }, 60_000);
 
@@ -114,19 +132,19 @@ it('holds the answer of a robot that vanished while its step waited until the ro
   const workflow = await pendingStep();
   stand.portal.world.robots.delete(CREATE);
   const before = sent().length;
-  // The first batch reads the list, the second one adds.
-  stand.portal.misbehave.next({ method: 'batch', delayMs: 1 });
-  stand.portal.misbehave.next({ method: 'batch', delayMs: 30_000 });
+  const held = holdRobots();
   const from = stand.lines.length;
   aheadMs += DAY_MS + 60_000;
   await expect
-    .poll(() => stand.lines.slice(from).some((line) => line.includes('robots.vanished')), { timeout: 5_000 })
+    .poll(() => stand.lines.slice(from).some((line) => line.includes('robots.vanished')), { timeout: 15_000 })
     .toBe(true);
+  await held.reached();
   stand.directum.misbehave.down = false;
   await ended();
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   expect(robots()).toBe(3);
   expect(sent()).toHaveLength(before);
+  held.letThrough();
   expect((await stand.portal.waitForStep(workflow, CREATE, 40_000)).outputs).toMatchObject(whole);
   expect(robots()).toBe(4);
 }, 90_000);
@@ -149,7 +167,7 @@ it('registers a changed declaration when the service starts, and only then', asy
   const { PUBLIC_URL } = stand.env;
   const from = hits();
   await stand.restart();
-  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  await new Promise((resolve) => setTimeout(resolve, 1_250));
   expect(hits() - from).toBe(0);
   stand.env.PUBLIC_URL = PUBLIC_URL.replace('127.0.0.1', '127.0.0.2');
   await stand.restart();

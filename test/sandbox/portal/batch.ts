@@ -53,6 +53,7 @@ async function runCommand(
     }
     params = resolve(params, results) as Fields;
     const rule = world.rules.some((one) => one.method === method) ? takeRule(world, method) : undefined;
+    if (rule?.until !== undefined) await rule.until;
     if (rule?.status !== undefined || isObject(rule?.body)) {
       const body = isObject(rule?.body) ? (rule.body as Fields) : {};
       throw new RestError(

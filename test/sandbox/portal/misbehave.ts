@@ -33,6 +33,7 @@ export async function obey(
 ): Promise<void> {
   const rule = takeRule(world, method);
   if (rule?.delayMs !== undefined) await new Promise((done) => setTimeout(done, rule.delayMs));
+  if (rule?.until !== undefined) await rule.until;
   if (rule?.hang === true) {
     record(world, method, params, 0, 'hang', false);
     return;

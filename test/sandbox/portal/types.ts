@@ -78,6 +78,8 @@ export interface Rule {
   hangAfterEffect?: boolean;
   hang?: boolean;
   delayMs?: number;
+  /** Begin only when this has settled. */
+  until?: Promise<unknown>;
   times?: number;
 }
 
