@@ -45,6 +45,8 @@ const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
 const SWEEP_MS = 3_600_000;
 /** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
+/** A stop takes no longer, whatever hangs. */
+const STOP_MS = 9_500;
 const PING_MS = 30_000;
 const PING_LIMIT_MS = 20_000;
 /** A database that is silent for so long counts as down for /readyz and /metrics. */
@@ -68,7 +70,7 @@ export interface ServicePorts {
 
 export interface Service {
   port: number;
-  /** Stops taking calls, lets running attempts end, closes everything; about 10 s at the most. */
+  /** Stops taking calls, lets running attempts end, closes everything; 10 s at the most. */
   stop(): Promise<void>;
 }
 
@@ -435,33 +437,29 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const { port } = server.address() as AddressInfo;
   log.info('service.started', { port, portals: portals.installations.list().length });
 
+  async function end(): Promise<void> {
+    for (const timer of timers) clearInterval(timer);
+    pulse.stop();
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), 3000).unref();
+    // What still asks a platform is not waited for beyond these limits: the next start asks again.
+    const loops = [settling, deadlines, polling, sweeping, portals.registration, ...showing];
+    await Promise.all([
+      closed.then(spooling.stop),
+      workers.stop(),
+      within(2000, Promise.all(loops.map((loop) => loop.stop()))).catch(() => undefined),
+    ]);
+    await within(1500, delivery.stop()).catch(() => undefined);
+    await rooms.close();
+    log.info('service.stopped');
+  }
   let stopped: Promise<void> | null = null;
   return {
     port,
     stop() {
-      stopped ??= (async () => {
-        for (const timer of timers) clearInterval(timer);
-        pulse.stop();
-        const closed = new Promise((resolve) => server.close(resolve));
-        server.closeIdleConnections();
-        setTimeout(() => server.closeAllConnections(), 3000).unref();
-        // What still asks a platform is not waited for beyond these limits: the next start asks again.
-        await Promise.all([
-          closed.then(spooling.stop),
-          workers.stop(),
-          within(
-            2000,
-            Promise.all(
-              [settling, deadlines, polling, sweeping, portals.registration, ...showing].map((one) =>
-                one.stop(),
-              ),
-            ),
-          ).catch(() => undefined),
-        ]);
-        await within(1500, delivery.stop()).catch(() => undefined);
-        await rooms.close();
-        log.info('service.stopped');
-      })();
+      // A database that says nothing would hold it for ever; what is not written then is on the disk or done again.
+      stopped ??= within(STOP_MS, end()).catch((error) => log.warn('service.stop_cut_off', { error }));
       return stopped;
     },
   };

@@ -138,6 +138,19 @@ it('answers in time while the database is frozen', async () => {
   expect(counts(calls)).toEqual(ones(calls));
 }, 120_000);
 
+it('ends in ten seconds though its database says nothing, and does afterwards what it had taken', async () => {
+  const [call] = await lose(1);
+  if (!call) throw new Error('a call was made');
+  wire.freeze(true);
+  expect((await post(call.form)).status).toBe(200);
+  const began = performance.now();
+  await stand.pause();
+  expect(performance.now() - began).toBeLessThan(10_000);
+  wire.freeze(false);
+  await stand.restart();
+  await expect.poll(() => contractsOf(call.deal), { timeout: 20_000 }).toBe(1);
+}, 60_000);
+
 it('refuses what is known to be forged, and drops it later where that could not be told', async () => {
   const [good, forged, unknown] = await lose(3);
   if (!good || !forged || !unknown) throw new Error('three calls were made');
