@@ -48,9 +48,14 @@ export async function runRobot(
   }
 }
 
-/** An attempt that was not made, because what failed the last one is known to last. */
-export function failAgain(robot: AnyRobot, code: ErrorCode, text: LocalText): Ending {
-  return { kind: 'failed', code, text, heals: true, values: emptyOutputs(robot) };
+/** An attempt that was not made, because what failed the last one is known to last; `values` are what that one knew. */
+export function failAgain(
+  robot: AnyRobot,
+  code: ErrorCode,
+  text: LocalText,
+  values: Record<string, string | number>,
+): Ending {
+  return { kind: 'failed', code, text, heals: true, values: { ...emptyOutputs(robot), ...values } };
 }
 
 function itemKind(typeId: number): ItemKind {

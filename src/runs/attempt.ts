@@ -74,7 +74,9 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     });
   const known = inVain(run, robot, ports);
   const outcome: Outcome =
-    known === null ? await attempted() : failAgain(robot, 'directum_unavailable', known);
+    known === null
+      ? await attempted()
+      : failAgain(robot, 'directum_unavailable', known, run.lastValues ?? {});
 
   const finishedAt = now();
   // A blink of our own database is no answer to a deal: the attempt counts as lost and is made again.
@@ -105,7 +107,7 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   };
   if (failed && outcome.heals && finishedAt < deadlineAt) {
     const nextAt = toNextAttempt(run.attempts, finishedAt, deadlineAt, ports.random, ports.delays);
-    await runs.postpone(run.id, attempt, nextAt, deadlineAt);
+    await runs.postpone(run.id, attempt, outcome.values, { nextAt, deadlineAt });
     // It came back while this run was being put off, so nobody else would call the run.
     if (known !== null && !ports.circuit.isDown()) await runs.hasten(outcome.code, finishedAt);
     log.warn('run.postponed', { ...facts, text: outcome.text.en, nextAt: nextAt.toISOString() });

@@ -61,7 +61,8 @@ export function createRunHistory(pool: pg.Pool) {
         deadlineAt: run.deadline_at,
         nextAt: run.next_at,
         endedAt: run.ended_at,
-        outcome: run.outcome,
+        // Before its end a run only keeps what its last attempt knew.
+        outcome: run.state === 'ended' ? run.outcome : null,
         tries: tries.rows.map((row) => ({
           number: row.number,
           startedAt: row.started_at,

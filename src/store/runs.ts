@@ -9,6 +9,8 @@ export interface StoredRun extends NewRun {
   attempts: number;
   lastCode: string | null;
   lastText: LocalText | null;
+  /** Outputs the last attempt knew. */
+  lastValues: Record<string, string | number> | null;
 }
 
 export interface Attempt {
@@ -40,10 +42,19 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       return rows[0] ? fromRow(rows[0]) : null;
     },
 
-    /** The attempt failed with something that may heal: the run is taken up again at `nextAt`, for the last time at its limit. */
-    async postpone(id: string, attempt: Attempt, nextAt: Date, deadlineAt: Date): Promise<void> {
+    /**
+     * The attempt failed with something that may heal, and knew these values: the run is taken up again at `nextAt`, for
+     * the last time at its limit.
+     */
+    async postpone(
+      id: string,
+      attempt: Attempt,
+      values: NonNullable<StoredRun['lastValues']>,
+      { nextAt, deadlineAt }: { nextAt: Date; deadlineAt: Date },
+    ): Promise<void> {
       await pool.query(
-        `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $2, attempts = attempts + 1, last_code = $3, last_text = $4, deadline_at = $7
+        `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $2, attempts = attempts + 1, last_code = $3, last_text = $4,
+             deadline_at = $7, outcome = $8
            WHERE id = $1 AND state <> 'ended' RETURNING id, attempts)
          INSERT INTO run_attempt SELECT id, attempts, $5, $6, $3, $4 FROM changed ON CONFLICT DO NOTHING`,
         [
@@ -54,6 +65,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
           attempt.startedAt,
           attempt.finishedAt,
           deadlineAt,
+          JSON.stringify(values),
         ],
       );
     },
@@ -207,5 +219,6 @@ export function fromRow(row: any): StoredRun {
     attempts: row.attempts,
     lastCode: row.last_code,
     lastText: row.last_text,
+    lastValues: row.outcome,
   };
 }

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { createDirectum, type DirectumService } from '../../src/directum/directum.ts';
+import { knowing } from '../../src/robot/failure.ts';
+import { field } from '../../src/robot/fields.ts';
 import type { DocumentState, PortalPort, SlotsPort } from '../../src/robot/ports.ts';
 import { type AnyRobot, defineRobot, type RobotContext, Waiting } from '../../src/robot/robot.ts';
 import { attemptRun } from '../../src/runs/attempt.ts';
@@ -65,14 +67,14 @@ const declare = (code: string, run: (context: RobotContext) => Promise<Record<st
     description: words,
     items: ['deal'],
     inputs: z.object({}),
-    outputs: z.object({}),
+    outputs: z.object({ document_id: field.int(words).optional() }),
     run: (_inputs, context) => run(context),
   }) as AnyRobot;
 
 /** Reads the deal, then asks Directum something that no cache knows. */
 async function ask({ portal, directum: port }: RobotContext): Promise<void> {
   await portal.read();
-  await port.states.read(1);
+  await knowing({ document_id: 7 }, () => port.states.read(1));
 }
 
 const asking = declare('directum_asking', async (context) => {
@@ -208,9 +210,11 @@ it('Directum down for six hours: bounded questions, honest ends at the limits, t
   );
   expect(late.rows).toEqual([]);
   const told = await store.pool.query(
-    `SELECT DISTINCT payload::json -> 'values' ->> 'error_text' AS text FROM answer JOIN run ON run.id = run_id WHERE ending = 'directum_unavailable'`,
+    `SELECT DISTINCT payload::json -> 'values' ->> 'error_text' AS text, payload::json -> 'values' ->> 'document_id' AS known
+     FROM answer JOIN run ON run.id = run_id WHERE ending = 'directum_unavailable'`,
   );
-  expect(told.rows).toEqual([{ text: expect.stringContaining('Directum не отвечает') }]);
+  // What the last attempt knew is told, though no other was worth making.
+  expect(told.rows).toEqual([{ text: expect.stringContaining('Directum не отвечает'), known: '7' }]);
   await live(new Date(Date.now() + 6 * MINUTE));
   expect(await endings()).toEqual({ done: 23, directum_unavailable: 20 });
 }, 60_000);
