@@ -37,17 +37,29 @@ function readFlags(args: string[]): Flags {
   };
 }
 
+/** A problem with the portal it belongs to: of several, one may refuse while the others are well. */
+function complain(
+  { origin }: Installation,
+  { en, ru }: { en: string; ru: string },
+  { stderr }: Shell,
+  code?: string,
+): void {
+  const of = [new URL(origin).host, ...(code === undefined ? [] : [code])].join(': ');
+  stderr.write(`  ! ${of}: ${en} ${ru}\n`);
+}
+
 async function registerOn(
   installation: Installation,
   rooms: Rooms,
   flags: Flags,
   publicUrl: string,
-  { stdout, stderr }: Shell,
+  shell: Shell,
 ): Promise<number> {
+  const { stdout } = shell;
   const { portals } = rooms;
   const { memberId } = installation;
   const declared = robots.map((robot) => toDescriptor(robot, toLanguage(installation.language)));
-  const log = createLog('error', (line) => stderr.write(line));
+  const log = createLog('error', (line) => shell.stderr.write(line));
   const listed = await listPortal(portals.rest, memberId, log);
   const context = {
     publicUrl,
@@ -67,7 +79,7 @@ async function registerOn(
     .map((plan) => plan.add.length + plan.update.length + (flags.remove ? plan.undeclared.length : 0))
     .reduce((sum, count) => sum + count, 0);
   if (changes === 0 || !flags.apply) {
-    for (const { text } of listed.problems) stderr.write(`  ! ${text.en} ${text.ru}\n`);
+    for (const { text } of listed.problems) complain(installation, text, shell);
     if (listed.problems.some(({ off }) => !off)) return FAILED;
     return changes === 0 ? DONE : PENDING;
   }
@@ -83,8 +95,8 @@ async function registerOn(
     remove: flags.remove,
     listed,
   });
-  for (const { code, text } of failed) stderr.write(`  ! ${code}: ${text.en} ${text.ru}\n`);
-  for (const { text } of others) stderr.write(`  ! ${text.en} ${text.ru}\n`);
+  for (const { code, text } of failed) complain(installation, text, shell, code);
+  for (const { text } of others) complain(installation, text, shell);
   return failed.length > 0 || others.some(({ off }) => !off) ? FAILED : DONE;
 }
 
@@ -116,7 +128,7 @@ async function plan(shell: Shell): Promise<number> {
     let worst = DONE;
     for (const installation of live) {
       const code = await registerOn(installation, rooms, flags, config.PUBLIC_URL, shell).catch((error) => {
-        stderr.write(`  ! ${explain(error).en} ${explain(error).ru}\n`);
+        complain(installation, explain(error), shell);
         return FAILED;
       });
       worst = worst === FAILED || code === FAILED ? FAILED : Math.max(worst, code);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freePort } from '../sandbox/package-settings.ts';
 import { startPortal } from '../sandbox/portal/portal.ts';
+import { runCommand } from './command.ts';
 import { addDeal, CLIENT, runStep, type Stand, startStand } from './stand.ts';
 
 const CREATE = 'directum_create_contract';
@@ -44,6 +45,18 @@ async function latency(): Promise<number> {
   }
   return all.sort((a, b) => a - b)[2] as number;
 }
+
+it('registers on one portal though the other refuses, and says which one did', async () => {
+  loud.portal.misbehave.missingMethods.add('bizproc.robot.list');
+  quiet.portal.world.robots.delete(CREATE);
+  const [refusing, well] = [loud, quiet].map(({ portal }) => new URL(portal.url).host);
+  const { code, out, err } = await runCommand('register', ['--apply'], loud.env);
+  expect(code).toBe(1);
+  expect(out).toMatch(new RegExp(`^${well}\\n(?:[=~+] .*\\n)*\\+ ${CREATE}$`, 'm'));
+  expect(err).toMatch(new RegExp(`^ {2}! ${refusing}: The plan of the portal has no automation rules`, 'm'));
+  expect(quiet.portal.world.robots.has(CREATE)).toBe(true);
+  loud.portal.misbehave.missingMethods.clear();
+});
 
 it('answers a quiet portal in its usual time while the other one storms or hangs', async () => {
   await latency();
