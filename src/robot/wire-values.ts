@@ -148,9 +148,9 @@ export function parseUser(text: string): number {
   return Number(match[1]);
 }
 
-/** Reads a positive whole number; spaces ignored. @throws WireValueError */
+/** Reads a positive whole number, also as a field of fractions shows it (`24.00`); spaces ignored. @throws WireValueError */
 export function parseId(text: string): number {
-  const digits = text.replace(/[\s\u00a0]/g, '');
+  const digits = text.replace(/[\s\u00a0]/g, '').replace(/(?<=\d)[.,]0{1,2}$/, '');
   if (!/^\d{1,15}$/.test(digits) || Number(digits) === 0) {
     throw new WireValueError({
       ru: 'нужно целое число больше нуля',

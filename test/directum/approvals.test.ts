@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TYPE_GUID } from '../../src/directum/links.ts';
 import type { ApprovalRequest } from '../../src/robot/ports.ts';
 import { parseDateTime } from '../../src/robot/wire-values.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
@@ -45,6 +46,27 @@ describe('start', () => {
       { documentId, text: null, signatoryId: null, addApproverIds: [] },
     ]);
   });
+
+  it.each(['4.3', '4.8', '4.11'] as const)(
+    'goes by process only where %s has it, else by rule',
+    async (generation) => {
+      const other = await startDirectum({ generation });
+      const ours = adapter(other);
+      try {
+        const id = other.add('IContracts', {
+          Name: 'Договор',
+          DocumentKind: 1,
+          BusinessUnit: other.all('IBusinessUnits')[0]!['Id'],
+        });
+        const asked = { documentId: id, signatoryId: null, approverIds: [], deadline: null, text: null };
+        const { url } = await ours.directum.approvals.start({ ...asked, type: 'auto' });
+        expect(url).toContain(generation === '4.11' ? TYPE_GUID.DocumentFlowTask : TYPE_GUID.ApprovalTask);
+      } finally {
+        await ours.service.close();
+        await other.stop();
+      }
+    },
+  );
 
   it('does not take a document attached as an addendum for one on approval', async () => {
     stand.add('IApprovalTasks', {

@@ -61,7 +61,8 @@ describe('people and ids', () => {
   });
 
   it('reads an id with spaces and refuses zero and fractions', () => {
-    expect(parseId('5 001')).toBe(5001);
-    for (const text of ['0', '1.5', '-1', 'x', '']) expect(() => parseId(text)).toThrow();
+    for (const text of ['5 001', '5001.00', '5\u00a0001,0']) expect(parseId(text)).toBe(5001);
+    for (const text of ['0', '0.0', '1.5', '5001.', '8,000', '-1', 'x', ''])
+      expect(() => parseId(text)).toThrow();
   });
 });
