@@ -25,7 +25,7 @@ export async function compareTasks(
 ): Promise<KeptTask[]> {
   const { mirrored, portals, now } = ports;
   for (const { itemCode, documentId, sight } of rows)
-    await mirrored.recordNow({ portal, itemCode, documentId }, toWanted(sight), now());
+    await mirrored.recordNow({ documentId, items: [{ portal, itemCode }] }, toWanted(sight), now());
   const tasks = await mirrored.of(portal, ids);
   if (tasks.length === 0) return [];
   const deals = portals.deals(portal);

@@ -56,8 +56,7 @@ export function createNews(ports: NewsPorts) {
       if (status !== null && dates !== null)
         await tellings.cancelDates(client, documentId, [...openDates({ status, dates }).keys()]);
       await tellings.add(client, rows, now());
-      for (const { portal, itemCode } of items)
-        await mirrored.record(client, { portal, itemCode, documentId }, toWanted(after), now());
+      await mirrored.record(client, { documentId, items }, toWanted(after), now());
     },
 
     /**

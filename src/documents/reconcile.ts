@@ -32,7 +32,7 @@ export async function reconcile(
   ports: ReconcilePorts,
   onDifference: OnDifference,
 ): Promise<Omit<Found, 'differences'>> {
-  await endOld(ports);
+  await letGo(ports);
   const result = { documents: 0, failed: 0 };
   for (let after = 0; ; ) {
     const step = await compareAfter(after, ports, onDifference);
@@ -52,7 +52,7 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   const { comparisons, now, sleep, log } = ports;
   const turn = await comparisons.take(now(), toNextNight(now(), timeZone));
   if (turn === null) return false;
-  if (turn.after === 0) await endOld(ports);
+  if (turn.after === 0) await letGo(ports);
   let differences = 0;
   const step = await compareAfter(turn.after, ports, ({ itemCode, documentId, what }) => {
     differences += 1;
@@ -69,8 +69,8 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   return false;
 }
 
-async function endOld({ comparisons, now }: ReconcilePorts): Promise<void> {
-  await comparisons.endOld(new Date(now().getTime() - FINAL_DAYS * DAY_MS), now());
+async function letGo({ comparisons, now }: ReconcilePorts): Promise<void> {
+  await comparisons.letGo(new Date(now().getTime() - FINAL_DAYS * DAY_MS), now());
 }
 
 /** Compares the documents next to `after`; null when there are none. */

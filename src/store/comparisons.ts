@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { FINAL } from './documents.ts';
+import { END_UNSHOWN } from './showing.ts';
 
 /** What a comparison found. */
 export interface Found {
@@ -30,12 +31,13 @@ export function createComparisons(pool: pg.Pool) {
       return rows.map((row) => Number(row.id));
     },
 
-    /** Final documents whose status is older are no longer watched. */
-    async endOld(before: Date, now: Date): Promise<void> {
+    /** Final documents whose status is older are no longer watched, nor those that neither an item nor a task shows. */
+    async letGo(before: Date, now: Date): Promise<void> {
       await pool.query(
         `UPDATE document SET ended_at = $2 WHERE ended_at IS NULL AND status IN ${FINAL} AND status_since::timestamptz < $1`,
         [before, now],
       );
+      await pool.query(END_UNSHOWN, [now]);
     },
 
     /**

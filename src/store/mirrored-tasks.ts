@@ -16,10 +16,10 @@ export interface DueTask {
   attempts: number;
 }
 
-interface TaskOwner {
-  portal: string;
-  itemCode: string;
+/** A document with the items that show it. */
+interface Shown {
   documentId: number;
+  items: { portal: string; itemCode: string }[];
 }
 
 /** A task for a comparison with what the portal shows. */
@@ -64,47 +64,50 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
 
   async function record(
     client: TellingClient,
-    of: TaskOwner,
+    { documentId, items }: Shown,
     wanted: WantedTask[],
     now: Date,
-  ): Promise<number[]> {
-    if (wanted.length === 0) return [];
+  ): Promise<void> {
+    if (wanted.length === 0) return;
     const { rows } = await client.query(
-      'SELECT assignment_id, wanted_hash, ended FROM mirrored_task WHERE portal = $1 AND assignment_id = ANY($2)',
-      [of.portal, wanted.map((one) => one.assignmentId)],
+      'SELECT portal, assignment_id, wanted_hash, ended FROM mirrored_task WHERE assignment_id = ANY($1)',
+      [wanted.map((one) => one.assignmentId)],
     );
-    const known = new Map(rows.map((row) => [Number(row.assignment_id), row]));
-    const changed = wanted.filter(({ assignmentId, hash, open, shown }) => {
-      const row = known.get(assignmentId);
-      if (row === undefined) return on && open && shown.performer?.email != null;
-      return !row.ended && row.wanted_hash !== hash;
+    const known = Map.groupBy(rows, (row) => Number(row.assignment_id));
+    // In each portal the first item that shows the document.
+    const firsts = [...new Map(items.toReversed().map((item) => [item.portal, item])).values()];
+    const changed = wanted.flatMap(({ assignmentId, hash, open, shown }) => {
+      const of = known.get(assignmentId) ?? [];
+      const begins = on && open && shown.performer?.email != null;
+      const fresh = begins ? firsts.filter(({ portal }) => of.every((row) => row.portal !== portal)) : [];
+      const stale = of.filter((row) => !row.ended && row.wanted_hash !== hash);
+      if (fresh.length + stale.length === 0) return [];
+      const task = { id: assignmentId, hash, wanted: seal.encrypt(JSON.stringify(shown)) };
+      return [
+        ...fresh.map(({ portal, itemCode }) => ({ ...task, portal, itemCode })),
+        ...stale.map((row) => ({ ...task, portal: row.portal as string, itemCode: '' })),
+      ];
     });
-    if (changed.length === 0) return [];
-    const sealed = changed.map(({ assignmentId, hash, shown }) => ({
-      id: assignmentId,
-      hash,
-      wanted: seal.encrypt(JSON.stringify(shown)),
-    }));
+    if (changed.length === 0) return;
     await client.query(
       `INSERT INTO mirrored_task AS m (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
-         SELECT $2, g.id, $3, $4, g.wanted, g.hash, $5::timestamptz
-         FROM json_to_recordset($1::json) AS g (id bigint, wanted text, hash text)
-         ON CONFLICT (portal, assignment_id) DO UPDATE SET wanted = excluded.wanted, wanted_hash = excluded.wanted_hash,
-           due_at = excluded.due_at, attempts = 0 WHERE NOT m.ended`,
-      [JSON.stringify(sealed), of.portal, of.itemCode, of.documentId, now],
+       SELECT g.portal, g.id, g."itemCode", $2, g.wanted, g.hash, $3::timestamptz
+       FROM json_to_recordset($1::json) AS g (portal text, "itemCode" text, id bigint, wanted text, hash text)
+       ON CONFLICT (portal, assignment_id) DO UPDATE SET wanted = excluded.wanted, wanted_hash = excluded.wanted_hash,
+         due_at = excluded.due_at, attempts = 0 WHERE NOT m.ended`,
+      [JSON.stringify(changed), documentId, now],
     );
-    return changed.map(({ assignmentId }) => assignmentId);
   }
 
   return {
     /**
-     * Remembers in the caller's transaction what tasks must show; answers those that are due by that. An assignment gets
-     * its one task through the first item that shows its document, and keeps it when that item is gone.
+     * Remembers in the caller's transaction what tasks must show. In each portal an assignment gets its one task through
+     * the first item that shows its document, and keeps it when that item is gone.
      */
     record,
 
     /** The same on its own. */
-    recordNow: (of: TaskOwner, wanted: WantedTask[], now: Date): Promise<number[]> =>
+    recordNow: (of: Shown, wanted: WantedTask[], now: Date): Promise<void> =>
       inTransaction(pool, (client) => record(client, of, wanted, now)),
 
     /** Leases tasks of these portals that do not show what they must. */

@@ -27,6 +27,11 @@ const COLUMNS = `w.item_code, w.document_id, w.activity_id, w.shown, w.attempts,
 const SLOT = `LEFT JOIN document_slot s ON s.portal = w.portal AND s.item_code = w.item_code
   AND s.document_id = w.document_id AND s.slot = 'contract'`;
 
+/** A task outlives its item: until its assignment ends somebody has to be told when to stop. */
+export const END_UNSHOWN = `UPDATE document SET ended_at = $1 WHERE ended_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)`;
+
 /** Which items are due to be told of their documents, and what they were told. */
 export function createShowStore(pool: pg.Pool) {
   const toShow = (row: Record<string, unknown>): ToShow => ({
@@ -118,7 +123,10 @@ export function createShowStore(pool: pg.Pool) {
       );
     },
 
-    /** Ends a taking. What changed meanwhile stays due; an item that is gone is shown nothing any more. */
+    /**
+     * Ends a taking. What changed meanwhile stays due; an item that is gone is shown nothing any more, and a document that
+     * no item shows is let go.
+     */
     async settle(
       portal: string,
       taken: (Key & { changes: number; result: 'shown' | 'retry' | 'gone'; retryMs: number })[],
@@ -140,11 +148,7 @@ export function createShowStore(pool: pg.Pool) {
         'UPDATE watched_document SET gone_at = $3, show_at = NULL WHERE portal = $1 AND item_code = ANY($2)',
         [portal, gone, now],
       );
-      await pool.query(
-        `UPDATE document SET ended_at = $1 WHERE ended_at IS NULL AND NOT EXISTS
-           (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)`,
-        [now],
-      );
+      await pool.query(END_UNSHOWN, [now]);
     },
 
     /** What the portal really shows is not what was written: it is written anew. */

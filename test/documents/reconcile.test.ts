@@ -263,6 +263,23 @@ describe('the comparison of tasks', () => {
     expect((await bench.reconcile()).lines).toEqual([]);
   });
 
+  it('of a deal that is gone follow their assignments to the end; then the document is let go', async () => {
+    await assigned(700);
+    bench.portal.answers.set('DEAL_1', 'gone');
+    bench.directum.assign(700, 70, { performer: SIDOROV });
+    await bench.observer.whole([1]);
+    await bench.show();
+    expect(await bench.documents.isEmpty()).toBe(false);
+    await bench.mirror();
+    expect(taskOf(700)).toMatchObject({ responsibleUserId: 8, closed: false });
+    bench.directum.assign(700, 70, { status: 'Completed', result: 'Approved' });
+    await bench.observer.whole([1]);
+    await bench.mirror();
+    expect(taskOf(700)).toMatchObject({ closed: true });
+    expect(await bench.reconcile()).toMatchObject({ documents: 0 });
+    expect(await bench.documents.isEmpty()).toBe(true);
+  });
+
   it('of a portal that does not say how a task is counts as not compared', async () => {
     await assigned(700);
     taskOf(700).closed = true;
