@@ -1,4 +1,4 @@
-import { isSignedByUs } from '../robot/signature.ts';
+import { isSignedByBoth, isSignedByUs } from '../robot/signature.ts';
 import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
 import type { Assignment, DocumentStatus, Fact, Sight, TriggerCode } from './ports.ts';
 import { newestRework, reworkComments } from './rework.ts';
@@ -52,9 +52,9 @@ function toSteps({ state, status }: Sight): Step[] {
   if (status === 'signed_us') return signing.slice(0, 2);
   if (status === 'signed_both') return signing;
   if (status !== 'executed') return [];
-  if (state === null || !isSignedByUs(state)) return ['executed'];
-  const both = state.externalApprovalState === 'Signed' || state.exchangeState === 'Signed';
-  return [...signing.slice(0, both ? 3 : 2), 'executed'];
+  if (state === null) return ['executed'];
+  if (isSignedByBoth(state)) return [...signing, 'executed'];
+  return [...(isSignedByUs(state) ? signing.slice(0, 2) : []), 'executed'];
 }
 
 /**

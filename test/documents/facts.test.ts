@@ -53,6 +53,15 @@ describe('triggers of a status', () => {
     ]);
   });
 
+  it('of a contract that both signed in an exchange are told when no look saw it before its execution', () => {
+    const closed = sight('executed', {
+      state: document({ lifeCycleState: 'Closed', exchangeState: 'Signed' }),
+    });
+    expect(triggers(toFacts(sight('created'), closed, WATCHED))).toEqual(
+      triggers(between('created', 'executed')),
+    );
+  });
+
   it('do not call a contract signed that was executed without a signature', () => {
     const closed = sight('executed', { state: document({ lifeCycleState: 'Closed' }) });
     expect(triggers(toFacts(sight('created'), closed, WATCHED))).toEqual(['directum_executed']);
