@@ -78,13 +78,16 @@ export function createTellings(pool: pg.Pool) {
       );
     },
 
-    /** Leases triggers of these portals, the oldest of each item only: a later one must not overtake it. */
+    /**
+     * Leases triggers of these portals, the oldest of each item only: a later one must not overtake it. One that the portal
+     * refused waits for an administrator, and the others do not wait with it.
+     */
     async takeTriggers(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueTelling[]> {
       const { rows } = await pool.query(
         `UPDATE telling SET due_at = $3, attempts = attempts + 1 WHERE id IN (
            SELECT id FROM telling AS t WHERE state = 'due' AND kind = 'trigger' AND due_at <= $2 AND portal = ANY($1)
              AND NOT EXISTS (SELECT 1 FROM telling AS earlier WHERE earlier.state = 'due' AND earlier.kind = 'trigger'
-               AND earlier.portal = t.portal AND earlier.item_code = t.item_code AND earlier.id < t.id)
+               AND earlier.last_error IS DISTINCT FROM 'refused' AND earlier.portal = t.portal AND earlier.item_code = t.item_code AND earlier.id < t.id)
            ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)
          RETURNING *`,
         [portals, now, later(now, leaseMs), limit],

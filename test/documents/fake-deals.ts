@@ -9,6 +9,8 @@ export interface FakeDeals extends DealPort {
   down: boolean;
   /** The portal refuses triggers: its administrator was dismissed. */
   refusing: boolean;
+  /** Codes of triggers that somebody deleted in the portal. */
+  unregistered: Set<string>;
   /** Calls that take effect while their answer is lost. */
   cut: number;
 }
@@ -31,12 +33,13 @@ export function fakeDeals(users: Record<string, number> = {}, gone: string[] = [
     down: false,
     cut: 0,
     refusing: false,
+    unregistered: new Set(),
     async fireTriggers(triggers) {
       reach();
       return answer(
         triggers.map(({ code, item }) => {
           if (gone.includes(item.code)) return { ok: false, why: 'gone' };
-          if (fake.refusing) return { ok: false, why: 'refused' };
+          if (fake.refusing || fake.unregistered.has(code)) return { ok: false, why: 'refused' };
           fake.fired.push(`${item.code} ${code}`);
           return { ok: true };
         }),

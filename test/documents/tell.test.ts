@@ -89,6 +89,16 @@ describe('triggers', () => {
     expect(deals.fired).toEqual(['DEAL_915 directum_approved']);
   });
 
+  it('do not wait for one that somebody deleted in the portal', async () => {
+    deals.unregistered.add('directum_approved');
+    await bench.one.see(1, sight('created'), sight('signed_us'));
+    await bench.pass(10_000);
+    expect(deals.fired).toEqual(['DEAL_915 directum_signed_us']);
+    deals.unregistered.clear();
+    await bench.pass(3_600_000, 600_000);
+    expect(deals.fired).toEqual(['DEAL_915 directum_signed_us', 'DEAL_915 directum_approved']);
+  });
+
   it('whose answer is lost fire again, a later one of the deal not before', async () => {
     deals.cut = 1;
     await bench.one.see(1, sight('created'), sight('signed_us'));
