@@ -38,7 +38,7 @@ export function runProcess(name: Command, args: string[], env: Settings): Promis
     execFile(
       process.execPath,
       [script, ...args],
-      { env: { PATH: process.env['PATH'], ...env }, timeout: 25_000 },
+      { env: { PATH: process.env['PATH'], ...env }, timeout: 60_000 },
       (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }),
     );
   });

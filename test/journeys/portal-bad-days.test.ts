@@ -175,7 +175,8 @@ it('an application that was removed ends its open runs; installed again, the old
   expect((await stand.portal.install(`${stand.url}/bitrix24/install`)).status).toBe(200);
   const again = await runStep(stand, deal, CREATE, { subject: 'Поставка' }, 30_000);
   expect(again).toMatchObject({ ok: 'Y', created: 'N', document_id: first['document_id'] });
-  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  // Longer than any pause that the few attempts made so far would bring.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
   expect(stand.portal.step(open.workflow, CREATE).answers).toBe(0);
   const metrics = await fetch(`${stand.url}/metrics`, { headers: { authorization: 'Bearer ops-token-1' } });
   expect(await metrics.text()).toContain(`runs_total{robot="${CREATE}",ending="cancelled"} 1`);
