@@ -8,7 +8,8 @@ RUN npm ci --omit=dev && npm cache clean --force
 
 COPY robots ./robots
 COPY src ./src
-COPY scripts/register.ts scripts/doctor.ts scripts/runs.ts scripts/backup.ts scripts/restore.ts ./scripts/
+COPY scripts/register.ts scripts/doctor.ts scripts/runs.ts scripts/reconcile.ts scripts/backup.ts scripts/restore.ts ./scripts/
+COPY scripts/doctor ./scripts/doctor
 COPY LICENSE README.md CHANGELOG.md ./
 
 # Keys and, without DATABASE_URL, the embedded database: keep this folder in a volume.

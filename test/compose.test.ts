@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
-const text = readFileSync(fileURLToPath(new URL('../compose.yaml', import.meta.url)), 'utf8');
+const read = (file: string) => readFileSync(fileURLToPath(new URL(`../${file}`, import.meta.url)), 'utf8');
+const text = read('compose.yaml');
 
 /** The lines below `service:` up to the next of its kind. */
 const service = (name: string) =>
@@ -25,4 +27,22 @@ it('shows three replicas of their own volumes behind a balancer that asks each w
 it('starts one process where nothing else is said', () => {
   expect(service('service')).not.toContain('profiles');
   expect(service('postgres')).not.toContain('profiles');
+});
+
+it('the image holds the commands of an operator, and whatever they import', () => {
+  const copied = [...read('Dockerfile').matchAll(/^COPY (.+) \S+$/gm)].flatMap(([, from = '']) =>
+    from.split(' '),
+  );
+  const isCopied = (file: string) => copied.some((one) => file === one || file.startsWith(`${one}/`));
+  const needed = ['register', 'doctor', 'runs', 'reconcile', 'backup', 'restore'].map(
+    (name) => `scripts/${name}.ts`,
+  );
+  // The list grows while it is walked.
+  for (const file of needed)
+    for (const [, from = ''] of read(file).matchAll(/^(?:import|\}) (?!type ).*from '(\.[^']+)';$/gm)) {
+      const target = posix.join(posix.dirname(file), from);
+      if (target.startsWith('scripts/') && !needed.includes(target)) needed.push(target);
+    }
+  expect(needed.length).toBeGreaterThan(6);
+  expect(needed.filter((file) => !isCopied(file))).toEqual([]);
 });
