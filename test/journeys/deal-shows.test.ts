@@ -35,6 +35,13 @@ async function within(ms: number, holds: () => boolean): Promise<number> {
   return performance.now() - from;
 }
 
+/** The status was seen in Directum, and the time is over in which its deals show it. */
+async function observed(id: number, status: string): Promise<void> {
+  const change = `"documentId":${id},"status":"${status}"`;
+  await within(POLL_MS + 5_000, () => stand.lines.some((line) => line.includes(change)));
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+}
+
 /** The status an item's list field shows, as its code; null when it is empty. */
 function statusOf(deal: number): string | null {
   const value = stand.portal.item(2, deal)['UF_CRM_DIRECTUM_STATUS'];
@@ -100,11 +107,12 @@ describe('a deal', () => {
     stand.portal.removeItem(2, deal);
     const from = stand.lines.length;
     stand.directum.patch('IContracts', id, { InternalApprovalState: 'OnApproval' });
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS + 4_000));
+    await observed(id, 'on_approval');
     const mine = stand.lines.slice(from).filter((line) => line.includes(`DEAL_${deal}`));
     expect(mine.filter((line) => /"level":"?(error|warn|50|40)/.test(line))).toEqual([]);
     stand.directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS + 3_000));
+    // Nobody may be watching it any more, so there is nothing to wait for.
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS + 2_000));
     expect(stand.lines.slice(from).filter((line) => line.includes('deals.failed'))).toEqual([]);
   }, 40_000);
 
@@ -138,7 +146,7 @@ describe('a deal', () => {
     stand.directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
     stand.directum.patch('IContracts', own, { InternalApprovalState: 'OnApproval' });
     await within(POLL_MS + 5_000, () => statusOf(kept) === 'on_approval');
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS + 3_000));
+    await observed(id, 'signed_us');
     expect(Number(fieldOf(kept, 'ID'))).toBe(own);
     expect(statusOf(kept)).toBe('on_approval');
     expect(activities(kept)).toHaveLength(2);
