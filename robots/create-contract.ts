@@ -107,7 +107,6 @@ export const createContract = defineRobot({
   }),
 
   async run(given, context) {
-    const { directum, slots, log } = context;
     if (given.template !== undefined && given.file_field !== undefined) {
       throw invalid(label.file, given.file_field, {
         ru: 'указаны и шаблон, и файл; оставьте что-то одно',
@@ -120,42 +119,48 @@ export const createContract = defineRobot({
         en: `it is before «${label.validFrom.en}»; mend the dates`,
       });
     }
-    const owned = await findOwned(given.slot, context);
-    let created =
-      owned !== null && given.link_document_id === undefined && (await slots.begunByThisRun(given.slot));
-    const linked = owned === null ? await findLinked(given, context) : null;
-    const existing = owned ?? linked;
-    const version = await knowing(owned ? toOutputs(owned, created) : {}, () =>
-      checkVersion(given, context, existing),
-    );
-    if (linked) await directum.contracts.adopt(linked.id, slots.externalId(given.slot));
-
-    let contract: Contract;
-    let changedFields: string[] = [];
-    if (existing) {
-      contract = existing;
-      if (given.if_exists === 'update' && !created && isOpenDraft(existing)) {
-        ({ contract, changedFields } = await knowing(toOutputs(existing, created), async () => {
-          const { draft } = await buildDraft(given, context, existing.counterparty);
-          return directum.contracts.update(existing.id, draft);
-        }));
-      }
-    } else {
-      const { draft, counterparty } = await buildDraft(given, context, null);
-      await slots.begin(given.slot);
-      contract = await knowing(toCounterpartyOutputs(counterparty), () =>
-        directum.contracts.create(slots.externalId(given.slot), draft),
-      );
-      created = true;
-    }
-    await slots.bind(given.slot, contract);
-
-    log.info('contract.ready', { documentId: contract.id, created });
-    const outputs = toOutputs(contract, created, changedFields);
-    if (version) await knowing(outputs, () => addVersion(version, contract, given.slot, context));
-    return outputs;
+    return context.slots.alone(given.slot, () => make(given, context));
   },
 });
+
+/** Finds the slot's contract, or makes it. */
+async function make(given: Inputs, context: RobotContext) {
+  const { directum, slots, log } = context;
+  const owned = await findOwned(given.slot, context);
+  let created =
+    owned !== null && given.link_document_id === undefined && (await slots.begunByThisRun(given.slot));
+  const linked = owned === null ? await findLinked(given, context) : null;
+  const existing = owned ?? linked;
+  const version = await knowing(owned ? toOutputs(owned, created) : {}, () =>
+    checkVersion(given, context, existing),
+  );
+  if (linked) await directum.contracts.adopt(linked.id, slots.externalId(given.slot));
+
+  let contract: Contract;
+  let changedFields: string[] = [];
+  if (existing) {
+    contract = existing;
+    if (given.if_exists === 'update' && !created && isOpenDraft(existing)) {
+      ({ contract, changedFields } = await knowing(toOutputs(existing, created), async () => {
+        const { draft } = await buildDraft(given, context, existing.counterparty);
+        return directum.contracts.update(existing.id, draft);
+      }));
+    }
+  } else {
+    const { draft, counterparty } = await buildDraft(given, context, null);
+    await slots.begin(given.slot);
+    contract = await knowing(toCounterpartyOutputs(counterparty), () =>
+      directum.contracts.create(slots.externalId(given.slot), draft),
+    );
+    created = true;
+  }
+  await slots.bind(given.slot, contract);
+
+  log.info('contract.ready', { documentId: contract.id, created });
+  const outputs = toOutputs(contract, created, changedFields);
+  if (version) await knowing(outputs, () => addVersion(version, contract, given.slot, context));
+  return outputs;
+}
 
 function toOutputs(contract: Contract, created: boolean, changedFields: string[] = []) {
   return {

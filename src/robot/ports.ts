@@ -359,6 +359,11 @@ export interface FieldLabel {
 export interface SlotsPort {
   /** Key that is written to `ExternalId`: `b24:{portal}:{DEAL_915}:{slot}`. */
   externalId(slot: string): string;
+  /**
+   * Work that may make the slot's document, by one run at a time: a process that stood still so long that another took
+   * over its run has its look-up behind it and would make a second one.
+   */
+  alone<T>(slot: string, work: () => Promise<T>): Promise<T>;
   find(slot: string): Promise<number | null>;
   /** Remembers that this run is about to create the slot's document. */
   begin(slot: string): Promise<void>;
@@ -397,9 +402,9 @@ export interface WaitPort {
   fileSaved(sha256: string): Promise<void>;
 }
 
-/** One holder at a time across all processes; others wait. */
+/** One holder at a time across all processes; others wait, for `patienceMs` when it is given. */
 export interface ClaimsPort {
-  hold<T>(key: string, work: () => Promise<T>): Promise<T>;
+  hold<T>(key: string, work: () => Promise<T>, patienceMs?: number): Promise<T>;
 }
 
 /** Answers of Directum that rarely change, kept between runs and processes. */

@@ -3,7 +3,7 @@ const CODES =
   /^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|57P0[123]|53\w{3}|40\w{3}|08\w{3})$/;
 /** What the driver says by words only. */
 const WORDS =
-  /^(timeout expired|timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client (has encountered|was closed)|the store is closed|claims are closed)/;
+  /^(timeout expired|timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client (has encountered|was closed)|the store is closed|claims are closed|claim held elsewhere)/;
 
 /** Did the database not answer, rather than refuse? Anything else is a fault of ours or of the settings. */
 export function isOutage(error: unknown): boolean {

@@ -4,6 +4,7 @@ import type { ClaimsPort, Log } from '../robot/ports.ts';
 /** A question to a living server is answered at once; after so long the session is given up, with its locks. */
 const ANSWER_MS = 15_000;
 const POLL_MS = [10, 20, 40, 80, 160] as const;
+const HELD = 'claim held elsewhere';
 
 export interface Claims extends ClaimsPort {
   close(): Promise<void>;
@@ -63,7 +64,7 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
     return answer;
   }
 
-  async function lock(key: string): Promise<pg.Client> {
+  async function lock(key: string, until: number): Promise<pg.Client> {
     for (let attempt = 0; ; attempt += 1) {
       const client = await current();
       const asked = session;
@@ -80,6 +81,7 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
         client.end().catch(() => undefined);
         throw error;
       }
+      if (performance.now() > until) throw new Error(HELD);
       const pause = POLL_MS[Math.min(attempt, POLL_MS.length - 1)]!;
       await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
     }
@@ -96,14 +98,15 @@ export function createClaims(options: { databaseUrl: string; log: Log }): Claims
   }
 
   return {
-    async hold(key, work) {
+    async hold(key, work, patienceMs = Number.POSITIVE_INFINITY) {
+      const until = performance.now() + patienceMs;
       const before = tails.get(key) ?? Promise.resolve();
       const gate = Promise.withResolvers<void>();
       const tail = before.then(() => gate.promise);
       tails.set(key, tail);
       await before;
       try {
-        const client = await lock(key);
+        const client = await lock(key, until);
         held += 1;
         try {
           return await work();

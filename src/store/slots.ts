@@ -1,15 +1,17 @@
 import type { Pool } from 'pg';
-import type { SlotsPort } from '../robot/ports.ts';
+import type { ClaimsPort, SlotsPort } from '../robot/ports.ts';
 
 /** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
 const LOOK_AFTER_MS = 120_000;
+/** How long a run holds up its worker for one that has the slot; then it is attempted anew. */
+const PATIENCE_MS = 20_000;
 
 /**
  * Documents of one CRM item as one run sees them; a slot's spelling does not matter. Over `relaxed` goes what need not be
  * waited for: the end of the run makes it durable, and a run that has not ended does it again.
  */
 export function createSlots(
-  { pool, relaxed, now }: { pool: Pool; relaxed: Pool; now: () => Date },
+  { pool, relaxed, claims, now }: { pool: Pool; relaxed: Pool; claims: ClaimsPort; now: () => Date },
   portalKey: string,
   itemCode: string,
   runId: string,
@@ -41,6 +43,7 @@ export function createSlots(
 
   return {
     externalId,
+    alone: (slot, work) => claims.hold(externalId(slot), work, PATIENCE_MS),
 
     async begin(slot) {
       await pool.query(

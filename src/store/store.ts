@@ -109,7 +109,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     cache: createCache({ pool, log, now }),
     budget,
     pairs: (portalKey) => createPairs(pool, portalKey),
-    slots: (portalKey, itemCode, runId) => createSlots({ pool, relaxed, now }, portalKey, itemCode, runId),
+    slots: (portalKey, itemCode, runId) =>
+      createSlots({ pool, relaxed, claims, now }, portalKey, itemCode, runId),
     installations: <T>() => createDocuments<T>({ pool, kv: kv('installation'), namespace: 'installation' }),
     forgetPortal: (portalKey) => forgetPortal(pool, portalKey),
     close() {

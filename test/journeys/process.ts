@@ -35,6 +35,9 @@ export async function startProcess(env: Record<string, string>, entry: 'main' | 
     lines,
     gone,
     kill: () => end('SIGKILL'),
+    /** It stands still, as on a machine that has no time for it; its connections stay. */
+    freeze: () => child.kill('SIGSTOP'),
+    thaw: () => child.kill('SIGCONT'),
     /** Milliseconds until it ended by itself, and its exit code. */
     async terminate() {
       const began = performance.now();

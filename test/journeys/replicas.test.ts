@@ -57,3 +57,28 @@ it('three processes on one database, one killed: each call once, one refresh a t
   expect(stand.portal.journal.filter(({ error }) => error === 'QUERY_LIMIT_EXCEEDED')).toEqual([]);
   expect(refreshes() - before).toBe(1);
 }, 120_000);
+
+it('a process that stood still while another took over its run makes no second contract', async () => {
+  const [call] = await lostCalls(stand, 1, CODE, { subject: 'Замер' });
+  if (!call) throw new Error('a call was made');
+  const lookUps = () =>
+    stand.directum.journal.filter(
+      ({ verb, path, query }) =>
+        verb === 'GET' && path === 'IContracts' && query.includes(`DEAL_${call.deal}:`),
+    ).length;
+  three.freeze();
+  stand.directum.misbehave.next({ verb: 'GET', path: /^IContracts$/, delayMs: 1_000 });
+  await fetch(`${two.url}/bitrix24/robots/${CODE}`, { method: 'POST', body: new URLSearchParams(call.form) });
+  await expect.poll(lookUps, { timeout: 10_000, interval: 10 }).toBe(1);
+  two.freeze();
+  three.thaw();
+  // Longer than the run is left to its process.
+  await new Promise((resolve) => setTimeout(resolve, 7_000));
+  two.thaw();
+  expect((await stand.portal.waitForStep(call.workflow, CODE, 30_000)).outputs).toMatchObject({ ok: 'Y' });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const made = stand.directum
+    .all('IContracts')
+    .filter((row) => String(row['ExternalId']).includes(`:DEAL_${call.deal}:`));
+  expect(made).toHaveLength(1);
+}, 90_000);
