@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { redact } from '../src/log.ts';
-import { toLanguage } from '../src/service.ts';
+import { toLanguage } from '../src/rooms.ts';
 import { checkDirectum } from './doctor/directum.ts';
 import { inspect, LIMIT_MS, notChecked, within } from './doctor/finding.ts';
 import { checkPublicUrl, openAll } from './doctor/own.ts';

@@ -1,6 +1,6 @@
 import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog, redact } from '../src/log.ts';
-import { openRooms } from '../src/service.ts';
+import { openRooms } from '../src/rooms.ts';
 import type { Shell } from './shell.ts';
 
 /** What is due a moment later is waited for so long. */

@@ -6,7 +6,7 @@ import { explain, planPortal } from '../src/bitrix24/registration.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { toDescriptor } from '../src/robot/descriptor.ts';
-import { openRooms, toLanguage } from '../src/service.ts';
+import { openRooms, toLanguage } from '../src/rooms.ts';
 import type { Shell } from './shell.ts';
 
 /** Exit codes that an operator's script can use (interface.md §4). */

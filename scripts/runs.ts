@@ -4,9 +4,9 @@ import { isLive } from '../src/bitrix24/installation.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog, redact } from '../src/log.ts';
 import type { Outcome } from '../src/robot/run-robot.ts';
+import { openRooms, toLanguage } from '../src/rooms.ts';
 import { toAnswers } from '../src/runs/attempt.ts';
 import { type KeptCall, toDeadline } from '../src/runs/call.ts';
-import { openRooms, toLanguage } from '../src/service.ts';
 import { createRunHistory, type ListedRun, type RunHistory } from '../src/store/run-history.ts';
 import type { Shell } from './shell.ts';
 

@@ -1,24 +1,18 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { robots } from '../robots/index.ts';
 import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
 import { isEventForm, parseEvent } from './bitrix24/events.ts';
-import { type Installation, isLive, isReady } from './bitrix24/installation.ts';
-import { createPortals } from './bitrix24/portals.ts';
+import { isLive, isReady } from './bitrix24/installation.ts';
 import type { Config } from './config.ts';
-import { openDealDocuments } from './deal-documents.ts';
-import { createDirectum } from './directum/directum.ts';
 import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
-import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { createSlowProofServer } from './http/server.ts';
 import { openOrWait, refuseInstall } from './lobby.ts';
 import { scopeLog } from './log.ts';
-import { toDescriptor } from './robot/descriptor.ts';
-import type { Language } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
+import { DATABASE_MS, openRooms, toLanguage } from './rooms.ts';
 import { attemptRun } from './runs/attempt.ts';
 import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
 import { createDelivery } from './runs/deliver.ts';
@@ -29,12 +23,6 @@ import { createSpooling } from './runs/spooling.ts';
 import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
 import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
-import { createIncomingCalls } from './store/incoming-calls.ts';
-import { createRunStore } from './store/runs.ts';
-import { loadSecretKeys } from './store/secrets.ts';
-import { openSpool } from './store/spool.ts';
-import { openStore } from './store/store.ts';
-import { createWaits } from './store/waits.ts';
 
 /** Runs that one process works on at a time. */
 const CONCURRENCY = 12;
@@ -49,8 +37,6 @@ const SWEEP_MS = 3_600_000;
 const STOP_MS = 9_500;
 const PING_MS = 30_000;
 const PING_LIMIT_MS = 20_000;
-/** A database that is silent for so long counts as down for /readyz and /metrics. */
-const DATABASE_MS = 2_000;
 /** How long a first question about readiness waits for Directum's first answer. */
 const FIRST_PING_MS = 1_000;
 
@@ -72,114 +58,6 @@ export interface Service {
   port: number;
   /** Stops taking calls, lets running attempts end, closes everything; 10 s at the most. */
   stop(): Promise<void>;
-}
-
-/** Russian for `ru`, `ua`, `by`, `kz`, else English (interface.md §3 Values). */
-export function toLanguage(portalLanguage: string): Language {
-  return ['ru', 'ua', 'by', 'kz'].includes(portalLanguage.toLowerCase()) ? 'ru' : 'en';
-}
-
-/** Everything that talks to the portals and to Directum, on an open store; shared by the service and the scripts. */
-export async function openRooms(config: Config, { log, now }: Pick<ServicePorts, 'log' | 'now'>) {
-  const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
-  const store = await openStore({
-    databaseUrl: config.DATABASE_URL,
-    dataDir: config.DATA_DIR,
-    keys,
-    log,
-    now,
-    rate: config.BITRIX24_RATE,
-  });
-  const runs = createRunStore(store.pool, store.relaxed);
-  const calls = createIncomingCalls(store.pool, store.relaxed, log);
-  const waits = createWaits(store.pool);
-  const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
-  const measure = async () => ({
-    ...(await runs.measure(now())),
-    portals: await Promise.all(
-      portals.installations
-        .list()
-        .filter(isLive)
-        .map(async ({ memberId, state }) => ({
-          label: createHash('sha256').update(memberId).digest('hex').slice(0, 8),
-          paused: state === 'paused',
-          budgetLeft: await store.budget.left(memberId),
-        })),
-    ),
-    ...(await waits.measure(now())),
-  });
-  const metrics = createMetrics(async () => ({
-    ...(await within(DATABASE_MS, measure()).catch(() => UNMEASURED)),
-    spoolCalls: spool.waiting(),
-  }));
-  const directum = createDirectum({
-    baseUrl: config.DIRECTUM_URL,
-    webUrl: config.DIRECTUM_WEB_URL,
-    login: config.DIRECTUM_LOGIN,
-    password: config.DIRECTUM_PASSWORD,
-    auth: config.DIRECTUM_AUTH,
-    ...(config.DIRECTUM_CA_FILE !== undefined && { ca: config.DIRECTUM_CA_FILE }),
-    cache: store.cache,
-    now,
-    log,
-    onBack: () => {
-      runs.hasten('directum_unavailable', now()).catch((error) => log.warn('runs.not_hastened', { error }));
-    },
-    onRequest: ({ operation, seconds, errorCode }) => {
-      metrics.directumSeconds.observe({ operation }, seconds);
-      if (errorCode) metrics.directumErrors.inc({ code: errorCode });
-    },
-  });
-  const documents = store.installations<Installation>();
-  const portals = createPortals({
-    config: {
-      portals: config.BITRIX24_PORTALS,
-      oauthServers: config.BITRIX24_OAUTH_SERVERS,
-      clientId: config.BITRIX24_CLIENT_ID,
-      clientSecret: config.BITRIX24_CLIENT_SECRET,
-      publicUrl: config.PUBLIC_URL,
-    },
-    store: {
-      get: async (memberId) => (await documents.get(memberId)) ?? undefined,
-      set: documents.set,
-      list: async () => (await documents.list()).map((document) => document.value),
-    },
-    claims: store.claims,
-    budget: store.budget,
-    robots: (language) => robots.map((robot) => toDescriptor(robot, toLanguage(language))),
-    now,
-    log,
-    onRequest: ({ method, seconds }) => metrics.portalSeconds.observe({ method }, seconds),
-    onRefresh: (result) => metrics.refreshes.inc({ result }),
-    onRefreshAsked: (asked) => deals.refresh(asked),
-  });
-  const deals = openDealDocuments({
-    config,
-    store,
-    keys,
-    directum,
-    portals,
-    onUnknown: () => metrics.unknownStates.inc(),
-    now,
-    log,
-  });
-  await portals.installations.load();
-  return {
-    keys,
-    store,
-    spool,
-    calls,
-    runs,
-    waits,
-    metrics,
-    directum,
-    portals,
-    deals,
-    async close() {
-      await directum.close();
-      await store.close();
-    },
-  };
 }
 
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../src/config.ts';
 import { RobotFailure } from '../../src/robot/failure.ts';
-import { openRooms } from '../../src/service.ts';
+import { openRooms } from '../../src/rooms.ts';
 import { createSecretKeys, loadSecretKeys } from '../../src/store/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import {

@@ -8,7 +8,7 @@ import { planRegistration, toCodes } from '../../src/bitrix24/registration.ts';
 import { hasScope } from '../../src/bitrix24/scopes.ts';
 import type { Config } from '../../src/config.ts';
 import { toDescriptor } from '../../src/robot/descriptor.ts';
-import { toLanguage } from '../../src/service.ts';
+import { toLanguage } from '../../src/rooms.ts';
 import { bad, type Check, type Finding, good, inspect, notChecked } from './finding.ts';
 import type { Opened, Rooms } from './own.ts';
 import { STAND_INS } from './settings.ts';
