@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { openFolder } from '../store/bench.ts';
+import { layCluster } from '../store/ready-cluster.ts';
 import { addDeal, lostCalls, runStep, type Stand, startStand } from './stand.ts';
 
 /** The alert rules of docs/operations.md: quiet on a healthy stand, each heard when its state is brought about. */
@@ -24,9 +25,12 @@ let stand: Stand;
 
 beforeAll(async () => {
   home = await openFolder();
+  await layCluster(home);
   database = await startEmbedded({ dataDir: home, log: quietLog });
   stand = await startStand({
     settings: { DATABASE_URL: database.url, OPS_TOKEN: TOKEN, LOG_LEVEL: 'error', BITRIX24_RATE: '2/50' },
+    // The states are brought about in the database, and must be scraped before the service mends them.
+    tickMs: 1_000,
   });
   client = new pg.Client({ connectionString: database.url });
   client.on('error', () => undefined);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
+import { layCluster } from '../store/ready-cluster.ts';
 import { lostCalls, type Stand, startStand } from './stand.ts';
 
 const CODE = 'directum_create_contract';
@@ -17,6 +18,7 @@ let stand: Stand;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'away-'));
   await chmod(home, 0o755);
+  await layCluster(home);
   database = await startEmbedded({ dataDir: home, log: quiet });
   wire = await startWire(database.url);
   stand = await startStand({ settings: { DATABASE_URL: wire.url, OPS_TOKEN: 'ops-token-of-the-test' } });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { openFolder } from '../store/bench.ts';
+import { layCluster } from '../store/ready-cluster.ts';
 import { type Process, startProcess } from './process.ts';
 import { lostCalls, type Stand, startStand } from './stand.ts';
 
@@ -14,6 +15,7 @@ let service: Process;
 
 beforeAll(async () => {
   home = await openFolder();
+  await layCluster(home);
   database = await startEmbedded({ dataDir: home, log: quietLog });
   stand = await startStand({
     settings: { DATABASE_URL: database.url, LOG_LEVEL: 'info', OPS_TOKEN: 'ops-token-of-the-test' },

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { openFolder } from '../store/bench.ts';
+import { layCluster } from '../store/ready-cluster.ts';
 import { lostCalls, type Stand, startStand } from './stand.ts';
 
 /** Bytes that files of the spool may still take; a write past that is cut there, as a full disk cuts it. */
@@ -39,6 +40,7 @@ let stand: Stand;
 
 beforeAll(async () => {
   home = await openFolder();
+  await layCluster(home);
   database = await startEmbedded({ dataDir: home, log: quietLog });
   stand = await startStand({
     settings: { DATABASE_URL: database.url, OPS_TOKEN: 'ops-token-of-the-test' },

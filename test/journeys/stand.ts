@@ -23,6 +23,7 @@ export async function startStand(
     directum?: Parameters<typeof startDirectum>[0];
     install?: boolean;
     sweepMs?: number;
+    tickMs?: number;
     /** The service's clock; the sandboxes keep their own. */
     now?: () => Date;
   } = {},
@@ -47,6 +48,7 @@ export async function startStand(
       random: () => 0,
       ...HURRY,
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
+      ...(options.tickMs !== undefined && { tickMs: options.tickMs }),
     });
   let service = await start();
   if (options.install !== false) {

@@ -6,6 +6,7 @@ import { inject } from 'vitest';
 import type { TestProject } from 'vitest/node';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { openPlace, saveState } from '../../src/store/postgres/place.ts';
+import { freePort } from '../sandbox/package-settings.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -32,5 +33,5 @@ export async function layCluster(dataDir: string): Promise<void> {
   // Node's own copy gives everything to us, and PostgreSQL serves only the owner of its folder.
   if (process.platform === 'win32') await cp(ready.cluster, place.cluster, { recursive: true });
   else execFileSync('cp', ['-a', ready.cluster, place.cluster]);
-  await saveState(dataDir, { ...place, password: ready.password, port: 0 });
+  await saveState(dataDir, { ...place, password: ready.password, port: await freePort() });
 }
