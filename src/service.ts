@@ -27,7 +27,7 @@ import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
 /** Runs that one process works on at a time. */
 const CONCURRENCY = 12;
 /** While calls pour in, a crowd of them becomes runs no oftener than this: the portal's queue must not wait for us. */
-const CROWDED_PAUSE_MS = 50;
+const CROWDED_PAUSE_MS = 250;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */

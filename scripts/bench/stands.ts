@@ -79,12 +79,13 @@ export async function startStands(settings: Record<string, string> = {}, rate = 
       // Registration and the first look at Directum are over by then.
       await new Promise((resolve) => setTimeout(resolve, 3000));
     },
-    /** Starts the same Express without storage. */
-    async startBare(): Promise<string> {
-      const barePort = await freePort();
-      const bareUrl = `http://127.0.0.1:${barePort}`;
-      await start('scripts/bench/bare-express.ts', { PORT: String(barePort) }, bareUrl);
-      return bareUrl;
+    /** Starts a baseline of taking calls: an Express that reads the form, or our own routes that keep nothing. */
+    async startBaseline(name: 'bare-express' | 'without-storage', token: string): Promise<string> {
+      const basePort = await freePort();
+      const baseUrl = `http://127.0.0.1:${basePort}`;
+      const baseEnv = { PORT: String(basePort), APPLICATION_TOKEN: token };
+      await start(`scripts/bench/${name}.ts`, baseEnv, `${baseUrl}/bitrix24/`);
+      return baseUrl;
     },
     addDeal: () =>
       portal.addItem(2, {

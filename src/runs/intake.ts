@@ -4,8 +4,6 @@ import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
 /** The most calls that one statement writes, and about how much of their text. */
 const GROUP = 500;
 const GROUP_LENGTH = 16 * 1024 * 1024;
-/** Writes under way at a time: while one waits for the disk, the next calls are read and written. */
-const WRITERS = 2;
 /** So many calls of one line, a portal's robot, in one write are a crowd. */
 const CROWD = 8;
 /** A line is crowded until no crowd of it came for so long. */
@@ -28,7 +26,7 @@ interface Waiting {
  */
 export function createIntake(calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>, onAccepted: () => void) {
   let waiting: Waiting[] = [];
-  let writing = 0;
+  let writing = false;
   const lastCrowds = new Map<string, number>();
 
   async function accept(group: Waiting[]): Promise<void> {
@@ -71,7 +69,7 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>,
       const group = takeGroup();
       await accept(group);
     }
-    writing -= 1;
+    writing = false;
   }
 
   return {
@@ -81,11 +79,10 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>,
     accept: (run: NewRun): Promise<boolean> =>
       new Promise((resolve, reject) => {
         waiting.push({ run, resolve, reject });
+        if (writing) return;
+        writing = true;
         // Started a turn later, so that calls of one moment go together.
-        if (writing < WRITERS) {
-          writing += 1;
-          setImmediate(() => void write());
-        }
+        setImmediate(() => void write());
       }),
   };
 }

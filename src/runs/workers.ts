@@ -7,7 +7,7 @@ import { createLoop } from './loop.ts';
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
 /** How often one run of the lines that rest is begun all the same. */
-const TRICKLE_MS = 200;
+const TRICKLE_MS = 500;
 const LARGEST_SHARE = 2 / 3;
 /** Places kept for waits whose time is over: they answer within seconds though all others hang on Directum. */
 const LAST_ATTEMPTS = 8;

@@ -1,0 +1,38 @@
+import { randomBytes } from 'node:crypto';
+import { parseRobotCall } from '../../src/bitrix24/call.ts';
+import { isSameSecret } from '../../src/bitrix24/proof.ts';
+import { createApp } from '../../src/http/app.ts';
+import { createMetrics, UNMEASURED } from '../../src/http/metrics.ts';
+import { toDeadline, toRunId } from '../../src/runs/call.ts';
+import { createSecretKeys } from '../../src/store/secrets.ts';
+
+/**
+ * The bench's second baseline: our own routes and all that is done to a call, reading, checking and sealing it, but
+ * nothing is kept.
+ */
+const keys = createSecretKeys(new Map([['bench', randomBytes(32)]]));
+const applicationToken = process.env['APPLICATION_TOKEN'] ?? '';
+const unused = () => Promise.reject(new Error('not part of the bench'));
+
+const app = createApp({
+  knownRobot: () => true,
+  async takeCall(_code, body) {
+    const { memberId, eventToken, documentId, workflowId, properties, timeoutSeconds, ...call } =
+      parseRobotCall(body);
+    if (!isSameSecret(applicationToken, call.applicationToken)) return { result: 'forbidden' };
+    const receivedAt = new Date();
+    const run = {
+      id: toRunId(memberId, eventToken),
+      call: keys.encrypt(JSON.stringify({ documentId, eventToken, workflowId, properties, timeoutSeconds })),
+      deadlineAt: toDeadline(receivedAt, 24, timeoutSeconds),
+    };
+    return { result: run.id === '' ? 'bad' : 'accepted' };
+  },
+  install: unused,
+  event: unused,
+  readiness: unused,
+  metrics: createMetrics(async () => ({ ...UNMEASURED, spoolCalls: 0 })),
+  opsToken: null,
+  log: { debug() {}, info() {}, warn() {}, error() {} },
+});
+app.listen(Number(process.env['PORT']), '127.0.0.1');
