@@ -1,7 +1,7 @@
 import { isSignedByBoth, isSignedByUs } from '../robot/signature.ts';
 import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
 import type { Assignment, DocumentStatus, Fact, Sight, TriggerCode } from './ports.ts';
-import { newestRework, reworkComments } from './rework.ts';
+import { newestRework, type Rework, reworkComments } from './rework.ts';
 
 /**
  * What stood before the first look at a document that a robot has just made: whatever shows later is news. The first
@@ -37,7 +37,9 @@ export function toFacts(before: Sight | null, after: Sight, watchedSince: Date):
     if (last !== undefined && after.status !== 'executed') facts.push(notice(after, last, '', null));
     const rework = toNewRework(before, after);
     if (rework !== null) {
-      const comments = reworkComments(after.assignments);
+      const comments = isOver(before, newestRework(after.assignments))
+        ? []
+        : reworkComments(after.assignments);
       facts.push(trigger('directum_rework', rework), notice(after, 'rework', rework, null, { comments }));
     }
   }
@@ -66,12 +68,18 @@ function toNewRework(before: Sight, after: Sight): string | null {
   if (after.status !== 'rework') return null;
   const now = newestRework(after.assignments);
   const open = now !== null && !now.closed ? now : null;
-  if (before.status !== 'rework') return open ? `${open.id}` : `since ${after.since}`;
+  if (before.status !== 'rework')
+    return open && !isOver(before, open) ? `${open.id}` : `since ${after.since}`;
   if (open === null) return null;
   const last = newestRework(before.assignments);
   if (last !== null && !last.closed) return last.id === open.id ? null : `${open.id}`;
   // The first return was told by its moment: only an approver asked after it can have sent the document back again.
   return before.since !== null && open.askedAt > Date.parse(before.since) ? `${open.id}` : null;
+}
+
+/** The document went on after this return, though no answer of its author says so. */
+function isOver({ status, since }: Sight, rework: Rework | null): boolean {
+  return status !== 'rework' && since !== null && rework !== null && rework.sentBackAt < Date.parse(since);
 }
 
 /**

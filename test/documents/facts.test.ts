@@ -128,6 +128,15 @@ describe('a return for rework', () => {
     ).toEqual(['1', '4']);
   });
 
+  it('is new when the document went on and came back, though no assignment shows either', () => {
+    const gone = sight('on_approval', { assignments: [first], since: '2026-03-02T12:00:00Z' });
+    const back = sight('rework', { assignments: [first], since: '2026-03-02T13:00:00Z' });
+    const told = tellAll(sight('on_approval'), [rework(first), gone, back]);
+    expect(keys(told.values())).toEqual(['1', 'since 2026-03-02T13:00:00Z']);
+    const [, last] = [...told.values()].filter(({ kind, code }) => kind === 'notice' && code === 'rework');
+    expect(last?.text?.ru).not.toContain('срока');
+  });
+
   it('is told once when its assignment shows up late, and the next one is told then too', () => {
     const late = [rework(), rework(first), rework(first, parallel)];
     expect(keys(tellAll(sight('on_approval'), late).values())).toEqual(['since 2026-03-02T10:00:00Z']);
