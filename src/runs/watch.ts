@@ -1,5 +1,6 @@
 import type { Observer } from '../documents/observe.ts';
 import type { SurroundingsPort } from '../documents/ports.ts';
+import { RobotFailure } from '../robot/failure.ts';
 import type { ChangesPort, DocumentState, Log } from '../robot/ports.ts';
 import { toSeen } from '../robot/signature.ts';
 import type { DocumentStore } from '../store/documents.ts';
@@ -12,6 +13,8 @@ const GROUP = 10;
 /** A sweep asks at most three times a second. */
 const PAUSE_MS = 340;
 const BEGINNING = new Date(0);
+/** By how much Directum's clock surely does not go behind ours; `npm run doctor` tells of less. */
+const LAG_MS = 60 * 60_000;
 
 export interface WatchPorts {
   waits: WaitStore;
@@ -66,6 +69,16 @@ export function createWatch(ports: WatchPorts) {
     return newest === null ? BEGINNING : new Date(Math.min(Date.parse(newest), now().getTime()));
   }
 
+  /** The newest change is looked for among all records, which a size guard may refuse (directum.md A.5). */
+  async function newest(ask: () => Promise<string | null>): Promise<string | null> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof RobotFailure) || error.code !== 'directum_refused') throw error;
+      return new Date(now().getTime() - LAG_MS).toISOString();
+    }
+  }
+
   async function seen(states: DocumentState[], askedAt: Date): Promise<void> {
     const changed = states.map((state) => ({ id: state.id, seen: toSeen(state) }));
     woken(await waits.wakeChanged(changed, now()));
@@ -73,10 +86,11 @@ export function createWatch(ports: WatchPorts) {
   }
 
   async function begin(cursors: Cursors): Promise<Cursors> {
-    const newestAssignment = cursors.assignments === null ? await surroundings.newestAssignment() : null;
+    const newestAssignment =
+      cursors.assignments === null ? await newest(surroundings.newestAssignment) : null;
     return {
-      documents: cursors.documents ?? toCursor(await changes.newest('documents')),
-      tasks: cursors.tasks ?? toCursor(await changes.newest('tasks')),
+      documents: cursors.documents ?? toCursor(await newest(() => changes.newest('documents'))),
+      tasks: cursors.tasks ?? toCursor(await newest(() => changes.newest('tasks'))),
       // Where the installation shows none, the sweep reads the assignments.
       assignments: cursors.assignments ?? (newestAssignment === null ? null : toCursor(newestAssignment)),
     };

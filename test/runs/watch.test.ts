@@ -207,6 +207,17 @@ describe('a cycle', () => {
     expect(await inState('accepted')).toEqual([id]);
   });
 
+  it('follows changes also where Directum refuses to look for the newest among all', async () => {
+    const [id] = await waiting(1);
+    const error = 'Превышено максимальное количество сущностей в запросе. Используйте фильтрацию.';
+    directum.misbehave.next({ path: 'Modified desc', status: 400, body: { error }, times: 9 });
+    await begin();
+    directum.misbehave.reset();
+    directum.patch('IContracts', id as number, { InternalApprovalState: 'Signed' });
+    await watch.poll();
+    expect(await inState('accepted')).toEqual([id]);
+  });
+
   it('is made by one process when several are due', async () => {
     await waiting(1);
     await begin();
