@@ -113,7 +113,7 @@ export function toFailure(status: number, body: string, hide: (text: string) => 
       en: `The package's account lacks rights in Directum: ${en}. Directum administrator: grant it rights to these records.`,
     });
   }
-  const locked = (status === 400 || status === 500) && found !== null && LOCK.test(found);
+  const locked = [400, 412, 500].includes(status) && found !== null && LOCK.test(found);
   if (locked || status === 409 || status === 423) {
     return fail('directum_locked', {
       ru: `Карточка в Directum занята: ${ru}. Закройте её в Directum и запустите робот снова.`,

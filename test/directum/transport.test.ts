@@ -60,6 +60,8 @@ describe('answers', () => {
     [400, '{"error":"Карточка заблокирована Петровой"}', 'directum_locked', 'Петровой'],
     [500, '{"error":"Entity is locked by Petrova"}', 'directum_locked', 'Petrova'],
     [423, '', 'directum_locked', '423'],
+    [412, '{"error":"Карточка заблокирована Петровой"}', 'directum_locked', 'Петровой'],
+    [412, '', 'directum_refused', '412'],
     [500, '{"error":"ой"}', 'directum_unavailable', '«ой»'],
     [400, '{"error":"Unblocked clock"}', 'directum_refused', 'Unblocked'],
     [502, '<html>nginx</html>', 'directum_unavailable', '502'],
