@@ -117,7 +117,11 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     const expand = { Login: { select: ['LoginName'] } } as never;
     const user = await reader.one(set, author, { select: ['Id'], expand }).catch(() => null);
     const name = isRow(user?.['Login']) ? textOf(user['Login'], 'LoginName') : null;
-    return name === null || bareLogin(name) === bareLogin(login);
+    if (name !== null) return bareLogin(name) === bareLogin(login);
+    // An author without a login is somebody else where Directum shows whose ours is.
+    const query = { filter: { Login: { LoginName: login } }, select: ['Id'] };
+    const own = await reader.some(set, query, 2).catch(() => []);
+    return own.length === 0 || own.some((one) => idOf(one) === author);
   }
 
   async function ownDraft(can: Capabilities, tasks: Task[], request: ApprovalRequest): Promise<Task | null> {

@@ -161,22 +161,26 @@ describe('start', () => {
     expect(await start()).toEqual({ ...running, started: false });
   });
 
-  it("uses its own draft again and leaves a person's alone", async () => {
-    stand.misbehave.next({ verb: 'POST', path: 'StartTask', status: 400, body: { error: 'позже' } });
-    await start().catch(() => null);
-    const [own] = stand.all('IApprovalTasks');
-    const row = { GroupId: '08e1ef90-521f-41a1-a13f-c6f175007e54', AttachmentId: documentId };
-    const lawyer = person('sidorov@acme.example');
-    stand.patch('IEmployees', lawyer, { Login: stand.add('ILogins', { LoginName: 'sidorov' }) });
-    const theirs = stand.add('IApprovalTasks', {
-      Subject: 'Черновик юриста',
-      Status: 'Draft',
-      Author: lawyer,
-      AttachmentDetails: [row],
-    });
-    expect(await start()).toMatchObject({ taskId: own!['Id'], started: true });
-    expect(stand.get('IApprovalTasks', theirs)['Status']).toBe('Draft');
-  });
+  it.each(['sidorov', null])(
+    "uses its own draft again and leaves a person's alone (login %s)",
+    async (loginName) => {
+      stand.misbehave.next({ verb: 'POST', path: 'StartTask', status: 400, body: { error: 'позже' } });
+      await start().catch(() => null);
+      const [own] = stand.all('IApprovalTasks');
+      const row = { GroupId: '08e1ef90-521f-41a1-a13f-c6f175007e54', AttachmentId: documentId };
+      const lawyer = person('sidorov@acme.example');
+      const Login = loginName === null ? null : stand.add('ILogins', { LoginName: loginName });
+      stand.patch('IEmployees', lawyer, { Login });
+      const theirs = stand.add('IApprovalTasks', {
+        Subject: 'Черновик юриста',
+        Status: 'Draft',
+        Author: lawyer,
+        AttachmentDetails: [row],
+      });
+      expect(await start()).toMatchObject({ taskId: own!['Id'], started: true });
+      expect(stand.get('IApprovalTasks', theirs)['Status']).toBe('Draft');
+    },
+  );
 
   it('leaves a draft whose deadline is another one, and uses it again where the deadline is the same', async () => {
     const free = (deadline: string | null) =>
