@@ -1,8 +1,10 @@
 import type { ItemRef, ReadRequest } from '../robot/ports.ts';
 import type { BatchCommand } from './batch.ts';
 
+const LEAD = 1;
 export const CONTACT = 3;
 export const COMPANY = 4;
+
 const REQUISITE = 8;
 const MAX_USERS = 20;
 
@@ -50,13 +52,16 @@ export const link = (ref: ItemRef): BatchCommand => ({
   params: { entityTypeId: ref.typeId, entityId: ref.id },
 });
 
+/** Companies and contacts have requisites of their own, and leads remember none: they know no link (bitrix24.md F4). */
+export const hasLink = ({ typeId }: ItemRef): boolean => ![LEAD, COMPANY, CONTACT].includes(typeId);
+
 /** All commands of one read; later ones refer to earlier by `$result` (bitrix24.md H3). */
 export function plan(ref: ItemRef, request: ReadRequest): Record<string, BatchCommand> {
   const isRecord = ref.typeId === COMPANY || ref.typeId === CONTACT;
   const companyId = request.companyId ?? (ref.typeId === COMPANY ? ref.id : '$result[item][item][companyId]');
   const contactId = request.contactId ?? (ref.typeId === CONTACT ? ref.id : '$result[item][item][contactId]');
   const commands: Record<string, BatchCommand> = { item: item(ref.typeId, ref.id), presets };
-  if (!isRecord) commands['link'] = link(ref);
+  if (hasLink(ref)) commands['link'] = link(ref);
   const sides: [string, number, number | string, boolean][] = [
     [
       'company',
@@ -80,11 +85,13 @@ export function plan(ref: ItemRef, request: ReadRequest): Record<string, BatchCo
     commands[`${name}_addresses`] = addresses(`$result[${name}_requisites][0][ID]`);
   }
   if (!isRecord) {
+    commands['own'] = item(COMPANY, '$result[item][item][mycompanyId]');
+    commands['own_requisites'] = requisites(COMPANY, '$result[item][item][mycompanyId]');
+  }
+  if (hasLink(ref)) {
     commands['linked'] = requisite('$result[link][REQUISITE_ID]');
     commands['linked_banks'] = banks('$result[link][REQUISITE_ID]');
     commands['linked_addresses'] = addresses('$result[link][REQUISITE_ID]');
-    commands['own'] = item(COMPANY, '$result[item][item][mycompanyId]');
-    commands['own_requisites'] = requisites(COMPANY, '$result[item][item][mycompanyId]');
     commands['own_linked'] = requisite('$result[link][MC_REQUISITE_ID]');
   }
   commands['responsible'] = user('$result[item][item][assignedById]');

@@ -1,9 +1,9 @@
 import type { ItemRef, ItemSnapshot, Log, PortalPort, PortalUser, ReadRequest } from '../robot/ports.ts';
 import {
   COMPANY,
-  CONTACT,
   extraUsers,
   getParams,
+  hasLink,
   item,
   link,
   plan,
@@ -92,10 +92,7 @@ async function readItem(reading: Reading): Promise<ItemSnapshot> {
     (r) => r.item.id === ref.id,
   );
   const facts = shapes.itemFactsShape.parse(fields);
-  const linked =
-    ref.typeId === COMPANY || ref.typeId === CONTACT
-      ? null
-      : await read.tryGet('link', link(ref), shapes.linkShape);
+  const linked = hasLink(ref) ? await read.tryGet('link', link(ref), shapes.linkShape) : null;
   return {
     ref,
     title: facts.title ?? personName(facts) ?? ref.code,

@@ -4,6 +4,8 @@ import { ROMASHKA, type Stand, startStand } from './stand.ts';
 const CREATE = 'directum_create_contract';
 const SYNC = 'directum_sync_counterparty';
 const WAIT = 'directum_wait_signature';
+/** What a run reads, all of it in one batch. */
+const READS = /^(crm\.(item\.get|company|contact|requisite|address)|user\.)/;
 let stand: Stand;
 beforeAll(async () => {
   stand = await startStand();
@@ -44,8 +46,11 @@ it.each([
     currencyId: 'RUB',
     assignedById: user,
   });
+  const before = stand.portal.journal.length;
   const made = await step(typeId, id, CREATE, { subject: 'Поставка' });
   expect(made).toMatchObject({ ok: 'Y', error_code: '', created: 'Y' });
+  const alone = stand.portal.journal.slice(before).filter(({ viaBatch }) => !viaBatch);
+  expect(alone.map(({ method }) => method).filter((method) => READS.test(method))).toEqual([]);
   const contract = stand.directum.get('IContracts', Number(made['document_id']));
   expect(contract['ExternalId']).toBe(`b24:${stand.portal.memberId}:${prefix}_${id}:contract`);
   expect(await step(typeId, id, SYNC, {})).toMatchObject({
