@@ -132,7 +132,7 @@ export function toValues(fields: DealFields, facts: FieldFacts): Record<string, 
     facts.parts.flatMap((part) => {
       const value = all[part];
       // A status whose list item nobody has stays as it was: 0 would be stored for it (F6).
-      return value === undefined ? [] : [[fieldName(facts.entityId, part), value ?? '']];
+      return value === undefined ? [] : [[fieldName(facts.entityId, part, facts.whole), value ?? '']];
     }),
   );
 }
@@ -153,6 +153,6 @@ function isStored(
   const values = new Map(Object.entries(shown).map(([name, value]) => [plain(name), value]));
   for (const name of Object.keys(toValues(fields, known))) if (!values.has(plain(name))) return false;
   if (fields.status === null || !known.parts.includes('STATUS')) return true;
-  const stored = values.get(plain(fieldName(known.entityId, 'STATUS')));
+  const stored = values.get(plain(fieldName(known.entityId, 'STATUS', known.whole)));
   return known.items[fields.status] !== undefined && Number(stored) === known.items[fields.status];
 }

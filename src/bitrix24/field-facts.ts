@@ -12,6 +12,8 @@ export type FieldPart = 'STATUS' | 'ID' | 'URL' | 'NUMBER' | 'SINCE';
 export interface FieldFacts {
   /** Entity of the fields: `CRM_DEAL`, `CRM_44` (bitrix24.md F6). */
   entityId: string;
+  /** Their names begin with the whole entity, as this portal wanted: `UF_CRM_SMART_INVOICE_…`. */
+  whole?: true | undefined;
   parts: FieldPart[];
   items: Partial<Record<DocumentStatus, number>>;
 }
@@ -32,11 +34,18 @@ export const FIELD_PARTS = Object.keys(FIELDS) as readonly FieldPart[];
 
 export const DEAL_TYPE = 2;
 export const DEAL_ENTITY = 'CRM_DEAL';
+const INVOICE_ENTITY = 'CRM_SMART_INVOICE';
 const ENTITIES: Readonly<Record<number, string>> = {
   1: 'CRM_LEAD',
   [DEAL_TYPE]: DEAL_ENTITY,
   7: 'CRM_QUOTE',
-  31: 'CRM_SMART_INVOICE',
+  31: INVOICE_ENTITY,
+};
+/** Types whose fields can also be made by a method of their own. */
+const LEGACY_ADD: Readonly<Record<string, string>> = {
+  CRM_LEAD: 'crm.lead.userfield.add',
+  [DEAL_ENTITY]: 'crm.deal.userfield.add',
+  CRM_QUOTE: 'crm.quote.userfield.add',
 };
 
 /** Entity of a type's fields; null for a smart process, whose entity holds the type's own id (bitrix24.md F6). */
@@ -45,8 +54,8 @@ export function fixedEntity(typeId: number): string | null {
 }
 
 /** Full name of a field: `UF_CRM_DIRECTUM_ID`, for smart processes `UF_CRM_44_DIRECTUM_ID` (bitrix24.md F6). */
-export function fieldName(entityId: string, part: FieldPart): string {
-  return `UF_${/^CRM_\d+$/.test(entityId) ? entityId : 'CRM'}_DIRECTUM_${part}`;
+export function fieldName(entityId: string, part: FieldPart, whole = false): string {
+  return `UF_${whole || /^CRM_\d+$/.test(entityId) ? entityId : 'CRM'}_DIRECTUM_${part}`;
 }
 
 /** The fields a type has (bitrix24.md F1). */
@@ -61,28 +70,67 @@ export const DEAL_LIST: BatchCommand = {
 };
 
 /** Makes one of our fields; list items belong in `enum`, an inline `list` would lose them (bitrix24.md F6). */
-export function addFieldCommand(entityId: string, part: FieldPart, language: 'ru' | 'en'): BatchCommand {
+export function addFieldCommand(
+  entityId: string,
+  part: FieldPart,
+  language: 'ru' | 'en',
+  whole = false,
+): BatchCommand {
   const { type, label } = FIELDS[part];
-  const items = STATUSES.map((status, index) => ({
-    value: STATUS_WORDS[status].title[language],
-    sort: (index + 1) * 10,
-    xmlId: status,
-  }));
   return {
     method: 'userfieldconfig.add',
     params: {
       moduleId: 'crm',
       field: {
         entityId,
-        fieldName: fieldName(entityId, part),
+        fieldName: fieldName(entityId, part, whole),
         userTypeId: type,
         multiple: 'N',
         mandatory: 'N',
         editFormLabel: label,
-        ...(part === 'STATUS' ? { enum: items } : {}),
+        ...(part === 'STATUS' ? { enum: statusItems(language) } : {}),
       },
     },
   };
+}
+
+/**
+ * Another way to make the field where the first was refused: by its source that method takes only names that begin with
+ * the whole entity (`UF_CRM_DEAL_…`), which contradicts bitrix24.md F6. Null where there is no other way.
+ */
+export function addOtherwise(
+  entityId: string,
+  part: FieldPart,
+  language: 'ru' | 'en',
+): { command: BatchCommand; whole?: true } | null {
+  if (entityId === INVOICE_ENTITY)
+    return { command: addFieldCommand(entityId, part, language, true), whole: true };
+  const method = LEGACY_ADD[entityId];
+  if (method === undefined) return null;
+  const { type, label } = FIELDS[part];
+  const items = statusItems(language).map(({ value, sort, xmlId }) => ({
+    VALUE: value,
+    SORT: sort,
+    XML_ID: xmlId,
+  }));
+  const fields = {
+    FIELD_NAME: fieldName(entityId, part),
+    USER_TYPE_ID: type,
+    MULTIPLE: 'N',
+    MANDATORY: 'N',
+    EDIT_FORM_LABEL: label,
+    LIST_COLUMN_LABEL: label,
+    ...(part === 'STATUS' ? { LIST: items } : {}),
+  };
+  return { command: { method, params: { fields } } };
+}
+
+function statusItems(language: 'ru' | 'en') {
+  return STATUSES.map((status, index) => ({
+    value: STATUS_WORDS[status].title[language],
+    sort: (index + 1) * 10,
+    xmlId: status,
+  }));
 }
 
 const fieldsShape = z.object({ fields: z.record(z.string(), z.unknown()) });
@@ -96,12 +144,15 @@ export function readFacts(
   const read = fields.ok ? fieldsShape.safeParse(fields.result) : null;
   if (!read?.success) return null;
   const found = new Map(Object.entries(read.data.fields).map(([name, field]) => [plain(name), field]));
-  const parts = FIELD_PARTS.filter((part) => found.has(plain(fieldName(entityId, part))));
-  if (!parts.includes('STATUS')) return { entityId, parts, items: {} };
-  const status = found.get(plain(fieldName(entityId, 'STATUS')));
+  const named = (whole: boolean) =>
+    FIELD_PARTS.filter((part) => found.has(plain(fieldName(entityId, part, whole))));
+  const whole = entityId === INVOICE_ENTITY && named(true).length > 0;
+  const parts = named(whole);
+  const facts = { entityId, parts, ...(whole ? { whole } : {}) };
+  if (!parts.includes('STATUS')) return { ...facts, items: {} };
+  const status = found.get(plain(fieldName(entityId, 'STATUS', whole)));
   return {
-    entityId,
-    parts,
+    ...facts,
     // The list knows our codes; the field itself only the titles, which an administrator may have changed.
     items: { ...readItems(status), ...(list?.ok ? readItems(ownRows(list.result)) : {}) },
   };

@@ -3,6 +3,7 @@ import type { BatchAnswer } from './batch.ts';
 import { isRecord } from './call.ts';
 import {
   addFieldCommand,
+  addOtherwise,
   DEAL_ENTITY,
   DEAL_LIST,
   FIELD_PARTS,
@@ -81,14 +82,12 @@ export async function makeFields(options: {
   const { entityId } = found;
   const language = toPageLanguage(options.installations.get(memberId)?.language ?? 'en');
   const missing = FIELD_PARTS.filter((part) => !found.parts.includes(part));
-  const answers = await writer.send(
-    memberId,
-    missing.map((part) => addFieldCommand(entityId, part, language)),
-  );
+  const { answers, whole } = await addFields({ writer, memberId, found, missing, language });
   const made = missing.filter((_, index) => answers[index]?.ok);
   const status = answers[missing.indexOf('STATUS')];
   let facts: FieldFacts = {
     entityId,
+    ...(whole ? { whole } : {}),
     parts: [...found.parts, ...made],
     items: { ...found.items, ...(status?.ok ? readItems(status.result) : {}) },
   };
@@ -99,7 +98,8 @@ export async function makeFields(options: {
   ) {
     const seen = await lookUpFields(writer, memberId, typeId, entityId);
     facts = {
-      entityId,
+      ...facts,
+      ...(seen.whole ? { whole: seen.whole } : {}),
       parts: FIELD_PARTS.filter((part) => facts.parts.includes(part) || seen.parts.includes(part)),
       items: { ...facts.items, ...seen.items },
     };
@@ -107,10 +107,10 @@ export async function makeFields(options: {
   const failed = missing.flatMap((part: FieldPart, index) => {
     const answer = answers[index];
     if (answer === undefined || answer.ok || facts.parts.includes(part)) return [];
-    return [{ code: fieldName(entityId, part), answer }];
+    return [{ code: fieldName(entityId, part, whole), answer }];
   });
   await rememberFields(options.installations, memberId, typeId, facts);
-  const added = made.map((part) => fieldName(entityId, part));
+  const added = made.map((part) => fieldName(entityId, part, whole));
   if (added.length > 0) options.log.info('fields.added', { memberId, fields: added });
   const passing = failed.find(({ answer }) => isPassing(answer));
   if (passing !== undefined) need(passing.answer, 'userfieldconfig.add');
@@ -122,6 +122,39 @@ export async function makeFields(options: {
     });
   }
   return { facts, added, failed };
+}
+
+/** Adds fields in one hit; those refused are made otherwise where that can be, in a second one. */
+async function addFields(options: {
+  writer: Writer;
+  memberId: string;
+  found: FieldFacts;
+  missing: readonly FieldPart[];
+  language: 'ru' | 'en';
+}): Promise<{ answers: BatchAnswer[]; whole: true | undefined }> {
+  const { writer, memberId, found, missing, language } = options;
+  const { entityId, whole } = found;
+  const answers = await writer.send(
+    memberId,
+    missing.map((part) => addFieldCommand(entityId, part, language, whole)),
+  );
+  const again = missing.flatMap((part, index) => {
+    const answer = answers[index];
+    if (answer === undefined || answer.ok || answer.kind !== 'refused' || isPassing(answer)) return [];
+    const other = addOtherwise(entityId, part, language);
+    // Fields of one type are named in one way.
+    return other === null || (other.whole && found.parts.length > 0) ? [] : [{ index, ...other }];
+  });
+  const read = await writer.send(
+    memberId,
+    again.map(({ command }) => command),
+  );
+  let named = whole;
+  for (const [at, { index, whole: other }] of again.entries()) {
+    answers[index] = read[at] as BatchAnswer;
+    if (answers[index]?.ok && other) named = other;
+  }
+  return { answers, whole: named };
 }
 
 /** Keeps the facts with the installation, so that nobody asks for them again. */

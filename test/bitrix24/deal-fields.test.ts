@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { addUserField } from '../sandbox/portal/user-fields.ts';
+import { addUserField, fieldsOf } from '../sandbox/portal/user-fields.ts';
 import { CARD, deal, dealStand, FIELDS } from './deal-stand.ts';
 
 const stops: (() => unknown)[] = [];
@@ -66,6 +66,31 @@ describe('fields of a deal', () => {
     const entities = new Set(portal.world.userFields.map(({ entityId }) => entityId));
     expect([...entities]).toEqual(['CRM_LEAD', 'CRM_QUOTE', 'CRM_SMART_INVOICE', `CRM_${type.id}`]);
     expect(portal.world.userFields[0]?.list[1]).toMatchObject({ value: 'On approval', xmlId: 'on_approval' });
+  });
+
+  it('are made otherwise where the portal takes only names that begin with the whole entity', async () => {
+    const { portal, deals, hits, restart } = await start();
+    portal.misbehave.wholeFieldNames = true;
+    const names: Record<number, string> = { 1: 'CRM', 2: 'CRM', 7: 'CRM', 31: 'CRM_SMART_INVOICE' };
+    const writes = Object.keys(names).map((typeId) => {
+      const id = portal.addItem(Number(typeId), { title: 'Элемент' });
+      return { item: { typeId: Number(typeId), id, code: `X_${id}` }, fields: FIELDS };
+    });
+    expect(await deals.writeFields(writes)).toEqual(writes.map(() => ({ ok: true })));
+    for (const { item } of writes) {
+      const prefix = `UF_${names[item.typeId]}_DIRECTUM`;
+      const status = fieldsOf(portal.world, item.typeId).find(
+        ({ fieldName }) => fieldName === `${prefix}_STATUS`,
+      );
+      expect(status?.raw['editFormLabel']).toEqual({ ru: 'Directum: состояние', en: 'Directum: status' });
+      expect(portal.item(item.typeId, item.id)).toMatchObject({
+        [`${prefix}_STATUS`]: status?.list.find(({ xmlId }) => xmlId === 'on_approval')?.id,
+        [`${prefix}_NUMBER`]: FIELDS.number,
+      });
+    }
+    hits();
+    expect(await (await restart()).deals.writeFields(writes)).toEqual(writes.map(() => ({ ok: true })));
+    expect(hits()).toEqual(['batch']);
   });
 
   it('come back when an administrator deletes one, and the value with it', async () => {

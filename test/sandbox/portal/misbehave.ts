@@ -66,6 +66,7 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
     dropCalls: false,
     withoutTokens: false,
     refuseInBatch: new Set(),
+    wholeFieldNames: false,
     lockedSteps: 0,
     portalDeleted: false,
     operating: new Map(),
@@ -86,6 +87,7 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
       misbehave.portalDeleted = false;
       misbehave.lockedSteps = 0;
       misbehave.refuseInBatch.clear();
+      misbehave.wholeFieldNames = false;
       misbehave.missingMethods.clear();
       misbehave.operating.clear();
     },

@@ -89,6 +89,8 @@ export interface Misbehave {
   dropCalls: boolean;
   withoutTokens: boolean;
   refuseInBatch: Set<string>;
+  /** userfieldconfig.add takes only names that begin with the whole entity: `UF_CRM_DEAL_…` for `CRM_DEAL`. */
+  wholeFieldNames: boolean;
   lockedSteps: number;
   /** The address answers the vendor's HTML page for a removed portal. */
   portalDeleted: boolean;

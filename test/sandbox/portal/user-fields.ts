@@ -98,30 +98,34 @@ const legacyRow = (field: UserField): Fields => ({
 });
 
 export function userFieldMethods(world: World): Methods {
+  const legacyAdd = (entityId: string): Methods[string] => ({
+    scope: ['crm'],
+    admin: true,
+    run: ({ params }) => {
+      const fields = upperKeys(params['fields']);
+      const given = text(fields['FIELD_NAME']).toUpperCase();
+      const name = given.startsWith('UF_CRM_') ? given : `UF_CRM_${given}`;
+      const items = asList(fields['LIST']).map((one) => {
+        const item = upperKeys(one);
+        return { value: item['VALUE'], xmlId: item['XML_ID'], sort: item['SORT'], def: item['DEF'] };
+      });
+      const field = addUserField(world, entityId, name, text(fields['USER_TYPE_ID']), {
+        multiple: fields['MULTIPLE'] === 'Y',
+        items,
+        raw: { editFormLabel: fields['EDIT_FORM_LABEL'] },
+      });
+      return { result: field.id };
+    },
+  });
   return {
     'crm.deal.userfield.list': {
       scope: ['crm'],
       run: ({ params }) =>
         legacyList(world.userFields.filter((one) => one.entityId === 'CRM_DEAL').map(legacyRow), params),
     },
-    'crm.deal.userfield.add': {
-      scope: ['crm'],
-      admin: true,
-      run: ({ params }) => {
-        const fields = upperKeys(params['fields']);
-        const given = text(fields['FIELD_NAME']).toUpperCase();
-        const name = given.startsWith('UF_CRM_') ? given : `UF_CRM_${given}`;
-        const items = asList(fields['LIST']).map((one) => {
-          const item = upperKeys(one);
-          return { value: item['VALUE'], xmlId: item['XML_ID'], sort: item['SORT'], def: item['DEF'] };
-        });
-        const field = addUserField(world, 'CRM_DEAL', name, text(fields['USER_TYPE_ID']), {
-          multiple: fields['MULTIPLE'] === 'Y',
-          items,
-        });
-        return { result: field.id };
-      },
-    },
+    'crm.deal.userfield.add': legacyAdd('CRM_DEAL'),
+    'crm.lead.userfield.add': legacyAdd('CRM_LEAD'),
+    'crm.quote.userfield.add': legacyAdd('CRM_QUOTE'),
     'userfieldconfig.add': {
       scope: ['userfieldconfig'],
       admin: true,
@@ -134,7 +138,8 @@ export function userFieldMethods(world: World): Methods {
         const { list: _list, enum: items, ...field } = params['field'];
         const entityId = text(field['entityId']);
         const name = text(field['fieldName']);
-        const prefix = /^CRM_\d+$/.test(entityId) ? `UF_${entityId}_` : 'UF_CRM_';
+        const isWhole = world.misbehave.wholeFieldNames || /^CRM_\d+$/.test(entityId);
+        const prefix = isWhole ? `UF_${entityId}_` : 'UF_CRM_';
         if (!name.startsWith(prefix)) throw refuse(`Код поля должен начинаться с ${prefix}`);
         const made = addUserField(world, entityId, name, text(field['userTypeId']), {
           multiple: field['multiple'] === 'Y' || field['multiple'] === true,
