@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { chmod, chown, cp, lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { chmod, chown, cp, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -125,6 +125,18 @@ describe('embedded PostgreSQL', () => {
     expect(statSync(join(dataDir, 'postgres.json')).mode & 0o777).toBe(0o600);
   }, 20_000);
 
+  it('refuses to make a new database where the old one is gone', async () => {
+    const dataDir = await temporaryFolder();
+    const first = await here(dataDir);
+    await first.stop();
+    const { home } = JSON.parse(await readFile(join(dataDir, 'postgres.json'), 'utf8'));
+    await rename(join(home, 'cluster'), join(home, 'elsewhere'));
+    await expect(here(dataDir)).rejects.toThrow(/cluster is gone/);
+    await rename(join(home, 'elsewhere'), join(home, 'cluster'));
+    const again = await here(dataDir);
+    expect(again.events()).toEqual(['postgres.started']);
+  });
+
   it('refuses to make a new database where the password of the old one is lost', async () => {
     const dataDir = await temporaryFolder();
     await (await here(dataDir)).stop();
@@ -149,15 +161,12 @@ describe.runIf(root)('embedded PostgreSQL of root', () => {
         filter: async (source) => !/\.so(\.\d+)?$/.test(source) || !(await isLink(source)),
       },
     );
-    const copies = '/var/lib/bitrix24-directum-robots';
-    const before = existsSync(copies) ? readdirSync(copies) : [];
-    undo.push(async () => {
-      for (const name of existsSync(copies) ? readdirSync(copies) : []) {
-        if (!before.includes(name)) await rm(join(copies, name), { recursive: true });
-      }
-    });
-
     const dataDir = join(closed, 'data');
+    // Its own folder only: others beside it may be of services that run on this machine.
+    undo.push(async () => {
+      const { home } = JSON.parse(await readFile(join(dataDir, 'postgres.json'), 'utf8'));
+      await rm(home, { recursive: true });
+    });
     const service = await run(dataDir, join(closed, 'src/store/embedded.ts'));
     const [row] = await ask(service.url, "SELECT current_setting('data_directory') AS folder");
     expect(row!['folder']).toMatch(/^\/var\/lib\/bitrix24-directum-robots\/[0-9a-f]{16}\/cluster$/);

@@ -39,6 +39,11 @@ export async function openPlace(dataDir: string): Promise<Place> {
       `${cluster} exists but ${statePath(dataDir)}, which holds its password, is missing: restore it`,
     );
   }
+  if (known && known.port !== 0 && !existsSync(cluster)) {
+    throw new Error(
+      `${cluster} is gone although it was started from ${statePath(dataDir)}: bring it back, or delete that file to begin with an empty database`,
+    );
+  }
   const owner = existsSync(cluster) ? statSync(cluster) : null;
   // A cluster made by an ordinary user goes on under that user when root starts the service.
   const user = !root ? null : owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : nobody;
