@@ -72,7 +72,7 @@ async function readSide(
   return {
     kind,
     id,
-    name: (kind === 'company' ? facts.title : personName(facts)) ?? `${kind} ${id}`,
+    name: (kind === 'company' ? facts.title : personName(facts)) ?? `${kind.toUpperCase()}_${id}`,
     lastName: facts.lastName,
     firstName: kind === 'contact' ? facts.name : null,
     secondName: facts.secondName,

@@ -141,7 +141,7 @@ async function readOwnCompany(
   const name = title ?? row?.RQ_COMPANY_NAME ?? null;
   return name === null && row === undefined
     ? null
-    : { name: name ?? `company ${id}`, inn: row?.RQ_INN ?? null, kpp: row?.RQ_KPP ?? null };
+    : { name: name ?? `COMPANY_${id}`, inn: row?.RQ_INN ?? null, kpp: row?.RQ_KPP ?? null };
 }
 
 async function readUsers(

@@ -75,6 +75,14 @@ it.each([
   expect(outputs).toMatchObject({ ok: 'Y', counterparty_type: what === 'company' ? 'company' : 'person' });
 });
 
+it('a contact without a name is told of by its code', async () => {
+  const contact = stand.portal.addContact({ NAME: '', LAST_NAME: '' });
+  expect(await step(3, contact, SYNC, {})).toMatchObject({
+    error_code: 'requisites_invalid',
+    error_text: expect.stringContaining(`«CONTACT_${contact}»`),
+  });
+});
+
 it.each([
   ['an order', CREATE, ['crm', 'Bitrix\\Crm\\Integration\\BizProc\\Document\\Order', 'ORDER_3'], 'ORDER_3'],
   ['a company', CREATE, ['crm', 'CCrmDocumentCompany', 'COMPANY_44'], 'COMPANY_44'],
