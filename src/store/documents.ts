@@ -18,6 +18,8 @@ export interface OpenSight extends Pick<SightChange, 'items' | 'made'> {
 
 /** A final document is asked for by the windows alone: its signing is over (docs/architecture.md). */
 export const FINAL = `('executed', 'annulled')`;
+/** Everybody locks documents in one order, or two would wait for each other; an UPDATE alone takes them as they lie. */
+const LOCKED = 'SELECT id FROM document WHERE id = ANY($1) ORDER BY id FOR UPDATE';
 /** Changes of one moment are shown together. */
 const GATHER_MS = 1_000;
 
@@ -155,10 +157,11 @@ export function createDocumentStore(pool: pg.Pool) {
 
     /** They were asked for again and showed nothing else. */
     async keepAsked(ids: number[], askedAt: Date): Promise<void> {
-      await pool.query('UPDATE document SET asked_at = greatest(asked_at, $2) WHERE id = ANY($1)', [
-        ids,
-        askedAt,
-      ]);
+      await pool.query(
+        `WITH one AS (${LOCKED})
+         UPDATE document SET asked_at = greatest(asked_at, $2) FROM one WHERE document.id = one.id`,
+        [ids, askedAt],
+      );
     },
 
     /** Leases documents that must be read on their own, the latest wish first. */
@@ -174,10 +177,11 @@ export function createDocumentStore(pool: pg.Pool) {
 
     /** They were read; a wish that came since then stays. */
     async endLooks(ids: number[], leasedUntil: Date): Promise<void> {
-      await pool.query('UPDATE document SET look_at = NULL WHERE id = ANY($1) AND look_at = $2', [
-        ids,
-        leasedUntil,
-      ]);
+      await pool.query(
+        `WITH one AS (${LOCKED})
+         UPDATE document SET look_at = NULL FROM one WHERE document.id = one.id AND look_at = $2`,
+        [ids, leasedUntil],
+      );
     },
 
     /** Everything watched is read anew, tasks and dates too. */
