@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
-import { rm } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import fs, { rm } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { openFolder } from '../store/bench.ts';
@@ -8,30 +9,27 @@ import { layCluster } from '../store/ready-cluster.ts';
 import { lostCalls, type Stand, startStand } from './stand.ts';
 
 /** Bytes that files of the spool may still take; a write past that is cut there, as a full disk cuts it. */
-const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY }));
+const disk = { room: Number.POSITIVE_INFINITY };
+const { open } = fs;
 
-vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>();
-  const full = () => Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-  function limited(file: FileHandle): FileHandle {
-    const write = file.appendFile.bind(file);
-    const put = async (data: string | Uint8Array) => {
-      const bytes = Buffer.from(data as Uint8Array);
-      const fits = bytes.subarray(0, disk.room);
-      disk.room -= fits.length;
-      await write(fits);
-      if (fits.length < bytes.length) throw full();
-    };
-    return Object.assign(file, { appendFile: put, writeFile: put });
-  }
-  return {
-    ...real,
-    open: async (...given: Parameters<typeof real.open>) => {
-      const file = await real.open(...given);
-      return /spool/.test(String(given[0])) && /[wa]/.test(String(given[1])) ? limited(file) : file;
-    },
+function limited(file: FileHandle): FileHandle {
+  const write = file.appendFile.bind(file);
+  const put = async (data: string | Uint8Array) => {
+    const bytes = Buffer.from(data as Uint8Array);
+    const fits = bytes.subarray(0, disk.room);
+    disk.room -= fits.length;
+    await write(fits);
+    if (fits.length < bytes.length)
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   };
-});
+  return Object.assign(file, { appendFile: put, writeFile: put });
+}
+
+/** From now on files are opened by `how`, whoever imported it. */
+function openBy(how: typeof open): void {
+  fs.open = how;
+  syncBuiltinESMExports();
+}
 
 const CODE = 'directum_create_contract';
 let home: string;
@@ -39,6 +37,10 @@ let database: EmbeddedPostgres;
 let stand: Stand;
 
 beforeAll(async () => {
+  openBy(async (...given) => {
+    const file = await open(...given);
+    return /spool/.test(String(given[0])) && /[wa]/.test(String(given[1])) ? limited(file) : file;
+  });
   home = await openFolder();
   await layCluster(home);
   database = await startEmbedded({ dataDir: home, log: quietLog });
@@ -47,6 +49,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
+  openBy(open);
   await stand.stop();
   await database.stop();
   await rm(home, { recursive: true, force: true });
