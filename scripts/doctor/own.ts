@@ -5,7 +5,7 @@ import type { Config } from '../../src/config.ts';
 import { RobotFailure } from '../../src/robot/failure.ts';
 import { openRooms } from '../../src/rooms.ts';
 import { createSecretKeys, loadSecretKeys } from '../../src/store/secrets.ts';
-import { openStore } from '../../src/store/store.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
 import {
   bad,
   type Check,
@@ -60,6 +60,32 @@ export type Opened = {
   blockedBy: string;
   close(): Promise<void>;
 };
+
+/** A refusal that is older may have been mended since. */
+const REFUSED_HOURS = 24;
+
+/** Whether the account may make contracts cannot be asked without making one, so the latest run that shows it tells. */
+async function checkContracts({ pool }: Store): Promise<Finding> {
+  const { rows } = await pool.query<{ ending: string; ended_at: Date }>(
+    `SELECT ending, ended_at FROM run WHERE robot = 'directum_create_contract'
+       AND ((ending = 'directum_access_denied' AND ended_at > $1) OR outcome->>'created' = 'Y')
+     ORDER BY ended_at DESC LIMIT 1`,
+    [new Date(now().getTime() - REFUSED_HOURS * 3_600_000)],
+  );
+  const [last] = rows;
+  if (last === undefined)
+    return good(
+      'none made yet: the first one shows whether the account has the rights to create them',
+      'ещё не создавались: первый покажет, есть ли у учётной записи права на создание',
+    );
+  const at = last.ended_at.toISOString();
+  return last.ending === 'directum_access_denied'
+    ? bad(
+        `The last one was refused for want of rights at ${at}. Directum administrator: give the account the rights to create contracts and counterparties.`,
+        `В последнем отказано из-за прав (${at}). Администратору Directum: дайте учётной записи права на создание договоров и контрагентов.`,
+      )
+    : good(`the account made one at ${at}`, `учётная запись создала договор ${at}`);
+}
 
 /** Database, then keys, then what both are needed for. */
 export async function openAll(config: Config, wrong: string[]): Promise<Opened> {
@@ -149,6 +175,7 @@ export async function openAll(config: Config, wrong: string[]): Promise<Opened> 
   });
   checks.push(keys);
   if (!keys.ok) return blocked('keys', close);
+  checks.push(await inspect('contracts', () => checkContracts(store)));
   try {
     const rooms = await within(EMBEDDED_LIMIT_MS, openRooms(config, { log, now }));
     const closeBoth = async () => {

@@ -273,3 +273,18 @@ describe('runs', () => {
     }
   });
 });
+
+it('doctor tells by the latest run whether the account may create contracts', async () => {
+  stand = shared;
+  stand.directum.misbehave.next({ verb: 'POST', path: /^IContracts$/, status: 403 });
+  expect(await runStep(stand, addDeal(stand).deal, CODE, { subject: 'Поставка' })).toMatchObject({
+    error_code: 'directum_access_denied',
+  });
+  const refused = await doctor();
+  expect(refused.failed).toEqual(['contracts']);
+  expect(textOf(refused.lines, 'contracts')).toContain('rights to create contracts');
+  expect(await runStep(stand, addDeal(stand).deal, CODE, { subject: 'Поставка' })).toMatchObject({ ok: 'Y' });
+  const { failed, lines } = await doctor();
+  expect(failed).toEqual([]);
+  expect(textOf(lines, 'contracts')).toContain('the account made one at');
+});
