@@ -11,7 +11,7 @@ const TEXTS = {
   status: { ru: 'Состояние', en: 'Status' },
   number: { ru: 'Рег. номер', en: 'Registration number' },
   holders: { ru: 'Сейчас у', en: 'Now with' },
-  signer: { ru: 'Подписывает', en: 'Signatory' },
+  signer: { ru: 'Подписант', en: 'Signatory' },
   open: { ru: 'Открыть в Directum', en: 'Open in Directum' },
   refresh: { ru: 'Обновить', en: 'Refresh now' },
   since: { ru: 'с', en: 'since' },

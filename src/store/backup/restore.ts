@@ -57,8 +57,8 @@ export async function checkBackup(path: string, passphrase: string): Promise<Che
 }
 
 /**
- * Puts a checked backup into the database, the spool and DATA_DIR/keys; all rows or none. Runs that had a job are
- * due again, because jobs are no part of a backup.
+ * Puts a checked backup into the database, the spool and DATA_DIR/keys; all rows or none. Runs that somebody worked on
+ * are due again.
  * @throws BackupError when the database is of another version, is at work or holds something, and `replace` is false
  */
 export async function restoreBackup(options: {
