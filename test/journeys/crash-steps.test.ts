@@ -182,7 +182,7 @@ async function stopInside(side: 'before' | 'after', name: StoreStep, contract: C
     ended: () => sync(step),
   };
   const run = await starts[name]();
-  await expect.poll(() => stops.isCaught(step), { timeout: 40_000, interval: 20, message: step }).toBe(true);
+  await expect.poll(() => stops.isCaught(step), { timeout: 90_000, interval: 20, message: step }).toBe(true);
   if (name === 'waiting') stand.directum.sign(contract.document);
   return run;
 }
@@ -245,7 +245,7 @@ it('a process killed before and after every write, outside and to our store: one
       effects: Object.fromEntries(Object.keys(effects()).map((key) => [key, 1])),
     })),
   );
-}, 120_000);
+}, 240_000);
 
 it('SIGTERM ends the process in time, though Directum does not answer it', async () => {
   stand.directum.misbehave.next({ verb: 'GET', path: /./, hang: true, times: 50 });
