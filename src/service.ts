@@ -14,7 +14,7 @@ import { scopeLog } from './log.ts';
 import type { Log } from './robot/ports.ts';
 import { DATABASE_MS, openRooms, toLanguage } from './rooms.ts';
 import { attemptRun } from './runs/attempt.ts';
-import { type KeptCall, toDeadline, toRunId } from './runs/call.ts';
+import { toDeadline, toKeptCall, toRunId } from './runs/call.ts';
 import { createDelivery } from './runs/deliver.ts';
 import { createIntake, within } from './runs/intake.ts';
 import { createLoop } from './runs/loop.ts';
@@ -194,26 +194,17 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     spool,
     check: portals.proof.checkCall,
     reload: portals.installations.load,
-    toRun: (call, receivedAt) => {
-      const kept: KeptCall = {
-        documentId: call.documentId,
-        eventToken: call.eventToken,
-        workflowId: call.workflowId,
-        properties: call.properties,
-        timeoutSeconds: call.timeoutSeconds,
-      };
-      return {
-        id: toRunId(call.memberId, call.eventToken),
-        memberId: call.memberId,
-        portal: portals.installations.get(call.memberId)?.portalKey ?? call.memberId,
-        robot: call.code,
-        itemCode: call.documentId[2],
-        call: keys.encrypt(JSON.stringify(kept)),
-        wantsAnswer: call.useSubscription,
-        receivedAt,
-        deadlineAt: toDeadline(receivedAt, config.RUN_MAX_HOURS, call.timeoutSeconds),
-      };
-    },
+    toRun: (call, receivedAt) => ({
+      id: toRunId(call.memberId, call.eventToken),
+      memberId: call.memberId,
+      portal: portals.installations.get(call.memberId)?.portalKey ?? call.memberId,
+      robot: call.code,
+      itemCode: call.documentId[2],
+      call: keys.encrypt(JSON.stringify(toKeptCall(call))),
+      wantsAnswer: call.useSubscription,
+      receivedAt,
+      deadlineAt: toDeadline(receivedAt, config.RUN_MAX_HOURS, call.timeoutSeconds),
+    }),
     handleEvent,
     maxHours: config.RUN_MAX_HOURS,
     onAccepted,

@@ -3,7 +3,7 @@ import { parseRobotCall } from '../../src/bitrix24/call.ts';
 import { isSameSecret } from '../../src/bitrix24/proof.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createMetrics, UNMEASURED } from '../../src/http/metrics.ts';
-import { toDeadline, toRunId } from '../../src/runs/call.ts';
+import { toDeadline, toKeptCall, toRunId } from '../../src/runs/call.ts';
 import { createSecretKeys } from '../../src/store/secrets.ts';
 
 /**
@@ -17,14 +17,13 @@ const unused = () => Promise.reject(new Error('not part of the bench'));
 const app = createApp({
   knownRobot: () => true,
   async takeCall(_code, body) {
-    const { memberId, eventToken, documentId, workflowId, properties, timeoutSeconds, ...call } =
-      parseRobotCall(body);
+    const call = parseRobotCall(body);
     if (!isSameSecret(applicationToken, call.applicationToken)) return { result: 'forbidden' };
     const receivedAt = new Date();
     const run = {
-      id: toRunId(memberId, eventToken),
-      call: keys.encrypt(JSON.stringify({ documentId, eventToken, workflowId, properties, timeoutSeconds })),
-      deadlineAt: toDeadline(receivedAt, 24, timeoutSeconds),
+      id: toRunId(call.memberId, call.eventToken),
+      call: keys.encrypt(JSON.stringify(toKeptCall(call))),
+      deadlineAt: toDeadline(receivedAt, 24, call.timeoutSeconds),
     };
     return { result: run.id === '' ? 'bad' : 'accepted' };
   },

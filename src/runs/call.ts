@@ -11,6 +11,12 @@ export interface KeptCall {
   timeoutSeconds?: number;
 }
 
+/** What is kept of a call; everything else of it is a column of its own, or not kept. */
+export function toKeptCall(call: KeptCall): KeptCall {
+  const { documentId, eventToken, workflowId, properties, timeoutSeconds = 0 } = call;
+  return { documentId, eventToken, workflowId, properties, timeoutSeconds };
+}
+
 /** Stable name of a run: found again by the portal and event token, and neither can be read from it. */
 export function toRunId(memberId: string, eventToken: string): string {
   return hash('sha256', `${memberId}\n${eventToken}`).slice(0, 24);

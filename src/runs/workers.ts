@@ -53,11 +53,15 @@ export function startWorkers({
   now,
   log,
 }: WorkersOptions) {
-  const running = new Map<string, { run: StoredRun; ended: Promise<void> }>();
-  /** Those of them that have one of the kept places. */
-  const last = new Set<string>();
+  /** `isLast`: it has one of the kept places. */
+  const running = new Map<string, { run: StoredRun; isLast: boolean; ended: Promise<void> }>();
+  const ordinary = () => [...running.values()].filter(({ isLast }) => !isLast);
 
-  async function attempt(run: StoredRun): Promise<void> {
+  function start(run: StoredRun, isLast: boolean): void {
+    running.set(run.id, { run, isLast, ended: attempt(run, isLast) });
+  }
+
+  async function attempt(run: StoredRun, isLast: boolean): Promise<void> {
     try {
       await work(run);
     } catch (error) {
@@ -65,7 +69,7 @@ export function startWorkers({
       log.warn('attempt.lost', { error, runId: run.id });
     } finally {
       running.delete(run.id);
-      if (last.delete(run.id)) lookingForLast.wake();
+      if (isLast) lookingForLast.wake();
       looking.wake();
     }
   }
@@ -74,7 +78,7 @@ export function startWorkers({
   function counted(some: LineName[]): Line[] {
     const portals = new Set(lines().map(({ memberId }) => memberId)).size;
     const share = portals > 1 ? Math.ceil(concurrency * LARGEST_SHARE) : concurrency;
-    const runs = [...running.values()].map(({ run }) => run);
+    const runs = ordinary().map(({ run }) => run);
     return some.map(({ memberId, robot }) => {
       const own = runs.filter((run) => run.memberId === memberId);
       return {
@@ -86,13 +90,13 @@ export function startWorkers({
     });
   }
 
-  const room = () => concurrency - (running.size - last.size);
+  const room = () => concurrency - ordinary().length;
 
   /** Begins up to `most` due runs of some lines. */
   async function begin(most: number, of: LineName[]): Promise<void> {
     if (most <= 0 || of.length === 0) return;
     const taken = await claimed.claim(now(), most, counted(of));
-    for (const run of taken) running.set(run.id, { run, ended: attempt(run) });
+    for (const run of taken) start(run, false);
     if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
   }
 
@@ -107,14 +111,11 @@ export function startWorkers({
   }, log);
 
   const lookingForLast = createLoop(async () => {
-    const free = LAST_ATTEMPTS - last.size;
+    const free = LAST_ATTEMPTS - (running.size - ordinary().length);
     const waiting = lines().filter(({ waits }) => waits);
     if (free <= 0 || waiting.length === 0) return false;
     const kept = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, room: free }));
-    for (const run of await claimed.claim(now(), free, kept, true)) {
-      last.add(run.id);
-      running.set(run.id, { run, ended: attempt(run) });
-    }
+    for (const run of await claimed.claim(now(), free, kept, true)) start(run, true);
     return false;
   }, log);
 
