@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { CREATE, inDatabase, type Stands } from './stands.ts';
+import { inDatabase } from '../../test/sandbox/in-database.ts';
+import { CREATE, type Stands } from './stands.ts';
 import { mostOfACycle } from './waits.ts';
 
 const NUMBER = 'UF_CRM_DIRECTUM_NUMBER';

@@ -1,4 +1,5 @@
-import { CREATE, inDatabase, type Stands } from './stands.ts';
+import { inDatabase } from '../../test/sandbox/in-database.ts';
+import { CREATE, type Stands } from './stands.ts';
 
 const STAGE = 'C1:DRAIN';
 const LONGEST_MS = 300_000;

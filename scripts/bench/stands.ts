@@ -2,8 +2,6 @@ import type { ChildProcess } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
-import { startEmbedded } from '../../src/store/embedded.ts';
 import { startDirectum } from '../../test/sandbox/directum/directum.ts';
 import { freePort, packageSettings } from '../../test/sandbox/package-settings.ts';
 import { startPortal } from '../../test/sandbox/portal/portal.ts';
@@ -18,19 +16,6 @@ const SECRETS = {
   password: 'bench-password',
 };
 const FREE_RATE = { perSecond: 1000, bucket: 1000 };
-
-/** Works in the service's own database, beside it. */
-export async function inDatabase<T>(dataDir: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const postgres = await startEmbedded({ dataDir, log: { debug() {}, info() {}, warn() {}, error() {} } });
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-    await postgres.stop();
-  }
-}
 
 /** Both stand-ins and the service between them as a process of its own, with one deal's worth of data. */
 export async function startStands(settings: Record<string, string> = {}, rate = FREE_RATE) {

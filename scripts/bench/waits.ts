@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Directum } from '../../test/sandbox/directum/directum.ts';
-import { inDatabase, type Stands } from './stands.ts';
+import { inDatabase } from '../../test/sandbox/in-database.ts';
+import type { Stands } from './stands.ts';
 
 const CHANGED = 10;
 const CYCLES = 4;

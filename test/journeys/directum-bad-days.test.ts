@@ -1,7 +1,5 @@
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startEmbedded } from '../../src/store/embedded.ts';
-import { quietLog } from '../directum/stand.ts';
+import { inDatabase } from '../sandbox/in-database.ts';
 import { runCommand } from './command.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
@@ -46,18 +44,6 @@ const tasksOf = (document: number) =>
     .filter((task) =>
       (task['AttachmentDetails'] as { AttachmentId: number }[]).some((row) => row.AttachmentId === document),
     );
-
-async function withDatabase<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const postgres = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-    await postgres.stop();
-  }
-}
 
 describe('at the start of an approval', () => {
   it('Directum restarts between the draft and its start: one task, started once Directum is back', async () => {
@@ -183,7 +169,7 @@ describe('while a step waits for a signature', () => {
 describe('a wait whose time is over', () => {
   it('fires within five seconds, and ordered again it waits its whole time and hears of the signature', async () => {
     const { document, task, result } = await waiting();
-    await withDatabase(async (client) => {
+    await inDatabase(stand.dataDir, async (client) => {
       await client.query(
         `UPDATE run SET received_at = received_at - interval '721 hours' WHERE id IN (SELECT run_id FROM wait WHERE document_id = $1)`,
         [document],
@@ -203,7 +189,7 @@ describe('a wait whose time is over', () => {
     await expect
       .poll(() => stand.lines.slice(lines).some((line) => line.includes('run.waiting')), { timeout: 10_000 })
       .toBe(true);
-    const { rows } = await withDatabase((client) =>
+    const { rows } = await inDatabase(stand.dataDir, (client) =>
       client.query(
         `SELECT extract(epoch FROM deadline_at - now())::int AS left FROM wait WHERE document_id = $1`,
         [document],
