@@ -90,7 +90,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     log,
   });
 
-  const intake = createIntake(calls, onAccepted);
+  const intake = createIntake({ calls, onRuns: () => workers.wake(), onCrowd: () => settling.wake() });
   const lines = () =>
     portals.installations
       .list()
@@ -104,10 +104,6 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     if (settled) workers.wake();
     return settled;
   }, log);
-  function onAccepted(): void {
-    workers.wake();
-    settling.wake();
-  }
   const workers = startWorkers({
     claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
     leaseMs,
@@ -207,7 +203,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     }),
     handleEvent,
     maxHours: config.RUN_MAX_HOURS,
-    onAccepted,
+    onAccepted: () => workers.wake(),
     now,
     log,
   });

@@ -6,12 +6,22 @@ const GROUP = 500;
 const GROUP_LENGTH = 16 * 1024 * 1024;
 /** So many calls of one line, a portal's robot, in one write are a crowd. */
 const CROWD = 8;
+/** While calls keep coming, a write waits for more of them, but no longer than this. */
+const GATHER_MS = 8;
 /** A line is crowded until no crowd of it came for so long. */
 const CROWDED_MS = 300;
 /** A write that says nothing for so long is given up; should it commit later, that does no harm. */
 const STUCK_MS = 5_000;
 
 type Line = Pick<NewRun, 'memberId' | 'robot'>;
+
+export interface IntakePorts {
+  calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>;
+  /** Calls of no crowd became runs. */
+  onRuns(): void;
+  /** A crowd was kept, of which runs are to be made. */
+  onCrowd(): void;
+}
 
 interface Waiting {
   run: NewRun;
@@ -24,7 +34,7 @@ interface Waiting {
  * commits; those of a crowd are kept together. A promise resolves only after its commit: true for a new call, false for
  * one that was known, as far as that is looked at: a crowd counts as new.
  */
-export function createIntake(calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>, onAccepted: () => void) {
+export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
   let waiting: Waiting[] = [];
   let writing = false;
   const lastCrowds = new Map<string, number>();
@@ -33,7 +43,6 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>,
     try {
       const unique = new Map(group.map(({ run }) => [run.id, run]));
       const fresh = await within(STUCK_MS, keep([...unique.values()]));
-      if (fresh.size > 0) onAccepted();
       for (const { run, resolve } of group) resolve(fresh.delete(run.id));
     } catch (error) {
       // One call that the database cannot hold must not take the others with it.
@@ -51,6 +60,9 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>,
       few.length > 0 ? calls.accept(few) : new Set<string>(),
       ...crowds.map(([, crowd]) => calls.keepCrowd(crowd)),
     ]);
+    // Runs of a crowded line rest; to look for others after each of its writes would cost more than the write.
+    if (few.some((run) => fresh.has(run.id) && !isCrowded(run))) onRuns();
+    if (crowds.length > 0) onCrowd();
     return new Set([...fresh, ...crowds.flatMap(([, crowd]) => crowd.map(({ id }) => id))]);
   }
 
@@ -64,25 +76,36 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>,
     return group;
   }
 
+  /** Waits while every turn of the event loop brings new calls. */
+  async function gather(): Promise<void> {
+    const until = performance.now() + GATHER_MS;
+    for (let before = 0; waiting.length > before && performance.now() < until; ) {
+      before = waiting.length;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   async function write(): Promise<void> {
     while (waiting.length > 0) {
-      const group = takeGroup();
-      await accept(group);
+      await gather();
+      await accept(takeGroup());
     }
     writing = false;
   }
 
+  function isCrowded(line: Line): boolean {
+    return performance.now() - (lastCrowds.get(toLine(line)) ?? Number.NEGATIVE_INFINITY) < CROWDED_MS;
+  }
+
   return {
     /** Calls of that line come faster than they are written, and the portal waits: what may wait should. */
-    isCrowded: (line: Line) =>
-      performance.now() - (lastCrowds.get(toLine(line)) ?? Number.NEGATIVE_INFINITY) < CROWDED_MS,
+    isCrowded,
     accept: (run: NewRun): Promise<boolean> =>
       new Promise((resolve, reject) => {
         waiting.push({ run, resolve, reject });
         if (writing) return;
         writing = true;
-        // Started a turn later, so that calls of one moment go together.
-        setImmediate(() => void write());
+        void write();
       }),
   };
 }

@@ -5,20 +5,21 @@ import type { NewRun } from '../../src/store/incoming-calls.ts';
 
 const call = (id: string, robot = 'create') => ({ id, memberId: 'acme', robot }) as NewRun;
 const keepCrowd = async () => undefined;
+const unheard = { onRuns: () => undefined, onCrowd: () => undefined };
 
 it('writes the calls of one moment together and tells new ones from repeats', async () => {
   const groups: string[][] = [];
   const known = new Set(['old']);
-  const intake = createIntake(
-    {
+  const intake = createIntake({
+    calls: {
       accept: async (runs) => {
         groups.push(runs.map((run) => run.id));
         return new Set(runs.map((run) => run.id).filter((id) => !known.has(id)));
       },
       keepCrowd,
     },
-    () => {},
-  );
+    ...unheard,
+  });
   const answers = await Promise.all(['a', 'b', 'a', 'old', 'c'].map((id) => intake.accept(call(id))));
   expect(groups).toEqual([['a', 'b', 'old', 'c']]);
   expect(answers).toEqual([true, true, false, false, true]);
@@ -28,16 +29,16 @@ it('keeps a crowd of one robot’s calls together, and the few of another are ru
   const written: string[] = [];
   const note = (how: string, runs: NewRun[]) =>
     void written.push(`${how} ${runs.length} ${[...new Set(runs.map(({ robot }) => robot))]}`);
-  const intake = createIntake(
-    {
+  const intake = createIntake({
+    calls: {
       accept: async (runs) => {
         note('run', runs);
         return new Set(runs.map(({ id }) => id));
       },
       keepCrowd: async (runs) => note('crowd', runs),
     },
-    () => {},
-  );
+    ...unheard,
+  });
   const crowd = Array.from({ length: 20 }, (_, n) => intake.accept(call(`c${n}`)));
   const answers = await Promise.all([...crowd, intake.accept(call('c0')), intake.accept(call('w', 'wait'))]);
   expect(written.sort()).toEqual(['crowd 20 create', 'run 1 wait']);
@@ -48,18 +49,51 @@ it('keeps a crowd of one robot’s calls together, and the few of another are ru
   expect(isCrowded('create')).toBe(false);
 });
 
+it('waits for calls that keep coming, and has workers look only for runs that need not rest', async () => {
+  const sizes: number[] = [];
+  const heard: string[] = [];
+  const intake = createIntake({
+    calls: {
+      accept: async (runs) => {
+        sizes.push(runs.length);
+        return new Set(runs.map(({ id }) => id));
+      },
+      keepCrowd: async (runs) => void sizes.push(runs.length),
+    },
+    onRuns: () => heard.push('runs'),
+    onCrowd: () => heard.push('crowd'),
+  });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const comeOneByOne = async (count: number, robot: string) => {
+    const taken: Promise<boolean>[] = [];
+    for (let n = 0; n < count; n++) {
+      // As from a socket: calls come before what waits for the end of the turn.
+      const next = turn();
+      taken.push(intake.accept(call(`${robot}${n}`, robot)));
+      await next;
+    }
+    await Promise.all(taken);
+  };
+  await comeOneByOne(12, 'create');
+  expect({ sizes, heard }).toEqual({ sizes: [12], heard: ['crowd'] });
+  await comeOneByOne(2, 'create');
+  expect(heard).toEqual(['crowd']);
+  await comeOneByOne(2, 'wait');
+  expect(heard).toEqual(['crowd', 'runs']);
+});
+
 it('fails every call of a group whose write failed, and goes on with the next', async () => {
   let down = true;
-  const intake = createIntake(
-    {
+  const intake = createIntake({
+    calls: {
       accept: async (runs) => {
         if (down) throw new Error('down');
         return new Set(runs.map((run) => run.id));
       },
       keepCrowd,
     },
-    () => {},
-  );
+    ...unheard,
+  });
   await expect(
     Promise.allSettled([intake.accept(call('a')), intake.accept(call('b'))]),
   ).resolves.toMatchObject([{ status: 'rejected' }, { status: 'rejected' }]);

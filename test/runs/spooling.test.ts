@@ -42,7 +42,11 @@ function build() {
     },
   };
   const spooling = createSpooling<Call>({
-    intake: createIntake({ accept: calls.accept, keepCrowd: async () => undefined }, () => undefined),
+    intake: createIntake({
+      calls: { accept: calls.accept, keepCrowd: async () => undefined },
+      onRuns: () => undefined,
+      onCrowd: () => undefined,
+    }),
     calls,
     spool: {
       async append(text) {
