@@ -2,7 +2,7 @@ import { ConfigError, parseConfig } from './config.ts';
 import { createLog } from './log.ts';
 import { type Service, startService } from './service.ts';
 
-try {
+async function main(): Promise<void> {
   const config = parseConfig(process.env);
   const log = createLog(config.LOG_LEVEL);
   let service: Service | null = null;
@@ -21,8 +21,13 @@ try {
   process.once('SIGTERM', () => stop('SIGTERM'));
   process.once('SIGINT', () => stop('SIGINT'));
   service = await startService(config, { log, now: () => new Date(), random: Math.random });
-} catch (error) {
-  if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
-  else createLog('error').error('service.start_failed', { error });
-  process.exit(1);
+}
+
+// An installation only loads it (package.json, postinstall).
+if (import.meta.main) {
+  main().catch((error) => {
+    if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
+    else createLog('error').error('service.start_failed', { error });
+    process.exit(1);
+  });
 }

@@ -46,3 +46,10 @@ it('the image holds the commands of an operator, and whatever they import', () =
   expect(needed.length).toBeGreaterThan(6);
   expect(needed.filter((file) => !isCopied(file))).toEqual([]);
 });
+
+it('image and replicas start the service as `npm start` does', () => {
+  const { start } = JSON.parse(read('package.json')).scripts;
+  const [, words = ''] = /^CMD (\[.+\])$/m.exec(read('Dockerfile')) ?? [];
+  expect(JSON.parse(words).join(' ')).toBe(start);
+  expect(service('replica-1')).toContain(`exec ${start}'`);
+});

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { START_FLAGS } from '../start-command.ts';
 
 /** Starts a program of this repository and waits until `url` answers; `seconds` is how long that took. */
 export async function startProcess(
@@ -11,7 +12,7 @@ export async function startProcess(
   const began = performance.now();
   const child = spawn(
     process.execPath,
-    ['--max-semi-space-size=4', fileURLToPath(new URL(`../../${file}`, import.meta.url))],
+    [...START_FLAGS, fileURLToPath(new URL(`../../${file}`, import.meta.url))],
     {
       env: { PATH: process.env['PATH'] ?? '', ...env },
       stdio: ['ignore', 'ignore', 'inherit'],
