@@ -1,17 +1,9 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Load } from './load.ts';
+import type { BurstResult, Load } from './load.ts';
 
 export const CONNECTIONS = 50;
-
-export interface BurstResult {
-  perSecond: number;
-  accepted: number;
-  failed: number;
-  /** 99th percentile of the answers' time. */
-  p99Ms: number;
-}
 
 /** Robot calls, each with an event token of its own, for deals nobody has unless `firstDeal` is given. */
 export async function burst(

@@ -1,4 +1,5 @@
 import autocannon from 'autocannon';
+import { Pool } from 'undici';
 
 /** What to send: so many seconds long or so many calls, as fast as they are answered or `rate` a second. */
 export interface Load {
@@ -10,39 +11,96 @@ export interface Load {
   connections: number;
 }
 
+export interface BurstResult {
+  perSecond: number;
+  accepted: number;
+  failed: number;
+  /** 99th percentile of the answers' time. */
+  p99Ms: number;
+}
+
 /**
  * The bench's load, in a process of its own: in the one of the stand-ins it would wait for their work, and its times
- * would be theirs. Reads a Load from its argument and prints the result of autocannon's run.
+ * would be theirs. Reads a Load from its argument and prints a BurstResult.
  */
 const { url, form, limit, firstDeal, connections }: Load = JSON.parse(process.argv[2] ?? '');
 const run = Date.now();
 const { event_token: _token, 'document_id[2]': _deal, ...shared } = form;
-const body = `${new URLSearchParams(shared)}&document_id%5B2%5D=DEAL_`;
+const path = `/bitrix24/robots/${form['code']}`;
+const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+const start = `${new URLSearchParams(shared)}&document_id%5B2%5D=DEAL_`;
 let number = 0;
-const began = performance.now();
-const result = await autocannon({
-  url,
-  connections,
-  ...('calls' in limit ? { amount: limit.calls } : { duration: limit.seconds }),
-  ...('rate' in limit && limit.rate !== undefined && { overallRate: limit.rate }),
-  requests: [
-    {
-      method: 'POST',
-      path: `/bitrix24/robots/${form['code']}`,
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      setupRequest: (request) => {
-        number += 1;
-        return { ...request, body: `${body}${firstDeal + number - 1}&event_token=bench.${run}.${number}` };
+
+function nextBody(): string {
+  number += 1;
+  return `${start}${firstDeal + number - 1}&event_token=bench.${run}.${number}`;
+}
+
+async function asFastAsAnswered(): Promise<BurstResult> {
+  const began = performance.now();
+  const result = await autocannon({
+    url,
+    connections,
+    ...('calls' in limit ? { amount: limit.calls } : { duration: limit.seconds }),
+    requests: [
+      {
+        method: 'POST',
+        path,
+        headers,
+        setupRequest: (request) => ({ ...request, body: nextBody() }),
       },
-    },
-  ],
-});
-const seconds = 'calls' in limit ? (performance.now() - began) / 1000 : limit.seconds;
-process.stdout.write(
-  JSON.stringify({
+    ],
+  });
+  const seconds = 'calls' in limit ? (performance.now() - began) / 1000 : limit.seconds;
+  return {
     perSecond: result['2xx'] / seconds,
     accepted: result['2xx'],
     failed: result.non2xx + result.errors,
     p99Ms: result.latency.p99,
-  }),
-);
+  };
+}
+
+/** In so long all connections are open. */
+const WARM_MS = 1_000;
+
+/** One call after another, evenly; each is timed from when it was due, so a late start counts as waiting. */
+async function evenly(seconds: number, rate: number): Promise<BurstResult> {
+  const pool = new Pool(url, { connections, pipelining: 1 });
+  const times: number[] = [];
+  const sent: Promise<void>[] = [];
+  const began = performance.now();
+  let accepted = 0;
+  async function send(due: number): Promise<void> {
+    try {
+      const { statusCode, body } = await pool.request({ method: 'POST', path, headers, body: nextBody() });
+      await body.dump();
+      if (due - began >= WARM_MS) times.push(performance.now() - due);
+      accepted += statusCode === 200 ? 1 : 0;
+    } catch {
+      // Told by the number of those accepted.
+    }
+  }
+  while (sent.length < seconds * rate) {
+    for (;;) {
+      const due = began + (sent.length * 1000) / rate;
+      if (due > performance.now() || sent.length >= seconds * rate) break;
+      sent.push(send(due));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Promise.all(sent);
+  await pool.close();
+  times.sort((a, b) => a - b);
+  return {
+    perSecond: accepted / seconds,
+    accepted,
+    failed: sent.length - accepted,
+    p99Ms: times[Math.floor(times.length * 0.99)] ?? Number.NaN,
+  };
+}
+
+const result =
+  'rate' in limit && limit.rate !== undefined
+    ? await evenly(limit.seconds, limit.rate)
+    : await asFastAsAnswered();
+process.stdout.write(JSON.stringify(result));

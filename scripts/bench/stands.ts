@@ -64,12 +64,18 @@ export async function startStands(settings: Record<string, string> = {}, rate = 
       // Registration and the first look at Directum are over by then.
       await new Promise((resolve) => setTimeout(resolve, 3000));
     },
-    /** Starts a baseline of taking calls: an Express that reads the form, or our own routes that keep nothing. */
-    async startBaseline(name: 'bare-express' | 'without-storage', token: string): Promise<string> {
+    /** Starts a program that takes calls as the service does, to compare it with. */
+    async startBaseline(
+      name: 'bare-express' | 'without-storage' | 'least-durable',
+      settings: Record<string, string>,
+    ): Promise<string> {
       const basePort = await freePort();
       const baseUrl = `http://127.0.0.1:${basePort}`;
-      const baseEnv = { PORT: String(basePort), APPLICATION_TOKEN: token };
-      await start(`scripts/bench/${name}.ts`, baseEnv, `${baseUrl}/bitrix24/`);
+      await start(
+        `scripts/bench/${name}.ts`,
+        { ...settings, PORT: String(basePort) },
+        `${baseUrl}/bitrix24/`,
+      );
       return baseUrl;
     },
     addDeal: () =>

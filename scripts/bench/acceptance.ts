@@ -1,0 +1,111 @@
+import { startEmbedded } from '../../src/store/embedded.ts';
+import { inDatabase } from '../../test/sandbox/in-database.ts';
+import { burst } from './burst.ts';
+import { median } from './process.ts';
+import { CREATE, startStands } from './stands.ts';
+
+const ROUNDS = 7;
+const BURST_SECONDS = 5;
+const WARM_CALLS = 1_000;
+const STEADY = { seconds: 20, rate: 500 };
+const SUSTAINED_SECONDS = 60;
+const SUSTAINED_BASE_SECONDS = 5;
+/** As most portals have it, and the default of BITRIX24_RATE: what runs may ask for meanwhile. */
+const RATE = { perSecond: 2, bucket: 50 };
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export interface Acceptance {
+  /** Medians of the rounds: calls a second of the service in a burst, against each baseline's in the same round. */
+  burst: { unkept: number; bare: number; least: number; leastOfBare: number };
+  sustained: { unkept: number; bare: number };
+  steadyP99Ms: { own: number; bare: number };
+  failed: number;
+}
+
+/**
+ * How fast calls are taken. The baselines are measured while the service stands still, in turn with it, because what
+ * the machine gives changes from second to second; after each burst its calls are taken away.
+ */
+export async function measureAcceptance(): Promise<Acceptance> {
+  const stands = await startStands({}, RATE);
+  const { child } = await stands.startService();
+  await stands.install();
+  const postgres = await startEmbedded({ dataDir: stands.dataDir, log: quiet });
+  try {
+    stands.portal.placeRobot('C1:BURST', CREATE, { subject: 'Замер' });
+    const call = await stands.callOf('C1:BURST', stands.addDeal());
+    const form: Record<string, string> = { ...call, use_subscription: 'N' };
+    const settings = { APPLICATION_TOKEN: form['auth[application_token]'] ?? '', DATABASE_URL: postgres.url };
+    const urls = {
+      bare: await stands.startBaseline('bare-express', settings),
+      unkept: await stands.startBaseline('without-storage', settings),
+      least: await stands.startBaseline('least-durable', settings),
+      own: stands.url,
+    };
+    let failed = 0;
+    async function rate(of: keyof typeof urls, seconds: number): Promise<number> {
+      if (of !== 'own') child.kill('SIGSTOP');
+      const result = await burst(urls[of], form, { seconds });
+      child.kill('SIGCONT');
+      failed += result.failed;
+      return result.perSecond;
+    }
+    async function takeAway(): Promise<void> {
+      for (let times = 0; times < 3; times++) {
+        await pause(300);
+        await inDatabase(stands.dataDir, (client) =>
+          client.query('TRUNCATE crowd, run, bench_forms CASCADE'),
+        );
+      }
+      await pause(500);
+    }
+
+    for (const url of Object.values(urls)) await burst(url, form, { calls: WARM_CALLS });
+    await takeAway();
+    const rounds: Record<keyof typeof urls, number>[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const bare = await rate('bare', BURST_SECONDS);
+      const unkept = await rate('unkept', BURST_SECONDS);
+      const least = await rate('least', BURST_SECONDS);
+      const own = await rate('own', BURST_SECONDS);
+      rounds.push({ bare, unkept, least, own });
+      await takeAway();
+    }
+    const ratio = (of: (round: (typeof rounds)[0]) => number) => median(rounds.map(of));
+
+    child.kill('SIGSTOP');
+    const bareSteady = await burst(urls.bare, form, STEADY);
+    child.kill('SIGCONT');
+    const steady = await burst(urls.own, form, STEADY);
+    await takeAway();
+
+    const before = [
+      await rate('bare', SUSTAINED_BASE_SECONDS),
+      await rate('unkept', SUSTAINED_BASE_SECONDS),
+    ] as const;
+    const sustained = await rate('own', SUSTAINED_SECONDS);
+    const after = [
+      await rate('bare', SUSTAINED_BASE_SECONDS),
+      await rate('unkept', SUSTAINED_BASE_SECONDS),
+    ] as const;
+    return {
+      burst: {
+        unkept: ratio(({ own, unkept }) => own / unkept),
+        bare: ratio(({ own, bare }) => own / bare),
+        least: ratio(({ own, least }) => own / least),
+        leastOfBare: ratio(({ least, bare }) => least / bare),
+      },
+      sustained: {
+        bare: (2 * sustained) / (before[0] + after[0]),
+        unkept: (2 * sustained) / (before[1] + after[1]),
+      },
+      steadyP99Ms: { own: steady.p99Ms, bare: bareSteady.p99Ms },
+      failed: failed + steady.failed,
+    };
+  } finally {
+    await postgres.stop();
+    await stands.stop();
+  }
+}
