@@ -1,17 +1,4 @@
-import express from 'express';
+import { startFormExpress } from './form-express.ts';
 
 /** The bench's first baseline: the same parser and an empty 200, no storage. */
-const app = express();
-app.disable('x-powered-by');
-app.disable('etag');
-app.get('/bitrix24/', (_request, response) => {
-  response.status(200).end();
-});
-app.post(
-  '/bitrix24/robots/:code',
-  express.urlencoded({ extended: true, limit: '1mb', parameterLimit: 20_000 }),
-  (_request, response) => {
-    response.status(200).end();
-  },
-);
-app.listen(Number(process.env['PORT']), '127.0.0.1');
+startFormExpress((_form, done) => done());

@@ -1,5 +1,5 @@
-import express from 'express';
 import pg from 'pg';
+import { startFormExpress } from './form-express.ts';
 
 /**
  * The bench's third baseline, how fast durable can be here: the bare Express, which writes the forms of one moment to
@@ -29,20 +29,9 @@ async function write(): Promise<void> {
   writing = false;
 }
 
-const app = express();
-app.disable('x-powered-by');
-app.disable('etag');
-app.get('/bitrix24/', (_request, response) => {
-  response.status(200).end();
+startFormExpress((form, done) => {
+  waiting.push({ form, done });
+  if (writing) return;
+  writing = true;
+  void write();
 });
-app.post(
-  '/bitrix24/robots/:code',
-  express.urlencoded({ extended: true, limit: '1mb', parameterLimit: 20_000 }),
-  (request, response) => {
-    waiting.push({ form: request.body, done: () => response.status(200).end() });
-    if (writing) return;
-    writing = true;
-    void write();
-  },
-);
-app.listen(Number(process.env['PORT']), '127.0.0.1');
