@@ -1,6 +1,7 @@
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { inDatabase } from '../../test/sandbox/in-database.ts';
 import { burst } from './burst.ts';
+import type { BurstResult, Load } from './load.ts';
 import { median } from './process.ts';
 import { CREATE, startStands } from './stands.ts';
 
@@ -45,13 +46,18 @@ export async function measureAcceptance(): Promise<Acceptance> {
       own: stands.url,
     };
     let failed = 0;
-    async function rate(of: keyof typeof urls, seconds: number): Promise<number> {
+    async function measure(of: keyof typeof urls, limit: Load['limit']): Promise<BurstResult> {
       if (of !== 'own') child.kill('SIGSTOP');
-      const result = await burst(urls[of], form, { seconds });
+      const result = await burst(urls[of], form, limit);
       child.kill('SIGCONT');
       failed += result.failed;
-      return result.perSecond;
+      return result;
     }
+    const rate = async (of: keyof typeof urls, seconds: number) => (await measure(of, { seconds })).perSecond;
+    const baseRates = async () => ({
+      bare: await rate('bare', SUSTAINED_BASE_SECONDS),
+      unkept: await rate('unkept', SUSTAINED_BASE_SECONDS),
+    });
     async function takeAway(): Promise<void> {
       for (let times = 0; times < 3; times++) {
         await pause(300);
@@ -75,21 +81,13 @@ export async function measureAcceptance(): Promise<Acceptance> {
     }
     const ratio = (of: (round: (typeof rounds)[0]) => number) => median(rounds.map(of));
 
-    child.kill('SIGSTOP');
-    const bareSteady = await burst(urls.bare, form, STEADY);
-    child.kill('SIGCONT');
-    const steady = await burst(urls.own, form, STEADY);
+    const bareSteady = await measure('bare', STEADY);
+    const steady = await measure('own', STEADY);
     await takeAway();
 
-    const before = [
-      await rate('bare', SUSTAINED_BASE_SECONDS),
-      await rate('unkept', SUSTAINED_BASE_SECONDS),
-    ] as const;
+    const before = await baseRates();
     const sustained = await rate('own', SUSTAINED_SECONDS);
-    const after = [
-      await rate('bare', SUSTAINED_BASE_SECONDS),
-      await rate('unkept', SUSTAINED_BASE_SECONDS),
-    ] as const;
+    const after = await baseRates();
     return {
       burst: {
         unkept: ratio(({ own, unkept }) => own / unkept),
@@ -98,11 +96,11 @@ export async function measureAcceptance(): Promise<Acceptance> {
         leastOfBare: ratio(({ least, bare }) => least / bare),
       },
       sustained: {
-        bare: (2 * sustained) / (before[0] + after[0]),
-        unkept: (2 * sustained) / (before[1] + after[1]),
+        bare: (2 * sustained) / (before.bare + after.bare),
+        unkept: (2 * sustained) / (before.unkept + after.unkept),
       },
       steadyP99Ms: { own: steady.p99Ms, bare: bareSteady.p99Ms },
-      failed: failed + steady.failed,
+      failed,
     };
   } finally {
     await postgres.stop();
