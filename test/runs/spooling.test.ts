@@ -76,7 +76,7 @@ function build() {
     log: { debug: note, info: note, warn: note, error: note },
   });
   stops.push(spooling.stop);
-  return { world, take: spooling.take, takeEvent: spooling.takeEvent };
+  return { world, ...spooling };
 }
 
 it('spools while the database refuses, and writes in order when it is back', async () => {
@@ -99,6 +99,16 @@ it('waits for the slow database when the disk is full, rather than saying no to 
   world.database = 'down';
   expect(await take(call('b'))).toBe('unavailable');
   expect(world.written).toEqual(['a']);
+});
+
+it('tells a person that the database is away only when it is, not when it is slow', async () => {
+  const { world, isDatabaseThere } = build();
+  // The first look of the service is over.
+  await new Promise((resolve) => setImmediate(resolve));
+  world.database = 'slow';
+  expect(await isDatabaseThere()).toBe(true);
+  world.database = 'down';
+  expect(await isDatabaseThere()).toBe(false);
 });
 
 it('writes the others when the database cannot hold one call', async () => {

@@ -35,6 +35,7 @@ const effects = () => ({
 
 const name = fc.oneof(
   fc.constantFrom(
+    'event',
     'auth',
     'auth[member_id]',
     'document_id',
@@ -67,6 +68,7 @@ const value = fc.oneof(
     '[]',
     '{}',
     'http://evil.example/rest/',
+    'ONAPPUNINSTALL',
     '\u0000',
     "' OR 1=1 --",
     'CCrmDocumentDeal',
@@ -118,7 +120,14 @@ it('forged and mangled calls and events are refused and have no effect', async (
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
       }),
     );
-  expect([...statuses.keys()].filter((status) => status !== 400 && status !== 403)).toEqual([]);
+  // On a machine without breath a call may be kept to be checked later; that has to leave no effect either.
+  const keptUnchecked = stand.lines.filter((line) =>
+    /(call\.not_checked|event\.not_handled)/.test(line),
+  ).length;
+  expect(statuses.get(200) ?? 0).toBeLessThanOrEqual(keptUnchecked);
+  const readiness = async () => (await fetch(`${stand.url}/readyz`)).json();
+  await expect.poll(readiness, { timeout: 15_000 }).toMatchObject({ spool: { waiting: 0 } });
+  expect([...statuses.keys()].filter((status) => ![200, 400, 403].includes(status))).toEqual([]);
   expect(statuses.get(403)).toBeGreaterThan(CALLS / 10);
   expect(({} as Record<string, unknown>)['admin']).toBeUndefined();
   expect(effects()).toEqual(before);
