@@ -38,7 +38,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     rate: config.BITRIX24_RATE,
   });
   const runs = createRunStore(store.pool, store.relaxed);
-  const calls = createIncomingCalls(store.pool, store.relaxed, log);
+  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log });
   const waits = createWaits(store.pool);
   const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const measure = async () => ({

@@ -196,7 +196,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       portal: portals.installations.get(call.memberId)?.portalKey ?? call.memberId,
       robot: call.code,
       itemCode: call.documentId[2],
-      call: keys.encrypt(JSON.stringify(toKeptCall(call))),
+      call: JSON.stringify(toKeptCall(call)),
       wantsAnswer: call.useSubscription,
       receivedAt,
       deadlineAt: toDeadline(receivedAt, config.RUN_MAX_HOURS, call.timeoutSeconds),

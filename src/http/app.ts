@@ -1,11 +1,16 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express';
 import type { Log } from '../robot/ports.ts';
+import { parseForm } from './form.ts';
 
 /** A call is at most 1 MiB (interface.md §2); installer pages and events are held to the same. */
 const MAX_BODY = '1mb';
-const MAX_PARAMETERS = 20_000;
 
 export type CallResult = 'accepted' | 'repeated' | 'bad' | 'forbidden' | 'unavailable';
 
@@ -54,20 +59,12 @@ export function createApp(ports: AppPorts): Express {
   });
 
   const body: RequestHandler[] = [
+    // Portals speak UTF-8 whatever a header calls it (C2), so no parser of charsets is asked.
+    express.raw({ limit: MAX_BODY, type: () => true }),
     (request, _response, next) => {
-      // Portals speak UTF-8 whatever a header calls it (C2); the parsers would refuse `utf8`.
-      const type = request.headers['content-type'];
-      if (type !== undefined) request.headers['content-type'] = type.split(';')[0];
+      request.body = readBody(request);
       next();
     },
-    express.json({ limit: MAX_BODY, type: isJson }),
-    // Whatever does not call itself JSON is read as the form it is meant to be, also without a type (C1).
-    express.urlencoded({
-      extended: true,
-      limit: MAX_BODY,
-      parameterLimit: MAX_PARAMETERS,
-      type: (request) => !isJson(request),
-    }),
   ];
   const knownRobot: RequestHandler<{ code: string }> = (request, response, next) => {
     if (ports.knownRobot(request.params.code)) next();
@@ -123,8 +120,21 @@ export function createApp(ports: AppPorts): Express {
   return app;
 }
 
-function isJson(request: IncomingMessage): boolean {
-  return /\bjson\b/i.test(request.headers['content-type'] ?? '');
+const utf8 = new TextDecoder();
+
+/** Whatever does not call itself JSON is read as the form it is meant to be, also without a type (bitrix24.md C1). */
+function readBody({ body, headers }: Request): unknown {
+  const text = Buffer.isBuffer(body) ? utf8.decode(body) : '';
+  try {
+    return /\bjson\b/i.test(headers['content-type'] ?? '') ? JSON.parse(text) : parseForm(text);
+  } catch {
+    throw new BodyError('the body cannot be read as a form or JSON');
+  }
+}
+
+class BodyError extends Error {
+  override readonly name = 'BodyError';
+  readonly status = 400;
 }
 
 function problem(response: Response, status: number, error: string): void {

@@ -1,8 +1,10 @@
 import type pg from 'pg';
 import type { Log } from '../robot/ports.ts';
 import { isDataError } from './data-error.ts';
+import { SecretError, type SecretKeys } from './secrets.ts';
+import { inTransaction } from './transaction.ts';
 
-/** A call as it is kept: everything a run needs, with the secrets sealed in `call`. */
+/** A call as it is kept: everything a run needs; `call` is sealed before it is written. */
 export interface NewRun {
   id: string;
   memberId: string;
@@ -15,52 +17,102 @@ export interface NewRun {
   deadlineAt: Date;
 }
 
+/** Binds the text of a crowd to its table. */
+const CROWD = 'crowd';
+
 /**
- * Makes calls durable: a few become runs at once. A crowd is written as one row, which is about ten times cheaper, and
- * becomes runs by `settle`. `relaxed` is a pool whose commits may be lost: then the crowd is still there.
+ * Makes calls durable: a few become runs at once. A crowd is sealed and written as one text, which is about ten times
+ * cheaper, and becomes runs by `settle`. `relaxed` is a pool whose commits may be lost: then the crowd is still there.
  */
-export function createIncomingCalls(pool: pg.Pool, relaxed: pg.Pool, log: Log) {
-  async function makeRuns(rows: Row[]): Promise<string[]> {
-    const { rows: made } = await pool.query<{ id: string }>({
+export function createIncomingCalls(options: {
+  pool: pg.Pool;
+  relaxed: pg.Pool;
+  keys: SecretKeys;
+  log: Log;
+}) {
+  const { pool, relaxed, keys, log } = options;
+  /** Crowds whose key is gone: kept for when it is given back, and looked at again by the next start. */
+  const unreadable = new Set<string>();
+
+  const toRow = ({ call, ...run }: NewRun) => ({ ...run, call: keys.encrypt(call) });
+
+  async function makeRuns(db: pg.Pool | pg.PoolClient, runs: NewRun[]): Promise<string[]> {
+    const { rows: made } = await db.query<{ id: string }>({
       // Planned once a connection: in a burst planning costs as much as writing.
       name: 'accept',
-      text: `${INSERT} FROM json_to_recordset($1::json) ${GIVEN} ON CONFLICT (id) DO NOTHING RETURNING id`,
-      values: [JSON.stringify(rows)],
+      text: INSERT,
+      values: [JSON.stringify(runs.map(toRow))],
     });
     return made.map(({ id }) => id);
   }
 
-  /** The oldest crowd holds a call that the database cannot: the others of it become runs. */
-  async function settleOneByOne(): Promise<void> {
-    const { rows } = await pool.query<{ id: string; calls: string }>(
-      'SELECT id, calls FROM crowd ORDER BY id LIMIT 1',
-    );
-    const [crowd] = rows;
-    if (!crowd) return;
-    for (const row of JSON.parse(crowd.calls) as Row[]) {
+  /** As `makeRuns`; a call that the database cannot hold does not take the others with it. */
+  async function makeOneByOne(client: pg.PoolClient, runs: NewRun[]): Promise<void> {
+    for (const run of runs) {
+      await client.query('SAVEPOINT one');
       try {
-        await makeRuns([row]);
+        await makeRuns(client, [run]);
       } catch (error) {
         if (!isDataError(error)) throw error;
-        log.error('crowd.call_refused', { error, runId: row.id });
+        log.error('crowd.call_refused', { error, runId: run.id });
+        await client.query('ROLLBACK TO SAVEPOINT one');
       }
     }
-    await pool.query('DELETE FROM crowd WHERE id = $1', [crowd.id]);
+  }
+
+  /** Makes runs of the oldest crowd that no other process is at; answers whether there was one. */
+  async function settleOldest(
+    make: (client: pg.PoolClient, runs: NewRun[]) => Promise<unknown>,
+  ): Promise<boolean> {
+    return inTransaction(relaxed, async (client) => {
+      const { rows } = await client.query<{ id: string; calls: string }>(
+        'SELECT id, calls FROM crowd WHERE id <> ALL ($1) ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED',
+        [[...unreadable]],
+      );
+      const [crowd] = rows;
+      if (!crowd) return false;
+      const runs = open(crowd);
+      if (runs === null) return true;
+      await make(client, runs);
+      await client.query('DELETE FROM crowd WHERE id = $1', [crowd.id]);
+      return true;
+    });
+  }
+
+  async function settle(): Promise<boolean> {
+    try {
+      return await settleOldest(makeRuns);
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      return settleOldest(makeOneByOne);
+    }
+  }
+
+  function open({ id, calls }: { id: string; calls: string }): NewRun[] | null {
+    try {
+      return JSON.parse(keys.decrypt(calls, CROWD));
+    } catch (error) {
+      if (!(error instanceof SecretError)) throw error;
+      log.error('crowd.unreadable', { error, crowd: id });
+      unreadable.add(id);
+      return null;
+    }
   }
 
   return {
     /** Makes runs of calls with one statement; answers the ids that were not known before. */
-    accept: async (runs: NewRun[]): Promise<Set<string>> => new Set(await makeRuns(runs.map(toRow))),
+    accept: async (runs: NewRun[]): Promise<Set<string>> => new Set(await makeRuns(pool, runs)),
 
     /** Keeps calls to make runs of them later; which of them are known already is seen only then. */
     async keepCrowd(runs: NewRun[]): Promise<void> {
       await pool.query({
         name: 'keep',
         text: 'INSERT INTO crowd (received_at, calls) VALUES ($1, $2)',
-        values: [runs[0]?.receivedAt, JSON.stringify(runs.map(toRow))],
+        values: [runs[0]?.receivedAt, keys.encrypt(JSON.stringify(runs), CROWD)],
       });
     },
 
+    /** Makes runs of one crowd; answers whether there was one. */
     settle,
 
     /** Makes runs of all that stands here now. */
@@ -68,42 +120,12 @@ export function createIncomingCalls(pool: pg.Pool, relaxed: pg.Pool, log: Log) {
       while (await settle());
     },
   };
-
-  /** Makes runs of the oldest crowd that no other process is at; answers whether there was one. */
-  async function settle(): Promise<boolean> {
-    try {
-      const { rows } = await relaxed.query<{ crowds: number }>(
-        `WITH taken AS (DELETE FROM crowd WHERE id =
-               (SELECT id FROM crowd ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING calls),
-             made AS (${INSERT} FROM taken, json_to_recordset(taken.calls::json) ${GIVEN} ON CONFLICT (id) DO NOTHING)
-           SELECT count(*)::int AS crowds FROM taken`,
-      );
-      return rows[0]?.crowds === 1;
-    } catch (error) {
-      if (!isDataError(error)) throw error;
-      await settleOneByOne();
-      return true;
-    }
-  }
 }
 
 export type IncomingCalls = ReturnType<typeof createIncomingCalls>;
 
 const INSERT = `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
-  SELECT id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, received_at`;
-const GIVEN = `AS given (id text, member_id text, portal text, robot text, item_code text,
-  call text, wants_answer boolean, received_at timestamptz, deadline_at timestamptz)`;
-
-const toRow = (run: NewRun) => ({
-  id: run.id,
-  member_id: run.memberId,
-  portal: run.portal,
-  robot: run.robot,
-  item_code: run.itemCode,
-  call: run.call,
-  wants_answer: run.wantsAnswer,
-  received_at: run.receivedAt,
-  deadline_at: run.deadlineAt,
-});
-
-type Row = ReturnType<typeof toRow>;
+  SELECT id, "memberId", portal, robot, "itemCode", call, "wantsAnswer", "receivedAt", "deadlineAt", "receivedAt"
+  FROM json_to_recordset($1::json) AS given (id text, "memberId" text, portal text, robot text, "itemCode" text,
+    call text, "wantsAnswer" boolean, "receivedAt" timestamptz, "deadlineAt" timestamptz)
+  ON CONFLICT (id) DO NOTHING RETURNING id`;

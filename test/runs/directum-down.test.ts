@@ -20,6 +20,8 @@ import { type StoreBench, storeBench } from '../store/bench.ts';
 const BEGUN = new Date('2026-03-02T10:00:00Z');
 const MINUTE = 60_000;
 const now = () => new Date();
+/** Nothing is sealed here. */
+const open = { encrypt: (text: string) => text, decrypt: (text: string) => text };
 
 let bench: StoreBench;
 let store: Store;
@@ -106,7 +108,7 @@ async function accept(count: number, maxHours = 24, robot = asking.code): Promis
     receivedAt: now(),
     deadlineAt: toDeadline(now(), maxHours, 0),
   }));
-  const calls = createIncomingCalls(store.pool, store.relaxed, quietLog);
+  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys: open, log: quietLog });
   await calls.accept(given);
 }
 
@@ -135,7 +137,7 @@ async function live(until: Date): Promise<void> {
           waitMaxHours: 720,
           robots,
           settings: { contractKind: null, businessUnit: null, responsible: null, timeZone: 'Europe/Moscow' },
-          seal: { encrypt: (text) => text, decrypt: (text) => text },
+          seal: open,
           surround: () => ({
             language: 'ru',
             item: { typeId: 2, id: 1, code: 'DEAL_1' },

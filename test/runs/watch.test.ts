@@ -102,7 +102,8 @@ async function waiting(count: number, until = new Date(clock + 100 * HOUR)): Pro
     directum.add('IContracts', { Name: `Договор ${n}`, InternalApprovalState: 'OnApproval' }),
   );
   const call = { memberId: 'm', portal: 'p', robot: 'directum_wait_signature', call: '', wantsAnswer: true };
-  const calls = createIncomingCalls(store.pool, store.pool, quietLog);
+  const keys = await loadSecretKeys({ secretKeys: undefined, dataDir });
+  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.pool, keys, log: quietLog });
   await calls.accept(
     ids.map((id) => ({
       id: `run-${id}`,

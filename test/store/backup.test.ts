@@ -68,7 +68,8 @@ beforeAll(async () => {
   const many = Array.from({ length: 250 }, (_, index) =>
     run(`run-${index}`, `tab\t line\n "quote" ё ${index}`),
   );
-  const calls = createIncomingCalls(store.pool, store.relaxed, quiet);
+  const keys = createSecretKeys(parseSecretKeys(keyList));
+  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log: quiet });
   await calls.accept([...many, run('long', randomBytes(700_000).toString('base64'))]);
   await calls.keepCrowd(Array.from({ length: 20 }, (_, index) => run(`crowd-${index}`, 'one of many')));
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };
@@ -77,11 +78,7 @@ beforeAll(async () => {
   await store.pool.query(`UPDATE run SET state = 'running' WHERE id = 'run-7'`);
   await store.slots('m', 'DEAL_1', 'run-1').bind('contract', { id: 2 ** 40, url: 'https://rx/' });
   await store.cache.set('key', { deep: [1.5, null, 'x'] }, 1000);
-  const spool = await openSpool({
-    folder: join(dataDir, 'spool'),
-    keys: createSecretKeys(parseSecretKeys(keyList)),
-    log: quiet,
-  });
+  const spool = await openSpool({ folder: join(dataDir, 'spool'), keys, log: quiet });
   await spool.append('a call in the spool');
   await spool.close();
   path = join(await folder(), 'file.backup');

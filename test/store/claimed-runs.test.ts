@@ -4,19 +4,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
 import { createIncomingCalls, type NewRun } from '../../src/store/incoming-calls.ts';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { createSecretKeys, loadSecretKeys, type SecretKeys } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { quietLog } from '../directum/stand.ts';
 
 let store: Store;
+let ownKeys: SecretKeys;
 let dataDir: string;
 const NOW = new Date('2026-03-02T10:00:00Z');
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'claimed-'));
   await chmod(dataDir, 0o755);
-  const keys = await loadSecretKeys({ secretKeys: undefined, dataDir });
-  store = await openStore({ dataDir, keys, log: quietLog, now: () => NOW });
+  ownKeys = await loadSecretKeys({ secretKeys: undefined, dataDir });
+  store = await openStore({ dataDir, keys: ownKeys, log: quietLog, now: () => NOW });
 });
 afterAll(async () => {
   await store?.close();
@@ -24,7 +25,8 @@ afterAll(async () => {
 });
 beforeEach(() => store.pool.query('TRUNCATE run, crowd CASCADE'));
 
-const calls = () => createIncomingCalls(store.pool, store.relaxed, quietLog);
+const calls = (keys = ownKeys, log = quietLog) =>
+  createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log });
 
 /** Calls, a second apart: `robot@member/item`. */
 const toCalls = (names: string[]): NewRun[] =>
@@ -37,7 +39,7 @@ const toCalls = (names: string[]): NewRun[] =>
       portal: memberId,
       robot,
       itemCode: itemCode.split('#')[0] as string,
-      call: 'sealed',
+      call: 'what the step sent',
       wantsAnswer: true,
       receivedAt,
       deadlineAt: new Date(NOW.getTime() + 3_600_000),
@@ -68,6 +70,23 @@ it('a call that the database cannot hold does not take its crowd with it', async
   await calls().keepCrowd(toCalls(many('create@acme/DEAL_later', 20)));
   await calls().settleAll();
   expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 39]);
+});
+
+it('a crowd is kept sealed, also while its key is gone, and holds no other up', async () => {
+  const errors: string[] = [];
+  const other = createSecretKeys(new Map([['other', Buffer.alloc(32, 7)]]));
+  await calls(other).keepCrowd(toCalls(many('create@acme/DEAL', 20)));
+  await calls().keepCrowd(toCalls(many('create@acme/DEAL_later', 20)));
+  const { rows } = await store.pool.query('SELECT calls FROM crowd');
+  for (const { calls: text } of rows) expect(text).toMatch(/^v1\.[\w.-]+$/);
+  const log = { ...quietLog, error: (event: string) => void errors.push(event) };
+  const settling = calls(ownKeys, log);
+  await settling.settleAll();
+  await settling.settleAll();
+  expect([await countOf('crowd'), await countOf('run')]).toEqual([1, 20]);
+  expect(errors).toEqual(['crowd.unreadable']);
+  await calls(other).settleAll();
+  expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 40]);
 });
 
 const line = (name: string, running = 0, room = 99) => {

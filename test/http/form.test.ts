@@ -1,0 +1,79 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { FormError, parseForm } from '../../src/http/form.ts';
+
+const plain = (text: string): unknown => JSON.parse(JSON.stringify(parseForm(text)));
+
+it('reads names in brackets as PHP does', () => {
+  expect(plain('workflow_id=1&document_id%5B0%5D=crm&document_id[2]=DEAL_9&auth[expires]=')).toEqual({
+    workflow_id: '1',
+    document_id: { 0: 'crm', 2: 'DEAL_9' },
+    auth: { expires: '' },
+  });
+  expect(plain('a[b][c][0]=1&a[b][c][7]=2')).toEqual({ a: { b: { c: { 0: '1', 7: '2' } } } });
+  expect(plain('a=%D0%9F%D0%BE%D1%81%D1%82%D0%B0%D0%B2%D0%BA%D0%B0+1%2B1&b')).toEqual({
+    a: 'Поставка 1+1',
+    b: '',
+  });
+});
+
+it('numbers what has no index after what is there', () => {
+  expect(plain('a[1]=x&a[]=y&a[]=z&a[]=w')).toEqual({ a: { 0: 'y', 1: 'x', 2: 'z', 3: 'w' } });
+  const many = parseForm(Array.from({ length: 10_000 }, () => 'a[]=x').join('&'));
+  expect(Object.keys(many['a'] ?? {})).toHaveLength(10_000);
+});
+
+it('takes the last of a name that comes twice, whatever each is', () => {
+  expect(plain('a=1&a=2&b=1&b[c]=2&d[c]=1&d=2')).toEqual({ a: '2', b: { c: '2' }, d: '2' });
+});
+
+it('leaves broken names and escapes as they are, and drops what lies too deep', () => {
+  expect(plain('[a]=1&b[c=2&d[e]f=3&g[h][i=4&=5&%E0%A4%A=6')).toEqual({
+    '[a]': '1',
+    b: '2',
+    d: { e: '3' },
+    g: { h: '4' },
+    '': '5',
+    '\uFFFD%A': '6',
+  });
+  expect(plain(`a${'[x]'.repeat(5_000)}=1&b=2`)).toMatchObject({ b: '2' });
+});
+
+it('knows no names but those of the form', () => {
+  const form = parseForm('__proto__[admin]=1&constructor[prototype][admin]=1&auth[__proto__][admin]=1&a[]=1');
+  expect(({} as Record<string, unknown>)['admin']).toBeUndefined();
+  expect(Object.keys(form)).toEqual(['__proto__', 'constructor', 'auth', 'a']);
+  expect(form['toString']).toBeUndefined();
+});
+
+it('refuses more fields than any call has', () => {
+  expect(() => parseForm('a=1&'.repeat(20_001))).toThrow(FormError);
+  expect(plain('a=1&'.repeat(20_000))).toEqual({ a: '1' });
+});
+
+it('reads back whatever a portal can send', () => {
+  const text = fc.string({ unit: 'grapheme' });
+  const code = fc.stringMatching(/^[a-z_][a-z0-9_]{0,15}$/);
+  const list = fc
+    .uniqueArray(fc.nat(999), { minLength: 1, maxLength: 20 })
+    .chain((indexes) =>
+      fc
+        .tuple(...indexes.map(() => text))
+        .map((values) => Object.fromEntries(indexes.map((at, n) => [at, values[n]]))),
+    );
+  const form = fc.dictionary(
+    code,
+    fc.oneof(text, list, fc.dictionary(code, fc.oneof(text, list), { minKeys: 1 })),
+  );
+  const encode = (value: unknown, name: string): string[] =>
+    typeof value === 'string'
+      ? [`${encodeURIComponent(name)}=${encodeURIComponent(value)}`]
+      : Object.entries(value as object).flatMap(([key, inner]) =>
+          encode(inner, name ? `${name}[${key}]` : key),
+        );
+  fc.assert(
+    fc.property(form, (given) => {
+      expect(plain(encode(given, '').join('&'))).toEqual(given);
+    }),
+  );
+});
