@@ -10,7 +10,7 @@ import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { toDescriptor } from './robot/descriptor.ts';
 import type { Language } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
-import { within } from './runs/intake.ts';
+import { within } from './runs/patience.ts';
 import { createIncomingCalls } from './store/incoming-calls.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys } from './store/secrets.ts';

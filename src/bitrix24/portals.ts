@@ -20,6 +20,9 @@ import type { RobotRegistration } from './registration.ts';
 import { createRegistrationCheck, type RegistrationCheck } from './registration-check.ts';
 import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest.ts';
 
+/** What was found out about a call: nobody's is `unknown`, a portal's without its proof `forged`. */
+export type CallCheck = 'ok' | 'unknown' | 'forged';
+
 export interface Portals {
   installations: Installations;
   rest: PortalRest;
@@ -34,7 +37,7 @@ export interface Portals {
      * Is the call of a portal that installed us (bitrix24.md A4)? Without a pinned application token the portal is
      * asked. @throws PortalError with `retry` when it could not be
      */
-    checkCall(call: RobotCall): Promise<'ok' | 'unknown' | 'forged'>;
+    checkCall(call: RobotCall): CallCheck | Promise<CallCheck>;
   };
 }
 
@@ -139,17 +142,19 @@ export function createPortals(options: {
     registration,
     presence,
     proof: {
-      async checkCall(call) {
-        const known = installations.get(call.memberId);
+      checkCall(call) {
+        const { memberId, applicationToken, tokens } = call;
+        const known = installations.get(memberId);
         if (!isLive(known)) return 'unknown';
-        const genuine =
-          known.applicationToken === null
-            ? await prover.proveAndPin(call.memberId, call.tokens?.access ?? null, call.applicationToken)
-            : isSameSecret(known.applicationToken, call.applicationToken);
-        if (!genuine) return 'forged';
-        keepPair(call);
-        presence.seen(call.memberId);
-        return 'ok';
+        const toCheck = (genuine: boolean) => {
+          if (!genuine) return 'forged';
+          keepPair(call);
+          presence.seen(memberId);
+          return 'ok';
+        };
+        return known.applicationToken === null
+          ? prover.proveAndPin(memberId, tokens?.access ?? null, applicationToken).then(toCheck)
+          : toCheck(isSameSecret(known.applicationToken, applicationToken));
       },
     },
   };

@@ -1,7 +1,12 @@
+import { unescape as unescapeBroken } from 'node:querystring';
+
 /** More fields than any call has; what a portal never sends is not worth the time to read it. */
 const MAX_FIELDS = 20_000;
 /** Names go no deeper than `properties[code][0]`; what lies deeper is nobody's field. */
 const MAX_DEPTH = 4;
+/** Names that are taken apart once and remembered: those of a portal's calls are always the same. */
+const NAMES_KEPT = 2_000;
+const MAX_NAME_KEPT = 200;
 
 type Fields = { [name: string]: string | Fields };
 
@@ -13,40 +18,61 @@ export class FormError extends Error {
 /**
  * Reads a form in PHP's bracket notation (bitrix24.md C1). Names with brackets become objects, lists too, with their
  * indexes as keys: they may have gaps (C2, C3). Of a name that comes twice the last counts, as in PHP. Nothing of it
- * has a prototype, so every name is only a name. @throws FormError
+ * has a prototype, so every name is only a name. The general parser took half of the time that a call costs.
+ * @throws FormError
  */
 export function parseForm(text: string): Fields {
   const form: Fields = Object.create(null);
   const pushed = new Map<Fields, number>();
-  let left = MAX_FIELDS;
-  for (const [name, value] of new URLSearchParams(text)) {
-    left -= 1;
-    if (left < 0) throw new FormError(`more than ${MAX_FIELDS} fields`);
-    put(form, name, value, pushed);
+  const pairs = text.split('&', MAX_FIELDS + 1);
+  if (pairs.length > MAX_FIELDS) throw new FormError(`more than ${MAX_FIELDS} fields`);
+  for (const pair of pairs) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const path = toPath(equals < 0 ? pair : pair.slice(0, equals));
+    if (path.length <= MAX_DEPTH) put(form, path, equals < 0 ? '' : decode(pair.slice(equals + 1)), pushed);
   }
   return form;
 }
 
-function put(form: Fields, name: string, value: string, pushed: Map<Fields, number>): void {
-  let at = name.indexOf('[');
-  if (at < 1) {
-    form[name] = value;
-    return;
-  }
+function put(form: Fields, path: readonly string[], value: string, pushed: Map<Fields, number>): void {
   let into = form;
-  let key = name.slice(0, at);
-  for (let depth = 1; name[at] === '['; depth += 1) {
-    const end = name.indexOf(']', at);
-    if (end < 0) break;
-    if (depth === MAX_DEPTH) return;
+  let key = path[0] ?? '';
+  for (let depth = 1; depth < path.length; depth += 1) {
     const known = into[key];
     const inner: Fields = typeof known === 'object' ? known : Object.create(null);
     into[key] = inner;
     into = inner;
-    key = name.slice(at + 1, end) || nextIndex(inner, pushed);
-    at = end + 1;
+    key = path[depth] || nextIndex(inner, pushed);
   }
   into[key] = value;
+}
+
+const paths = new Map<string, readonly string[]>();
+
+function toPath(encoded: string): readonly string[] {
+  const known = paths.get(encoded);
+  if (known !== undefined) return known;
+  if (paths.size === NAMES_KEPT || encoded.length > MAX_NAME_KEPT) return split(encoded);
+  // A copy: what is cut out of a text keeps the whole text in memory.
+  const name = Buffer.from(encoded).toString();
+  const path = split(name);
+  paths.set(name, path);
+  return path;
+}
+
+/** `document_id%5B0%5D` as `document_id`, `0`. */
+function split(encoded: string): string[] {
+  const name = decode(encoded);
+  let at = name.indexOf('[');
+  const path = [at < 1 ? name : name.slice(0, at)];
+  while (at > 0 && name[at] === '[' && path.length <= MAX_DEPTH) {
+    const end = name.indexOf(']', at);
+    if (end < 0) break;
+    path.push(name.slice(at + 1, end));
+    at = end + 1;
+  }
+  return path;
 }
 
 /** The index that `name[]` stands for. */
@@ -55,4 +81,15 @@ function nextIndex(list: Fields, pushed: Map<Fields, number>): string {
   while (list[index] !== undefined) index += 1;
   pushed.set(list, index + 1);
   return String(index);
+}
+
+function decode(encoded: string): string {
+  const text = encoded.includes('+') ? encoded.replaceAll('+', ' ') : encoded;
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Broken escapes are left as they are.
+    return unescapeBroken(text);
+  }
 }

@@ -1,5 +1,6 @@
 import { isDataError } from '../store/data-error.ts';
 import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
+import { within } from './patience.ts';
 
 /** The most calls that one statement writes, and about how much of their text. */
 const GROUP = 500;
@@ -111,25 +112,3 @@ export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
 }
 
 const toLine = ({ memberId, robot }: Line) => `${memberId}\n${robot}`;
-
-/** Fails after `ms` when `work` has not ended; what it does later is heard by nobody. */
-export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new LateError(ms)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Something did not end in its time; it still may. */
-export class LateError extends Error {
-  override readonly name = 'LateError';
-
-  constructor(ms: number) {
-    super(`no answer in ${ms} ms`);
-  }
-}

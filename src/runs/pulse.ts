@@ -1,4 +1,4 @@
-import { within } from './intake.ts';
+import { within } from './patience.ts';
 
 /**
  * Whether something answers, asked every `everyMs`. Silence of `limitMs` counts as down, so what it says is never older

@@ -2,7 +2,7 @@ import type { Log } from '../robot/ports.ts';
 import { isDataError } from '../store/data-error.ts';
 import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
 import type { Spool } from '../store/spool.ts';
-import { LateError, within } from './intake.ts';
+import { createPatience, LateError, within } from './patience.ts';
 
 /** From the arrival of a call: later its write to the database is not waited for. The answer is due after 1 s. */
 const PATIENCE_MS = 700;
@@ -36,7 +36,7 @@ export interface SpoolingPorts<Call> {
   calls: Pick<IncomingCalls, 'accept'>;
   spool: Spool;
   /** By what is in memory, or by asking the portal. @throws when it cannot be told now */
-  check(call: Call): Promise<Check>;
+  check(call: Call): Check | Promise<Check>;
   /** Reads the installations anew. @throws while the database is away */
   reload(): Promise<void>;
   toRun(call: Call, receivedAt: Date): NewRun;
@@ -55,6 +55,7 @@ export interface SpoolingPorts<Call> {
  */
 export function createSpooling<Call extends { memberId: string }>(ports: SpoolingPorts<Call>) {
   const { intake, calls, spool, now, log } = ports;
+  const patience = createPatience();
   let away = false;
   let reloading: Promise<void> | null = null;
   let draining: Promise<void> | null = null;
@@ -75,8 +76,8 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     return reloading;
   }
 
-  async function checked(call: Call): Promise<Check> {
-    const result = await ports.check(call);
+  async function checked(call: Call, first: Check | Promise<Check>): Promise<Check> {
+    const result = await first;
     if (result !== 'unknown') return result;
     // Installed a moment ago through another process, or unknown only because the database was away.
     await reload();
@@ -95,12 +96,13 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
 
   /** @throws an error of the values themselves */
   async function take(call: Call): Promise<Kept> {
-    const began = performance.now();
-    const left = () => Math.max(1, PATIENCE_MS - (performance.now() - began));
+    const until = performance.now() + PATIENCE_MS;
     const receivedAt = now();
-    let check: Check;
+    let check: Check | Promise<Check>;
     try {
-      check = await within(left(), checked(call));
+      // Nearly always told from memory; then nothing is waited for.
+      check = ports.check(call);
+      if (check !== 'ok' && check !== 'forged') check = await patience.wait(until, checked(call, check));
     } catch (error) {
       log.warn('call.not_checked', { error });
       const entry = { call, receivedAt: receivedAt.toISOString() };
@@ -112,7 +114,7 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     if (away && (await keep({ run }))) return 'accepted';
     const written = intake.accept(run);
     try {
-      return (await within(left(), written)) ? 'accepted' : 'repeated';
+      return (await patience.wait(until, written)) ? 'accepted' : 'repeated';
     } catch (error) {
       if (isDataError(error)) throw error;
       lost(error);
@@ -161,7 +163,7 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     try {
       // A portal that did not answer is not asked again for every call of its.
       if (silent.has(call.memberId)) return 'later';
-      const check = await within(DRAIN_STEP_MS, ports.check(call));
+      const check = await within(DRAIN_STEP_MS, Promise.resolve(ports.check(call)));
       const run = ports.toRun(call, receivedAt);
       if (check === 'ok') return run;
       log.warn('spool.call_dropped', { reason: check, runId: run.id });

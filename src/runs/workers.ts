@@ -1,8 +1,8 @@
 import type { Log } from '../robot/ports.ts';
 import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
 import type { StoredRun } from '../store/runs.ts';
-import { within } from './intake.ts';
 import { createLoop } from './loop.ts';
+import { within } from './patience.ts';
 
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;

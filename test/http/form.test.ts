@@ -48,7 +48,7 @@ it('knows no names but those of the form', () => {
 
 it('refuses more fields than any call has', () => {
   expect(() => parseForm('a=1&'.repeat(20_001))).toThrow(FormError);
-  expect(plain('a=1&'.repeat(20_000))).toEqual({ a: '1' });
+  expect(plain('a=1&'.repeat(19_999))).toEqual({ a: '1' });
 });
 
 it('reads back whatever a portal can send', () => {
