@@ -7,8 +7,8 @@ const GROUP = 500;
 const GROUP_LENGTH = 16 * 1024 * 1024;
 /** So many calls of one line, a portal's robot, in one write are a crowd. */
 const CROWD = 8;
-/** While calls keep coming, a write waits for more of them, but no longer than this. */
-const GATHER_MS = 8;
+/** A write waits for half as many calls as the last one had, but no longer than this. */
+const GATHER_MS = 4;
 /** A line is crowded until no crowd of it came for so long. */
 const CROWDED_MS = 300;
 /** A write that says nothing for so long is given up; should it commit later, that does no harm. */
@@ -38,6 +38,7 @@ interface Waiting {
 export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
   let waiting: Waiting[] = [];
   let writing = false;
+  let lastSize = 0;
   const lastCrowds = new Map<string, number>();
 
   async function accept(group: Waiting[]): Promise<void> {
@@ -77,19 +78,22 @@ export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
     return group;
   }
 
-  /** Waits while every turn of the event loop brings new calls. */
+  /**
+   * Waits for the calls of this moment. In a burst the senders of one half are answered while the other half is
+   * written; without that a write of two calls is followed by one of all others, and everybody waits for both.
+   */
   async function gather(): Promise<void> {
     const until = performance.now() + GATHER_MS;
-    for (let before = 0; waiting.length > before && performance.now() < until; ) {
-      before = waiting.length;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    do await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.length < lastSize / 2 && performance.now() < until);
   }
 
   async function write(): Promise<void> {
     while (waiting.length > 0) {
       await gather();
-      await accept(takeGroup());
+      const group = takeGroup();
+      lastSize = group.length;
+      await accept(group);
     }
     writing = false;
   }

@@ -49,7 +49,7 @@ it('keeps a crowd of one robot’s calls together, and the few of another are ru
   expect(isCrowded('create')).toBe(false);
 });
 
-it('waits for calls that keep coming, and has workers look only for runs that need not rest', async () => {
+it('waits for half as many calls as it wrote last, and has workers look only for runs that need not rest', async () => {
   const sizes: number[] = [];
   const heard: string[] = [];
   const intake = createIntake({
@@ -64,22 +64,34 @@ it('waits for calls that keep coming, and has workers look only for runs that ne
     onCrowd: () => heard.push('crowd'),
   });
   const turn = () => new Promise((resolve) => setImmediate(resolve));
-  const comeOneByOne = async (count: number, robot: string) => {
-    const taken: Promise<boolean>[] = [];
-    for (let n = 0; n < count; n++) {
-      // As from a socket: calls come before what waits for the end of the turn.
-      const next = turn();
-      taken.push(intake.accept(call(`${robot}${n}`, robot)));
-      await next;
-    }
-    await Promise.all(taken);
-  };
-  await comeOneByOne(12, 'create');
-  expect({ sizes, heard }).toEqual({ sizes: [12], heard: ['crowd'] });
-  await comeOneByOne(2, 'create');
-  expect(heard).toEqual(['crowd']);
-  await comeOneByOne(2, 'wait');
-  expect(heard).toEqual(['crowd', 'runs']);
+  let number = 0;
+  const come = (count: number, robot: string) =>
+    Array.from({ length: count }, () => intake.accept(call(`${robot}${number++}`, robot)));
+  await Promise.all(come(20, 'create'));
+  // As from sockets: calls come one by one, before what waits for the end of the turn.
+  const taken: Promise<boolean>[] = [];
+  for (let n = 0; n < 16; n++) {
+    const next = turn();
+    taken.push(...come(1, 'create'));
+    await next;
+  }
+  await Promise.all(taken);
+  expect({ first: sizes[0], heard: heard.slice(0, 2) }).toEqual({ first: 20, heard: ['crowd', 'crowd'] });
+  expect(sizes[1]).toBeGreaterThanOrEqual(10);
+  const before = heard.length;
+  await Promise.all(come(2, 'create'));
+  expect(heard.slice(before)).toEqual([]);
+  await Promise.all(come(2, 'wait'));
+  expect(heard.slice(before)).toEqual(['runs']);
+});
+
+it('keeps nobody waiting for calls that do not come', async () => {
+  const intake = createIntake({
+    calls: { accept: async (runs) => new Set(runs.map(({ id }) => id)), keepCrowd },
+    ...unheard,
+  });
+  await Promise.all(Array.from({ length: 40 }, (_, n) => intake.accept(call(`c${n}`))));
+  expect(await intake.accept(call('alone'))).toBe(true);
 });
 
 it('fails every call of a group whose write failed, and goes on with the next', async () => {
