@@ -20,6 +20,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'test/**/*.contract.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A machine may be busy; a poll ends as soon as what it waits for is there.
+    expect: { poll: { timeout: 10_000 } },
     globalSetup: './test/store/ready-cluster.ts',
     pool: 'forks',
     // Modules hold no state, so that files of one worker may share them: half a minute less.
