@@ -50,7 +50,7 @@ export class Service {
   answer(ask: Ask): Reply {
     const [first = '', ...rest] = ask.segments;
     const { model } = this.world.store;
-    if (first === '') return this.serviceDocument();
+    if (first === '' && ask.verb === 'GET') return this.serviceDocument();
     const address = /^(\w+)(?:\((.*)\))?$/s.exec(first);
     const type = model.sets.get(address?.[1] ?? '');
     if (type) return this.set(ask, type, address?.[2], rest);
