@@ -30,6 +30,8 @@ const MAX_TEXT = 65_535;
 const MAX_LIST = 1_000;
 /** No name of the portal is longer (bitrix24.md B1, B3); longer ones would not fit into an index. */
 const MAX_ID = 255;
+/** Characters that the database keeps in no text: a call with them would be taken and could become no run. */
+const UNKEPT = /[\0\p{Cs}]/u;
 /** `N` of a form, and what JSON makes of it. */
 const NO: readonly (string | undefined)[] = ['N', '0', 'FALSE'];
 
@@ -39,7 +41,7 @@ export function parseRobotCall(body: unknown): RobotCall {
   const auth = isRecord(body['auth']) ? body['auth'] : {};
   const documentId = toList(body['document_id']);
   const [module, entity, id] = documentId ?? [];
-  if (documentId?.length !== 3 || !module || !entity || !id || id.length > MAX_ID) {
+  if (documentId?.length !== 3 || !module || !entity || !id || id.length > MAX_ID || UNKEPT.test(id)) {
     throw new CallError('document_id', 'document_id is not a list of three texts');
   }
   const timeout = Number(toText(body['timeout_duration']) ?? 0);

@@ -88,6 +88,7 @@ export function createIncomingCalls(options: {
     }
   }
 
+  /** The dates of the calls are still texts, which is how they are written again. */
   function open({ id, calls }: { id: string; calls: string }): NewRun[] | null {
     try {
       return JSON.parse(keys.decrypt(calls, CROWD));
