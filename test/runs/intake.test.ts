@@ -50,7 +50,7 @@ it('keeps a crowd of one robot’s calls together, and the few of another are ru
 });
 
 it('waits for half as many calls as it wrote last, and has workers look only for runs that need not rest', async () => {
-  // The wait is told by calls alone, however slow the machine.
+  // Time stands still while calls come: they alone tell how long is waited, however slow the machine.
   const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now());
   const sizes: number[] = [];
   const heard: string[] = [];
@@ -77,10 +77,10 @@ it('waits for half as many calls as it wrote last, and has workers look only for
     taken.push(...come(1, 'create'));
     await next;
   }
+  clock.mockRestore();
   await Promise.all(taken);
   expect({ first: sizes[0], heard: heard.slice(0, 2) }).toEqual({ first: 20, heard: ['crowd', 'crowd'] });
   expect(sizes[1]).toBeGreaterThanOrEqual(10);
-  clock.mockRestore();
   const before = heard.length;
   await Promise.all(come(2, 'create'));
   expect(heard.slice(before)).toEqual([]);
