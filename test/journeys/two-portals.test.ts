@@ -73,8 +73,11 @@ it('answers a quiet portal in its usual time while the other one storms or hangs
       currencyId: 'RUB',
     }),
   );
-  await Promise.all(deals.map((deal) => loud.portal.moveItem(2, deal, 'C1:STORM')));
-  await loud.portal.settled();
+  // Not all at once: portal, Directum and service share one thread here, and the portal's queue gives up after 10 s.
+  for (let from = 0; from < STORM; from += 50) {
+    await Promise.all(deals.slice(from, from + 50).map((deal) => loud.portal.moveItem(2, deal, 'C1:STORM')));
+    await loud.portal.settled();
+  }
   const taken = loud.portal.deliveries.filter(({ status }) => status === 200).length;
   expect(taken).toBeGreaterThan(STORM / 2);
   const stormed = await latency();
