@@ -44,10 +44,11 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
       return [];
     },
 
-    /** Keeps what this process works on. */
+    /** Keeps what this process works on, but for rows that are written just now: to wait for one would hold the others. */
     async keep(ids: readonly string[]): Promise<void> {
       await pool.query(
-        `UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => $3) WHERE id = ANY($1) AND state = 'running' AND holder = $2`,
+        `UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => $3) WHERE id IN (
+           SELECT id FROM run WHERE id = ANY($1) AND state = 'running' AND holder = $2 FOR UPDATE SKIP LOCKED)`,
         [ids, holder, leaseMs / 1000],
       );
     },
@@ -64,7 +65,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
     async reclaim(): Promise<number> {
       const { rowCount } = await pool.query(
         `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL
-         WHERE state = 'running' AND lease_until < clock_timestamp()`,
+         WHERE id IN (SELECT id FROM run WHERE state = 'running' AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED)`,
       );
       return rowCount ?? 0;
     },

@@ -159,3 +159,30 @@ it('gives a run back when its holder says so or says nothing more', async () => 
   await b.keep([id]);
   expect(await a.claim(NOW, 1, lines)).toHaveLength(1);
 });
+
+it('keeps and takes back the others while one run is being written', async () => {
+  await accept('create@acme/DEAL_1', 'create@acme/DEAL_2');
+  const claimed = createClaimedRuns(store.relaxed, 'a');
+  const [first, second] = (await claimed.claim(NOW, 2, [line('create@acme')])).map(({ id }) => id).sort();
+  if (!first || !second) throw new Error('two runs were claimed');
+  const leases = async () =>
+    (await store.pool.query('SELECT lease_until FROM run ORDER BY id')).rows.map(
+      ({ lease_until }) => lease_until,
+    );
+  const writer = await store.pool.connect();
+  try {
+    await writer.query('BEGIN');
+    await writer.query(`UPDATE run SET state = 'waiting' WHERE id = $1`, [first]);
+    const before = await leases();
+    await claimed.keep([first, second]);
+    const kept = await leases();
+    expect([kept[0] > before[0], kept[1] > before[1]]).toEqual([false, true]);
+    await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms' WHERE id = $1`, [
+      second,
+    ]);
+    expect(await claimed.reclaim()).toBe(1);
+  } finally {
+    await writer.query('ROLLBACK');
+    writer.release();
+  }
+});
