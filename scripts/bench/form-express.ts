@@ -1,6 +1,6 @@
 import express from 'express';
 
-/** An Express with the service's parser and nothing of the service; `take` says when the 200 may leave. */
+/** An Express with its own form parser and nothing of the service; `take` says when the 200 may leave. */
 export function startFormExpress(take: (form: unknown, done: () => void) => void): void {
   const app = express();
   app.disable('x-powered-by');

@@ -125,14 +125,9 @@ function readBody({ body, headers }: Request): unknown {
   const text = Buffer.isBuffer(body) ? utf8.decode(body) : '';
   try {
     return /\bjson\b/i.test(headers['content-type'] ?? '') ? JSON.parse(text) : parseForm(text);
-  } catch {
-    throw new BodyError('the body cannot be read as a form or JSON');
+  } catch (error) {
+    throw Object.assign(error as Error, { status: 400 });
   }
-}
-
-class BodyError extends Error {
-  override readonly name = 'BodyError';
-  readonly status = 400;
 }
 
 function problem(response: Response, status: number, error: string): void {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { inDatabase } from '../sandbox/in-database.ts';
 import { runCommand } from './command.ts';
-import { addDeal, DIRECTUM, runStep, type Stand, startStand } from './stand.ts';
+import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
 
 const APPROVE = 'directum_start_approval';
 const WAIT = 'directum_wait_signature';
@@ -36,21 +36,6 @@ async function waiting() {
   result.catch(() => undefined);
   await expect.poll(() => stand.lines.slice(from).some((line) => line.includes('run.waiting'))).toBe(true);
   return { deal, document, task: Number(started['task_id']), result };
-}
-
-/** Somebody at work in Directum itself. */
-async function byHand(action: string, body: object): Promise<unknown> {
-  const response = await fetch(new URL(action, stand.directum.url), {
-    method: 'POST',
-    headers: {
-      Authorization: `Basic ${Buffer.from(`${DIRECTUM.login}:${DIRECTUM.password}`).toString('base64')}`,
-      'Content-Type': 'application/json',
-      Accept: 'application/json',
-    },
-    body: JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`${action}: ${response.status} ${await response.text()}`);
-  return response.status === 204 ? null : ((await response.json()) as { value: unknown }).value;
 }
 
 const tasksOf = (document: number) =>
@@ -141,14 +126,12 @@ describe('while a step waits for a signature', () => {
     const { deal, document, task, result } = await waiting();
     await stand.pause();
     stand.directum.abortTask(task);
-    const order = { documentId: document, text: null, signatoryId: null, addApproverIds: [] };
-    const again = await byHand('Docflow/CreateApprovalTask', order);
-    await byHand('Docflow/StartTask', { taskId: again });
+    const again = await startTask(stand, document);
     await stand.restart();
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     const workflows = [...stand.portal.world.workflows.values()].filter(({ itemId }) => itemId === deal);
     expect(workflows.at(-1)?.status).toBe('running');
-    stand.directum.approve(Number(again));
+    stand.directum.approve(again);
     stand.directum.sign(document);
     expect(await result).toMatchObject({ ok: 'Y', result: 'signed' });
   }, 40_000);

@@ -130,6 +130,31 @@ export function inn(seed: number): string {
   return `${digits}${(sum % 11) % 10}`;
 }
 
+async function askDirectum(stand: Stand, path: string, body: object): Promise<unknown> {
+  const response = await fetch(stand.directum.url + path, {
+    method: 'POST',
+    headers: {
+      authorization: `Basic ${Buffer.from(`${DIRECTUM.login}:${DIRECTUM.password}`).toString('base64')}`,
+      'content-type': 'application/json',
+      accept: 'application/json',
+    },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  const text = await response.text();
+  return text === '' ? null : JSON.parse(text);
+}
+
+/** Somebody sends a document on approval in Directum itself; the task's id. */
+export async function startTask(stand: Stand, documentId: number): Promise<number> {
+  const draft = { documentId, text: 'Прошу согласовать', signatoryId: null, addApproverIds: [] };
+  const { value: taskId } = (await askDirectum(stand, 'Docflow/CreateApprovalTask', draft)) as {
+    value: number;
+  };
+  await askDirectum(stand, 'Docflow/StartTask', { taskId });
+  return taskId;
+}
+
 let stages = 0;
 
 /** Puts a robot on a fresh stage, moves the deal there and waits for its outputs. */

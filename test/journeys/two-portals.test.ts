@@ -8,8 +8,8 @@ const CREATE = 'directum_create_contract';
 /** Slow enough for the storm to stand in a line of its own. */
 const RATE = { perSecond: 5, bucket: 60 };
 const STORM = 300;
-/** What busy cores may add to a single answer; to stand behind the storm would take several seconds. */
-const NOISE_MS = 1_500;
+/** What two busy cores may add to a single answer. */
+const NOISE_MS = 700;
 
 /** The same service, seen from its other portal. */
 let loud: Stand;
@@ -76,8 +76,7 @@ it('answers a quiet portal in its usual time while the other one storms or hangs
   await Promise.all(deals.map((deal) => loud.portal.moveItem(2, deal, 'C1:STORM')));
   await loud.portal.settled();
   const taken = loud.portal.deliveries.filter(({ status }) => status === 200).length;
-  // Portal, Directum and service share one thread here: where it gets little, the portal's queue gives up on some.
-  expect(taken).toBeGreaterThan(STORM / 5);
+  expect(taken).toBeGreaterThan(STORM / 2);
   const stormed = await latency();
   const answered = [...loud.portal.world.workflows.values()].filter(
     ({ status }) => status === 'completed',

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
-import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
 
 const CODE = 'directum_wait_signature';
 let stand: Stand;
@@ -29,29 +29,7 @@ async function onApproval() {
   });
   expect(made).toMatchObject({ ok: 'Y' });
   const id = Number(made['document_id']);
-  return { deal, id, task: await startTask(id) };
-}
-
-async function ask(path: string, body?: unknown): Promise<unknown> {
-  const response = await fetch(stand.directum.url + path, {
-    method: 'POST',
-    headers: {
-      authorization: `Basic ${Buffer.from('bitrix24:canary-directum-password').toString('base64')}`,
-      'content-type': 'application/json',
-      accept: 'application/json',
-    },
-    body: JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  const text = await response.text();
-  return text === '' ? null : JSON.parse(text);
-}
-
-async function startTask(documentId: number): Promise<number> {
-  const draft = { documentId, text: 'Прошу согласовать', signatoryId: null, addApproverIds: [] };
-  const { value: taskId } = (await ask('Docflow/CreateApprovalTask', draft)) as { value: number };
-  await ask('Docflow/StartTask', { taskId });
-  return taskId;
+  return { deal, id, task: await startTask(stand, id) };
 }
 
 const wait = (deal: number, properties: Record<string, unknown> = {}, ms = 15_000) =>
@@ -206,7 +184,7 @@ describe('wait for signature', () => {
   it('waits for a new task after an aborted one', async () => {
     const { deal, id, task } = await onApproval();
     stand.directum.abortTask(task);
-    const second = await startTask(id);
+    const second = await startTask(stand, id);
     stand.directum.patch('IContracts', id, { InternalApprovalState: 'Aborted' });
     const { result } = await begin(deal);
     stand.directum.approve(second);

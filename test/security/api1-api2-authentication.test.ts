@@ -120,14 +120,7 @@ it('forged and mangled calls and events are refused and have no effect', async (
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
       }),
     );
-  // On a machine without breath a call may be kept to be checked later; that has to leave no effect either.
-  const keptUnchecked = stand.lines.filter((line) =>
-    /(call\.not_checked|event\.not_handled)/.test(line),
-  ).length;
-  expect(statuses.get(200) ?? 0).toBeLessThanOrEqual(keptUnchecked);
-  const readiness = async () => (await fetch(`${stand.url}/readyz`)).json();
-  await expect.poll(readiness, { timeout: 15_000 }).toMatchObject({ spool: { waiting: 0 } });
-  expect([...statuses.keys()].filter((status) => ![200, 400, 403].includes(status))).toEqual([]);
+  expect([...statuses.keys()].filter((status) => status !== 400 && status !== 403)).toEqual([]);
   expect(statuses.get(403)).toBeGreaterThan(CALLS / 10);
   expect(({} as Record<string, unknown>)['admin']).toBeUndefined();
   expect(effects()).toEqual(before);
