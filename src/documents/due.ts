@@ -1,3 +1,4 @@
+import { zoneShift } from '../robot/zone.ts';
 import { toNoticeText } from './notices.ts';
 import type { ContractDates, DocumentStatus, Fact } from './ports.ts';
 
@@ -72,12 +73,8 @@ export function openDates({
 
 /** The calendar date `YYYY-MM-DD` in a zone. */
 export function toDay(at: Date, timeZone: string): string {
-  return new Intl.DateTimeFormat('en-CA', {
-    timeZone,
-    year: 'numeric',
-    month: '2-digit',
-    day: '2-digit',
-  }).format(at);
+  const time = at.getTime();
+  return new Date(time + zoneShift(time, timeZone)).toISOString().slice(0, 10);
 }
 
 /** The day whose look is due: today's from the morning on, yesterday's before. */

@@ -1,4 +1,5 @@
 import type { Log } from '../robot/ports.ts';
+import { zoneShift } from '../robot/zone.ts';
 import type { Comparisons, Found } from '../store/comparisons.ts';
 import { type Awaited, readAwaited } from './awaited.ts';
 import { type ComparePorts, compareIn, type Difference } from './compare.ts';
@@ -98,8 +99,7 @@ async function compareAfter(
 
 /** When the next night's comparison begins. */
 export function toNextNight(now: Date, timeZone: string): Date {
-  const hourIn = new Intl.DateTimeFormat('en', { timeZone, hour: 'numeric', hourCycle: 'h23' });
-  const isNight = (time: number) => Number(hourIn.format(time)) === NIGHT_HOUR;
+  const isNight = (time: number) => new Date(time + zoneShift(time, timeZone)).getUTCHours() === NIGHT_HOUR;
   const quarter = 15 * 60_000;
   let at = now.getTime();
   // Out of this night, if it is one, and on to the next.

@@ -1,4 +1,5 @@
 import type { LocalText } from './failure.ts';
+import { zoneShift } from './zone.ts';
 
 /** A value that cannot be used; the caller adds the field's title. */
 export class WireValueError extends Error {
@@ -117,23 +118,6 @@ function splitMoment(text: string): { date: string; time: string | null; offset:
     });
   }
   return { date, time, offset: zone };
-}
-
-/** Milliseconds by which the zone's clock is ahead of UTC at a moment. */
-function zoneShift(at: number, timeZone: string): number {
-  const parts = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  }).formatToParts(at);
-  const of = (type: string) => Number(parts.find((part) => part.type === type)?.value);
-  const shown = Date.UTC(of('year'), of('month') - 1, of('day'), of('hour'), of('minute'), of('second'));
-  return shown - Math.floor(at / 1000) * 1000;
 }
 
 /** Reads `user_5`; groups, departments and bare numbers are refused (bitrix24.md C3, I34). @throws WireValueError */
