@@ -11,6 +11,7 @@ import { createRunStore } from '../../src/store/runs.ts';
 import { createSecretKeys, loadKeyList, parseSecretKeys } from '../../src/store/secrets.ts';
 import { openSpool } from '../../src/store/spool.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
+import { layCluster } from './ready-cluster.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const passphrase = 'a passphrase';
@@ -28,6 +29,7 @@ async function folder(): Promise<string> {
 }
 
 async function open(dataDir: string, keyList: string): Promise<Store> {
+  await layCluster(dataDir);
   const keys = createSecretKeys(parseSecretKeys(keyList));
   const store = await openStore({ dataDir, keys, log: quiet, now });
   stores.push(store);

@@ -7,6 +7,7 @@ import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { memoryLog, openFolder, type StoreBench } from './bench.ts';
+import { layCluster } from './ready-cluster.ts';
 
 const root = process.getuid?.() === 0;
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
@@ -22,6 +23,13 @@ afterEach(async () => {
 async function temporaryFolder(): Promise<string> {
   const folder = await openFolder();
   undo.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A DATA_DIR whose cluster was made before, where a test asks for what comes later. */
+async function laidFolder(): Promise<string> {
+  const folder = await temporaryFolder();
+  await layCluster(folder);
   return folder;
 }
 
@@ -60,7 +68,7 @@ async function ask(url: string, sql: string): Promise<Record<string, unknown>[]>
 
 describe('embedded PostgreSQL', () => {
   it('is adopted with its data after the process that started it was killed, and then stopped', async () => {
-    const dataDir = await temporaryFolder();
+    const dataDir = await laidFolder();
     const service = await run(dataDir);
     await ask(service.url, 'CREATE TABLE kept AS SELECT 7 AS n');
     service.child.kill('SIGKILL');
@@ -75,7 +83,7 @@ describe('embedded PostgreSQL', () => {
   }, 20_000);
 
   it('stays up for the service when a script that shared it leaves', async () => {
-    const dataDir = await temporaryFolder();
+    const dataDir = await laidFolder();
     const script = await run(dataDir);
     const service = await here(dataDir);
     script.child.stdin!.write('stop');
@@ -96,7 +104,7 @@ describe('embedded PostgreSQL', () => {
   }, 20_000);
 
   it('comes back on the same port when its server dies', async () => {
-    const dataDir = await temporaryFolder();
+    const dataDir = await laidFolder();
     const service = await here(dataDir);
     const home = JSON.parse(await readFile(join(dataDir, 'postgres.json'), 'utf8')).home as string;
     const pid = Number((await readFile(join(home, 'cluster/postmaster.pid'), 'utf8')).split('\n')[0]);
@@ -126,7 +134,7 @@ describe('embedded PostgreSQL', () => {
   }, 20_000);
 
   it('refuses to make a new database where the old one is gone', async () => {
-    const dataDir = await temporaryFolder();
+    const dataDir = await laidFolder();
     const first = await here(dataDir);
     await first.stop();
     const { home } = JSON.parse(await readFile(join(dataDir, 'postgres.json'), 'utf8'));
@@ -138,7 +146,7 @@ describe('embedded PostgreSQL', () => {
   });
 
   it('refuses to make a new database where the password of the old one is lost', async () => {
-    const dataDir = await temporaryFolder();
+    const dataDir = await laidFolder();
     await (await here(dataDir)).stop();
     const state = join(dataDir, 'postgres.json');
     await rm(state);

@@ -1,32 +1,35 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import type { TestProject } from 'vitest/node';
-import { startEmbedded } from '../../src/store/embedded.ts';
 import { openPlace, saveState } from '../../src/store/postgres/place.ts';
+import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import { openStore } from '../../src/store/store.ts';
 import { freePort } from '../sandbox/package-settings.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** DATA_DIR whose cluster is initialised and stopped. */
+    /** DATA_DIR whose cluster is migrated and stopped. */
     readyCluster: string;
   }
 }
 
-/** For the whole test run: one cluster that is made once, because initdb takes longer than most tests. */
+/** For the whole test run: one cluster with all tables that is made once, because that takes longer than most tests. */
 export default async function setup(project: TestProject) {
   const folder = await mkdtemp(join(tmpdir(), 'ready-cluster-'));
   await chmod(folder, 0o755);
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const database = await startEmbedded({ dataDir: folder, log });
-  await database.stop();
+  const keys = createSecretKeys(parseSecretKeys(`k1:${randomBytes(32).toString('base64')}`));
+  const store = await openStore({ dataDir: folder, keys, log, now: () => new Date() });
+  await store.close();
   project.provide('readyCluster', folder);
   return () => rm(folder, { recursive: true, force: true });
 }
 
-/** Puts a copy of the ready cluster into a fresh DATA_DIR; what starts on it has only to migrate. */
+/** Puts a copy of the ready cluster into a fresh DATA_DIR; what starts on it finds empty tables. */
 export async function layCluster(dataDir: string): Promise<void> {
   const ready = await openPlace(inject('readyCluster'));
   const place = await openPlace(dataDir);
