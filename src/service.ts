@@ -293,10 +293,18 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     await once(server, 'listening');
   }
 
+  // One after the other: all at once they would want a database connection each, for a question of a millisecond.
+  const ticking = [
+    delivery.wake,
+    portals.registration.check,
+    ...[settling, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
+  ];
+  let turn = 0;
   const timers = [
-    setInterval(delivery.wake, tickMs),
-    ...[settling, deadlines, polling, sweeping, ...showing].map((one) => setInterval(one.wake, tickMs)),
-    setInterval(portals.registration.check, tickMs),
+    setInterval(() => {
+      ticking[turn]?.();
+      turn = (turn + 1) % ticking.length;
+    }, tickMs / ticking.length),
     setInterval(() => void portals.installations.reload(), RELOAD_MS),
   ];
   delivery.wake();
