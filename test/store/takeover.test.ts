@@ -1,8 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
-import { storeBench } from './bench.ts';
+import { memoryLog, openFolder, type StoreBench, storeBench } from './bench.ts';
 
 const FOLDER = new URL('../../src/store/migrations/', import.meta.url);
 
@@ -40,30 +40,19 @@ it('documents that an earlier version bound to slots are watched after the updat
 }, 30_000);
 
 it('processes that start together on an empty database make its tables once', async () => {
-  const bench = await storeBench();
-  const { pool, url } = await bench.open();
-  await pool.query('CREATE DATABASE fresh');
-  const databaseUrl = new URL(url);
-  databaseUrl.pathname = '/fresh';
-  const keys = await loadSecretKeys({ dataDir: bench.dataDir });
+  const dataDir = await openFolder();
+  const keys = await loadSecretKeys({ dataDir });
+  const lines: StoreBench['lines'] = [];
+  const log = memoryLog(lines);
   const started = await Promise.all(
-    Array.from({ length: 3 }, () =>
-      openStore({
-        databaseUrl: databaseUrl.href,
-        dataDir: bench.dataDir,
-        keys,
-        log: bench.log,
-        now: () => new Date(),
-      }),
-    ),
+    [1, 2, 3].map(() => openStore({ dataDir, keys, log, now: () => new Date() })),
   );
-  const migrated = bench.lines.filter(({ event }) => event === 'database.migrated');
-  expect(migrated).toEqual([
+  expect(lines.filter(({ event }) => event === 'database.migrated')).toEqual([
     expect.objectContaining({ facts: { steps: expect.arrayContaining(['001_store']) } }),
   ]);
   const [first, , last] = started;
   await first?.installations().set('m', { refreshToken: 'canary' });
   expect(await last?.installations().get('m')).toEqual({ refreshToken: 'canary' });
   for (const store of started) await store.close();
-  await bench.close();
+  await rm(dataDir, { recursive: true, force: true });
 }, 30_000);
