@@ -34,7 +34,9 @@ export function createComparisons(pool: pg.Pool) {
     /** Final documents whose status is older are no longer watched, nor those that neither an item nor a task shows. */
     async letGo(before: Date, now: Date): Promise<void> {
       await pool.query(
-        `UPDATE document SET ended_at = $2 WHERE ended_at IS NULL AND status IN ${FINAL} AND status_since::timestamptz < $1`,
+        `WITH one AS (SELECT id FROM document WHERE ended_at IS NULL AND status IN ${FINAL}
+           AND status_since::timestamptz < $1 ORDER BY id FOR UPDATE)
+         UPDATE document SET ended_at = $2 FROM one WHERE document.id = one.id`,
         [before, now],
       );
       await pool.query(END_UNSHOWN, [now]);

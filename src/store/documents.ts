@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Assignment, ContractDates, DocumentStatus, Sight, SightChange } from '../documents/ports.ts';
 import type { DocumentState } from '../robot/ports.ts';
+import { IN_ORDER } from './lock-order.ts';
 import { inTransaction } from './transaction.ts';
 
 /** The transaction of one observation; whoever records facts of it writes through this. */
@@ -18,7 +19,7 @@ export interface OpenSight extends Pick<SightChange, 'items' | 'made'> {
 
 /** A final document is asked for by the windows alone: its signing is over (docs/architecture.md). */
 export const FINAL = `('executed', 'annulled')`;
-/** Everybody locks documents in one order, or two would wait for each other; an UPDATE alone takes them as they lie. */
+/** Documents that are about to be written, in the order of everybody (lock-order.ts). */
 const LOCKED = 'SELECT id FROM document WHERE id = ANY($1) ORDER BY id FOR UPDATE';
 /** Changes of one moment are shown together. */
 const GATHER_MS = 1_000;
@@ -102,8 +103,10 @@ export function createDocumentStore(pool: pg.Pool) {
         }
         if (kept.size > 0) {
           await client.query(
-            `UPDATE watched_document SET changes = changes + 1, show_at = least(show_at, $2)
-             WHERE document_id = ANY($1) AND gone_at IS NULL`,
+            `WITH one AS (SELECT portal, item_code, document_id FROM watched_document
+               WHERE document_id = ANY($1) AND gone_at IS NULL ${IN_ORDER})
+             UPDATE watched_document AS w SET changes = changes + 1, show_at = least(show_at, $2) FROM one
+             WHERE w.portal = one.portal AND w.item_code = one.item_code AND w.document_id = one.document_id`,
             [[...kept.keys()], new Date(now.getTime() + GATHER_MS)],
           );
         }
@@ -186,7 +189,11 @@ export function createDocumentStore(pool: pg.Pool) {
 
     /** Everything watched is read anew, tasks and dates too. */
     async lookAtAll(now: Date): Promise<void> {
-      await pool.query('UPDATE document SET look_at = least(look_at, $1) WHERE ended_at IS NULL', [now]);
+      await pool.query(
+        `WITH one AS (SELECT id FROM document WHERE ended_at IS NULL ORDER BY id FOR UPDATE)
+         UPDATE document SET look_at = least(look_at, $1) FROM one WHERE document.id = one.id`,
+        [now],
+      );
     },
 
     /** The document is to be read and shown anew in the portal, whatever it was told before. False: it is not shown there. */

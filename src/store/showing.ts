@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { ActivityCard, DealFields, Sight } from '../documents/ports.ts';
+import { IN_ORDER } from './lock-order.ts';
 
 /** One document of one item that is due to be shown. */
 export interface ToShow {
@@ -27,10 +28,19 @@ const COLUMNS = `w.item_code, w.document_id, w.activity_id, w.shown, w.attempts,
 const SLOT = `LEFT JOIN document_slot s ON s.portal = w.portal AND s.item_code = w.item_code
   AND s.document_id = w.document_id AND s.slot = 'contract'`;
 
+/** The rows of `$2` in the portal `$1`, locked, with the columns that come with them. */
+const lockedOf = (columns: string) => `c AS (SELECT item_code, document_id, given.*
+  FROM watched_document JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
+    ON portal = $1 AND item_code = given."itemCode" AND document_id = given."documentId"
+  ${IN_ORDER} OF watched_document)`;
+const IS_LOCKED = 'WHERE w.portal = $1 AND w.item_code = c.item_code AND w.document_id = c.document_id';
+
 /** A task outlives its item: until its assignment ends somebody has to be told when to stop. */
-export const END_UNSHOWN = `UPDATE document SET ended_at = $1 WHERE ended_at IS NULL
-  AND NOT EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)
-  AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)`;
+export const END_UNSHOWN = `WITH one AS (SELECT id FROM document WHERE ended_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)
+    ORDER BY id FOR UPDATE)
+  UPDATE document SET ended_at = $1 FROM one WHERE document.id = one.id`;
 
 /** Which items are due to be told of their documents, and what they were told. */
 export function createShowStore(pool: pg.Pool) {
@@ -115,10 +125,8 @@ export function createShowStore(pool: pg.Pool) {
       written: (Key & { activityId: number | null; shownCard: ActivityCard })[],
     ): Promise<void> {
       await pool.query(
-        `UPDATE watched_document AS w SET shown = c."shownCard", activity_id = c."activityId"
-         FROM jsonb_to_recordset($2::jsonb)
-           AS c ("itemCode" text, "documentId" bigint, "shownCard" jsonb, "activityId" bigint)
-         WHERE w.portal = $1 AND w.item_code = c."itemCode" AND w.document_id = c."documentId"`,
+        `WITH ${lockedOf('"shownCard" jsonb, "activityId" bigint')}
+         UPDATE watched_document AS w SET shown = c."shownCard", activity_id = c."activityId" FROM c ${IS_LOCKED}`,
         [portal, toKeys(written, 'shownCard', 'activityId')],
       );
     },
@@ -133,19 +141,20 @@ export function createShowStore(pool: pg.Pool) {
       now: Date,
     ): Promise<void> {
       await pool.query(
-        `UPDATE watched_document AS w SET taken_until = NULL,
+        `WITH ${lockedOf('changes bigint, result text, "retryMs" int')}
+         UPDATE watched_document AS w SET taken_until = NULL,
            attempts = CASE WHEN c.result = 'retry' THEN w.attempts + 1 ELSE 0 END,
            show_at = CASE WHEN c.result = 'retry' THEN $3::timestamptz + c."retryMs" * interval '1 millisecond'
              WHEN w.changes <> c.changes THEN w.show_at END
-         FROM jsonb_to_recordset($2::jsonb)
-           AS c ("itemCode" text, "documentId" bigint, changes bigint, result text, "retryMs" int)
-         WHERE w.portal = $1 AND w.item_code = c."itemCode" AND w.document_id = c."documentId"`,
+         FROM c ${IS_LOCKED}`,
         [portal, toKeys(taken, 'changes', 'result', 'retryMs'), now],
       );
       const gone = taken.filter(({ result }) => result === 'gone').map(({ itemCode }) => itemCode);
       if (gone.length === 0) return;
       await pool.query(
-        'UPDATE watched_document SET gone_at = $3, show_at = NULL WHERE portal = $1 AND item_code = ANY($2)',
+        `WITH c AS (SELECT item_code, document_id FROM watched_document
+           WHERE portal = $1 AND item_code = ANY($2) ${IN_ORDER})
+         UPDATE watched_document AS w SET gone_at = $3, show_at = NULL FROM c ${IS_LOCKED}`,
         [portal, gone, now],
       );
       await pool.query(END_UNSHOWN, [now]);
@@ -164,10 +173,10 @@ export function createShowStore(pool: pg.Pool) {
         [portal, toKeys(wrong, 'fields')],
       );
       await pool.query(
-        `UPDATE watched_document AS w SET shown = CASE WHEN c.activity THEN NULL ELSE w.shown END,
+        `WITH ${lockedOf('activity boolean')}
+         UPDATE watched_document AS w SET shown = CASE WHEN c.activity THEN NULL ELSE w.shown END,
            changes = w.changes + 1, attempts = 0, show_at = least(w.show_at, $3)
-         FROM jsonb_to_recordset($2::jsonb) AS c ("itemCode" text, "documentId" bigint, activity boolean)
-         WHERE w.portal = $1 AND w.item_code = c."itemCode" AND w.document_id = c."documentId" AND w.gone_at IS NULL`,
+         FROM c ${IS_LOCKED} AND w.gone_at IS NULL`,
         [portal, toKeys(wrong, 'activity'), now],
       );
     },

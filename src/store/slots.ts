@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import type { ClaimsPort, SlotsPort } from '../robot/ports.ts';
+import { IN_ORDER } from './lock-order.ts';
 
 /** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
 const LOOK_AFTER_MS = 120_000;
@@ -18,16 +19,20 @@ export function createSlots(
 ): SlotsPort {
   const externalId = (slot: string) => `b24:${portalKey}:${itemCode}:${slot.toLowerCase()}`;
 
-  /** From now on the item shows the document; one that was taken for deleted is looked at again. */
+  /**
+   * From now on the item shows the document; one that was taken for deleted is looked at again. The document's row is
+   * written first, as everywhere (lock-order.ts).
+   */
   async function watch(documentId: number, slot: string | null): Promise<void> {
     const at = now();
     await relaxed.query(
       `WITH intent AS (SELECT EXISTS (SELECT 1 FROM document_intent WHERE external_id = $6 AND run_id = $7) AS made),
          known AS (INSERT INTO document AS d (id, made, look_at)
            SELECT $3, made, CASE WHEN made THEN $5::timestamptz ELSE $4 END FROM intent
-           ON CONFLICT (id) DO UPDATE SET look_at = $4, ended_at = NULL WHERE d.ended_at IS NOT NULL)
+           ON CONFLICT (id) DO UPDATE SET look_at = $4, ended_at = NULL WHERE d.ended_at IS NOT NULL RETURNING 1)
        INSERT INTO watched_document AS w (portal, item_code, document_id, created_at, show_at)
-       VALUES ($1, $2, $3, $4, $4) ON CONFLICT (portal, item_code, document_id) DO UPDATE SET
+       SELECT $1, $2, $3, $4, $4 FROM (SELECT count(*) FROM known) AS locked
+       ON CONFLICT (portal, item_code, document_id) DO UPDATE SET
          show_at = least(w.show_at, excluded.show_at), changes = w.changes + 1, gone_at = NULL`,
       [
         portalKey,
@@ -109,9 +114,16 @@ export function createSlots(
 /** Uninstallation with CLEAN=1: contracts already made are found again by their ExternalId. */
 export async function forgetPortal(pool: Pool, portalKey: string): Promise<void> {
   await pool.query('DELETE FROM document_slot WHERE portal = $1', [portalKey]);
-  await pool.query('DELETE FROM watched_document WHERE portal = $1', [portalKey]);
   await pool.query(
-    'DELETE FROM document WHERE NOT EXISTS (SELECT 1 FROM watched_document WHERE document_id = document.id)',
+    `WITH one AS (SELECT item_code, document_id FROM watched_document WHERE portal = $1 ${IN_ORDER})
+     DELETE FROM watched_document AS w USING one
+     WHERE w.portal = $1 AND w.item_code = one.item_code AND w.document_id = one.document_id`,
+    [portalKey],
+  );
+  await pool.query(
+    `WITH one AS (SELECT id FROM document
+       WHERE NOT EXISTS (SELECT 1 FROM watched_document WHERE document_id = document.id) ORDER BY id FOR UPDATE)
+     DELETE FROM document USING one WHERE document.id = one.id`,
   );
   await pool.query('DELETE FROM counterparty_pair WHERE portal = $1', [portalKey]);
   await pool.query('DELETE FROM document_intent WHERE starts_with(external_id, $1)', [`b24:${portalKey}:`]);

@@ -38,7 +38,8 @@ const wait = (deal: number, properties: Record<string, unknown> = {}, ms = 15_00
 async function until(holds: () => boolean, ms = 10_000) {
   const limit = performance.now() + ms;
   while (!holds()) {
-    if (performance.now() > limit) throw new Error('it did not come to that');
+    if (performance.now() > limit)
+      throw new Error(`it did not come to that; the service said\n${stand.lines.slice(-60).join('')}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

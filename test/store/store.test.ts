@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCache } from '../../src/store/cache.ts';
-import { createDocumentStore } from '../../src/store/documents.ts';
 import { createEncryptedKv } from '../../src/store/encrypted-kv.ts';
 import { createSecretKeys, loadSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -83,26 +82,6 @@ describe('slots', () => {
     expect(await other.slots('p1', 'DEAL_916', 'run-1').begunByThisRun('Contract')).toBe(true);
     expect(await other.slots('p1', 'DEAL_916', 'run-2').begunByThisRun('contract')).toBe(false);
   });
-});
-
-it('documents that one keeps and another changes at that moment are locked in one order', async () => {
-  // Lying the other way round: rows that are only updated are locked as they lie.
-  for (const id of [902, 901]) await store.pool.query('INSERT INTO document (id) VALUES ($1)', [id]);
-  const documents = createDocumentStore(store.pool);
-  const held = await store.pool.connect();
-  await held.query('BEGIN');
-  await held.query('SELECT 1 FROM document WHERE id = 901 FOR UPDATE');
-  const waiting = async (count: number) => {
-    const blocked = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    await expect.poll(async () => (await store.pool.query(blocked)).rows[0].n).toBe(count);
-  };
-  const change = documents.change([901, 902], new Date(), async () => new Map());
-  await waiting(1);
-  const asked = documents.keepAsked([901, 902], new Date());
-  await waiting(2);
-  await held.query('COMMIT');
-  held.release();
-  await Promise.all([change, asked]);
 });
 
 it('pairs are bound, replaced and forgotten with their portal', async () => {
