@@ -2,6 +2,7 @@ import type { Log } from '../robot/ports.ts';
 import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
 import type { StoredRun } from '../store/runs.ts';
 import { createLoop } from './loop.ts';
+import { wasRolledBack } from './outage.ts';
 import { within } from './patience.ts';
 
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
@@ -67,6 +68,8 @@ export function startWorkers({
     } catch (error) {
       // The store could not say how it ended: the lease ends and the run is attempted anew.
       log.warn('attempt.lost', { error, runId: run.id });
+      // It could, but had to let another go first: nothing is gained by waiting for the lease.
+      if (wasRolledBack(error)) await claimed.release([run.id]).catch(() => undefined);
     } finally {
       running.delete(run.id);
       if (isLast) lookingForLast.wake();

@@ -43,3 +43,32 @@ it('waits whose time is over have places of their own and leave the others their
   gate.resolve();
   await workers.stop();
 });
+
+it('an attempt that the database ended to let another go first is made again at once, any other lost one by its lease', async () => {
+  const due = ['in the way', 'gone silent'];
+  const begun: string[] = [];
+  const claimed = {
+    claim: async (_now: Date, _limit: number, _lines: readonly Line[], overdue = false) =>
+      overdue ? [] : due.splice(0).map(run),
+    keep: async () => undefined,
+    release: async (ids: readonly string[]) => void due.push(...ids),
+    reclaim: async () => 0,
+  } as ClaimedRuns;
+  const workers = startWorkers({
+    claimed,
+    concurrency: 4,
+    leaseMs: 60_000,
+    tickMs: 20,
+    lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
+    rests: () => false,
+    work: async ({ id }) => {
+      begun.push(id);
+      const first = begun.filter((one) => one === id).length === 1;
+      if (first) throw Object.assign(new Error('x'), { code: id === 'in the way' ? '40P01' : '57P01' });
+    },
+    now: () => new Date(),
+    log: quietLog,
+  });
+  await expect.poll(() => begun).toEqual(['in the way', 'gone silent', 'in the way']);
+  await workers.stop();
+});
