@@ -22,8 +22,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     // A machine may be busy; a poll ends as soon as what it waits for is there.
     expect: { poll: { timeout: 10_000 } },
-    // Journeys are told by real time, and four workers share the machine; the report names what needed a second try.
-    retry: 1,
     globalSetup: './test/store/ready-cluster.ts',
     pool: 'forks',
     // Modules hold no state, so that files of one worker may share them: half a minute less.
