@@ -19,7 +19,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface Acceptance {
   /** Medians of the rounds: calls a second of the service in a burst, against each baseline's in the same round. */
-  burst: { unkept: number; bare: number; least: number; leastOfBare: number };
+  burst: { unkept: number; bare: number; least: number; leastOfUnkept: number };
   sustained: { unkept: number; bare: number };
   steadyP99Ms: { own: number; bare: number };
   failed: number;
@@ -62,7 +62,7 @@ export async function measureAcceptance(): Promise<Acceptance> {
       for (let times = 0; times < 3; times++) {
         await pause(300);
         await inDatabase(stands.dataDir, (client) =>
-          client.query('TRUNCATE crowd, run, bench_forms CASCADE'),
+          client.query('TRUNCATE crowd, run, bench_calls CASCADE'),
         );
       }
       await pause(500);
@@ -93,7 +93,7 @@ export async function measureAcceptance(): Promise<Acceptance> {
         unkept: ratio(({ own, unkept }) => own / unkept),
         bare: ratio(({ own, bare }) => own / bare),
         least: ratio(({ own, least }) => own / least),
-        leastOfBare: ratio(({ least, bare }) => least / bare),
+        leastOfUnkept: ratio(({ least, unkept }) => least / unkept),
       },
       sustained: {
         bare: (2 * sustained) / (before.bare + after.bare),

@@ -20,6 +20,47 @@ export interface NewRun {
 /** Binds the text of a crowd to its table. */
 const CROWD = 'crowd';
 
+/** The text of a crowd: what its calls have in common once, for what is not written needs no sealing and no disk. */
+type CrowdText = [
+  Pick<NewRun, 'memberId' | 'portal' | 'robot'>,
+  ...[
+    id: string,
+    itemCode: string,
+    wantsAnswer: boolean,
+    receivedAt: number,
+    deadlineAt: number,
+    call: string,
+  ][],
+];
+
+function toCrowdText(runs: NewRun[]): string {
+  const [{ memberId, portal, robot }] = runs as [NewRun, ...NewRun[]];
+  return JSON.stringify([
+    { memberId, portal, robot },
+    ...runs.map((run) => [
+      run.id,
+      run.itemCode,
+      run.wantsAnswer,
+      run.receivedAt.getTime(),
+      run.deadlineAt.getTime(),
+      run.call,
+    ]),
+  ]);
+}
+
+function fromCrowdText(text: string): NewRun[] {
+  const [common, ...calls] = JSON.parse(text) as CrowdText;
+  return calls.map(([id, itemCode, wantsAnswer, receivedAt, deadlineAt, call]) => ({
+    ...common,
+    id,
+    itemCode,
+    wantsAnswer,
+    receivedAt: new Date(receivedAt),
+    deadlineAt: new Date(deadlineAt),
+    call,
+  }));
+}
+
 /**
  * Makes calls durable: a few become runs at once. A crowd is sealed and written as one text, which is about ten times
  * cheaper, and becomes runs by `settle`. `relaxed` is a pool whose commits may be lost: then the crowd is still there.
@@ -88,10 +129,9 @@ export function createIncomingCalls(options: {
     }
   }
 
-  /** The dates of the calls are still texts, which is how they are written again. */
   function open({ id, calls }: { id: string; calls: string }): NewRun[] | null {
     try {
-      return JSON.parse(keys.decrypt(calls, CROWD));
+      return fromCrowdText(keys.decrypt(calls, CROWD));
     } catch (error) {
       if (!(error instanceof SecretError)) throw error;
       log.error('crowd.unreadable', { error, crowd: id });
@@ -104,12 +144,12 @@ export function createIncomingCalls(options: {
     /** Makes runs of calls with one statement; answers the ids that were not known before. */
     accept: async (runs: NewRun[]): Promise<Set<string>> => new Set(await makeRuns(pool, runs)),
 
-    /** Keeps calls to make runs of them later; which of them are known already is seen only then. */
+    /** Keeps calls of one portal's robot to make runs of them later; which of them are known already is seen only then. */
     async keepCrowd(runs: NewRun[]): Promise<void> {
       await pool.query({
         name: 'keep',
         text: 'INSERT INTO crowd (received_at, calls) VALUES ($1, $2)',
-        values: [runs[0]?.receivedAt, keys.encrypt(JSON.stringify(runs), CROWD)],
+        values: [runs[0]?.receivedAt, keys.encrypt(toCrowdText(runs), CROWD)],
       });
     },
 

@@ -62,6 +62,11 @@ it('makes one run of a call, though it comes again and several processes settle'
   await Promise.all([calls().settleAll(), calls().settleAll(), calls().settleAll()]);
   await calls().settleAll();
   expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 30]);
+  const { rows } = await store.pool.query(
+    `SELECT id, member_id AS "memberId", portal, robot, item_code AS "itemCode", call, wants_answer AS "wantsAnswer",
+       received_at AS "receivedAt", deadline_at AS "deadlineAt" FROM run ORDER BY received_at`,
+  );
+  expect(rows.map(({ call, ...row }) => ({ ...row, call: ownKeys.decrypt(call) }))).toEqual(crowd);
 });
 
 it('a call that the database cannot hold does not take its crowd with it', async () => {
