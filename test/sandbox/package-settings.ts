@@ -4,12 +4,18 @@ import type { Directum } from './directum/directum.ts';
 import type { Portal } from './portal/portal.ts';
 
 /** Below the ports that systems give to outgoing connections, one of which would take it while its owner restarts. */
-const PORTS = { from: 20_000, to: 32_000 };
+const FIRST_PORT = 20_000;
+/** Each worker of a test run has its own, or two of them would take one port for two things. */
+const OWN_PORTS = 1_000;
+const WORKERS = 12;
+const ownFirst = FIRST_PORT + (Number(process.env['VITEST_POOL_ID'] ?? 0) % WORKERS) * OWN_PORTS;
+let next = randomInt(OWN_PORTS);
 
-/** A port that was free a moment ago. */
+/** A port that was free a moment ago, and none that was given here lately. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(PORTS.from, PORTS.to);
+    const port = ownFirst + next;
+    next = (next + 1) % OWN_PORTS;
     const server = createServer().listen(port, '127.0.0.1');
     const listens = await new Promise<boolean>((resolve) => {
       server.once('listening', () => resolve(true));
