@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { FINAL } from './documents.ts';
+import { lockedDocuments } from './lock-order.ts';
 import { END_UNSHOWN } from './showing.ts';
 
 /** What a comparison found. */
@@ -34,8 +35,7 @@ export function createComparisons(pool: pg.Pool) {
     /** Final documents whose status is older are no longer watched, nor those that neither an item nor a task shows. */
     async letGo(before: Date, now: Date): Promise<void> {
       await pool.query(
-        `WITH one AS (SELECT id FROM document WHERE ended_at IS NULL AND status IN ${FINAL}
-           AND status_since::timestamptz < $1 ORDER BY id FOR UPDATE)
+        `WITH ${lockedDocuments(`ended_at IS NULL AND status IN ${FINAL} AND status_since::timestamptz < $1`)}
          UPDATE document SET ended_at = $2 FROM one WHERE document.id = one.id`,
         [before, now],
       );

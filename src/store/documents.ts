@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Assignment, ContractDates, DocumentStatus, Sight, SightChange } from '../documents/ports.ts';
 import type { DocumentState } from '../robot/ports.ts';
-import { IN_ORDER } from './lock-order.ts';
+import { IS_LOCKED_ITEM, lockedDocuments, lockedItems } from './lock-order.ts';
 import { inTransaction } from './transaction.ts';
 
 /** The transaction of one observation; whoever records facts of it writes through this. */
@@ -19,8 +19,6 @@ export interface OpenSight extends Pick<SightChange, 'items' | 'made'> {
 
 /** A final document is asked for by the windows alone: its signing is over (docs/architecture.md). */
 export const FINAL = `('executed', 'annulled')`;
-/** Documents that are about to be written, in the order of everybody (lock-order.ts). */
-const LOCKED = 'SELECT id FROM document WHERE id = ANY($1) ORDER BY id FOR UPDATE';
 /** Changes of one moment are shown together. */
 const GATHER_MS = 1_000;
 
@@ -103,10 +101,9 @@ export function createDocumentStore(pool: pg.Pool) {
         }
         if (kept.size > 0) {
           await client.query(
-            `WITH one AS (SELECT portal, item_code, document_id FROM watched_document
-               WHERE document_id = ANY($1) AND gone_at IS NULL ${IN_ORDER})
-             UPDATE watched_document AS w SET changes = changes + 1, show_at = least(show_at, $2) FROM one
-             WHERE w.portal = one.portal AND w.item_code = one.item_code AND w.document_id = one.document_id`,
+            `WITH ${lockedItems('document_id = ANY($1) AND gone_at IS NULL')}
+             UPDATE watched_document AS w SET changes = changes + 1, show_at = least(show_at, $2)
+             FROM one WHERE ${IS_LOCKED_ITEM}`,
             [[...kept.keys()], new Date(now.getTime() + GATHER_MS)],
           );
         }
@@ -161,7 +158,7 @@ export function createDocumentStore(pool: pg.Pool) {
     /** They were asked for again and showed nothing else. */
     async keepAsked(ids: number[], askedAt: Date): Promise<void> {
       await pool.query(
-        `WITH one AS (${LOCKED})
+        `WITH ${lockedDocuments('id = ANY($1)')}
          UPDATE document SET asked_at = greatest(asked_at, $2) FROM one WHERE document.id = one.id`,
         [ids, askedAt],
       );
@@ -181,7 +178,7 @@ export function createDocumentStore(pool: pg.Pool) {
     /** They were read; a wish that came since then stays. */
     async endLooks(ids: number[], leasedUntil: Date): Promise<void> {
       await pool.query(
-        `WITH one AS (${LOCKED})
+        `WITH ${lockedDocuments('id = ANY($1)')}
          UPDATE document SET look_at = NULL FROM one WHERE document.id = one.id AND look_at = $2`,
         [ids, leasedUntil],
       );
@@ -190,7 +187,7 @@ export function createDocumentStore(pool: pg.Pool) {
     /** Everything watched is read anew, tasks and dates too. */
     async lookAtAll(now: Date): Promise<void> {
       await pool.query(
-        `WITH one AS (SELECT id FROM document WHERE ended_at IS NULL ORDER BY id FOR UPDATE)
+        `WITH ${lockedDocuments('ended_at IS NULL')}
          UPDATE document SET look_at = least(look_at, $1) FROM one WHERE document.id = one.id`,
         [now],
       );

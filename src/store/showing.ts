@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { ActivityCard, DealFields, Sight } from '../documents/ports.ts';
-import { IN_ORDER } from './lock-order.ts';
+import { IS_LOCKED_ITEM, lockedDocuments, lockedItems } from './lock-order.ts';
 
 /** One document of one item that is due to be shown. */
 export interface ToShow {
@@ -29,17 +29,17 @@ const SLOT = `LEFT JOIN document_slot s ON s.portal = w.portal AND s.item_code =
   AND s.document_id = w.document_id AND s.slot = 'contract'`;
 
 /** The rows of `$2` in the portal `$1`, locked, with the columns that come with them. */
-const lockedOf = (columns: string) => `c AS (SELECT item_code, document_id, given.*
-  FROM watched_document JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
-    ON portal = $1 AND item_code = given."itemCode" AND document_id = given."documentId"
-  ${IN_ORDER} OF watched_document)`;
-const IS_LOCKED = 'WHERE w.portal = $1 AND w.item_code = c.item_code AND w.document_id = c.document_id';
+const lockedOf = (columns: string) =>
+  lockedItems(
+    'portal = $1',
+    `JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
+       ON item_code = given."itemCode" AND document_id = given."documentId"`,
+  );
 
 /** A task outlives its item: until its assignment ends somebody has to be told when to stop. */
-export const END_UNSHOWN = `WITH one AS (SELECT id FROM document WHERE ended_at IS NULL
+export const END_UNSHOWN = `WITH ${lockedDocuments(`ended_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)
-    AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)
-    ORDER BY id FOR UPDATE)
+    AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)`)}
   UPDATE document SET ended_at = $1 FROM one WHERE document.id = one.id`;
 
 /** Which items are due to be told of their documents, and what they were told. */
@@ -126,7 +126,7 @@ export function createShowStore(pool: pg.Pool) {
     ): Promise<void> {
       await pool.query(
         `WITH ${lockedOf('"shownCard" jsonb, "activityId" bigint')}
-         UPDATE watched_document AS w SET shown = c."shownCard", activity_id = c."activityId" FROM c ${IS_LOCKED}`,
+         UPDATE watched_document AS w SET shown = one."shownCard", activity_id = one."activityId" FROM one WHERE ${IS_LOCKED_ITEM}`,
         [portal, toKeys(written, 'shownCard', 'activityId')],
       );
     },
@@ -143,18 +143,17 @@ export function createShowStore(pool: pg.Pool) {
       await pool.query(
         `WITH ${lockedOf('changes bigint, result text, "retryMs" int')}
          UPDATE watched_document AS w SET taken_until = NULL,
-           attempts = CASE WHEN c.result = 'retry' THEN w.attempts + 1 ELSE 0 END,
-           show_at = CASE WHEN c.result = 'retry' THEN $3::timestamptz + c."retryMs" * interval '1 millisecond'
-             WHEN w.changes <> c.changes THEN w.show_at END
-         FROM c ${IS_LOCKED}`,
+           attempts = CASE WHEN one.result = 'retry' THEN w.attempts + 1 ELSE 0 END,
+           show_at = CASE WHEN one.result = 'retry' THEN $3::timestamptz + one."retryMs" * interval '1 millisecond'
+             WHEN w.changes <> one.changes THEN w.show_at END
+         FROM one WHERE ${IS_LOCKED_ITEM}`,
         [portal, toKeys(taken, 'changes', 'result', 'retryMs'), now],
       );
       const gone = taken.filter(({ result }) => result === 'gone').map(({ itemCode }) => itemCode);
       if (gone.length === 0) return;
       await pool.query(
-        `WITH c AS (SELECT item_code, document_id FROM watched_document
-           WHERE portal = $1 AND item_code = ANY($2) ${IN_ORDER})
-         UPDATE watched_document AS w SET gone_at = $3, show_at = NULL FROM c ${IS_LOCKED}`,
+        `WITH ${lockedItems('portal = $1 AND item_code = ANY($2)')}
+         UPDATE watched_document AS w SET gone_at = $3, show_at = NULL FROM one WHERE ${IS_LOCKED_ITEM}`,
         [portal, gone, now],
       );
       await pool.query(END_UNSHOWN, [now]);
@@ -174,9 +173,9 @@ export function createShowStore(pool: pg.Pool) {
       );
       await pool.query(
         `WITH ${lockedOf('activity boolean')}
-         UPDATE watched_document AS w SET shown = CASE WHEN c.activity THEN NULL ELSE w.shown END,
+         UPDATE watched_document AS w SET shown = CASE WHEN one.activity THEN NULL ELSE w.shown END,
            changes = w.changes + 1, attempts = 0, show_at = least(w.show_at, $3)
-         FROM c ${IS_LOCKED} AND w.gone_at IS NULL`,
+         FROM one WHERE ${IS_LOCKED_ITEM} AND w.gone_at IS NULL`,
         [portal, toKeys(wrong, 'activity'), now],
       );
     },

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { ClaimsPort, SlotsPort } from '../robot/ports.ts';
-import { IN_ORDER } from './lock-order.ts';
+import { IS_LOCKED_ITEM, lockedDocuments, lockedItems } from './lock-order.ts';
 
 /** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
 const LOOK_AFTER_MS = 120_000;
@@ -115,14 +115,11 @@ export function createSlots(
 export async function forgetPortal(pool: Pool, portalKey: string): Promise<void> {
   await pool.query('DELETE FROM document_slot WHERE portal = $1', [portalKey]);
   await pool.query(
-    `WITH one AS (SELECT item_code, document_id FROM watched_document WHERE portal = $1 ${IN_ORDER})
-     DELETE FROM watched_document AS w USING one
-     WHERE w.portal = $1 AND w.item_code = one.item_code AND w.document_id = one.document_id`,
+    `WITH ${lockedItems('portal = $1')} DELETE FROM watched_document AS w USING one WHERE ${IS_LOCKED_ITEM}`,
     [portalKey],
   );
   await pool.query(
-    `WITH one AS (SELECT id FROM document
-       WHERE NOT EXISTS (SELECT 1 FROM watched_document WHERE document_id = document.id) ORDER BY id FOR UPDATE)
+    `WITH ${lockedDocuments('NOT EXISTS (SELECT 1 FROM watched_document WHERE document_id = document.id)')}
      DELETE FROM document USING one WHERE document.id = one.id`,
   );
   await pool.query('DELETE FROM counterparty_pair WHERE portal = $1', [portalKey]);

@@ -29,6 +29,12 @@ beforeEach(async () => {
 
 const keepAll = async (known: Map<number, OpenSight>): Promise<Map<number, KeptSight>> =>
   new Map([...known].map(([id, { sight }]) => [id, sight]));
+const settle = (result: 'shown' | 'gone') =>
+  createShowStore(store.pool).settle(
+    'p',
+    ITEMS.map((item) => ({ ...item, changes: 0, result, retryMs: 0 })),
+    now(),
+  );
 const change = () => createDocumentStore(store.pool).change(IDS, now(), keepAll);
 
 async function blocked(count: number): Promise<void> {
@@ -74,24 +80,8 @@ it.each([
 });
 
 it.each([
-  [
-    'shown',
-    () =>
-      createShowStore(store.pool).settle(
-        'p',
-        ITEMS.map((item) => ({ ...item, changes: 0, result: 'shown' as const, retryMs: 0 })),
-        now(),
-      ),
-  ],
-  [
-    'gone',
-    () =>
-      createShowStore(store.pool).settle(
-        'p',
-        ITEMS.map((item) => ({ ...item, changes: 0, result: 'gone' as const, retryMs: 0 })),
-        now(),
-      ),
-  ],
+  ['shown', () => settle('shown')],
+  ['gone', () => settle('gone')],
   [
     'written to',
     () =>
