@@ -59,7 +59,7 @@ export function createSignedFile({
       await remove();
       throw error;
     }
-    return { name, size, sha256: hash.digest('hex'), body: createReadStream(target), cancel: remove };
+    return { name, size, sha256: hash.digest('hex'), body: bytesOf(target), cancel: remove };
   }
 
   return async (document: { id: number; name: string }): Promise<StoredFile> => {
@@ -96,6 +96,11 @@ export function createSignedFile({
     }
     throw lost ? lostFile(document.name) : noFile(document.name);
   };
+}
+
+/** Opens the file when it is read, not before: a stream that nobody reads fails where nobody listens. */
+async function* bytesOf(path: string): AsyncIterable<Uint8Array> {
+  yield* createReadStream(path);
 }
 
 function extensionOf(application: unknown): string | null {

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { readdir, readlink } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RobotFailure } from '../../src/robot/failure.ts';
 import type { OpenFile } from '../../src/robot/ports.ts';
@@ -119,4 +121,26 @@ it('takes a version whose bytes are lost for one with a body', async () => {
     times: 2,
   });
   expect(await bench.directum.versions.hasBody(id)).toBe(true);
+});
+
+it('holds no file open of a signed document that nobody reads, and gives a read one whole', async () => {
+  await store(file(['подписано']));
+  const signed = () => bench.directum.states.fetchSigned({ id, name: 'Договор' });
+  const unread = await signed();
+  // An eager stream would have opened it by then, to be closed by nobody.
+  await sleep(100);
+  const descriptors = await readdir('/proc/self/fd').catch(() => []); // Linux only
+  const held = await Promise.all(descriptors.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+  expect(held.filter((path) => path.includes('directum-signed'))).toEqual([]);
+  await unread.cancel();
+  // Given back at once: a stream that opens now would find no file and end the process.
+  for (let round = 0; round < 20; round += 1) await (await signed()).cancel();
+
+  const read = await signed();
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of read.body) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  await read.cancel();
+  expect(bytes.toString()).toBe('подписано');
+  expect(createHash('sha256').update(bytes).digest('hex')).toBe(read.sha256);
 });
