@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { FINAL } from './documents.ts';
 import { lockedDocuments } from './lock-order.ts';
-import { END_UNSHOWN } from './showing.ts';
+import { endUnshown } from './showing.ts';
 
 /** What a comparison found. */
 export interface Found {
@@ -39,7 +39,7 @@ export function createComparisons(pool: pg.Pool) {
          UPDATE document SET ended_at = $2 FROM one WHERE document.id = one.id`,
         [before, now],
       );
-      await pool.query(END_UNSHOWN, [now]);
+      await endUnshown(pool, now);
     },
 
     /**

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { ActivityCard, DealFields, Sight } from '../documents/ports.ts';
-import { IS_LOCKED_ITEM, lockedDocuments, lockedItems } from './lock-order.ts';
+import { IS_LOCKED_ITEM, lockedItems, writeLockedDocuments } from './lock-order.ts';
 
 /** One document of one item that is due to be shown. */
 export interface ToShow {
@@ -37,10 +37,13 @@ const lockedOf = (columns: string) =>
   );
 
 /** A task outlives its item: until its assignment ends somebody has to be told when to stop. */
-export const END_UNSHOWN = `WITH ${lockedDocuments(`ended_at IS NULL
-    AND NOT EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)
-    AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)`)}
-  UPDATE document SET ended_at = $1 FROM one WHERE document.id = one.id`;
+const IS_UNSHOWN = `ended_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)`;
+
+/** Documents that neither an item nor a task shows are no longer watched. */
+export const endUnshown = (pool: pg.Pool, now: Date): Promise<void> =>
+  writeLockedDocuments(pool, IS_UNSHOWN, 'UPDATE document SET ended_at = $2', [now]);
 
 /** Which items are due to be told of their documents, and what they were told. */
 export function createShowStore(pool: pg.Pool) {
@@ -156,7 +159,7 @@ export function createShowStore(pool: pg.Pool) {
          UPDATE watched_document AS w SET gone_at = $3, show_at = NULL FROM one WHERE ${IS_LOCKED_ITEM}`,
         [portal, gone, now],
       );
-      await pool.query(END_UNSHOWN, [now]);
+      await endUnshown(pool, now);
     },
 
     /** What the portal really shows is not what was written: it is written anew. */

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { ClaimsPort, SlotsPort } from '../robot/ports.ts';
-import { IS_LOCKED_ITEM, lockedDocuments, lockedItems } from './lock-order.ts';
+import { IS_LOCKED_ITEM, lockedItems, writeLockedDocuments } from './lock-order.ts';
 
 /** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
 const LOOK_AFTER_MS = 120_000;
@@ -118,9 +118,10 @@ export async function forgetPortal(pool: Pool, portalKey: string): Promise<void>
     `WITH ${lockedItems('portal = $1')} DELETE FROM watched_document AS w USING one WHERE ${IS_LOCKED_ITEM}`,
     [portalKey],
   );
-  await pool.query(
-    `WITH ${lockedDocuments('NOT EXISTS (SELECT 1 FROM watched_document WHERE document_id = document.id)')}
-     DELETE FROM document USING one WHERE document.id = one.id`,
+  await writeLockedDocuments(
+    pool,
+    'NOT EXISTS (SELECT 1 FROM watched_document WHERE document_id = document.id)',
+    'DELETE FROM document',
   );
   await pool.query('DELETE FROM counterparty_pair WHERE portal = $1', [portalKey]);
   await pool.query('DELETE FROM document_intent WHERE starts_with(external_id, $1)', [`b24:${portalKey}:`]);

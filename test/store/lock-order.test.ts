@@ -116,3 +116,26 @@ it('an item that is given a document waits for who changes the document, and hol
   });
   await Promise.all(giving);
 });
+
+it.each([
+  [
+    'ended because nothing showed it',
+    () => settle('shown').then(() => createComparisons(store.pool).letGo(new Date(0), now())),
+  ],
+  ['forgotten with a portal', () => store.forgetPortal('another')],
+])('a document that is given to an item at that moment is not %s', async (_, other) => {
+  await store.pool.query('DELETE FROM watched_document WHERE document_id = 901');
+  const ending: Promise<unknown>[] = [];
+  await holding('SELECT 1 FROM document WHERE id = 901 FOR UPDATE', async (query) => {
+    ending.push(other());
+    await blocked(1);
+    await query(
+      `INSERT INTO watched_document (portal, item_code, document_id, created_at) VALUES ('p', 'DEAL_1', 901, now())`,
+    );
+  });
+  await Promise.all(ending);
+  const { rows } = await store.pool.query(
+    'SELECT d.ended_at, w.item_code FROM document d JOIN watched_document w ON w.document_id = d.id WHERE d.id = 901',
+  );
+  expect(rows).toEqual([{ ended_at: null, item_code: 'DEAL_1' }]);
+});
