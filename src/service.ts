@@ -20,6 +20,7 @@ import { createIntake } from './runs/intake.ts';
 import { createLoop } from './runs/loop.ts';
 import { within } from './runs/patience.ts';
 import { createPulse } from './runs/pulse.ts';
+import { createSettling } from './runs/settling.ts';
 import { createSpooling } from './runs/spooling.ts';
 import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
@@ -27,8 +28,6 @@ import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
 
 /** Runs that one process works on at a time. */
 const CONCURRENCY = 12;
-/** While calls pour in, a crowd of them becomes runs no oftener than this: the portal's queue must not wait for us. */
-const CROWDED_PAUSE_MS = 250;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
@@ -99,12 +98,13 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       .flatMap(({ memberId }) =>
         robots.map((robot) => ({ memberId, robot: robot.code, waits: robot.waits === true })),
       );
-  const settling = createLoop(async () => {
-    if (lines().some(intake.isCrowded)) await sleep(CROWDED_PAUSE_MS);
-    const settled = await calls.settle();
-    if (settled) workers.wake();
-    return settled;
-  }, log);
+  const settling = createSettling({
+    pouringFor: intake.pouringFor,
+    settle: calls.settle,
+    onRuns: () => workers.wake(),
+    sleep,
+    log,
+  });
   const workers = startWorkers({
     claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
     leaseMs,

@@ -40,6 +40,7 @@ export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
   let writing = false;
   let lastSize = 0;
   const lastCrowds = new Map<string, number>();
+  const pouring = { since: 0, until: Number.NEGATIVE_INFINITY };
 
   async function accept(group: Waiting[]): Promise<void> {
     try {
@@ -57,7 +58,7 @@ export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
     const lines = [...Map.groupBy(runs, toLine)];
     const crowds = lines.filter(([, line]) => line.length >= CROWD);
     const few = lines.filter(([, line]) => line.length < CROWD).flatMap(([, line]) => line);
-    for (const [line] of crowds) lastCrowds.set(line, performance.now());
+    if (crowds.length > 0) noteCrowds(crowds.map(([line]) => line));
     const [fresh] = await Promise.all([
       few.length > 0 ? calls.accept(few) : new Set<string>(),
       ...crowds.map(([, crowd]) => calls.keepCrowd(crowd)),
@@ -66,6 +67,13 @@ export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
     if (few.some((run) => fresh.has(run.id) && !isCrowded(run))) onRuns();
     if (crowds.length > 0) onCrowd();
     return new Set([...fresh, ...crowds.flatMap(([, crowd]) => crowd.map(({ id }) => id))]);
+  }
+
+  function noteCrowds(lines: string[]): void {
+    const time = performance.now();
+    for (const line of lines) lastCrowds.set(line, time);
+    if (time > pouring.until) pouring.since = time;
+    pouring.until = time + CROWDED_MS;
   }
 
   /** The calls that stand here now, as far as one statement should hold. */
@@ -105,6 +113,11 @@ export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
   return {
     /** Calls of that line come faster than they are written, and the portal waits: what may wait should. */
     isCrowded,
+    /** For how many milliseconds crowds have come one after the other; null when none comes. */
+    pouringFor: (): number | null => {
+      const time = performance.now();
+      return time < pouring.until ? time - pouring.since : null;
+    },
     accept: (run: NewRun): Promise<boolean> =>
       new Promise((resolve, reject) => {
         waiting.push({ run, resolve, reject });

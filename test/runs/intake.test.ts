@@ -88,6 +88,33 @@ it('waits for half as many calls as it wrote last, and has workers look only for
   expect(heard.slice(before)).toEqual(['runs']);
 });
 
+it('knows for how long crowds have come without a pause', async () => {
+  let time = 0;
+  // A little of it passes with each look, or nobody would ever stop waiting for others.
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+    time += 0.01;
+    return time;
+  });
+  const intake = createIntake({
+    calls: { accept: async (runs) => new Set(runs.map(({ id }) => id)), keepCrowd },
+    ...unheard,
+  });
+  const at = async (ms: number, count: number) => {
+    time = ms;
+    await Promise.all(Array.from({ length: count }, (_, n) => intake.accept(call(`${ms}-${n}`))));
+    const pouring = intake.pouringFor();
+    return pouring === null ? null : Math.round(pouring / 50) * 50;
+  };
+  try {
+    expect(await at(1_000, 2)).toBeNull();
+    expect([await at(2_000, 20), await at(2_250, 20), await at(2_500, 1)]).toEqual([0, 250, 500]);
+    expect(await at(2_600, 0)).toBeNull();
+    expect(await at(3_000, 20)).toBe(0);
+  } finally {
+    clock.mockRestore();
+  }
+});
+
 it('keeps nobody waiting for calls that do not come', async () => {
   const intake = createIntake({
     calls: { accept: async (runs) => new Set(runs.map(({ id }) => id)), keepCrowd },

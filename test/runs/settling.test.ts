@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest';
+import { createSettling } from '../../src/runs/settling.ts';
+import { quietLog } from '../directum/stand.ts';
+
+/** Settles crowds of a burst that began so many milliseconds ago and ends after `burstMs`; answers when each was settled. */
+async function settledAt(burstMs: number, crowds: number, began = 0): Promise<number[]> {
+  let time = began;
+  let runs = 0;
+  const at: number[] = [];
+  const settling = createSettling({
+    pouringFor: () => (time < burstMs ? time : null),
+    settle: async () => at.length < crowds && at.push(time) > 0,
+    onRuns: () => {
+      runs += 1;
+    },
+    sleep: async (ms) => {
+      time += ms;
+    },
+    log: quietLog,
+  });
+  settling.wake();
+  await expect.poll(() => runs).toBe(crowds);
+  await settling.stop();
+  return at;
+}
+
+it('makes runs of nothing while a burst is young, and of all as soon as it is over', async () => {
+  expect(await settledAt(1_000, 3)).toEqual([1_000, 1_000, 1_000]);
+});
+
+it('makes runs of four crowds a second of a burst that goes on', async () => {
+  expect(await settledAt(20_000, 3)).toEqual([10_250, 10_500, 10_750]);
+});
+
+it('makes runs at once where nothing pours in', async () => {
+  expect(await settledAt(0, 2)).toEqual([0, 0]);
+});
