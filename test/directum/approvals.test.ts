@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TYPE_GUID } from '../../src/directum/links.ts';
 import type { ApprovalRequest } from '../../src/robot/ports.ts';
-import { parseDateTime } from '../../src/robot/wire-values.ts';
+import { parseDateTime, WireValueError } from '../../src/robot/wire-values.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { adapter } from './stand.ts';
 
@@ -255,7 +255,7 @@ describe('parseDateTime', () => {
   it.each(['завтра', '20.03.2026 25:00', '03/20/2026 13:00 pm', '31.02.2026 10:00', '20.03.2026 10:75'])(
     'refuses %s',
     (text) => {
-      expect(() => parseDateTime(text, 'Europe/Moscow')).toThrow();
+      expect(() => parseDateTime(text, 'Europe/Moscow')).toThrow(WireValueError);
     },
   );
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseDate, parseId, parseMoney, parseUser } from '../../src/robot/wire-values.ts';
+import { parseDate, parseId, parseMoney, parseUser, WireValueError } from '../../src/robot/wire-values.ts';
 
 describe('money', () => {
   it.each([
@@ -17,7 +17,7 @@ describe('money', () => {
   it.each(['сто', '', '-5', '1,200,000.50', '1|RUB|USD', '1|рубли', '1e5', 'NaN', 'Infinity'])(
     'refuses «%s»',
     (text) => {
-      expect(() => parseMoney(text)).toThrow();
+      expect(() => parseMoney(text)).toThrow(WireValueError);
     },
   );
 
@@ -48,7 +48,7 @@ describe('dates', () => {
   it.each(['31.02.2026', '2026-13-01', '21/08/2026', 'завтра', '21.08.26', '', '00.00.2026', '31.12.0026'])(
     'refuses «%s»',
     (text) => {
-      expect(() => parseDate(text)).toThrow();
+      expect(() => parseDate(text)).toThrow(WireValueError);
     },
   );
 });
@@ -57,12 +57,12 @@ describe('people and ids', () => {
   it('reads a portal user and refuses everything else', () => {
     expect(parseUser('user_5')).toBe(5);
     for (const text of ['5', 'group_hr12', 'group_d3', 'user_0', 'user_5;user_6', ''])
-      expect(() => parseUser(text)).toThrow();
+      expect(() => parseUser(text)).toThrow(WireValueError);
   });
 
   it('reads an id with spaces and refuses zero and fractions', () => {
     for (const text of ['5 001', '5001.00', '5\u00a0001,0']) expect(parseId(text)).toBe(5001);
     for (const text of ['0', '0.0', '1.5', '5001.', '8,000', '-1', 'x', ''])
-      expect(() => parseId(text)).toThrow();
+      expect(() => parseId(text)).toThrow(WireValueError);
   });
 });
