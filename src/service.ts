@@ -32,9 +32,9 @@ const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
 const SWEEP_MS = 3_600_000;
-/** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
 /** A stop takes no longer, whatever hangs. */
 const STOP_MS = 9_500;
+/** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
 const PING_MS = 30_000;
 const PING_LIMIT_MS = 20_000;
 /** How long a first question about readiness waits for Directum's first answer. */

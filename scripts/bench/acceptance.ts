@@ -48,15 +48,17 @@ export async function measureAcceptance(): Promise<Acceptance> {
       least: await stands.startBaseline('least-durable', settings),
       own: stands.url,
     };
+    type Party = keyof typeof urls;
+    const parties = Object.keys(urls) as Party[];
     let failed = 0;
-    async function measure(of: keyof typeof urls, limit: Load['limit']): Promise<BurstResult> {
+    async function measure(of: Party, limit: Load['limit']): Promise<BurstResult> {
       if (of !== 'own') child.kill('SIGSTOP');
       const result = await burst(urls[of], form, limit);
       child.kill('SIGCONT');
       failed += result.failed;
       return result;
     }
-    const rate = async (of: keyof typeof urls, seconds: number) => (await measure(of, { seconds })).perSecond;
+    const rate = async (of: Party, seconds: number) => (await measure(of, { seconds })).perSecond;
     const baseRates = async () => ({
       bare: await rate('bare', SUSTAINED_BASE_SECONDS),
       unkept: await rate('unkept', SUSTAINED_BASE_SECONDS),
@@ -73,15 +75,13 @@ export async function measureAcceptance(): Promise<Acceptance> {
 
     for (const url of Object.values(urls)) await burst(url, form, { calls: WARM_CALLS });
     await takeAway();
-    const rounds: Record<keyof typeof urls, number>[] = [];
+    const rounds: Record<Party, number>[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const rates = { bare: 0, unkept: 0, least: 0, own: 0 };
-      const parties = Object.keys(rates) as (keyof typeof urls)[];
       // Whoever comes first after the pause is slower, so each takes each place.
-      for (let place = 0; place < parties.length; place++) {
-        const party = parties[(round + place) % parties.length] as keyof typeof urls;
+      const first = round % parties.length;
+      for (const party of [...parties.slice(first), ...parties.slice(0, first)])
         rates[party] = await rate(party, BURST_SECONDS);
-      }
       rounds.push(rates);
       await takeAway();
     }

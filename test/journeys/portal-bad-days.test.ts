@@ -43,7 +43,7 @@ it('a token that expires inside a batch is renewed once, for what was read and f
   stand.portal.misbehave.next({ method: 'crm.item.get', ...expired });
   const { workflow } = await enter();
   expect(await answered(workflow)).toMatchObject(whole);
-  // Another pair was taken in the same attempt.
+  // What was refused inside the batch was asked again alone, in the same attempt.
   expect(logged('run.postponed')).toBe(false);
 
   const before = refreshes();

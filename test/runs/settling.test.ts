@@ -2,9 +2,9 @@ import { expect, it } from 'vitest';
 import { createSettling } from '../../src/runs/settling.ts';
 import { quietLog } from '../directum/stand.ts';
 
-/** Settles crowds of a burst that began so many milliseconds ago and ends after `burstMs`; answers when each was settled. */
-async function settledAt(burstMs: number, crowds: number, began = 0): Promise<number[]> {
-  let time = began;
+/** Settles crowds of a burst that lasts for so many milliseconds; answers when each was settled, from its beginning. */
+async function settledAt(burstMs: number, crowds: number): Promise<number[]> {
+  let time = 0;
   let runs = 0;
   const at: number[] = [];
   const settling = createSettling({
