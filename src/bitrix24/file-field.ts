@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { RobotFailure } from '../robot/failure.ts';
 import type { ItemRef, StoredFile } from '../robot/ports.ts';
 import { getParams } from './crm-commands.ts';
 import { itemShape } from './crm-shapes.ts';
+import { FileContent } from './file-content.ts';
 import { PortalError } from './portal-error.ts';
 import { isYes } from './proof.ts';
 import type { PortalRest } from './rest.ts';
@@ -59,10 +59,11 @@ export async function findFileField({ rest, memberId, ref }: Target, fieldCode: 
 
 /** Puts a file into the field; base64 inside JSON is the only way the portal takes it (bitrix24.md F1). */
 export async function saveItemFile(target: Target, fieldCode: string, file: StoredFile): Promise<void> {
+  if (file.size > MAX_FILE) throw unusableFile(file.name);
   const { rest, memberId, ref } = target;
   const field = await findFileField(target, fieldCode);
   const kept = field.multiple ? await filesOf(target, field.code) : [];
-  const content = [file.name, await toBase64(file)];
+  const content = [file.name, new FileContent(file)];
   await rest.call(memberId, 'crm.item.update', {
     ...getParams(ref.typeId, ref.id),
     fields: { [field.code]: field.multiple ? [...kept.map((id) => ({ id })), content] : content },
@@ -79,18 +80,6 @@ async function filesOf({ rest, memberId, ref }: Target, code: string): Promise<n
   // Writing without knowing what is there would take it away.
   if (!files.success) throw unreadable();
   return files.data.map(({ id }) => id);
-}
-
-async function toBase64(file: StoredFile): Promise<string> {
-  if (file.size > MAX_FILE) throw unusableFile(file.name);
-  const hash = createHash('sha256');
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of file.body) {
-    hash.update(chunk);
-    chunks.push(chunk);
-  }
-  if (hash.digest('hex') !== file.sha256) throw new Error('the file changed on this machine');
-  return Buffer.concat(chunks).toString('base64');
 }
 
 function unreadable(): PortalError {

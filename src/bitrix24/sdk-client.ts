@@ -1,5 +1,6 @@
 import { AjaxError, ApiVersion, B24OAuth, EnumAppStatus, type HttpV2 } from '@bitrix24/b24jssdk';
 import { isRecord } from './call.ts';
+import { toJsonBody } from './file-content.ts';
 import { errorCode, PortalError, toPortalError } from './portal-error.ts';
 
 /** The portal moved: nothing was done, and `location` says where the same POST belongs (bitrix24.md A10). */
@@ -21,6 +22,8 @@ export interface SdkClient {
 }
 
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+/** A body that carries a file may take longer, but no slower line than of two megabits a second. */
+const LEAST_BYTES_PER_MS = 250;
 const FAR_FUTURE = Date.UTC(9999, 0) / 1_000;
 
 /**
@@ -62,16 +65,26 @@ export function createSdkClient(options: { origin: string; access: string; timeo
   const http = sdk.getHttpClient(ApiVersion.v2) as HttpV2;
   const axios = http.ajaxClient;
   axios.defaults.maxRedirects = 0;
-  axios.defaults.timeout = options.timeoutMs;
   axios.defaults.maxContentLength = MAX_ANSWER_BYTES;
-  axios.interceptors.request.use((request) =>
-    Object.assign(request, {
+  // Its own would parse the text again to trim it.
+  axios.defaults.transformRequest = (data: unknown) => data;
+  axios.interceptors.request.use((request) => {
+    const body = toJsonBody(request.data);
+    request.headers.setContentType('application/json');
+    let timeout = options.timeoutMs;
+    if (typeof body !== 'string') {
+      request.headers.setContentLength(body.length);
+      timeout += Math.ceil(body.length / LEAST_BYTES_PER_MS);
+    }
+    return Object.assign(request, {
       // Its marks in the address are no parameters of the portal's methods (F).
       url: (request.url ?? '').replace(/\?.*$/, ''),
+      data: typeof body === 'string' ? body : body.stream,
       // Its own time limit begins anew with every byte, so a body that trickles would never end.
-      signal: AbortSignal.timeout(options.timeoutMs),
-    }),
-  );
+      timeout,
+      signal: AbortSignal.timeout(timeout),
+    });
+  });
   // Every answer reaches `inspect`: the SDK itself loses empty codes and takes HTML for a result.
   axios.defaults.validateStatus = () => true;
   axios.interceptors.response.use((response) => {

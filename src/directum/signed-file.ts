@@ -99,9 +99,9 @@ export function createSignedFile({
 }
 
 /** Opens the file when it is read, not before: a stream that nobody reads fails where nobody listens. */
-async function* bytesOf(path: string): AsyncIterable<Uint8Array> {
-  yield* createReadStream(path);
-}
+const bytesOf = (path: string): AsyncIterable<Uint8Array> => ({
+  [Symbol.asyncIterator]: () => createReadStream(path)[Symbol.asyncIterator](),
+});
 
 function extensionOf(application: unknown): string | null {
   const text = isRow(application) ? textOf(application, 'Extension') : null;

@@ -94,7 +94,7 @@ export interface OpenFile {
   cancel(): Promise<void>;
 }
 
-/** A file that lies on this machine until `cancel`. */
+/** A file that lies on this machine until `cancel`; its `body` may be read again. */
 export interface StoredFile extends OpenFile {
   size: number;
   sha256: string;

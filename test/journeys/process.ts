@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { START_FLAGS } from '../../scripts/start-command.ts';
 
@@ -35,6 +36,13 @@ export async function startProcess(env: Record<string, string>, entry: 'main' | 
     url,
     lines,
     gone,
+    /** Starts anew what `peakMegabytes` tells, and says what is resident now. */
+    async resetPeak(): Promise<number> {
+      await writeFile(`/proc/${child.pid}/clear_refs`, '5');
+      return megabytes(child, 'VmRSS');
+    },
+    /** The most that was resident since `resetPeak`. */
+    peakMegabytes: () => megabytes(child, 'VmHWM'),
     kill: () => end('SIGKILL'),
     /** It stands still, as on a machine that has no time for it; its connections stay. */
     freeze: () => child.kill('SIGSTOP'),
@@ -46,6 +54,11 @@ export async function startProcess(env: Record<string, string>, entry: 'main' | 
       return { code, ms: performance.now() - began };
     },
   };
+}
+
+async function megabytes(child: ChildProcess, line: 'VmRSS' | 'VmHWM'): Promise<number> {
+  const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+  return Number(new RegExp(`${line}:\\s+(\\d+)`).exec(status)?.[1]) / 1_024;
 }
 
 export type Process = Awaited<ReturnType<typeof startProcess>>;
