@@ -103,7 +103,8 @@ function toProperties(value: unknown): Record<string, string | string[]> {
   if (!isRecord(value)) return properties;
   for (const [code, raw] of Object.entries(value)) {
     const read = toText(raw) ?? toList(raw);
-    if (read !== null) properties[code] = read;
+    // A field that is not filled in is most of a call's text; for a robot it is as good as absent (interface.md §3).
+    if (read !== null && read !== '') properties[code] = read;
   }
   return properties;
 }

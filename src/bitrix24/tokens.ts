@@ -37,11 +37,18 @@ export function toUserId(value: unknown): number | null {
   return Number.isSafeInteger(id) && id > 0 ? id : null;
 }
 
+/** The address that was read last. Calls name one OAuth server, and to compare it is cheaper than to read it again. */
+let last: { address: unknown; origin: string | null } = { address: null, origin: null };
+
 /** Origin of an http(s) address, else null. */
 export function toOrigin(address: unknown): string | null {
-  if (typeof address !== 'string' || !URL.canParse(address)) return null;
-  const url = new URL(address);
-  return url.protocol === 'https:' || url.protocol === 'http:' ? url.origin : null;
+  if (address !== last.address) last = { address, origin: readOrigin(address) };
+  return last.origin;
+}
+
+function readOrigin(address: unknown): string | null {
+  const url = typeof address === 'string' ? URL.parse(address) : null;
+  return url?.protocol === 'https:' || url?.protocol === 'http:' ? url.origin : null;
 }
 
 function text(value: unknown): string | null {

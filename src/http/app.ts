@@ -1,16 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import express, {
-  type ErrorRequestHandler,
-  type Express,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import type { Log } from '../robot/ports.ts';
+import { BodyError, readBody } from './body.ts';
 import { parseForm } from './form.ts';
 
 /** A call is at most 1 MiB (interface.md §2); installer pages and events are held to the same. */
-const MAX_BODY = '1mb';
+const MAX_BODY = 1024 * 1024;
 
 export type CallResult = 'accepted' | 'repeated' | 'bad' | 'forbidden' | 'unavailable';
 
@@ -56,14 +51,16 @@ export function createApp(ports: AppPorts): Express {
     next();
   });
 
-  const body: RequestHandler[] = [
-    // Portals speak UTF-8 whatever a header calls it (C2), so no parser of charsets is asked.
-    express.raw({ limit: MAX_BODY, type: () => true }),
-    (request, _response, next) => {
-      request.body = readBody(request);
+  const body: RequestHandler = (request, _response, next) =>
+    readBody(request, MAX_BODY, (error, text) => {
+      if (error !== null) return next(error);
+      try {
+        request.body = parseBody(text, request.headers['content-type']);
+      } catch (refusal) {
+        return next(Object.assign(refusal as Error, { status: 400 }));
+      }
       next();
-    },
-  ];
+    });
   const knownRobot: RequestHandler<{ code: string }> = (request, response, next) => {
     if (ports.knownRobot(request.params.code)) next();
     else problem(response, 404, 'no such robot');
@@ -72,7 +69,7 @@ export function createApp(ports: AppPorts): Express {
   app.post(
     '/bitrix24/robots/:code',
     knownRobot,
-    ...(body as RequestHandler<{ code: string }>[]),
+    body as RequestHandler<{ code: string }>,
     async (request, response) => {
       const { code } = request.params;
       const { result, reason } = await ports.takeCall(code, request.body);
@@ -87,12 +84,12 @@ export function createApp(ports: AppPorts): Express {
       ports.metrics.count(request.params.code, 'bad');
     next(error);
   }) as ErrorRequestHandler<{ code: string }>);
-  app.post('/bitrix24/install', ...body, async (request, response) => {
+  app.post('/bitrix24/install', body, async (request, response) => {
     const { status, html } = await ports.install(request.query, request.body);
     if (html === undefined) response.status(status).end();
     else response.status(status).type('html').send(html);
   });
-  app.post('/bitrix24/events', ...body, async (request, response) => {
+  app.post('/bitrix24/events', body, async (request, response) => {
     response.status(EVENT_STATUS[await ports.event(request.body)]).end();
   });
   app.get(/^\/bitrix24(\/|$)/, (_request, response) => {
@@ -118,16 +115,9 @@ export function createApp(ports: AppPorts): Express {
   return app;
 }
 
-const utf8 = new TextDecoder();
-
 /** Whatever does not call itself JSON is read as the form it is meant to be, also without a type (bitrix24.md C1). */
-function readBody({ body, headers }: Request): unknown {
-  const text = Buffer.isBuffer(body) ? utf8.decode(body) : '';
-  try {
-    return /\bjson\b/i.test(headers['content-type'] ?? '') ? JSON.parse(text) : parseForm(text);
-  } catch (error) {
-    throw Object.assign(error as Error, { status: 400 });
-  }
+function parseBody(text: string, type = ''): unknown {
+  return /\bjson\b/i.test(type) ? JSON.parse(text) : parseForm(text);
 }
 
 function problem(response: Response, status: number, error: string): void {
@@ -142,14 +132,13 @@ function sameText(a: string, b: string): boolean {
 
 function onError(log: Log): ErrorRequestHandler {
   return (error, request, response, _next) => {
-    // The body parsers mark their refusals with a status; any other error is ours.
+    // Readers of bodies mark their refusals with a status; any other error is ours.
     const status = typeof error?.status === 'number' && error.status < 500 ? error.status : 500;
     if (status === 500) log.error('request.failed', { error, path: request.path });
     if (response.headersSent) response.end();
     // A name in the address that nobody can read is nobody's.
     else if (error instanceof URIError) problem(response, 404, 'not found');
-    // Too many fields in a small body are no matter of size (interface.md §2).
-    else if (error?.type === 'entity.too.large') problem(response, 413, 'the body is larger than 1 MiB');
+    else if (error instanceof BodyError) problem(response, error.status, error.message);
     else if (status < 500) problem(response, 400, 'the body cannot be read as a form or JSON');
     else problem(response, 500, 'internal error');
   };

@@ -4,7 +4,7 @@ import { isDataError } from './data-error.ts';
 import { SecretError, type SecretKeys } from './secrets.ts';
 import { inTransaction } from './transaction.ts';
 
-/** A call as it is kept: everything a run needs; `call` is sealed before it is written. */
+/** A call as it is kept: everything a run needs; `call` is JSON, sealed before it is written. */
 export interface NewRun {
   id: string;
   memberId: string;
@@ -29,23 +29,17 @@ type CrowdText = [
     wantsAnswer: boolean,
     receivedAt: number,
     deadlineAt: number,
-    call: string,
+    call: unknown,
   ][],
 ];
 
+/** A call is JSON already, and is put in as it is: to quote it would cost more than all the rest. */
 function toCrowdText(runs: NewRun[]): string {
   const [{ memberId, portal, robot }] = runs as [NewRun, ...NewRun[]];
-  return JSON.stringify([
-    { memberId, portal, robot },
-    ...runs.map((run) => [
-      run.id,
-      run.itemCode,
-      run.wantsAnswer,
-      run.receivedAt.getTime(),
-      run.deadlineAt.getTime(),
-      run.call,
-    ]),
-  ]);
+  let text = `[${JSON.stringify({ memberId, portal, robot })}`;
+  for (const { id, itemCode, wantsAnswer, receivedAt, deadlineAt, call } of runs)
+    text += `,[${JSON.stringify(id)},${JSON.stringify(itemCode)},${wantsAnswer},${receivedAt.getTime()},${deadlineAt.getTime()},${call}]`;
+  return `${text}]`;
 }
 
 function fromCrowdText(text: string): NewRun[] {
@@ -57,7 +51,7 @@ function fromCrowdText(text: string): NewRun[] {
     wantsAnswer,
     receivedAt: new Date(receivedAt),
     deadlineAt: new Date(deadlineAt),
-    call,
+    call: JSON.stringify(call),
   }));
 }
 

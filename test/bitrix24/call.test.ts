@@ -32,7 +32,6 @@ describe('a robot call', () => {
     const call = parseRobotCall(body());
     expect(call.properties).toEqual({
       subject: 'Станок',
-      empty: '',
       list: ['a', 'b'],
       gaps: ['first', 'second'],
     });

@@ -11,9 +11,11 @@ it('reads names in brackets as PHP does', () => {
     auth: { expires: '' },
   });
   expect(plain('a[b][c][0]=1&a[b][c][7]=2')).toEqual({ a: { b: { c: { 0: '1', 7: '2' } } } });
-  expect(plain('a=%D0%9F%D0%BE%D1%81%D1%82%D0%B0%D0%B2%D0%BA%D0%B0+1%2B1&b')).toEqual({
+  expect(plain('a=%D0%9F%D0%BE%D1%81%D1%82%D0%B0%D0%B2%D0%BA%D0%B0+1%2B1&b&&c=2=2&d')).toEqual({
     a: 'Поставка 1+1',
     b: '',
+    c: '2=2',
+    d: '',
   });
 });
 

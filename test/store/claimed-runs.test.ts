@@ -39,7 +39,7 @@ const toCalls = (names: string[]): NewRun[] =>
       portal: memberId,
       robot,
       itemCode: itemCode.split('#')[0] as string,
-      call: 'what the step sent',
+      call: '"what the step sent"',
       wantsAnswer: true,
       receivedAt,
       deadlineAt: new Date(NOW.getTime() + 3_600_000),
