@@ -53,7 +53,11 @@ export async function startStand(
   let service = await start();
   if (options.install !== false) {
     const { status } = await portal.install(`${env.PUBLIC_URL}/bitrix24/install`);
-    if (status !== 200) throw new Error(`installation answered ${status}: ${lines.slice(-5).join('')}`);
+    if (status !== 200) {
+      // Nobody else would stop its database.
+      await service.stop();
+      throw new Error(`installation answered ${status}: ${lines.slice(-5).join('')}`);
+    }
   }
   return {
     portal,
