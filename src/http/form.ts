@@ -24,7 +24,7 @@ export class FormError extends Error {
 /**
  * Reads a form in PHP's bracket notation (bitrix24.md C1). Names with brackets become objects, lists too, with their
  * indexes as keys: they may have gaps (C2, C3). Of a name that comes twice the last counts, as in PHP. Nothing of it
- * has a prototype, so every name is only a name. The general parser took half of the time that a call costs.
+ * inherits a name, so every name is only a name. The general parser took half of the time that a call costs.
  * @throws FormError
  */
 export function parseForm(text: string): Fields {
