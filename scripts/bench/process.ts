@@ -34,9 +34,13 @@ export async function stopProcess(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-export async function residentMegabytes(child: ChildProcess): Promise<number> {
+/** What is resident now, or was at most; NaN where the system does not tell. */
+export async function residentMegabytes(
+  child: ChildProcess,
+  line: 'VmRSS' | 'VmHWM' = 'VmRSS',
+): Promise<number> {
   const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+  return Math.round(Number(new RegExp(`${line}:\\s+(\\d+)`).exec(status)?.[1]) / 1024);
 }
 
 export function median(values: number[]): number {

@@ -18,17 +18,17 @@ export class FileContent {
   /** The base64 text in pieces. @throws when the file is not the one that was stored, before its last piece */
   async *base64(): AsyncGenerator<string> {
     const hash = createHash('sha256');
-    let rest: Uint8Array = new Uint8Array();
+    let rest = Buffer.alloc(0);
     for await (const chunk of this.#file.body) {
       hash.update(chunk);
-      const bytes = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk]);
+      const bytes = Buffer.concat([rest, chunk]);
       // Three bytes make four letters; a remainder would be padded in the middle of the text.
       const whole = bytes.length - (bytes.length % 3);
       yield bytes.toString('base64', 0, whole);
       rest = bytes.subarray(whole);
     }
     if (hash.digest('hex') !== this.#file.sha256) throw new Error('the file changed on this machine');
-    yield Buffer.from(rest).toString('base64');
+    yield rest.toString('base64');
   }
 }
 

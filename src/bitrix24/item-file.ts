@@ -68,7 +68,7 @@ async function download(address: string, fieldCode: string, options: FileOptions
   let url = address;
   for (let redirects = 0; ; redirects += 1) {
     // The address holds a token: it goes nowhere but to the portal itself.
-    const target = URL.canParse(url, options.origin) ? new URL(url, options.origin) : null;
+    const target = URL.parse(url, options.origin);
     if (target === null || target.origin !== options.origin || redirects > MAX_REDIRECTS) {
       throw unusable(
         `Файл поля «${fieldCode}» лежит не на портале. Приложите файл заново.`,

@@ -172,7 +172,7 @@ export function createRest(options: {
 
   /** The portal's new address, once it is listed; the same POST is then sent there (bitrix24.md A10). */
   async function follow(memberId: string, from: string, moved: PortalMoved, times: number): Promise<string> {
-    const target = URL.canParse(moved.location, from) ? toOrigin(new URL(moved.location, from).href) : null;
+    const target = toOrigin(URL.parse(moved.location, from)?.href);
     if (target === null || target === from || times > 2 || !options.allowedOrigins.includes(target)) {
       log.error('portal.moved_elsewhere', { memberId });
       throw new PortalError({ code: 'MOVED_TO_UNLISTED_ADDRESS', status: 302, kind: 'network', retry: true });

@@ -66,8 +66,11 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
     /** Finds the counter by one text: by its labels the library takes as long as our own checks of a call. */
     count(robot: string, result: string): void {
       const key = `${robot} ${result}`;
-      const known = counted.get(key) ?? calls.labels(robot, result);
-      counted.set(key, known);
+      let known = counted.get(key);
+      if (known === undefined) {
+        known = calls.labels(robot, result);
+        counted.set(key, known);
+      }
       known.inc();
     },
     runs: counter('runs_total', 'Attempts by their ending', ['robot', 'ending']),

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { residentMegabytes } from '../../scripts/bench/process.ts';
 import { START_FLAGS } from '../../scripts/start-command.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -39,10 +40,10 @@ export async function startProcess(env: Record<string, string>, entry: 'main' | 
     /** Starts anew what `peakMegabytes` tells, and says what is resident now. */
     async resetPeak(): Promise<number> {
       await writeFile(`/proc/${child.pid}/clear_refs`, '5');
-      return megabytes(child, 'VmRSS');
+      return residentMegabytes(child);
     },
     /** The most that was resident since `resetPeak`. */
-    peakMegabytes: () => megabytes(child, 'VmHWM'),
+    peakMegabytes: () => residentMegabytes(child, 'VmHWM'),
     kill: () => end('SIGKILL'),
     /** It stands still, as on a machine that has no time for it; its connections stay. */
     freeze: () => child.kill('SIGSTOP'),
@@ -54,11 +55,6 @@ export async function startProcess(env: Record<string, string>, entry: 'main' | 
       return { code, ms: performance.now() - began };
     },
   };
-}
-
-async function megabytes(child: ChildProcess, line: 'VmRSS' | 'VmHWM'): Promise<number> {
-  const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
-  return Number(new RegExp(`${line}:\\s+(\\d+)`).exec(status)?.[1]) / 1_024;
 }
 
 export type Process = Awaited<ReturnType<typeof startProcess>>;

@@ -51,11 +51,17 @@ export async function startStand(
       ...(options.tickMs !== undefined && { tickMs: options.tickMs }),
     });
   let service = await start();
+  const stop = async () => {
+    await service.stop();
+    await portal.stop();
+    await directum.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
   if (options.install !== false) {
     const { status } = await portal.install(`${env.PUBLIC_URL}/bitrix24/install`);
     if (status !== 200) {
-      // Nobody else would stop its database.
-      await service.stop();
+      // Nobody else would.
+      await stop();
       throw new Error(`installation answered ${status}: ${lines.slice(-5).join('')}`);
     }
   }
@@ -72,12 +78,7 @@ export async function startStand(
       await service.stop();
       service = await start();
     },
-    stop: async () => {
-      await service.stop();
-      await portal.stop();
-      await directum.stop();
-      await rm(dataDir, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 
