@@ -5,15 +5,16 @@ const STAGE = 'C1:DRAIN';
 const LONGEST_MS = 300_000;
 
 /**
- * Answers that lie ready, sent in full batches at the portal's rate: seconds they take, seconds that the rate allows at
- * best, and how many hits the portal refused for its limit.
+ * Answers that lie ready, sent in batches of this size at the portal's rate: seconds they take, seconds that the rate
+ * allows at best, answers a second beyond those that the full bucket takes at once, and how many hits the portal refused
+ * for its limit.
  */
 export async function measureDrain(
   { portal, dataDir, addDeal }: Stands,
   answers: number,
   rate: { perSecond: number; bucket: number },
   batch: number,
-): Promise<{ seconds: number; theory: number; refused: number }> {
+): Promise<{ seconds: number; theory: number; perSecond: number; refused: number }> {
   portal.placeRobot(STAGE, CREATE, { subject: 'Замер' });
   const sent = () => portal.journal.filter((entry) => entry.method === 'bizproc.event.send').length;
   const workflow = await portal.moveItem(2, addDeal(), STAGE);
@@ -35,9 +36,11 @@ export async function measureDrain(
     const began = performance.now();
     while (sent() - from < answers && performance.now() - began < LONGEST_MS)
       await new Promise((resolve) => setTimeout(resolve, 50));
+    const seconds = (performance.now() - began) / 1000;
     return {
-      seconds: (performance.now() - began) / 1000,
+      seconds,
       theory: Math.max(0, answers / batch - rate.bucket) / rate.perSecond,
+      perSecond: (answers - rate.bucket * batch) / seconds,
       refused: portal.journal.filter((entry) => entry.error === 'QUERY_LIMIT_EXCEEDED').length,
     };
   });
