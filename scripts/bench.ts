@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { measureAcceptance } from './bench/acceptance.ts';
-import { CONNECTIONS } from './bench/burst.ts';
+import { CONNECTIONS, endLoad } from './bench/burst.ts';
 import { measureDeals } from './bench/deals.ts';
 import { measureDrain } from './bench/drain.ts';
 import { residentMegabytes, stopProcess } from './bench/process.ts';
@@ -225,4 +225,4 @@ async function main(names: string[]): Promise<void> {
   );
 }
 
-await main(process.argv.slice(2));
+await main(process.argv.slice(2)).finally(endLoad);
