@@ -7,6 +7,7 @@ import type { Log } from '../robot/ports.ts';
 import { type Binaries, openBinaries } from './postgres/binaries.ts';
 import { isProcessLive, openGuests } from './postgres/guests.ts';
 import { openPlace, type Place, saveState, writeFor } from './postgres/place.ts';
+import { letServerWait } from './postgres/scheduling.ts';
 
 const USER = 'directum';
 const START_SECONDS = 60;
@@ -140,7 +141,9 @@ async function start(binaries: Binaries, place: Place, log: Log): Promise<void> 
     if (!taken || attempt === 5) throw new Error(`PostgreSQL did not start: ${reason || output}`);
     wanted = 0;
   }
-  log.info('postgres.started', { port: place.port, ms: since(began) });
+  const server = await serverPid(place);
+  const waits = server !== null && (await letServerWait(server.pid));
+  log.info('postgres.started', { port: place.port, ms: since(began), waits });
 }
 
 function settings(port: number): string {
