@@ -99,7 +99,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         robots.map((robot) => ({ memberId, robot: robot.code, waits: robot.waits === true })),
       );
   const settling = createSettling({
-    pouringFor: intake.pouringFor,
+    burst: intake.burst,
     settle: calls.settle,
     onRuns: () => workers.wake(),
     sleep,
@@ -112,6 +112,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     concurrency: CONCURRENCY,
     lines,
     rests: intake.isCrowded,
+    burst: intake.burst,
     now,
     log,
     work: (run) =>

@@ -11,10 +11,14 @@ const CROWD = 8;
 const GATHER_MS = 4;
 /** A line is crowded until no crowd of it came for so long. */
 const CROWDED_MS = 300;
+/** A burst younger than this has the machine to itself: what comes in so long is minutes of work anyway. */
+const YOUNG_MS = 10_000;
 /** A write that says nothing for so long is given up; should it commit later, that does no harm. */
 const STUCK_MS = 5_000;
 
 type Line = Pick<NewRun, 'memberId' | 'robot'>;
+
+export type Burst = 'none' | 'young' | 'long';
 
 export interface IntakePorts {
   calls: Pick<IncomingCalls, 'accept' | 'keepCrowd'>;
@@ -113,10 +117,11 @@ export function createIntake({ calls, onRuns, onCrowd }: IntakePorts) {
   return {
     /** Calls of that line come faster than they are written, and the portal waits: what may wait should. */
     isCrowded,
-    /** For how many milliseconds crowds have come one after the other; null when none comes. */
-    pouringFor: (): number | null => {
+    /** Whether crowds come one after the other, and since when. */
+    burst: (): Burst => {
       const time = performance.now();
-      return time < pouring.until ? time - pouring.since : null;
+      if (time >= pouring.until) return 'none';
+      return time - pouring.since < YOUNG_MS ? 'young' : 'long';
     },
     accept: (run: NewRun): Promise<boolean> =>
       new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 import type { Log } from '../robot/ports.ts';
 import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
 import type { StoredRun } from '../store/runs.ts';
+import type { Burst } from './intake.ts';
 import { createLoop } from './loop.ts';
 import { wasRolledBack } from './outage.ts';
 import { within } from './patience.ts';
@@ -32,8 +33,9 @@ export interface WorkersOptions {
   tickMs: number;
   /** Portals and robots whose runs may be worked on. */
   lines(): LineName[];
-  /** Of a line whose calls still pour in only a few runs are begun: taking calls comes first. */
+  /** Of a line whose calls still pour in only a few runs are begun, and none while that burst is young: taking calls comes first. */
   rests(line: LineName): boolean;
+  burst(): Burst;
   work(run: StoredRun): Promise<void>;
   now: () => Date;
   log: Log;
@@ -50,6 +52,7 @@ export function startWorkers({
   tickMs,
   lines,
   rests,
+  burst,
   work,
   now,
   log,
@@ -109,6 +112,7 @@ export function startWorkers({
     return false;
   }, log);
   const trickling = createLoop(async () => {
+    if (burst() === 'young') return false;
     await begin(Math.min(1, room()), lines().filter(rests));
     return false;
   }, log);

@@ -88,7 +88,7 @@ it('waits for half as many calls as it wrote last, and has workers look only for
   expect(heard.slice(before)).toEqual(['runs']);
 });
 
-it('knows for how long crowds have come without a pause', async () => {
+it('knows whether crowds have come without a pause, and for long', async () => {
   let time = 0;
   // A little of it passes with each look, or nobody would ever stop waiting for others.
   const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
@@ -102,14 +102,19 @@ it('knows for how long crowds have come without a pause', async () => {
   const at = async (ms: number, count: number) => {
     time = ms;
     await Promise.all(Array.from({ length: count }, (_, n) => intake.accept(call(`${ms}-${n}`))));
-    const pouring = intake.pouringFor();
-    return pouring === null ? null : Math.round(pouring / 50) * 50;
+    return intake.burst();
   };
   try {
-    expect(await at(1_000, 2)).toBeNull();
-    expect([await at(2_000, 20), await at(2_250, 20), await at(2_500, 1)]).toEqual([0, 250, 500]);
-    expect(await at(2_600, 0)).toBeNull();
-    expect(await at(3_000, 20)).toBe(0);
+    expect(await at(1_000, 2)).toBe('none');
+    expect([await at(2_000, 20), await at(2_250, 20), await at(2_500, 1)]).toEqual([
+      'young',
+      'young',
+      'young',
+    ]);
+    expect(await at(2_600, 0)).toBe('none');
+    for (let ms = 3_000; ms < 13_000; ms += 250) expect(await at(ms, 20)).toBe('young');
+    expect([await at(13_000, 20), await at(13_250, 20)]).toEqual(['long', 'long']);
+    expect(await at(14_000, 20)).toBe('young');
   } finally {
     clock.mockRestore();
   }

@@ -8,7 +8,7 @@ async function settledAt(burstMs: number, crowds: number): Promise<number[]> {
   let runs = 0;
   const at: number[] = [];
   const settling = createSettling({
-    pouringFor: () => (time < burstMs ? time : null),
+    burst: () => (time >= burstMs ? 'none' : time < 10_000 ? 'young' : 'long'),
     settle: async () => at.length < crowds && at.push(time) > 0,
     onRuns: () => {
       runs += 1;

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { Burst } from '../../src/runs/intake.ts';
 import { startWorkers } from '../../src/runs/workers.ts';
 import type { ClaimedRuns, Line } from '../../src/store/claimed-runs.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
@@ -27,6 +28,7 @@ it('waits whose time is over have places of their own and leave the others their
     tickMs: 20,
     lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
     rests: () => false,
+    burst: () => 'none',
     work: async ({ id }) => {
       started.push(id);
       await gate.promise;
@@ -61,6 +63,7 @@ it('an attempt that the database ended to let another go first is made again at 
     tickMs: 20,
     lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
     rests: () => false,
+    burst: () => 'none',
     work: async ({ id }) => {
       begun.push(id);
       const first = begun.filter((one) => one === id).length === 1;
@@ -70,5 +73,36 @@ it('an attempt that the database ended to let another go first is made again at 
     log: quietLog,
   });
   await expect.poll(() => begun).toEqual(['in the way', 'gone silent', 'in the way']);
+  await workers.stop();
+});
+
+it('begins no run of a line that rests while the burst is young, one at a time when it goes on, and of other lines all', async () => {
+  let burst: Burst = 'young';
+  const begun: string[] = [];
+  const due = { pouring: ['pouring 1', 'pouring 2'], quiet: ['quiet 1', 'quiet 2'] };
+  const claimed = {
+    claim: async (_now: Date, limit: number, lines: readonly Line[]) =>
+      lines.flatMap(({ robot }) => due[robot as keyof typeof due].splice(0, limit)).map(run),
+    keep: async () => undefined,
+    release: async () => undefined,
+    reclaim: async () => 0,
+  } as ClaimedRuns;
+  const workers = startWorkers({
+    claimed,
+    concurrency: 4,
+    leaseMs: 60_000,
+    tickMs: 20,
+    lines: () => ['pouring', 'quiet'].map((robot) => ({ memberId: 'acme', robot, waits: false })),
+    rests: ({ robot }) => robot === 'pouring',
+    burst: () => burst,
+    work: async ({ id }) => void begun.push(id),
+    now: () => new Date(),
+    log: quietLog,
+  });
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(begun).toEqual(['quiet 1', 'quiet 2']);
+  burst = 'long';
+  await expect.poll(() => begun).toEqual(['quiet 1', 'quiet 2', 'pouring 1']);
+  await expect.poll(() => begun).toEqual(['quiet 1', 'quiet 2', 'pouring 1', 'pouring 2']);
   await workers.stop();
 });
