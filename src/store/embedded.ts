@@ -7,7 +7,7 @@ import type { Log } from '../robot/ports.ts';
 import { type Binaries, openBinaries } from './postgres/binaries.ts';
 import { isProcessLive, openGuests } from './postgres/guests.ts';
 import { openPlace, type Place, saveState, writeFor } from './postgres/place.ts';
-import { letServerWait } from './postgres/scheduling.ts';
+import { makeBatchWork } from './postgres/scheduling.ts';
 
 const USER = 'directum';
 const START_SECONDS = 60;
@@ -142,8 +142,8 @@ async function start(binaries: Binaries, place: Place, log: Log): Promise<void> 
     wanted = 0;
   }
   const server = await serverPid(place);
-  const waits = server !== null && (await letServerWait(server.pid));
-  log.info('postgres.started', { port: place.port, ms: since(began), waits });
+  const batch = server !== null && (await makeBatchWork(server.pid));
+  log.info('postgres.started', { port: place.port, ms: since(began), batch });
 }
 
 function settings(port: number): string {

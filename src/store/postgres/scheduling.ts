@@ -8,7 +8,7 @@ const LIMIT_MS = 2_000;
  * upon the service that has just written to them: Linux's SCHED_BATCH. Answers whether it does; a system without that
  * has a slower burst and nothing else.
  */
-export async function letServerWait(pid: number): Promise<boolean> {
+export async function makeBatchWork(pid: number): Promise<boolean> {
   return promisify(execFile)('chrt', ['-b', '-p', '0', String(pid)], { timeout: LIMIT_MS }).then(
     () => true,
     () => false,
