@@ -18,9 +18,9 @@ export interface SettlingPorts {
 /** Makes runs of the crowds that were kept, as soon as the burst they came in leaves time for that. */
 export function createSettling({ burst, settle, onRuns, sleep, log }: SettlingPorts) {
   return createLoop(async () => {
-    const now = burst();
-    if (now !== 'none') await sleep(PAUSE_MS);
-    if (now === 'young') return true;
+    const seen = burst();
+    if (seen !== 'none') await sleep(PAUSE_MS);
+    if (seen === 'young') return true;
     const settled = await settle();
     if (settled) onRuns();
     return settled;
