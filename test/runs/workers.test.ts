@@ -1,40 +1,53 @@
 import { expect, it } from 'vitest';
 import type { Burst } from '../../src/runs/intake.ts';
-import { startWorkers } from '../../src/runs/workers.ts';
+import { startWorkers, type WorkersOptions } from '../../src/runs/workers.ts';
 import type { ClaimedRuns, Line } from '../../src/store/claimed-runs.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
 import { quietLog } from '../directum/stand.ts';
 
 const run = (id: string) => ({ id, memberId: 'acme', robot: 'wait' }) as StoredRun;
 
+/** Workers of one line that waits, over a store of which a test says what matters to it. */
+const start = (
+  claimed: Partial<ClaimedRuns>,
+  options: Pick<WorkersOptions, 'work'> & Partial<WorkersOptions>,
+) =>
+  startWorkers({
+    claimed: {
+      keep: async () => undefined,
+      release: async () => undefined,
+      reclaim: async () => 0,
+      ...claimed,
+    } as ClaimedRuns,
+    concurrency: 4,
+    leaseMs: 60_000,
+    tickMs: 20,
+    lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
+    rests: () => false,
+    burst: () => 'none',
+    now: () => new Date(),
+    log: quietLog,
+    ...options,
+  });
+
 it('waits whose time is over have places of their own and leave the others theirs', async () => {
   const asked: { limit: number; line: Line | undefined }[] = [];
-  const claimed = {
+  const claimed: Partial<ClaimedRuns> = {
     async claim(_now: Date, limit: number, lines: readonly Line[], overdue = false) {
       if (overdue) return Array.from({ length: limit }, (_, n) => run(`over ${n}`));
       asked.push({ limit, line: lines[0] });
       return [];
     },
-    keep: async () => undefined,
-    release: async () => undefined,
-    reclaim: async () => 0,
-  } as ClaimedRuns;
+  };
   const gate = Promise.withResolvers<void>();
   const started: string[] = [];
-  const workers = startWorkers({
-    claimed,
+  const workers = start(claimed, {
     concurrency: 12,
     leaseMs: 4_000,
-    tickMs: 20,
-    lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
-    rests: () => false,
-    burst: () => 'none',
     work: async ({ id }) => {
       started.push(id);
       await gate.promise;
     },
-    now: () => new Date(),
-    log: quietLog,
   });
   await expect.poll(() => started.length).toBe(8);
   asked.length = 0;
@@ -49,28 +62,17 @@ it('waits whose time is over have places of their own and leave the others their
 it('an attempt that the database ended to let another go first is made again at once, any other lost one by its lease', async () => {
   const due = ['in the way', 'gone silent'];
   const begun: string[] = [];
-  const claimed = {
+  const claimed: Partial<ClaimedRuns> = {
     claim: async (_now: Date, _limit: number, _lines: readonly Line[], overdue = false) =>
       overdue ? [] : due.splice(0).map(run),
-    keep: async () => undefined,
     release: async (ids: readonly string[]) => void due.push(...ids),
-    reclaim: async () => 0,
-  } as ClaimedRuns;
-  const workers = startWorkers({
-    claimed,
-    concurrency: 4,
-    leaseMs: 60_000,
-    tickMs: 20,
-    lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
-    rests: () => false,
-    burst: () => 'none',
+  };
+  const workers = start(claimed, {
     work: async ({ id }) => {
       begun.push(id);
       const first = begun.filter((one) => one === id).length === 1;
       if (first) throw Object.assign(new Error('x'), { code: id === 'in the way' ? '40P01' : '57P01' });
     },
-    now: () => new Date(),
-    log: quietLog,
   });
   await expect.poll(() => begun).toEqual(['in the way', 'gone silent', 'in the way']);
   await workers.stop();
@@ -80,24 +82,15 @@ it('begins no run of a line that rests while the burst is young, one at a time w
   let burst: Burst = 'young';
   const begun: string[] = [];
   const due = { pouring: ['pouring 1', 'pouring 2'], quiet: ['quiet 1', 'quiet 2'] };
-  const claimed = {
+  const claimed: Partial<ClaimedRuns> = {
     claim: async (_now: Date, limit: number, lines: readonly Line[]) =>
       lines.flatMap(({ robot }) => due[robot as keyof typeof due].splice(0, limit)).map(run),
-    keep: async () => undefined,
-    release: async () => undefined,
-    reclaim: async () => 0,
-  } as ClaimedRuns;
-  const workers = startWorkers({
-    claimed,
-    concurrency: 4,
-    leaseMs: 60_000,
-    tickMs: 20,
+  };
+  const workers = start(claimed, {
     lines: () => ['pouring', 'quiet'].map((robot) => ({ memberId: 'acme', robot, waits: false })),
     rests: ({ robot }) => robot === 'pouring',
     burst: () => burst,
     work: async ({ id }) => void begun.push(id),
-    now: () => new Date(),
-    log: quietLog,
   });
   await new Promise((resolve) => setTimeout(resolve, 700));
   expect(begun).toEqual(['quiet 1', 'quiet 2']);
