@@ -68,14 +68,22 @@ export function createShowStore(pool: pg.Pool) {
   return {
     /** Leases what is due in the portal, the oldest first. */
     async takeDue(portal: string, now: Date, leaseMs: number, limit: number): Promise<ToShow[]> {
-      const { rows } = await pool.query(
-        `WITH due AS (SELECT item_code, document_id FROM watched_document
+      const { rows: taken } = await pool.query(
+        `UPDATE watched_document AS w SET taken_until = $3 FROM
+           (SELECT item_code, document_id FROM watched_document
              WHERE portal = $1 AND show_at <= $2 AND (taken_until IS NULL OR taken_until <= $2)
-             ORDER BY show_at LIMIT $4 FOR UPDATE SKIP LOCKED),
-           w AS (UPDATE watched_document AS one SET taken_until = $3 FROM due
-             WHERE one.portal = $1 AND one.item_code = due.item_code AND one.document_id = due.document_id RETURNING one.*)
-         SELECT ${COLUMNS} FROM w JOIN document d ON d.id = w.document_id ${SLOT} ORDER BY w.show_at`,
+             ORDER BY show_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
+         WHERE w.portal = $1 AND w.item_code = due.item_code AND w.document_id = due.document_id
+         RETURNING w.item_code, w.document_id`,
         [portal, now, new Date(now.getTime() + leaseMs), limit],
+      );
+      if (taken.length === 0) return [];
+      // Not by the statement above: it would count a change that came since it began, and see the document before it.
+      const { rows } = await pool.query(
+        `SELECT ${COLUMNS} FROM unnest($2::text[], $3::bigint[]) AS taken (item_code, document_id)
+           JOIN watched_document w USING (item_code, document_id) JOIN document d ON d.id = w.document_id ${SLOT}
+         WHERE w.portal = $1 ORDER BY w.show_at`,
+        [portal, taken.map((row) => row.item_code), taken.map((row) => row.document_id)],
       );
       return rows.map(toShow);
     },

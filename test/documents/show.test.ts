@@ -3,6 +3,8 @@ import { TRIGGER_NAMES } from '../../src/bitrix24/triggers.ts';
 import { dealStand } from '../bitrix24/deal-stand.ts';
 import { type DocumentBench, documentBench, HOUR, MINUTE } from './bench.ts';
 
+/** A lock of the test's own. */
+const TAKING = 4_711;
 let bench: DocumentBench;
 beforeAll(async () => {
   bench = await documentBench();
@@ -239,6 +241,34 @@ it('a change during the showing is shown too', async () => {
     [{ ...(row as NonNullable<typeof row>), result: 'shown', retryMs: 0 }],
     bench.now(),
   );
+  await bench.show();
+  expect(bench.portal.fields.get('DEAL_1')).toMatchObject({ status: 'signed_us' });
+});
+
+it('a change that comes while the showing begins is shown too', async () => {
+  await shown('DEAL_1', 1);
+  await see(1, 'OnApproval');
+  bench.pass(2_000);
+  const { pool } = bench.store;
+  const holder = await pool.connect();
+  try {
+    // Holds a taking where it knows the rows as they were and has locked none of them.
+    await holder.query(
+      `CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN PERFORM pg_advisory_lock_shared(${TAKING}), pg_advisory_unlock_shared(${TAKING}); RETURN NULL; END';
+       CREATE TRIGGER hold BEFORE UPDATE OF taken_until ON watched_document EXECUTE FUNCTION hold();
+       SELECT pg_advisory_lock(${TAKING})`,
+    );
+    const showing = bench.showOnce();
+    const blocked = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = ${TAKING} AND NOT granted`;
+    await expect.poll(async () => (await pool.query(blocked)).rowCount).toBe(1);
+    await see(1, 'Signed');
+    await holder.query(`SELECT pg_advisory_unlock(${TAKING})`);
+    expect(await showing).toBe(1);
+  } finally {
+    await holder.query('DROP TRIGGER IF EXISTS hold ON watched_document; DROP FUNCTION IF EXISTS hold');
+    holder.release(true);
+  }
   await bench.show();
   expect(bench.portal.fields.get('DEAL_1')).toMatchObject({ status: 'signed_us' });
 });
