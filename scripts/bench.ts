@@ -68,22 +68,24 @@ async function acceptance(): Promise<Row[]> {
   const { burst, sustained, steadyP99Ms, failed } = await measureAcceptance();
   return [
     [
-      `durable acceptance in a burst, ${CONNECTIONS} connections, against an Express that reads the form and says 200`,
-      `${percent(burst.bare)} (${failed} not accepted)`,
+      `durable acceptance in a burst, ${CONNECTIONS} connections, against the same process told to keep nothing`,
+      `${percent(burst.forgetful)} (${failed} not accepted)`,
       '≥ 80 %',
     ],
-    ['the same against our own routes without storage', percent(burst.unkept), ''],
+    ['the same against an Express that reads the form and says 200', percent(burst.bare), '≥ 80 %'],
+    ['the same against our own routes alone, without service and storage', percent(burst.unkept), ''],
     [
       'the same against those routes with the least that is durable: the calls of a moment written as one text, unsealed',
-      `${percent(burst.least)} (which itself has ${percent(burst.leastOfUnkept)} of the routes without storage)`,
+      `${percent(burst.least)} (which itself has ${percent(burst.leastOfUnkept)} of the routes alone)`,
       '',
     ],
     [
-      'the same for a minute, runs included, against an Express that reads the form and says 200',
-      percent(sustained.bare),
+      'the same for a minute, runs included, against that process told to keep nothing',
+      percent(sustained.forgetful),
       '≥ 50 %',
     ],
-    ['and against our own routes without storage', percent(sustained.unkept), ''],
+    ['and against an Express that reads the form and says 200', percent(sustained.bare), '≥ 50 %'],
+    ['and against our own routes alone', percent(sustained.unkept), ''],
     [
       '200 at 500 calls a second, p99; of the Express that says 200 in the same minute',
       `${steadyP99Ms.own.toFixed(0)} ms; ${steadyP99Ms.bare.toFixed(0)} ms`,

@@ -1,12 +1,13 @@
 import { startEmbedded } from '../../src/store/embedded.ts';
 import { inDatabase } from '../../test/sandbox/in-database.ts';
 import { burst } from './burst.ts';
+import { SWITCH } from './forgetful-spooling.ts';
 import type { BurstResult, Load } from './load.ts';
 import { median } from './process.ts';
 import { CREATE, startStands } from './stands.ts';
 
-/** Four times each place in the order of the four. What the machine gives changes within seconds, so bursts are short. */
-const ROUNDS = 16;
+/** Three times each place in the order of the five. What the machine gives changes within seconds, so bursts are short. */
+const ROUNDS = 15;
 const BURST_SECONDS = 3;
 const WARM_CALLS = 10_000;
 /** A service that stood still for seconds first does what became due meanwhile. */
@@ -22,21 +23,24 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface Acceptance {
-  /** Medians of the rounds: calls a second of the service in a burst, against each baseline's in the same round. */
-  burst: { unkept: number; bare: number; least: number; leastOfUnkept: number };
-  sustained: { unkept: number; bare: number };
+  /**
+   * Medians of the rounds: calls a second of the service in a burst, against each baseline's in the same round.
+   * `forgetful` is the same process with the keeping left out.
+   */
+  burst: { forgetful: number; unkept: number; bare: number; least: number; leastOfUnkept: number };
+  sustained: { forgetful: number; unkept: number; bare: number };
   /** Medians of the samples. */
   steadyP99Ms: { own: number; bare: number };
   failed: number;
 }
 
 /**
- * How fast calls are taken. The baselines are measured while the service stands still, in turn with it, because what
- * the machine gives changes from second to second; after each burst its calls are taken away.
+ * How fast calls are taken. What the machine gives changes from second to second, so the service and its baselines are
+ * measured in turn; it stands still while another process is. After each burst its calls are taken away.
  */
 export async function measureAcceptance(): Promise<Acceptance> {
   const stands = await startStands({}, RATE);
-  const { child } = await stands.startService();
+  const { child } = await stands.startService('scripts/bench/forgetful-service.ts');
   await stands.install();
   const postgres = await startEmbedded({ dataDir: stands.dataDir, log: quiet });
   try {
@@ -48,23 +52,39 @@ export async function measureAcceptance(): Promise<Acceptance> {
       bare: await stands.startBaseline('bare-express', settings),
       unkept: await stands.startBaseline('without-storage', settings),
       least: await stands.startBaseline('least-durable', settings),
+      forgetful: stands.url,
       own: stands.url,
     };
     type Party = keyof typeof urls;
     const parties = Object.keys(urls) as Party[];
+    let keeps = true;
     let failed = 0;
     async function measure(of: Party, limit: Load['limit']): Promise<BurstResult> {
-      if (of === 'own') await pause(CATCH_UP_MS);
+      const isService = urls[of] === stands.url;
+      if (isService && keeps !== (of === 'own')) {
+        child.kill(SWITCH);
+        keeps = !keeps;
+      }
+      if (isService) await pause(CATCH_UP_MS);
       else child.kill('SIGSTOP');
       const result = await burst(urls[of], form, limit);
       child.kill('SIGCONT');
       failed += result.failed;
+      if (isService && (await isKept()) !== keeps) throw new Error(`kept or not is not as told: ${of}`);
       return result;
     }
+    const isKept = async () =>
+      inDatabase(stands.dataDir, async (client) => {
+        const { rows } = await client.query(
+          'SELECT EXISTS (SELECT FROM crowd) OR EXISTS (SELECT FROM run) AS kept',
+        );
+        return rows[0].kept;
+      });
     const rate = async (of: Party, seconds: number) => (await measure(of, { seconds })).perSecond;
     const baseRates = async () => ({
       bare: await rate('bare', SUSTAINED_BASE_SECONDS),
       unkept: await rate('unkept', SUSTAINED_BASE_SECONDS),
+      forgetful: await rate('forgetful', SUSTAINED_BASE_SECONDS),
     });
     async function takeAway(): Promise<void> {
       for (let times = 0; times < 3; times++) {
@@ -76,17 +96,17 @@ export async function measureAcceptance(): Promise<Acceptance> {
       await pause(500);
     }
 
-    for (const url of Object.values(urls)) await burst(url, form, { calls: WARM_CALLS });
+    for (const party of parties) await measure(party, { calls: WARM_CALLS });
     await takeAway();
     const rounds: Record<Party, number>[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const rates = { bare: 0, unkept: 0, least: 0, own: 0 };
-      // Whoever comes first after the pause is slower, so each takes each place.
+      const rates = { bare: 0, unkept: 0, least: 0, forgetful: 0, own: 0 };
       const first = round % parties.length;
-      for (const party of [...parties.slice(first), ...parties.slice(0, first)])
+      for (const party of [...parties.slice(first), ...parties.slice(0, first)]) {
         rates[party] = await rate(party, BURST_SECONDS);
+        await takeAway();
+      }
       rounds.push(rates);
-      await takeAway();
     }
     const ratio = (of: (round: (typeof rounds)[0]) => number) => median(rounds.map(of));
 
@@ -98,17 +118,20 @@ export async function measureAcceptance(): Promise<Acceptance> {
 
     const before = await baseRates();
     const sustained = await rate('own', SUSTAINED_SECONDS);
+    await takeAway();
     const after = await baseRates();
     return {
       burst: {
+        forgetful: ratio(({ own, forgetful }) => own / forgetful),
         unkept: ratio(({ own, unkept }) => own / unkept),
         bare: ratio(({ own, bare }) => own / bare),
         least: ratio(({ own, least }) => own / least),
         leastOfUnkept: ratio(({ least, unkept }) => least / unkept),
       },
       sustained: {
-        bare: (2 * sustained) / (before.bare + after.bare),
+        forgetful: (2 * sustained) / (before.forgetful + after.forgetful),
         unkept: (2 * sustained) / (before.unkept + after.unkept),
+        bare: (2 * sustained) / (before.bare + after.bare),
       },
       steadyP99Ms: { own: median(steady.own), bare: median(steady.bare) },
       failed,

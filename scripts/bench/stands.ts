@@ -58,7 +58,7 @@ export async function startStands(settings: Record<string, string> = {}, rate = 
     url,
     secrets: SECRETS,
     start,
-    startService: () => start('src/main.ts', env, `${url}/readyz`),
+    startService: (file = 'src/main.ts') => start(file, env, `${url}/readyz`),
     install: async () => {
       await portal.install(`${url}/bitrix24/install`);
       // Registration and the first look at Directum are over by then.
