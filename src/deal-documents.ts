@@ -79,6 +79,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
   const show = async () => (await showDue({ store: showing, ...deal })) > 0;
   const comparing = {
     comparisons: createComparisons(store.pool),
+    documents,
     showing,
     mirrored,
     observer,

@@ -1,5 +1,4 @@
 import type { KeptTask } from '../store/mirrored-tasks.ts';
-import type { ToShow } from '../store/showing.ts';
 import { type Awaited, toName } from './awaited.ts';
 import type { ComparePorts } from './compare.ts';
 import { type TaskChange, toWanted } from './mirror.ts';
@@ -19,13 +18,18 @@ type Seen = SeenTask | 'gone' | null;
 export async function compareTasks(
   portal: string,
   ids: number[],
-  rows: ToShow[],
   awaited: Awaited,
   ports: ComparePorts,
 ): Promise<KeptTask[]> {
-  const { mirrored, portals, now } = ports;
-  for (const { itemCode, documentId, sight } of rows)
-    await mirrored.recordNow({ documentId, items: [{ portal, itemCode }] }, toWanted(sight), now());
+  const { documents, mirrored, portals, now } = ports;
+  // By what is known now and stays so meanwhile: the portal was asked since the comparison began.
+  await documents.change(ids, now(), async (known, client) => {
+    for (const [documentId, { sight, items }] of known) {
+      const own = items.filter((item) => item.portal === portal);
+      await mirrored.record(client, { documentId, items: own }, toWanted(sight), now());
+    }
+    return new Map();
+  });
   const tasks = await mirrored.of(portal, ids);
   if (tasks.length === 0) return [];
   const deals = portals.deals(portal);

@@ -1,4 +1,5 @@
 import type { ItemRef } from '../robot/ports.ts';
+import type { DocumentStore } from '../store/documents.ts';
 import type { MirroredTasks } from '../store/mirrored-tasks.ts';
 import type { ShowStore, ToShow } from '../store/showing.ts';
 import { type Awaited, toName } from './awaited.ts';
@@ -7,6 +8,7 @@ import type { ReachablePortals } from './ports.ts';
 import { toCard, toFields } from './show.ts';
 
 export interface ComparePorts {
+  documents: Pick<DocumentStore, 'change'>;
   showing: ShowStore;
   mirrored: MirroredTasks;
   portals: ReachablePortals;
@@ -31,7 +33,7 @@ export async function compareIn(
 ): Promise<Difference[]> {
   const rows = await ports.showing.shownOf(portal, ids);
   const shown = (await compareShown(portal, rows, ports)).filter((one) => !awaited.items.has(toName(one)));
-  const tasks = await compareTasks(portal, ids, rows, awaited, ports);
+  const tasks = await compareTasks(portal, ids, awaited, ports);
   const all = [...shown, ...tasks.map((task) => ({ ...task, what: ['task' as const] }))];
   return [...Map.groupBy(all, toName).values()].map((of) => {
     const { itemCode, documentId } = of[0] as (typeof all)[number];

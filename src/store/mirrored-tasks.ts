@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import type { ShownAssignment, WantedTask } from '../documents/mirror.ts';
 import type { TellingClient } from './tellings.ts';
-import { inTransaction } from './transaction.ts';
 
 export interface DueTask {
   portal: string;
@@ -105,10 +104,6 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
      * the first item that shows its document, and keeps it when that item is gone.
      */
     record,
-
-    /** The same on its own. */
-    recordNow: (of: Shown, wanted: WantedTask[], now: Date): Promise<void> =>
-      inTransaction(pool, (client) => record(client, of, wanted, now)),
 
     /** Leases tasks of these portals that do not show what they must. */
     async take(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueTask[]> {

@@ -151,6 +151,8 @@ export function fakeDeals() {
     silent: false,
     /** Says "done" to every write and does nothing. */
     drops: false,
+    /** Happens while the portal answers the next comparison. */
+    meanwhile: null as (() => Promise<void>) | null,
     activitiesOf: (item: string) => [...activities.values()].filter((one) => one.item === item),
   };
   const write = (what: string, item: ItemRef, done: () => WriteResult): WriteResult => {
@@ -169,6 +171,9 @@ export function fakeDeals() {
       fake.silent ? Promise.reject(new Error('the portal is busy')) : tasks.readTasks(ids),
     async compare(all) {
       check();
+      const { meanwhile } = fake;
+      fake.meanwhile = null;
+      await meanwhile?.();
       return all.map(({ item, fields: wanted, activityId, card }) => {
         if (fake.answers.get(item.code) === 'gone') return 'gone';
         const activity = activityId === null ? undefined : activities.get(activityId)?.card;
@@ -263,6 +268,7 @@ export async function documentBench() {
   const toItem = (code: string) => ({ typeId: 2, id: Number(code.split('_')[1]), code });
   const comparing = () => ({
     comparisons: createComparisons(store.pool),
+    documents,
     showing,
     mirrored,
     observer: current.observer,

@@ -253,6 +253,17 @@ describe('the comparison of tasks', () => {
     expect(bench.tasks.size).toBe(0);
   });
 
+  it('leaves what changed while the portal was asked', async () => {
+    await assigned(700);
+    bench.portal.meanwhile = async () => {
+      bench.directum.assign(700, 70, { status: 'Completed', result: 'Approved' });
+      await bench.observer.whole([1]);
+    };
+    await bench.reconcile();
+    await bench.mirror();
+    expect(taskOf(700).closed).toBe(true);
+  });
+
   it('makes the task of an assignment that was never given one, and says so', async () => {
     await assigned(700);
     await bench.store.pool.query('TRUNCATE mirrored_task');
