@@ -24,10 +24,12 @@ export async function compareTasks(
   const { documents, mirrored, portals, now } = ports;
   // By what is known now and stays so meanwhile: the portal was asked since the comparison began.
   await documents.change(ids, now(), async (known, client) => {
-    for (const [documentId, { sight, items }] of known) {
-      const own = items.filter((item) => item.portal === portal);
-      await mirrored.record(client, { documentId, items: own }, toWanted(sight), now());
-    }
+    const wanted = [...known].map(([documentId, { sight, items }]) => ({
+      documentId,
+      items: items.filter((item) => item.portal === portal),
+      tasks: toWanted(sight),
+    }));
+    await mirrored.record(client, wanted, now());
     return new Map();
   });
   const tasks = await mirrored.of(portal, ids);

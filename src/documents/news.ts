@@ -38,25 +38,33 @@ export function createNews(ports: NewsPorts) {
   }
 
   return {
-    /** An observation: its facts, dates and assignments for every item that shows the document. */
-    async record(change: SightChange, client: TellingClient): Promise<void> {
-      const { documentId, items, made, after } = change;
-      const before = change.before ?? (made ? JUST_MADE : null);
+    /** Observations of one transaction: their facts, dates and assignments for every item that shows a document. */
+    async record(changes: SightChange[], client: TellingClient): Promise<void> {
       const today = toDay(now(), timeZone);
-      const rows = items.flatMap((item) => {
-        // A date written while the document is watched is news even if it lies in the past.
-        const written = before?.dates == null ? made : before.dates.validTill !== after.dates?.validTill;
-        const news = written ? null : toDay(item.since, timeZone);
-        return toRows(documentId, item, [
-          ...toFacts(before, after, item.since),
-          ...toDatesOf(after, today, steps, news),
-        ]);
+      const rows = changes.flatMap(({ documentId, items, made, after, ...change }) => {
+        const before = change.before ?? (made ? JUST_MADE : null);
+        return items.flatMap((item) => {
+          // A date written while the document is watched is news even if it lies in the past.
+          const written = before?.dates == null ? made : before.dates.validTill !== after.dates?.validTill;
+          const news = written ? null : toDay(item.since, timeZone);
+          return toRows(documentId, item, [
+            ...toFacts(before, after, item.since),
+            ...toDatesOf(after, today, steps, news),
+          ]);
+        });
       });
-      const { status, dates } = after;
-      if (status !== null && dates !== null)
-        await tellings.cancelDates(client, documentId, [...openDates({ status, dates }).keys()]);
+      for (const { documentId, after } of changes) {
+        const { status, dates } = after;
+        if (status !== null && dates !== null)
+          await tellings.cancelDates(client, documentId, [...openDates({ status, dates }).keys()]);
+      }
       await tellings.add(client, rows, now());
-      await mirrored.record(client, { documentId, items }, toWanted(after), now());
+      const wanted = changes.map(({ documentId, items, after }) => ({
+        documentId,
+        items,
+        tasks: toWanted(after),
+      }));
+      await mirrored.record(client, wanted, now());
     },
 
     /**

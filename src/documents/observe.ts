@@ -27,8 +27,8 @@ export interface ObservePorts {
   /** One document; null only when it is proven to be gone or not readable. */
   read(documentId: number): Promise<DocumentState | null>;
   surroundings: SurroundingsPort;
-  /** Records what people are told of a change, in the transaction that keeps it. */
-  onChange(change: SightChange, client: DocumentClient): Promise<void>;
+  /** Records what people are told of changes, the documents by their ids, in the transaction that keeps them. */
+  onChange(changes: SightChange[], client: DocumentClient): Promise<void>;
   /** A state holds a value nobody knows: `ExchangeState: Frozen`. */
   onUnknown(value: string): void;
   now: () => Date;
@@ -57,25 +57,28 @@ export function createObserver(ports: ObservePorts) {
     if (news.size === 0) return;
     await store.change([...news.keys()], now(), async (known, client) => {
       const kept = new Map<number, KeptSight>();
+      const assignments: Assignment[] = [];
+      const told: SightChange[] = [];
       for (const [documentId, { sight: before, items, made }] of known) {
         const first = before.status === null;
         if (first && !made && !whole) continue;
         const after = toNext(before, news.get(documentId) as News, askedAt);
         if (isDeepStrictEqual({ ...after, askedAt: null }, { ...before, askedAt: null })) continue;
         kept.set(documentId, after);
-        await store.keepAssignments(client, toChanged(before.assignments, after.assignments));
+        assignments.push(...toChanged(before.assignments, after.assignments));
         if (after.status === null) continue;
-        const change = {
+        told.push({
           documentId,
           items,
           made,
           before: first ? null : toSight(before),
           after: toSight(after),
-        };
-        await ports.onChange(change, client);
+        });
         if (before.status !== after.status)
           log.info('document.changed', { documentId, status: after.status, before: before.status });
       }
+      await store.keepAssignments(client, assignments);
+      await ports.onChange(told, client);
       return kept;
     });
   }

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { lockedRuns } from './lock-order.ts';
 import { fromRow, type StoredRun } from './runs.ts';
 
 /** A portal's robot, whose runs stand in one line. */
@@ -56,7 +57,8 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
     /** Gives back what this process did not get to, for another to take at once. */
     async release(ids: readonly string[]): Promise<void> {
       await pool.query(
-        `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL WHERE id = ANY($1) AND state = 'running' AND holder = $2`,
+        `WITH ${lockedRuns(`id = ANY($1) AND state = 'running' AND holder = $2`)}
+         UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL FROM one WHERE run.id = one.id`,
         [ids, holder],
       );
     },

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Assignment, ContractDates, DocumentStatus, Sight, SightChange } from '../documents/ports.ts';
 import type { DocumentState } from '../robot/ports.ts';
-import { IS_LOCKED_ITEM, lockedDocuments, lockedItems } from './lock-order.ts';
+import { IS_LOCKED_ITEM, IS_LOCKED_SLOT, lockedDocuments, lockedItems, lockedSlots } from './lock-order.ts';
 import { inTransaction } from './transaction.ts';
 
 /** The transaction of one observation; whoever records facts of it writes through this. */
@@ -110,9 +110,10 @@ export function createDocumentStore(pool: pg.Pool) {
       });
     },
 
-    /** Remembers assignments as they were seen. */
-    async keepAssignments(client: DocumentClient, assignments: Assignment[]): Promise<void> {
-      if (assignments.length === 0) return;
+    /** Remembers assignments as they were seen, all of a transaction at once: documents may share them. */
+    async keepAssignments(client: DocumentClient, seen: Assignment[]): Promise<void> {
+      if (seen.length === 0) return;
+      const assignments = [...new Map(seen.map((one) => [one.id, one])).values()].sort((a, b) => a.id - b.id);
       await client.query(
         `INSERT INTO assignment (id, task_id, seen)
          SELECT (one->>'id')::bigint, (one->>'taskId')::bigint, one FROM jsonb_array_elements($1::jsonb) AS one
@@ -130,7 +131,7 @@ export function createDocumentStore(pool: pg.Pool) {
       const { rows } = await pool.query(
         `INSERT INTO document_task (task_id, document_id)
          SELECT DISTINCT c.id, c."documentId" FROM json_to_recordset($1::json) AS c (id bigint, "documentId" bigint)
-           JOIN document ON document.id = c."documentId"
+           JOIN document ON document.id = c."documentId" ORDER BY c."documentId", c.id
          ON CONFLICT DO NOTHING RETURNING task_id`,
         [JSON.stringify(pairs)],
       );
@@ -202,10 +203,11 @@ export function createDocumentStore(pool: pg.Pool) {
       );
       if (!rowCount) return false;
       await pool.query('UPDATE document SET look_at = $2 WHERE id = $1', [documentId, now]);
-      await pool.query('UPDATE document_slot SET shown = NULL WHERE portal = $1 AND document_id = $2', [
-        portal,
-        documentId,
-      ]);
+      await pool.query(
+        `WITH ${lockedSlots('portal = $1 AND document_id = $2')}
+         UPDATE document_slot AS s SET shown = NULL FROM one WHERE ${IS_LOCKED_SLOT}`,
+        [portal, documentId],
+      );
       return true;
     },
 

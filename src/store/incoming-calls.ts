@@ -162,5 +162,5 @@ export type IncomingCalls = ReturnType<typeof createIncomingCalls>;
 const INSERT = `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
   SELECT id, "memberId", portal, robot, "itemCode", call, "wantsAnswer", "receivedAt", "deadlineAt", "receivedAt"
   FROM json_to_recordset($1::json) AS given (id text, "memberId" text, portal text, robot text, "itemCode" text,
-    call text, "wantsAnswer" boolean, "receivedAt" timestamptz, "deadlineAt" timestamptz)
+    call text, "wantsAnswer" boolean, "receivedAt" timestamptz, "deadlineAt" timestamptz) ORDER BY id
   ON CONFLICT (id) DO NOTHING RETURNING id`;

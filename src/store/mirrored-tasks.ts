@@ -15,10 +15,11 @@ export interface DueTask {
   attempts: number;
 }
 
-/** A document with the items that show it. */
-interface Shown {
+/** A document with the items that show it, and what the tasks of its assignments must show. */
+interface Wanted {
   documentId: number;
   items: { portal: string; itemCode: string }[];
+  tasks: WantedTask[];
 }
 
 /** A task for a comparison with what the portal shows. */
@@ -47,6 +48,17 @@ export interface MirroredTasksOptions {
   on: boolean;
 }
 
+/** As all who write several tasks lock them (lock-order.ts). */
+const IN_ORDER = 'ORDER BY m.assignment_id, m.portal FOR UPDATE OF m';
+
+/** The tasks that come as `$1`, locked, with the columns that come with them. */
+const lockedOf = (columns = '') =>
+  `one AS (SELECT g.* FROM mirrored_task AS m
+    JOIN json_to_recordset($1::json) AS g (portal text, "assignmentId" bigint${columns && `, ${columns}`})
+      ON m.portal = g.portal AND m.assignment_id = g."assignmentId" ${IN_ORDER})`;
+
+const IS_LOCKED = 'm.portal = one.portal AND m.assignment_id = one."assignmentId"';
+
 /** Which assignment is which task of a portal, and what the task must show. */
 export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
   const toDue = (row: Record<string, unknown>): DueTask => ({
@@ -61,46 +73,48 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     attempts: row['attempts'] as number,
   });
 
-  async function record(
-    client: TellingClient,
-    { documentId, items }: Shown,
-    wanted: WantedTask[],
-    now: Date,
-  ): Promise<void> {
-    if (wanted.length === 0) return;
+  async function record(client: TellingClient, wanted: Wanted[], now: Date): Promise<void> {
+    const ids = wanted.flatMap(({ tasks }) => tasks.map((one) => one.assignmentId));
+    if (ids.length === 0) return;
     const { rows } = await client.query(
       'SELECT portal, assignment_id, wanted_hash, ended FROM mirrored_task WHERE assignment_id = ANY($1)',
-      [wanted.map((one) => one.assignmentId)],
+      [ids],
     );
     const known = Map.groupBy(rows, (row) => Number(row.assignment_id));
-    // In each portal the first item that shows the document.
-    const firsts = [...new Map(items.toReversed().map((item) => [item.portal, item])).values()];
-    const changed = wanted.flatMap(({ assignmentId, hash, open, shown }) => {
-      const of = known.get(assignmentId) ?? [];
-      const begins = on && open && shown.performer?.email != null;
-      const fresh = begins ? firsts.filter(({ portal }) => of.every((row) => row.portal !== portal)) : [];
-      const stale = of.filter((row) => !row.ended && row.wanted_hash !== hash);
-      if (fresh.length + stale.length === 0) return [];
-      const task = { id: assignmentId, hash, wanted: seal.encrypt(JSON.stringify(shown)) };
-      return [
-        ...fresh.map(({ portal, itemCode }) => ({ ...task, portal, itemCode })),
-        ...stale.map((row) => ({ ...task, portal: row.portal as string, itemCode: '' })),
-      ];
+    const changed = wanted.flatMap(({ documentId, items, tasks }) => {
+      // In each portal the first item that shows the document.
+      const firsts = [...new Map(items.toReversed().map((item) => [item.portal, item])).values()];
+      return tasks.flatMap(({ assignmentId, hash, open, shown }) => {
+        const of = known.get(assignmentId) ?? [];
+        const begins = on && open && shown.performer?.email != null;
+        const fresh = begins ? firsts.filter(({ portal }) => of.every((row) => row.portal !== portal)) : [];
+        const stale = of.filter((row) => !row.ended && row.wanted_hash !== hash);
+        if (fresh.length + stale.length === 0) return [];
+        const task = { id: assignmentId, documentId, hash, wanted: seal.encrypt(JSON.stringify(shown)) };
+        return [
+          ...fresh.map(({ portal, itemCode }) => ({ ...task, portal, itemCode })),
+          ...stale.map((row) => ({ ...task, portal: row.portal as string, itemCode: '' })),
+        ];
+      });
     });
     if (changed.length === 0) return;
+    // An assignment of several documents is shown by the first of them.
+    const single = [...new Map(changed.toReversed().map((one) => [`${one.id} ${one.portal}`, one])).values()];
     await client.query(
       `INSERT INTO mirrored_task AS m (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
-       SELECT g.portal, g.id, g."itemCode", $2, g.wanted, g.hash, $3::timestamptz
-       FROM json_to_recordset($1::json) AS g (portal text, "itemCode" text, id bigint, wanted text, hash text)
+       SELECT g.portal, g.id, g."itemCode", g."documentId", g.wanted, g.hash, $2::timestamptz
+       FROM json_to_recordset($1::json)
+         AS g (portal text, "itemCode" text, id bigint, "documentId" bigint, wanted text, hash text)
+       ORDER BY g.id, g.portal
        ON CONFLICT (portal, assignment_id) DO UPDATE SET wanted = excluded.wanted, wanted_hash = excluded.wanted_hash,
          due_at = excluded.due_at, attempts = 0 WHERE NOT m.ended`,
-      [JSON.stringify(changed), documentId, now],
+      [JSON.stringify(single), now],
     );
   }
 
   return {
     /**
-     * Remembers in the caller's transaction what tasks must show. In each portal an assignment gets its one task through
+     * Remembers in the caller's transaction what tasks must show, all of it at once (lock-order.ts). In each portal an assignment gets its one task through
      * the first item that shows its document, and keeps it when that item is gone.
      */
     record,
@@ -121,9 +135,8 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     /** Written before tasks are made: a crash then leaves a trace of them. */
     async trying(tasks: { portal: string; assignmentId: number }[]): Promise<void> {
       await pool.query(
-        `UPDATE mirrored_task AS m SET tried = true
-         FROM json_to_recordset($1::json) AS g (portal text, "assignmentId" bigint)
-         WHERE m.portal = g.portal AND m.assignment_id = g."assignmentId"`,
+        `WITH ${lockedOf()}
+         UPDATE mirrored_task AS m SET tried = true FROM one WHERE ${IS_LOCKED}`,
         [JSON.stringify(tasks)],
       );
     },
@@ -131,11 +144,10 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     async settle(tasks: SettledTask[]): Promise<void> {
       if (tasks.length === 0) return;
       await pool.query(
-        `UPDATE mirrored_task AS m SET task_id = g."taskId", ended = g.ended, reopen = m.reopen AND g."dueAt" IS NOT NULL,
-           due_at = CASE WHEN m.wanted_hash = g.hash OR g.ended THEN g."dueAt" ELSE m.due_at END
-         FROM json_to_recordset($1::json)
-           AS g (portal text, "assignmentId" bigint, hash text, "taskId" bigint, ended boolean, "dueAt" timestamptz)
-         WHERE m.portal = g.portal AND m.assignment_id = g."assignmentId"`,
+        `WITH ${lockedOf('hash text, "taskId" bigint, ended boolean, "dueAt" timestamptz')}
+         UPDATE mirrored_task AS m SET task_id = one."taskId", ended = one.ended, reopen = m.reopen AND one."dueAt" IS NOT NULL,
+           due_at = CASE WHEN m.wanted_hash = one.hash OR one.ended THEN one."dueAt" ELSE m.due_at END
+         FROM one WHERE ${IS_LOCKED}`,
         [JSON.stringify(tasks)],
       );
     },
@@ -163,10 +175,10 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     ): Promise<void> {
       if (tasks.length === 0) return;
       await pool.query(
-        `UPDATE mirrored_task AS m SET ended = false, attempts = 0, due_at = $3, reopen = g.reopen
-         FROM json_to_recordset($2::json) AS g ("assignmentId" bigint, reopen boolean)
-         WHERE m.portal = $1 AND m.assignment_id = g."assignmentId"`,
-        [portal, JSON.stringify(tasks), now],
+        `WITH ${lockedOf('reopen boolean')}
+         UPDATE mirrored_task AS m SET ended = false, attempts = 0, due_at = $2, reopen = one.reopen
+         FROM one WHERE ${IS_LOCKED}`,
+        [JSON.stringify(tasks.map((task) => ({ ...task, portal }))), now],
       );
     },
 
@@ -181,7 +193,11 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
 
     /** Forgets the tasks of a portal (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {
-      await pool.query('DELETE FROM mirrored_task WHERE portal = $1', [portal]);
+      await pool.query(
+        `WITH one AS (SELECT portal, assignment_id AS "assignmentId" FROM mirrored_task AS m WHERE portal = $1 ${IN_ORDER})
+         DELETE FROM mirrored_task AS m USING one WHERE ${IS_LOCKED}`,
+        [portal],
+      );
     },
   };
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { LocalText } from '../robot/failure.ts';
 import type { NewRun } from './incoming-calls.ts';
+import { lockedRuns } from './lock-order.ts';
 
 export interface StoredRun extends NewRun {
   state: 'accepted' | 'running' | 'waiting' | 'ended';
@@ -73,7 +74,8 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
     /** What `code` put off is due now, because its cause has passed. */
     async hasten(code: string, now: Date): Promise<void> {
       await pool.query(
-        `UPDATE run SET next_at = $2 WHERE state = 'accepted' AND last_code = $1 AND next_at > $2`,
+        `WITH ${lockedRuns(`state = 'accepted' AND last_code = $1 AND next_at > $2`)}
+         UPDATE run SET next_at = $2 FROM one WHERE run.id = one.id`,
         [code, now],
       );
     },
@@ -106,14 +108,20 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
     /** Ends every open run of a removed installation; their steps are gone with it. Answers the robots of the runs. */
     async cancelOf(memberId: string, now: Date): Promise<string[]> {
       const { rows } = await pool.query<{ robot: string }>(
-        `UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2 WHERE member_id = $1 AND state <> 'ended' RETURNING robot`,
+        `WITH ${lockedRuns(`member_id = $1 AND state <> 'ended'`)}
+         UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2
+         FROM one WHERE run.id = one.id RETURNING robot`,
         [memberId, now],
       );
       await pool.query(
         `DELETE FROM wait USING run WHERE run.id = wait.run_id AND run.member_id = $1 AND run.state = 'ended'`,
         [memberId],
       );
-      await pool.query(`UPDATE answer SET state = 'gone' WHERE member_id = $1 AND state = 'due'`, [memberId]);
+      await pool.query(
+        `WITH one AS (SELECT id FROM answer WHERE member_id = $1 AND state = 'due' ORDER BY id FOR UPDATE)
+         UPDATE answer SET state = 'gone' FROM one WHERE answer.id = one.id`,
+        [memberId],
+      );
       return rows.map(({ robot }) => robot);
     },
 
@@ -159,9 +167,11 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       now: Date,
     ) {
       await relaxed.query(
-        `WITH given AS (SELECT * FROM json_to_recordset($1::json) AS g (id bigint, state text, due_at timestamptz, error text)),
-           changed AS (UPDATE answer SET state = given.state, due_at = given.due_at, last_error = given.error,
-             sent_at = CASE WHEN given.state = 'sent' THEN $3::timestamptz END FROM given WHERE answer.id = given.id AND answer.state = 'due'
+        `WITH one AS (SELECT answer.id, g.state, g.due_at, g.error FROM answer
+             JOIN json_to_recordset($1::json) AS g (id bigint, state text, due_at timestamptz, error text) ON answer.id = g.id
+             WHERE answer.state = 'due' ORDER BY answer.id FOR UPDATE OF answer),
+           changed AS (UPDATE answer SET state = one.state, due_at = one.due_at, last_error = one.error,
+             sent_at = CASE WHEN one.state = 'sent' THEN $3::timestamptz END FROM one WHERE answer.id = one.id
              RETURNING answer.*)
          INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
          SELECT run_id, member_id, kind, 2, payload, $2 FROM changed WHERE state = 'sent' AND kind = 'result' AND number = 1

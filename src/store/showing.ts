@@ -1,6 +1,12 @@
 import type pg from 'pg';
 import type { ActivityCard, DealFields, Sight } from '../documents/ports.ts';
-import { IS_LOCKED_ITEM, lockedItems, writeLockedDocuments } from './lock-order.ts';
+import {
+  IS_LOCKED_ITEM,
+  IS_LOCKED_SLOT,
+  lockedItems,
+  lockedSlots,
+  writeLockedDocuments,
+} from './lock-order.ts';
 
 /** One document of one item that is due to be shown. */
 export interface ToShow {
@@ -32,6 +38,14 @@ const SLOT = `LEFT JOIN document_slot s ON s.portal = w.portal AND s.item_code =
 const lockedOf = (columns: string) =>
   lockedItems(
     'portal = $1',
+    `JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
+       ON item_code = given."itemCode" AND document_id = given."documentId"`,
+  );
+
+/** As `lockedOf` for the slots that hold the documents. */
+const lockedSlotsOf = (columns: string, condition: string) =>
+  lockedSlots(
+    `portal = $1 AND ${condition}`,
     `JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
        ON item_code = given."itemCode" AND document_id = given."documentId"`,
   );
@@ -124,9 +138,8 @@ export function createShowStore(pool: pg.Pool) {
     /** The fields were written; a slot that meanwhile holds another document is left alone. */
     async keepFields(portal: string, written: (Key & { shownFields: DealFields })[]): Promise<void> {
       await pool.query(
-        `UPDATE document_slot AS s SET shown = c."shownFields"
-         FROM jsonb_to_recordset($2::jsonb) AS c ("itemCode" text, "documentId" bigint, "shownFields" jsonb)
-         WHERE s.portal = $1 AND s.slot = 'contract' AND s.item_code = c."itemCode" AND s.document_id = c."documentId"`,
+        `WITH ${lockedSlotsOf('"shownFields" jsonb', "slot = 'contract'")}
+         UPDATE document_slot AS s SET shown = one."shownFields" FROM one WHERE ${IS_LOCKED_SLOT}`,
         [portal, toKeys(written, 'shownFields')],
       );
     },
@@ -177,9 +190,8 @@ export function createShowStore(pool: pg.Pool) {
       now: Date,
     ): Promise<void> {
       await pool.query(
-        `UPDATE document_slot AS s SET shown = NULL
-         FROM jsonb_to_recordset($2::jsonb) AS c ("itemCode" text, "documentId" bigint, fields boolean)
-         WHERE c.fields AND s.portal = $1 AND s.item_code = c."itemCode" AND s.document_id = c."documentId"`,
+        `WITH ${lockedSlotsOf('fields boolean', 'given.fields')}
+         UPDATE document_slot AS s SET shown = NULL FROM one WHERE ${IS_LOCKED_SLOT}`,
         [portal, toKeys(wrong, 'fields')],
       );
       await pool.query(

@@ -1,6 +1,12 @@
 import type { Pool } from 'pg';
 import type { ClaimsPort, SlotsPort } from '../robot/ports.ts';
-import { IS_LOCKED_ITEM, lockedItems, writeLockedDocuments } from './lock-order.ts';
+import {
+  IS_LOCKED_ITEM,
+  IS_LOCKED_SLOT,
+  lockedItems,
+  lockedSlots,
+  writeLockedDocuments,
+} from './lock-order.ts';
 
 /** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
 const LOOK_AFTER_MS = 120_000;
@@ -113,7 +119,10 @@ export function createSlots(
 
 /** Uninstallation with CLEAN=1: contracts already made are found again by their ExternalId. */
 export async function forgetPortal(pool: Pool, portalKey: string): Promise<void> {
-  await pool.query('DELETE FROM document_slot WHERE portal = $1', [portalKey]);
+  await pool.query(
+    `WITH ${lockedSlots('portal = $1')} DELETE FROM document_slot AS s USING one WHERE ${IS_LOCKED_SLOT}`,
+    [portalKey],
+  );
   await pool.query(
     `WITH ${lockedItems('portal = $1')} DELETE FROM watched_document AS w USING one WHERE ${IS_LOCKED_ITEM}`,
     [portalKey],

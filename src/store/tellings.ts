@@ -51,6 +51,9 @@ const GATHER_MS = 5_000;
 /** Held while messages are decided: replicas must not count the same notices at the same time. */
 const DECIDING = 7_340_512;
 
+/** As all who write several tellings lock them (lock-order.ts). */
+const IN_ORDER = 'ORDER BY telling.document_id, telling.id FOR UPDATE OF telling';
+
 /** The ledger of what portals are told: each fact of a document once per item. */
 export function createTellings(pool: pg.Pool) {
   return {
@@ -72,8 +75,9 @@ export function createTellings(pool: pg.Pool) {
      */
     async cancelDates(client: TellingClient, documentId: number, open: string[]): Promise<void> {
       await client.query(
-        `DELETE FROM telling WHERE document_id = $1 AND state = 'due' AND message IS NULL
-           AND code IN ('directum_due', 'directum_overdue', 'due', 'overdue') AND split_part(key, '/', 1) <> ALL($2)`,
+        `WITH one AS (SELECT id FROM telling WHERE document_id = $1 AND state = 'due' AND message IS NULL
+           AND code IN ('directum_due', 'directum_overdue', 'due', 'overdue') AND split_part(key, '/', 1) <> ALL($2) ${IN_ORDER})
+         DELETE FROM telling USING one WHERE telling.id = one.id`,
         [documentId, open],
       );
     },
@@ -115,9 +119,11 @@ export function createTellings(pool: pg.Pool) {
     /** The person of each notice is known, and its message is written. */
     async address(addressed: { id: string; userId: number; payload: string }[], now: Date): Promise<void> {
       await pool.query(
-        `UPDATE telling SET user_id = g."userId", payload = g.payload, due_at = $2, attempts = 0
-         FROM json_to_recordset($1::json) AS g (id bigint, "userId" bigint, payload text)
-         WHERE telling.id = g.id AND state = 'due' AND user_id IS NULL`,
+        `WITH one AS (SELECT telling.id, g."userId", g.payload FROM telling
+           JOIN json_to_recordset($1::json) AS g (id bigint, "userId" bigint, payload text) ON telling.id = g.id
+           WHERE state = 'due' AND user_id IS NULL ${IN_ORDER})
+         UPDATE telling SET user_id = one."userId", payload = one.payload, due_at = $2, attempts = 0
+         FROM one WHERE telling.id = one.id`,
         [JSON.stringify(addressed), now],
       );
     },
@@ -140,18 +146,21 @@ export function createTellings(pool: pg.Pool) {
                AND t.user_id = waiting.user_id AND t.kind = 'notice' AND t.messaged_at > $3) AS recent FROM waiting),
            ready AS (
              SELECT *, notices > 1 AND notices + recent > $5 AS together FROM counted
-             WHERE since <= CASE WHEN notices + recent > $5 THEN $3::timestamptz ELSE $4::timestamptz END)
+             WHERE since <= CASE WHEN notices + recent > $5 THEN $3::timestamptz ELSE $4::timestamptz END),
+           one AS (
+             SELECT telling.id, together, first FROM telling JOIN ready USING (portal, user_id)
+             WHERE kind = 'notice' AND state = 'due' AND message IS NULL ${IN_ORDER})
            UPDATE telling SET messaged_at = $2, attempts = 0,
-             message = CASE WHEN together THEN 'digest/' || first ELSE id::text END
-           FROM ready WHERE telling.portal = ready.portal AND telling.user_id = ready.user_id
-             AND telling.kind = 'notice' AND state = 'due' AND message IS NULL`,
+             message = CASE WHEN together THEN 'digest/' || first ELSE telling.id::text END
+           FROM one WHERE telling.id = one.id`,
           [portals, now, later(now, -MINUTE_MS), later(now, -GATHER_MS), MOST_A_MINUTE],
         );
         const { rows } = await client.query(
-          `UPDATE telling SET due_at = $3, attempts = attempts + 1 WHERE state = 'due' AND message IN (
+          `WITH one AS (SELECT id FROM telling WHERE state = 'due' AND message IN (
              SELECT message FROM telling WHERE state = 'due' AND message IS NOT NULL AND due_at <= $2
-               AND portal = ANY($1) GROUP BY message ORDER BY min(id) LIMIT $4)
-           RETURNING *`,
+               AND portal = ANY($1) GROUP BY message ORDER BY min(id) LIMIT $4) ${IN_ORDER})
+           UPDATE telling SET due_at = $3, attempts = attempts + 1 FROM one WHERE telling.id = one.id
+           RETURNING telling.*`,
           [portals, now, later(now, leaseMs), limit],
         );
         return [...Map.groupBy(rows, (row) => row.message as string)].map(([message, of]) => ({
@@ -167,17 +176,23 @@ export function createTellings(pool: pg.Pool) {
     async settle(settled: SettledTelling[], now: Date): Promise<void> {
       if (settled.length === 0) return;
       await pool.query(
-        `UPDATE telling SET state = g.state, due_at = g."dueAt", last_error = g.error,
-           settled_at = CASE WHEN g.state <> 'due' THEN $2::timestamptz END
-         FROM json_to_recordset($1::json) AS g (id bigint, state text, "dueAt" timestamptz, error text)
-         WHERE telling.id = g.id AND telling.state = 'due'`,
+        `WITH one AS (SELECT telling.id, g.state, g."dueAt", g.error FROM telling
+           JOIN json_to_recordset($1::json) AS g (id bigint, state text, "dueAt" timestamptz, error text) ON telling.id = g.id
+           WHERE telling.state = 'due' ${IN_ORDER})
+         UPDATE telling SET state = one.state, due_at = one."dueAt", last_error = one.error,
+           settled_at = CASE WHEN one.state <> 'due' THEN $2::timestamptz END
+         FROM one WHERE telling.id = one.id`,
         [JSON.stringify(settled), now],
       );
     },
 
     /** Forgets what a portal was told (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {
-      await pool.query('DELETE FROM telling WHERE portal = $1', [portal]);
+      await pool.query(
+        `WITH one AS (SELECT id FROM telling WHERE portal = $1 ${IN_ORDER})
+         DELETE FROM telling USING one WHERE telling.id = one.id`,
+        [portal],
+      );
     },
   };
 }

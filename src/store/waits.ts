@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { DocumentState, TaskState } from '../robot/ports.ts';
+import { lockedRuns } from './lock-order.ts';
 
 /** A wait as an attempt leaves it. */
 export interface NewWait {
@@ -33,8 +34,8 @@ export function createWaits(pool: pg.Pool) {
   /** Runs asleep whose wait fits `condition` are due at once. */
   const wake = async (from: string, condition: string, values: unknown[]): Promise<number> => {
     const { rowCount } = await pool.query(
-      `UPDATE run SET state = 'accepted', next_at = $1 FROM wait ${from}
-       WHERE wait.run_id = run.id AND run.state = 'waiting' AND ${condition}`,
+      `WITH ${lockedRuns(`run.state = 'waiting' AND ${condition}`, `JOIN wait ON wait.run_id = run.id ${from}`)}
+       UPDATE run SET state = 'accepted', next_at = $1 FROM one WHERE run.id = one.id`,
       values,
     );
     return rowCount ?? 0;

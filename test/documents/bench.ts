@@ -239,9 +239,9 @@ export async function documentBench() {
       changes: directum.ports.changes,
       read: directum.read,
       surroundings: directum.ports.surroundings,
-      onChange: async (change, client) => {
-        told.push(change);
-        await news.record(change, client);
+      onChange: async (changes, client) => {
+        told.push(...changes);
+        await news.record(changes, client);
       },
       onUnknown: (value) => unknown.push(value),
       now,

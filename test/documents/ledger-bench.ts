@@ -67,7 +67,7 @@ export async function ledgerBench() {
             before,
             after,
           };
-          await news.record(change, client);
+          await news.record([change], client);
           await client.query('COMMIT');
         } finally {
           client.release();

@@ -1,0 +1,236 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { WantedTask } from '../../src/documents/mirror.ts';
+import type { Assignment } from '../../src/documents/ports.ts';
+import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
+import { createDocumentStore, type DocumentClient } from '../../src/store/documents.ts';
+import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
+import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
+import { createRunStore } from '../../src/store/runs.ts';
+import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { createShowStore } from '../../src/store/showing.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createTellings, type TellingClient } from '../../src/store/tellings.ts';
+import { inTransaction } from '../../src/store/transaction.ts';
+import { createWaits } from '../../src/store/waits.ts';
+import { type StoreBench, storeBench } from './bench.ts';
+
+const NOW = new Date('2026-03-02T10:00:00Z');
+/** As they lie in their tables, and as they come with what is asked. */
+const BACKWARDS = [2, 1];
+const ITEMS = BACKWARDS.map((documentId) => ({ itemCode: `DEAL_${documentId}`, documentId }));
+let bench: StoreBench;
+let store: Store;
+beforeAll(async () => {
+  bench = await storeBench();
+  const first = await bench.open();
+  // Rows are found as they lie, as in a table of which many rows are wanted.
+  await first.pool.query('ALTER ROLE CURRENT_USER SET enable_indexscan = off');
+  await first.pool.query('ALTER ROLE CURRENT_USER SET enable_bitmapscan = off');
+  store = await bench.open();
+}, 20_000);
+afterAll(() => bench.close());
+beforeEach(async () => {
+  const { pool } = store;
+  await pool.query('TRUNCATE run, document, document_slot, document_task, telling, mirrored_task CASCADE');
+  for (const id of BACKWARDS) {
+    await pool.query(`
+      INSERT INTO document (id) VALUES (${id});
+      INSERT INTO document_slot (portal, item_code, slot, document_id, url) VALUES ('p', 'DEAL_${id}', 'contract', ${id}, '');
+      INSERT INTO telling (id, portal, document_id, item_code, kind, code, key, created_at, due_at, user_id)
+        OVERRIDING SYSTEM VALUE SELECT ${id} + n, 'p', 1, 'DEAL_1', 'notice', 'due', ${id} + n, '2026-03-01', '2026-03-01', person
+        FROM (VALUES (0, 7), (10, NULL)) AS rows (n, person);
+      INSERT INTO mirrored_task (portal, assignment_id, item_code, document_id, wanted, wanted_hash)
+        VALUES ('p', ${id}, 'DEAL_1', 1, '', '');
+      INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, holder, last_code, received_at, deadline_at, next_at)
+        SELECT state || '${id}', 'm', 'p', 'r', state || '${id}', '', true, state, 'me', 'down', '2026-03-02', '2026-03-02', '2026-04-01'
+        FROM unnest('{accepted,running,waiting}'::text[]) AS state;
+      INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, created_at)
+        VALUES ('waiting${id}', ${id}, 'signed', '2026-03-02', '{}', '', '2026-03-02');
+      INSERT INTO answer (id, run_id, member_id, kind, number, payload, due_at)
+        OVERRIDING SYSTEM VALUE VALUES (${id}, 'running${id}', 'm', 'result', 1, '', '2026-03-02')`);
+  }
+});
+
+const tellings = () => createTellings(store.pool);
+const seal = { encrypt: (text: string) => text, decrypt: (text: string) => text };
+const mirrored = () => createMirroredTasks({ pool: store.pool, seal, on: true });
+const showing = () => createShowStore(store.pool);
+const waits = () => createWaits(store.pool);
+const runs = () => createRunStore(store.pool, store.pool);
+const within = (work: (client: TellingClient) => Promise<void>) => inTransaction(store.pool, work);
+const task = (assignmentId: number) => ({ portal: 'p', assignmentId });
+
+/** Documents whose tasks change in one transaction. */
+const wanted = [1, 2].map((documentId) => ({
+  documentId,
+  items: [],
+  tasks: [{ assignmentId: documentId, open: true, hash: 'new', shown: {} } as unknown as WantedTask],
+}));
+
+/** Somebody has what `first` takes; whoever waits for that must hold nothing that comes after it. */
+async function waitsForFirst(
+  { first, second }: { first: string; second: string },
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const holder = await store.pool.connect();
+  const waiting: Promise<unknown>[] = [];
+  try {
+    await holder.query('BEGIN');
+    await holder.query('SET LOCAL lock_timeout = 300');
+    expect((await holder.query(first)).rowCount).toBe(1);
+    waiting.push(work());
+    const blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    await expect.poll(async () => (await store.pool.query(blocked)).rowCount).toBe(1);
+    expect((await holder.query(second)).rowCount).toBe(1);
+    await holder.query('COMMIT');
+  } finally {
+    holder.release(true);
+  }
+  await Promise.all(waiting);
+}
+
+const rowsOf = (table: string, key: string, prefix = '') => ({
+  first: `SELECT 1 FROM ${table} WHERE ${key} = '${prefix}1' FOR UPDATE`,
+  second: `SELECT 1 FROM ${table} WHERE ${key} = '${prefix}2' FOR UPDATE`,
+});
+const settled = { state: 'sent' as const, dueAt: NOW, error: null };
+const addressed = BACKWARDS.map((id) => ({ id: String(id + 10), userId: 7, payload: '' }));
+
+it.each([
+  ['put off', '', () => within((client) => tellings().cancelDates(client, 1, []))],
+  ['addressed', '1', () => tellings().address(addressed, NOW)],
+  ['made messages', '', () => tellings().takeMessages(['p'], NOW, 1_000, 50)],
+  [
+    'settled',
+    '',
+    () =>
+      tellings().settle(
+        BACKWARDS.map((id) => ({ ...settled, id: String(id) })),
+        NOW,
+      ),
+  ],
+  ['forgotten', '', () => tellings().forget('p')],
+])('tellings that are %s are locked in one order', async (_, prefix, work) => {
+  await waitsForFirst(rowsOf('telling', 'id', prefix), work);
+});
+
+it.each([
+  ['tried', () => mirrored().trying(BACKWARDS.map(task))],
+  [
+    'settled',
+    () =>
+      mirrored().settle(
+        BACKWARDS.map((id) => ({ ...task(id), hash: '', taskId: id, ended: false, dueAt: null })),
+      ),
+  ],
+  [
+    'written again',
+    () =>
+      mirrored().again(
+        'p',
+        BACKWARDS.map((assignmentId) => ({ assignmentId, reopen: false })),
+        NOW,
+      ),
+  ],
+  ['recorded', () => within((client) => mirrored().record(client, wanted, NOW))],
+  ['forgotten', () => mirrored().forget('p')],
+])('tasks that are %s are locked in one order', async (_, work) => {
+  await waitsForFirst(rowsOf('mirrored_task', 'assignment_id'), work);
+});
+
+it.each([
+  [
+    'written to',
+    () =>
+      showing().keepFields(
+        'p',
+        ITEMS.map((item) => ({ ...item, shownFields: {} as never })),
+      ),
+  ],
+  [
+    'found otherwise',
+    () =>
+      showing().forget(
+        'p',
+        ITEMS.map((item) => ({ ...item, fields: true, activity: false })),
+        NOW,
+      ),
+  ],
+  ['of a portal that is forgotten', () => store.forgetPortal('p')],
+])('slots that are %s are locked in one order', async (_, work) => {
+  await waitsForFirst(rowsOf('document_slot', 'item_code', 'DEAL_'), work);
+});
+
+it.each([
+  ['woken at their limit', 'waiting', () => waits().wakeExpired(NOW)],
+  [
+    'woken by their documents',
+    'waiting',
+    () =>
+      waits().wakeChanged(
+        BACKWARDS.map((id) => ({ id, seen: 'new' })),
+        NOW,
+      ),
+  ],
+  ['hastened', 'accepted', () => runs().hasten('down', NOW)],
+  ['cancelled', 'accepted', () => runs().cancelOf('m', NOW)],
+  [
+    'released',
+    'running',
+    () => createClaimedRuns(store.pool, 'me').release(ITEMS.map(({ documentId }) => `running${documentId}`)),
+  ],
+])('runs that are %s are locked in one order', async (_, prefix, work) => {
+  await waitsForFirst(rowsOf('run', 'id', prefix), work);
+});
+
+it.each([
+  [
+    'settled',
+    () =>
+      runs().settleAnswers(
+        BACKWARDS.map((id) => ({ ...settled, id: String(id) })),
+        NOW,
+        NOW,
+      ),
+  ],
+  ['of a portal that left', () => runs().cancelOf('m', NOW)],
+])('answers that are %s are locked in one order', async (_, work) => {
+  await waitsForFirst(rowsOf('answer', 'id'), work);
+});
+
+it('documents of tasks are pointed to in one order', async () => {
+  const tasks = [1, 2].map((id) => ({ id, documentIds: [3 - id] }));
+  await waitsForFirst(rowsOf('document', 'id'), () => createDocumentStore(store.pool).keepTasks(tasks));
+});
+
+it('assignments that several documents show are written in one order', async () => {
+  const assignments = BACKWARDS.map((id) => ({ id, taskId: 70 }) as Assignment);
+  const keep = (client: DocumentClient) =>
+    createDocumentStore(store.pool).keepAssignments(client, assignments);
+  await inTransaction(store.pool, keep);
+  await waitsForFirst(rowsOf('assignment', 'id'), () => inTransaction(store.pool, keep));
+});
+
+it('calls that come twice become runs in one order', async () => {
+  const calls = createIncomingCalls({
+    pool: store.pool,
+    relaxed: store.relaxed,
+    keys: await loadSecretKeys({ dataDir: bench.dataDir }),
+    log: bench.log,
+  });
+  const again = BACKWARDS.map((id) => ({
+    id: `new${id}`,
+    memberId: 'm',
+    portal: 'p',
+    robot: 'r',
+    itemCode: `DEAL_${id}`,
+    call: '{}',
+    wantsAnswer: true,
+    receivedAt: NOW,
+    deadlineAt: NOW,
+  }));
+  const insert = (id: string) =>
+    `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
+     VALUES ('${id}', 'm', 'p', 'r', 'DEAL_1', '', true, now(), now(), now())`;
+  await waitsForFirst({ first: insert('new1'), second: insert('new2') }, () => calls.accept(again));
+});
