@@ -57,14 +57,18 @@ const IN_ORDER = 'ORDER BY telling.document_id, telling.id FOR UPDATE OF telling
 /** The ledger of what portals are told: each fact of a document once per item. */
 export function createTellings(pool: pg.Pool) {
   return {
-    /** Writes facts in the caller's transaction; those told before are passed over. */
+    /** Writes facts in the caller's transaction, which holds their documents; those told before are passed over. */
     async add(client: TellingClient, rows: NewTelling[], now: Date): Promise<void> {
       if (rows.length === 0) return;
+      // A conflict would be waited for while its row is settled, and out of order.
       await client.query(
         `INSERT INTO telling (portal, document_id, item_code, kind, code, key, payload, created_at, due_at)
-         SELECT g->>'portal', (g->>'documentId')::bigint, g->>'itemCode', g->>'kind', g->>'code', g->>'key', g->>'payload', $2, $2
-         FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS one (g, n) ORDER BY n
-         ON CONFLICT DO NOTHING`,
+         SELECT g.portal, g."documentId", g."itemCode", g.kind, g.code, g.key, g.payload, $2, $2
+         FROM ROWS FROM (json_to_recordset($1::json) AS (portal text, "documentId" bigint, "itemCode" text, kind text, code text,
+           key text, payload text)) WITH ORDINALITY AS g (portal, "documentId", "itemCode", kind, code, key, payload, n)
+         WHERE NOT EXISTS (SELECT 1 FROM telling AS known WHERE known.portal = g.portal AND known.item_code = g."itemCode"
+           AND known.document_id = g."documentId" AND known.kind = g.kind AND known.code = g.code AND known.key = g.key)
+         ORDER BY n ON CONFLICT DO NOTHING`,
         [JSON.stringify(rows), now],
       );
     },

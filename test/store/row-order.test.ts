@@ -114,6 +114,22 @@ it.each([
   await waitsForFirst(rowsOf('telling', 'id', prefix), work);
 });
 
+it('a fact that was told before is not waited for while it is settled', async () => {
+  const known = { portal: 'p', documentId: 1, itemCode: 'DEAL_1', code: 'due', key: '1', payload: null };
+  const holder = await store.pool.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('UPDATE telling SET attempts = 1 WHERE id = 1');
+    await within(async (client) => {
+      await client.query('SET LOCAL lock_timeout = 300');
+      await tellings().add(client, [{ ...known, kind: 'notice' }], NOW);
+    });
+  } finally {
+    holder.release(true);
+  }
+  expect((await store.pool.query('SELECT 1 FROM telling')).rowCount).toBe(4);
+});
+
 it.each([
   ['tried', () => mirrored().trying(BACKWARDS.map(task))],
   [
