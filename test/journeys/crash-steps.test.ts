@@ -72,7 +72,12 @@ const tasks = (document: number) =>
 async function begin(step: string, deal: number, code: string, properties: Record<string, unknown>) {
   const stage = `C1:X${deal}`;
   stand.portal.placeRobot(stage, code, properties);
-  return { step, code, workflow: await stand.portal.moveItem(2, deal, stage) };
+  const workflow = await stand.portal.moveItem(2, deal, stage);
+  // A call on its way dies with the process, and the portal does not repeat it.
+  const isAccepted = () =>
+    stand.portal.world.deliveries.some((one) => one.status === 200 && one.form['workflow_id'] === workflow);
+  await expect.poll(isAccepted, { interval: 20, message: `${step}: accepted` }).toBe(true);
+  return { step, code, workflow };
 }
 
 async function create(step: string, properties: Record<string, unknown> = {}): Promise<Run> {
