@@ -120,6 +120,7 @@ export async function measureAcceptance(): Promise<Acceptance> {
     const sustained = await rate('own', SUSTAINED_SECONDS);
     await takeAway();
     const after = await baseRates();
+    const lasting = (of: keyof typeof before) => (2 * sustained) / (before[of] + after[of]);
     return {
       burst: {
         forgetful: ratio(({ own, forgetful }) => own / forgetful),
@@ -128,11 +129,7 @@ export async function measureAcceptance(): Promise<Acceptance> {
         least: ratio(({ own, least }) => own / least),
         leastOfUnkept: ratio(({ least, unkept }) => least / unkept),
       },
-      sustained: {
-        forgetful: (2 * sustained) / (before.forgetful + after.forgetful),
-        unkept: (2 * sustained) / (before.unkept + after.unkept),
-        bare: (2 * sustained) / (before.bare + after.bare),
-      },
+      sustained: { forgetful: lasting('forgetful'), unkept: lasting('unkept'), bare: lasting('bare') },
       steadyP99Ms: { own: median(steady.own), bare: median(steady.bare) },
       failed,
     };

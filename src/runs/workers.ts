@@ -33,7 +33,10 @@ export interface WorkersOptions {
   tickMs: number;
   /** Portals and robots whose runs may be worked on. */
   lines(): LineName[];
-  /** Of a line whose calls still pour in only a few runs are begun, and none while that burst is young: taking calls comes first. */
+  /**
+   * Of a line whose calls still pour in only a few runs are begun, and none while that burst is young: taking calls
+   * comes first.
+   */
   rests(line: LineName): boolean;
   burst(): Burst;
   work(run: StoredRun): Promise<void>;

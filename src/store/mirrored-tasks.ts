@@ -114,8 +114,8 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
 
   return {
     /**
-     * Remembers in the caller's transaction what tasks must show, all of it at once (lock-order.ts). In each portal an assignment gets its one task through
-     * the first item that shows its document, and keeps it when that item is gone.
+     * Remembers in the caller's transaction what tasks must show, all of it at once (lock-order.ts). In each portal an
+     * assignment gets its one task through the first item that shows its document, and keeps it when that item is gone.
      */
     record,
 

@@ -34,21 +34,13 @@ const COLUMNS = `w.item_code, w.document_id, w.activity_id, w.shown, w.attempts,
 const SLOT = `LEFT JOIN document_slot s ON s.portal = w.portal AND s.item_code = w.item_code
   AND s.document_id = w.document_id AND s.slot = 'contract'`;
 
-/** The rows of `$2` in the portal `$1`, locked, with the columns that come with them. */
-const lockedOf = (columns: string) =>
-  lockedItems(
-    'portal = $1',
-    `JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
-       ON item_code = given."itemCode" AND document_id = given."documentId"`,
-  );
+/** Joins the rows that come as `$2`, to items or to the slots that hold their documents. */
+const given = (columns: string) =>
+  `JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
+    ON item_code = given."itemCode" AND document_id = given."documentId"`;
 
-/** As `lockedOf` for the slots that hold the documents. */
-const lockedSlotsOf = (columns: string, condition: string) =>
-  lockedSlots(
-    `portal = $1 AND ${condition}`,
-    `JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
-       ON item_code = given."itemCode" AND document_id = given."documentId"`,
-  );
+/** The rows of `$2` in the portal `$1`, locked, with the columns that come with them. */
+const lockedOf = (columns: string) => lockedItems('portal = $1', given(columns));
 
 /** A task outlives its item: until its assignment ends somebody has to be told when to stop. */
 const IS_UNSHOWN = `ended_at IS NULL
@@ -138,7 +130,7 @@ export function createShowStore(pool: pg.Pool) {
     /** The fields were written; a slot that meanwhile holds another document is left alone. */
     async keepFields(portal: string, written: (Key & { shownFields: DealFields })[]): Promise<void> {
       await pool.query(
-        `WITH ${lockedSlotsOf('"shownFields" jsonb', "slot = 'contract'")}
+        `WITH ${lockedSlots("portal = $1 AND slot = 'contract'", given('"shownFields" jsonb'))}
          UPDATE document_slot AS s SET shown = one."shownFields" FROM one WHERE ${IS_LOCKED_SLOT}`,
         [portal, toKeys(written, 'shownFields')],
       );
@@ -190,7 +182,7 @@ export function createShowStore(pool: pg.Pool) {
       now: Date,
     ): Promise<void> {
       await pool.query(
-        `WITH ${lockedSlotsOf('fields boolean', 'given.fields')}
+        `WITH ${lockedSlots('portal = $1 AND given.fields', given('fields boolean'))}
          UPDATE document_slot AS s SET shown = NULL FROM one WHERE ${IS_LOCKED_SLOT}`,
         [portal, toKeys(wrong, 'fields')],
       );

@@ -75,7 +75,7 @@ async function begin(step: string, deal: number, code: string, properties: Recor
   const workflow = await stand.portal.moveItem(2, deal, stage);
   // A call on its way dies with the process, and the portal does not repeat it.
   const isAccepted = () =>
-    stand.portal.world.deliveries.some((one) => one.status === 200 && one.form['workflow_id'] === workflow);
+    stand.portal.deliveries.some((one) => one.status === 200 && one.form['workflow_id'] === workflow);
   await expect.poll(isAccepted, { interval: 20, message: `${step}: accepted` }).toBe(true);
   return { step, code, workflow };
 }

@@ -4,6 +4,7 @@ import { createDocumentStore, type KeptSight, type OpenSight } from '../../src/s
 import { createShowStore } from '../../src/store/showing.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type StoreBench, storeBench } from './bench.ts';
+import { blocked, holding } from './row-locks.ts';
 
 const IDS = [901, 902];
 /** The other way round, in tables and in what is asked: rows that are only updated are locked as they come. */
@@ -37,23 +38,6 @@ const settle = (result: 'shown' | 'gone') =>
   );
 const change = () => createDocumentStore(store.pool).change(IDS, now(), keepAll);
 
-async function blocked(count: number): Promise<void> {
-  const sql = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-  await expect.poll(async () => (await store.pool.query(sql)).rows[0].n).toBe(count);
-}
-
-async function holding(sql: string, work: (query: (sql: string) => Promise<unknown>) => Promise<void>) {
-  const held = await store.pool.connect();
-  try {
-    await held.query('BEGIN');
-    await held.query(sql);
-    await work((more) => held.query(more));
-    await held.query('COMMIT');
-  } finally {
-    held.release(true);
-  }
-}
-
 /** Two that want both rows, one after the other, while somebody holds the first row; and then he does not. */
 async function meet(
   table: 'document' | 'watched_document',
@@ -62,11 +46,11 @@ async function meet(
 ) {
   const key = table === 'document' ? 'id' : 'document_id';
   const both: Promise<unknown>[] = [];
-  await holding(`SELECT 1 FROM ${table} WHERE ${key} = 901 FOR UPDATE`, async () => {
+  await holding(store, `SELECT 1 FROM ${table} WHERE ${key} = 901 FOR UPDATE`, async () => {
     both.push(one());
-    await blocked(1);
+    await blocked(store, 1);
     both.push(other());
-    await blocked(2);
+    await blocked(store, 2);
   });
   await Promise.all(both);
 }
@@ -109,9 +93,9 @@ it.each([
 
 it('an item that is given a document waits for who changes the document, and holds nothing that he wants', async () => {
   const giving: Promise<unknown>[] = [];
-  await holding('SELECT 1 FROM document WHERE id = 901 FOR UPDATE', async (query) => {
+  await holding(store, 'SELECT 1 FROM document WHERE id = 901 FOR UPDATE', async (query) => {
     giving.push(store.slots('p', 'DEAL_901', 'run').give(901));
-    await blocked(1);
+    await blocked(store, 1);
     await query('UPDATE watched_document SET changes = changes + 1 WHERE document_id = 901');
   });
   await Promise.all(giving);
@@ -126,9 +110,9 @@ it.each([
 ])('a document that is given to an item at that moment is not %s', async (_, other) => {
   await store.pool.query('DELETE FROM watched_document WHERE document_id = 901');
   const ending: Promise<unknown>[] = [];
-  await holding('SELECT 1 FROM document WHERE id = 901 FOR UPDATE', async (query) => {
+  await holding(store, 'SELECT 1 FROM document WHERE id = 901 FOR UPDATE', async (query) => {
     ending.push(other());
-    await blocked(1);
+    await blocked(store, 1);
     await query(
       `INSERT INTO watched_document (portal, item_code, document_id, created_at) VALUES ('p', 'DEAL_1', 901, now())`,
     );

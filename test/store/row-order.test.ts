@@ -13,6 +13,7 @@ import { createTellings, type TellingClient } from '../../src/store/tellings.ts'
 import { inTransaction } from '../../src/store/transaction.ts';
 import { createWaits } from '../../src/store/waits.ts';
 import { type StoreBench, storeBench } from './bench.ts';
+import { blocked, holding } from './row-locks.ts';
 
 const NOW = new Date('2026-03-02T10:00:00Z');
 /** As they lie in their tables, and as they come with what is asked. */
@@ -72,20 +73,12 @@ async function waitsForFirst(
   { first, second }: { first: string; second: string },
   work: () => Promise<unknown>,
 ): Promise<void> {
-  const holder = await store.pool.connect();
   const waiting: Promise<unknown>[] = [];
-  try {
-    await holder.query('BEGIN');
-    await holder.query('SET LOCAL lock_timeout = 300');
-    expect((await holder.query(first)).rowCount).toBe(1);
+  await holding(store, first, async (query) => {
     waiting.push(work());
-    const blocked = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    await expect.poll(async () => (await store.pool.query(blocked)).rowCount).toBe(1);
-    expect((await holder.query(second)).rowCount).toBe(1);
-    await holder.query('COMMIT');
-  } finally {
-    holder.release(true);
-  }
+    await blocked(store, 1);
+    expect((await query(second)).rowCount).toBe(1);
+  });
   await Promise.all(waiting);
 }
 
@@ -116,17 +109,12 @@ it.each([
 
 it('a fact that was told before is not waited for while it is settled', async () => {
   const known = { portal: 'p', documentId: 1, itemCode: 'DEAL_1', code: 'due', key: '1', payload: null };
-  const holder = await store.pool.connect();
-  try {
-    await holder.query('BEGIN');
-    await holder.query('UPDATE telling SET attempts = 1 WHERE id = 1');
-    await within(async (client) => {
+  await holding(store, 'UPDATE telling SET attempts = 1 WHERE id = 1', () =>
+    within(async (client) => {
       await client.query('SET LOCAL lock_timeout = 300');
       await tellings().add(client, [{ ...known, kind: 'notice' }], NOW);
-    });
-  } finally {
-    holder.release(true);
-  }
+    }),
+  );
   expect((await store.pool.query('SELECT 1 FROM telling')).rowCount).toBe(4);
 });
 
