@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { layCluster } from '../store/ready-cluster.ts';
@@ -143,6 +144,39 @@ it('answers in time while the database is frozen', async () => {
   expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(1_000);
   wire.freeze(false);
+  await expect.poll(() => counts(calls), { timeout: 60_000, interval: 500 }).toEqual(ones(calls));
+  await pause(2_000);
+  expect(counts(calls)).toEqual(ones(calls));
+}, 120_000);
+
+it('answers in time while the database has no connection left, and does each once when it has', async () => {
+  const calls = await lose(60);
+  const others: pg.Client[] = [];
+  /** Takes connections until there is none; those of the service are ended and find their places taken. */
+  async function takeAll(): Promise<number> {
+    for (;;) {
+      const client = new pg.Client({ connectionString: database.url, application_name: 'other' });
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+      } catch (error) {
+        expect(error).toMatchObject({ code: '53300' });
+        break;
+      }
+      others.push(client);
+    }
+    const left = await others[0]?.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'other'`,
+    );
+    return left?.rowCount ?? Number.NaN;
+  }
+  await expect.poll(takeAll, { timeout: 20_000, interval: 10 }).toBe(0);
+  expect((await readyz()).body).toMatchObject({ ready: true, database: 'down' });
+  const answers = await spread(calls, 6_000, ({ form }) => post(form));
+  expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(1_000);
+  expect(counts(calls)).toEqual(calls.map(() => 0));
+  await Promise.all(others.map((client) => client.end()));
   await expect.poll(() => counts(calls), { timeout: 60_000, interval: 500 }).toEqual(ones(calls));
   await pause(2_000);
   expect(counts(calls)).toEqual(ones(calls));
