@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { toItemRef } from './bitrix24/call.ts';
 import { isReady } from './bitrix24/installation.ts';
 import type { Portals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
-import type { DirectumService } from './directum/directum.ts';
+import type { DirectumService, Watching } from './directum/directum.ts';
 import type { Difference } from './documents/compare.ts';
 import { mirrorTasks } from './documents/mirror-tasks.ts';
 import { createNews } from './documents/news.ts';
@@ -17,6 +16,7 @@ import { createComparisons } from './store/comparisons.ts';
 import { createDocumentStore } from './store/documents.ts';
 import { createDueLooks } from './store/due-looks.ts';
 import { createMirroredTasks } from './store/mirrored-tasks.ts';
+import { createPace } from './store/pace.ts';
 import type { SecretKeys } from './store/secrets.ts';
 import { createShowStore } from './store/showing.ts';
 import type { Store } from './store/store.ts';
@@ -54,17 +54,20 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     steps: config.DIRECTUM_DUE_DAYS,
     now,
   });
-  const observer = createObserver({
-    store: documents,
-    changes: directum.changes,
-    read: directum.states.read,
-    surroundings: directum.surroundings,
-    onChange: news.record,
-    onUnknown: ports.onUnknown,
-    now,
-    sleep,
-    log,
-  });
+  const observeBy = ({ changes, surroundings, states }: Watching) =>
+    createObserver({
+      store: documents,
+      changes,
+      read: states.read,
+      surroundings,
+      onChange: news.record,
+      onUnknown: ports.onUnknown,
+      now,
+      log,
+    });
+  const observer = observeBy(directum);
+  const slowly = directum.paced(createPace(store.relaxed));
+  const paced = { changes: slowly.changes, observer: observeBy(slowly) };
 
   const ready = () => portals.installations.list().filter(isReady);
   const reachable: ReachablePortals = {
@@ -82,17 +85,18 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     documents,
     showing,
     mirrored,
-    observer,
-    sleep,
+    observer: paced.observer,
     ...deal,
   };
 
   return {
     documents,
     observer,
+    /** What is read at the common pace: many questions, urgent to nobody. */
+    paced,
     /** Steps; each answers whether there is more of it. */
     steps: {
-      look: observer.look,
+      look: paced.observer.look,
       show,
       tell: () => tell({ tellings, seal: keys, ...deal }),
       mirror: () => mirrorTasks({ mirrored, ...deal }),
@@ -110,7 +114,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     async refresh({ memberId, documentId }: { memberId: string; documentId: number }): Promise<void> {
       const portal = portals.installations.get(memberId)?.portalKey;
       if (portal === undefined || !(await documents.refresh(portal, documentId, now()))) return;
-      await observer.look();
+      await paced.observer.look();
     },
     /** Drops what was told in a portal (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {

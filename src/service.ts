@@ -166,10 +166,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     observer: deals.observer,
     changes: directum.changes,
     surroundings: directum.surroundings,
+    paced: deals.paced,
     pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
     sweepMs: ports.sweepMs ?? SWEEP_MS,
     now,
-    sleep,
     onWake: workers.wake,
     log,
   });

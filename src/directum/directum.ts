@@ -11,10 +11,10 @@ import { createLinks } from './links.ts';
 import { createMemory } from './memory.ts';
 import { type Capabilities, createMetadata } from './metadata.ts';
 import { createEmails } from './performers.ts';
-import { createReader } from './reader.ts';
+import { createReader, type Reader } from './reader.ts';
 import { createStates } from './states.ts';
 import { createSurroundings } from './surroundings.ts';
-import { createTransport, type TransportOptions } from './transport.ts';
+import { createTransport, type Transport, type TransportOptions } from './transport.ts';
 import { createVersions } from './versions.ts';
 
 export type { Capabilities } from './metadata.ts';
@@ -37,14 +37,20 @@ export interface DirectumOptions {
   onRequest?: NonNullable<TransportOptions['onRequest']>;
 }
 
-export interface DirectumService {
-  /** Directum for the runs of one portal. */
-  forPortal(ports: { pairs: PairsPort; claims: ClaimsPort; log: Log }): DirectumPort;
+/** What Directum shows of watched documents. */
+export interface Watching {
   /** Bulk questions about what changed. */
   changes: ChangesPort;
-  /** Assignments, tasks and dates of watched documents. */
+  /** Assignments, tasks and dates. */
   surroundings: SurroundingsPort;
   states: DirectumPort['states'];
+}
+
+export interface DirectumService extends Watching {
+  /** Directum for the runs of one portal. */
+  forPortal(ports: { pairs: PairsPort; claims: ClaimsPort; log: Log }): DirectumPort;
+  /** The same questions, each request when `pace` lets it: for those that are many and urgent to nobody. */
+  paced(pace: () => Promise<void>): Watching;
   /** Cheap check of address and account. @throws RobotFailure */
   ping(): Promise<void>;
   capabilities(): Promise<Capabilities>;
@@ -74,9 +80,15 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
   const catalogue = createCatalogue(stand);
   const employees = createEmployees(stand);
-  const bulk = createBulk({ reader, metadata });
-  const { states, changes } = createStates({ transport, reader, metadata, links, bulk });
-  const emailsOf = createEmails({ bulk, metadata, now });
+  const emails = createEmails({ metadata, now });
+  function watchBy(reader: Reader): Watching {
+    const bulk = createBulk({ reader, metadata });
+    return {
+      ...createStates({ transport, reader, metadata, links, bulk }),
+      surroundings: createSurroundings({ bulk, metadata, links, emailsOf: emails(bulk) }),
+    };
+  }
+  const watching = watchBy(reader);
 
   return {
     forPortal: (ports) => ({
@@ -93,11 +105,16 @@ export function createDirectum(options: DirectumOptions): DirectumService {
         claimScope: `${scope}:approval`,
         login: options.login,
       }),
-      states,
+      states: watching.states,
     }),
-    changes,
-    surroundings: createSurroundings({ bulk, metadata, links, emailsOf }),
-    states,
+    ...watching,
+    paced(pace) {
+      const get: Transport['get'] = async (path, how) => {
+        await pace();
+        return transport.get(path, how);
+      };
+      return watchBy(createReader({ ...transport, get }));
+    },
     async ping() {
       // Since 4.2 (directum.md A.3); an older stand or a narrower one still has the service document.
       const culture = await transport.get('Docflow/GetCurrentCultureName()', { absent: true });

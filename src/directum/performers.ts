@@ -11,13 +11,13 @@ export type EmailsOf = (ids: readonly number[]) => Promise<Map<number, string>>;
 
 /**
  * A performer is shown as a recipient, which has no e-mail; employees do (directum.md B.3, F.1). So they are asked
- * for apart, each once in five minutes.
+ * for apart, by `bulk`, each once in five minutes.
  */
-export function createEmails(ports: { bulk: Bulk; metadata: Metadata; now: () => Date }): EmailsOf {
-  const { bulk, metadata, now } = ports;
+export function createEmails(ports: { metadata: Metadata; now: () => Date }): (bulk: Bulk) => EmailsOf {
+  const { metadata, now } = ports;
   const kept = new Map<number, { email: string | null; until: number }>();
 
-  async function learn(ids: number[]): Promise<void> {
+  async function learn(ids: number[], bulk: Bulk): Promise<void> {
     const can = await metadata.capabilities();
     const set = can.set('Employee');
     if (set === null || can.property('Employee', 'Email') === null) return;
@@ -27,10 +27,10 @@ export function createEmails(ports: { bulk: Bulk; metadata: Metadata; now: () =>
     for (const id of ids) kept.set(id, { email: found.get(id) ?? null, until: now().getTime() + KEEP_MS });
   }
 
-  return async (ids) => {
+  return (bulk) => async (ids) => {
     const wanted = [...new Set(ids)];
     const stale = wanted.filter((id) => (kept.get(id)?.until ?? 0) <= now().getTime());
-    if (stale.length > 0) await learn(stale);
+    if (stale.length > 0) await learn(stale, bulk);
     const emails = new Map<number, string>();
     for (const id of wanted) {
       const email = kept.get(id)?.email;

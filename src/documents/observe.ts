@@ -13,8 +13,6 @@ import { toStatus } from './status.ts';
 
 /** Most ids one filter surely takes (directum.md A.5). */
 const GROUP = 10;
-/** Questions of a long row are asked at most three times a second. */
-const PAUSE_MS = 340;
 /** How long a look is left to its process, and when it is made again after a failure. */
 const LOOK_MS = 60_000;
 const YOUNG_MS = 2_000;
@@ -32,7 +30,6 @@ export interface ObservePorts {
   /** A state holds a value nobody knows: `ExchangeState: Frozen`. */
   onUnknown(value: string): void;
   now: () => Date;
-  sleep: (ms: number) => Promise<void>;
   log: Log;
 }
 
@@ -49,7 +46,7 @@ interface News {
  * changes nothing. Every method may throw what SurroundingsPort does; asking again is harmless.
  */
 export function createObserver(ports: ObservePorts) {
-  const { store, changes, surroundings, now, sleep, log } = ports;
+  const { store, changes, surroundings, now, log } = ports;
   const said = new Set<string>();
 
   /** `whole`: the news is everything there is. A first sight of less would make news of what is old. */
@@ -226,7 +223,6 @@ export function createObserver(ports: ObservePorts) {
       if (ids.length === 0) return false;
       await whole(ids);
       await store.endLooks(ids, new Date(at.getTime() + LOOK_MS));
-      await sleep(PAUSE_MS);
       return ids.length === GROUP;
     },
   };

@@ -7,7 +7,6 @@ import type { Observer } from './observe.ts';
 
 /** Documents a step: what one question surely takes (directum.md A.5). */
 const GROUP = 10;
-const PAUSE_MS = 340;
 const DAY_MS = 86_400_000;
 /** Rights that were lost come back within days: so long a deleted document is looked for. */
 const DELETED_DAYS = 30;
@@ -19,7 +18,6 @@ const NIGHT_HOUR = 3;
 export interface ReconcilePorts extends ComparePorts {
   comparisons: Comparisons;
   observer: Pick<Observer, 'whole'>;
-  sleep: (ms: number) => Promise<void>;
   log: Log;
 }
 
@@ -41,7 +39,6 @@ export async function reconcile(
     result.documents += step.documents;
     result.failed += step.failed;
     after = step.last;
-    await ports.sleep(PAUSE_MS);
   }
 }
 
@@ -50,7 +47,7 @@ export async function reconcile(
  * killed process began goes on from its last step.
  */
 export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string): Promise<boolean> {
-  const { comparisons, now, sleep, log } = ports;
+  const { comparisons, now, log } = ports;
   const turn = await comparisons.take(now(), toNextNight(now(), timeZone));
   if (turn === null) return false;
   if (turn.after === 0) await letGo(ports);
@@ -61,7 +58,6 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   });
   if (step !== null) {
     await comparisons.keep(turn, step.last, { ...step, differences });
-    await sleep(PAUSE_MS);
     return true;
   }
   await comparisons.end(turn, toNextNight(now(), timeZone));

@@ -10,8 +10,6 @@ import type { Cursors, WaitStore } from '../store/waits.ts';
 const OVERLAP_MS = 5 * 60_000;
 /** Most ids one filter surely takes (directum.md A.5). */
 const GROUP = 10;
-/** A sweep asks at most three times a second. */
-const PAUSE_MS = 340;
 const BEGINNING = new Date(0);
 /** By how much Directum's clock surely does not go behind ours; `npm run doctor` tells of less. */
 const LAG_MS = 60 * 60_000;
@@ -20,14 +18,18 @@ export interface WatchPorts {
   waits: WaitStore;
   /** Documents that CRM items show. */
   documents: Pick<DocumentStore, 'isEmpty' | 'sweptAfter' | 'lookAtAll'>;
-  observer: Pick<Observer, 'documents' | 'missing' | 'tasks' | 'assignments' | 'whole'>;
-  changes: ChangesPort;
+  observer: Pick<Observer, 'documents' | 'tasks' | 'assignments'>;
+  changes: Omit<ChangesPort, 'statesOf' | 'taskStatesOf'>;
   surroundings: Pick<SurroundingsPort, 'newestAssignment' | 'assignments'>;
+  /** For the sweep, which asks at the common pace. */
+  paced: {
+    observer: Pick<Observer, 'documents' | 'missing' | 'whole'>;
+    changes: Pick<ChangesPort, 'statesOf' | 'taskStatesOf'>;
+  };
   pollMs: number;
   /** How often every watched document is read again, for what `Modified` does not show. */
   sweepMs: number;
   now: () => Date;
-  sleep: (ms: number) => Promise<void>;
   /** Runs became due. */
   onWake: () => void;
   log: Log;
@@ -39,7 +41,7 @@ export interface WatchPorts {
  * memory, and of several processes one at a time asks.
  */
 export function createWatch(ports: WatchPorts) {
-  const { waits, documents, observer, changes, surroundings, pollMs, sweepMs, now, sleep, onWake, log } =
+  const { waits, documents, observer, changes, surroundings, paced, pollMs, sweepMs, now, onWake, log } =
     ports;
   const woken = (count: number) => {
     if (count > 0) onWake();
@@ -79,10 +81,14 @@ export function createWatch(ports: WatchPorts) {
     }
   }
 
-  async function seen(states: DocumentState[], askedAt: Date): Promise<void> {
+  async function seen(
+    states: DocumentState[],
+    askedAt: Date,
+    by: Pick<Observer, 'documents'>,
+  ): Promise<void> {
     const changed = states.map((state) => ({ id: state.id, seen: toSeen(state) }));
     woken(await waits.wakeChanged(changed, now()));
-    await observer.documents(states, askedAt);
+    await by.documents(states, askedAt);
   }
 
   async function begin(cursors: Cursors): Promise<Cursors> {
@@ -125,7 +131,7 @@ export function createWatch(ports: WatchPorts) {
           return await waits.sweepNow();
         }
         const documentCursor = await window(turn.documents, changes.documents, (rows, askedAt) =>
-          observed(() => seen(rows, askedAt)),
+          observed(() => seen(rows, askedAt, observer)),
         );
         const taskCursor = await window(turn.tasks, changes.tasks, async (rows) => {
           const started = rows.filter((row) => row.status !== 'Draft');
@@ -165,17 +171,16 @@ export function createWatch(ports: WatchPorts) {
       try {
         const ids = group.map(({ id }) => id);
         const askedAt = now();
-        const states = await changes.statesOf(ids);
+        const states = await paced.changes.statesOf(ids);
         const found = new Set(states.map((state) => state.id));
         const missing = ids.filter((id) => !found.has(id));
-        await seen(states, askedAt);
+        await seen(states, askedAt, paced.observer);
         if (missing.length > 0) {
           woken(await waits.wakeMissing(missing, now()));
-          await observer.missing(missing);
+          await paced.observer.missing(missing);
         }
         await sweepTasks(group);
-        if (!turn.seesAssignments) await observer.whole(ids.filter((id) => found.has(id)));
-        await sleep(PAUSE_MS);
+        if (!turn.seesAssignments) await paced.observer.whole(ids.filter((id) => found.has(id)));
       } catch (error) {
         log.warn('sweep.failed', { error });
         // The same group again, after a while: an outage is not a reason to pass documents over.
@@ -206,9 +211,8 @@ export function createWatch(ports: WatchPorts) {
       group.flatMap(({ id, taskId }) => (taskId === null ? [] : [[taskId, id] as const])),
     );
     if (byTask.size === 0) return;
-    const states = await changes.taskStatesOf([...byTask.keys()]);
+    const states = await paced.changes.taskStatesOf([...byTask.keys()]);
     if (states === null) return;
-    await sleep(PAUSE_MS);
     const pairs = states.map((state) => ({ ...state, documentId: byTask.get(state.id) as number }));
     woken(await waits.wakeTasks(pairs, now()));
   }

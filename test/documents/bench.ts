@@ -245,7 +245,6 @@ export async function documentBench() {
       },
       onUnknown: (value) => unknown.push(value),
       now,
-      sleep: async () => undefined,
       log: bench.log,
     });
     const watch = createWatch({
@@ -253,10 +252,10 @@ export async function documentBench() {
       documents,
       observer,
       ...directum.ports,
+      paced: { observer, changes: directum.ports.changes },
       pollMs: MINUTE,
       sweepMs: HOUR,
       now,
-      sleep: async () => undefined,
       onWake: () => undefined,
       log: bench.log,
     });
@@ -275,7 +274,6 @@ export async function documentBench() {
     portals,
     toItem,
     now,
-    sleep: async () => undefined,
     log: bench.log,
   });
   const show = () =>

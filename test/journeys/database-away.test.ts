@@ -42,7 +42,10 @@ async function startWire(target: string) {
   let frozen = false;
   let isCut = false;
   const server = createServer((near) => {
-    if (isCut) return near.destroy();
+    if (isCut) {
+      near.destroy();
+      return;
+    }
     const far = connect(port, url.hostname);
     for (const [from, to] of [
       [near, far],

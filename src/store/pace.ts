@@ -1,0 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool } from 'pg';
+
+/** A little under three questions a second, all processes together (design.md, Promises 5). */
+const APART_MS = 340;
+
+/** Takes the next free moment. A database clock that was set back must not hold everybody until it catches up. */
+const TAKE = `
+  UPDATE watch SET next_question_at = make_interval(secs => $1) +
+    CASE WHEN next_question_at < clock_timestamp() + interval '1 minute'
+      THEN greatest(next_question_at, clock_timestamp()) ELSE clock_timestamp() END
+  RETURNING extract(epoch FROM next_question_at - clock_timestamp())::float - $1 AS seconds`;
+
+/**
+ * The pace of questions to Directum that are many and urgent to nobody: whoever awaits it may ask one. First come, first
+ * served, whichever process it is; a moment whose taker is gone passes unused.
+ */
+export function createPace(pool: Pool): () => Promise<void> {
+  return async () => {
+    const { rows } = await pool.query<{ seconds: number }>(TAKE, [APART_MS / 1000]);
+    await sleep(Math.max(0, (rows[0]?.seconds ?? 0) * 1000));
+  };
+}
