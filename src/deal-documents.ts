@@ -66,8 +66,11 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
       log,
     });
   const observer = observeBy(directum);
-  const slowly = directum.paced(createPace(store.relaxed));
+  const pace = createPace(store.relaxed);
+  const slowly = directum.paced(pace.take);
   const paced = { changes: slowly.changes, observer: observeBy(slowly) };
+  // A document that an item was just given, or that somebody wants to see anew, does not wait for a long row of others.
+  const { look } = observeBy(directum.paced(pace.owe));
 
   const ready = () => portals.installations.list().filter(isReady);
   const reachable: ReachablePortals = {
@@ -96,7 +99,11 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     paced,
     /** Steps; each answers whether there is more of it. */
     steps: {
-      look: paced.observer.look,
+      async look() {
+        if ((await look()) === 0) return false;
+        await pace.take();
+        return true;
+      },
       show,
       tell: () => tell({ tellings, seal: keys, ...deal }),
       mirror: () => mirrorTasks({ mirrored, ...deal }),
@@ -114,7 +121,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     async refresh({ memberId, documentId }: { memberId: string; documentId: number }): Promise<void> {
       const portal = portals.installations.get(memberId)?.portalKey;
       if (portal === undefined || !(await documents.refresh(portal, documentId, now()))) return;
-      await paced.observer.look();
+      await look();
     },
     /** Drops what was told in a portal (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {

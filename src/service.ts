@@ -26,8 +26,6 @@ import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
 import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
 
-/** Runs that one process works on at a time. */
-const CONCURRENCY = 12;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
@@ -109,7 +107,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
     leaseMs,
     tickMs,
-    concurrency: CONCURRENCY,
+    places: store.places,
     lines,
     rests: intake.isCrowded,
     burst: intake.burst,

@@ -216,14 +216,14 @@ export function createObserver(ports: ObservePorts) {
       if (assignments.length > 0) await record(await toNews(assignments), askedAt);
     },
 
-    /** Reads what waits to be read on its own, ten documents a step; true while there may be more. */
-    async look(): Promise<boolean> {
+    /** Reads what waits to be read on its own, ten documents at the most; answers how many there were. */
+    async look(): Promise<number> {
       const at = now();
       const ids = await store.takeLooks(at, LOOK_MS, GROUP);
-      if (ids.length === 0) return false;
+      if (ids.length === 0) return 0;
       await whole(ids);
       await store.endLooks(ids, new Date(at.getTime() + LOOK_MS));
-      return ids.length === GROUP;
+      return ids.length;
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Log } from '../robot/ports.ts';
 import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
+import type { Places } from '../store/places.ts';
 import type { StoredRun } from '../store/runs.ts';
 import type { Burst } from './intake.ts';
 import { createLoop } from './loop.ts';
@@ -11,8 +12,6 @@ const LOOK_AGAIN_MS = 25;
 /** How often one run of the lines that rest is begun all the same. */
 const TRICKLE_MS = 500;
 const LARGEST_SHARE = 2 / 3;
-/** Places kept for waits whose time is over: they answer within seconds though all others hang on Directum. */
-const LAST_ATTEMPTS = 8;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
 
@@ -25,8 +24,8 @@ interface LineName {
 
 export interface WorkersOptions {
   claimed: ClaimedRuns;
-  /** Runs that this process may work on at a time. */
-  concurrency: number;
+  /** As many runs as this process may work on at a time; the last ones are for waits whose time is over. */
+  places: { ordinary: Places; last: Places };
   /** A lease is kept four times over. */
   leaseMs: number;
   /** How often it looks for runs that became due by time. */
@@ -50,7 +49,7 @@ export interface WorkersOptions {
  */
 export function startWorkers({
   claimed,
-  concurrency,
+  places,
   leaseMs,
   tickMs,
   lines,
@@ -60,9 +59,12 @@ export function startWorkers({
   now,
   log,
 }: WorkersOptions) {
-  /** `isLast`: it has one of the kept places. */
+  /** `isLast`: it has one of the last places. */
   const running = new Map<string, { run: StoredRun; isLast: boolean; ended: Promise<void> }>();
   const ordinary = () => [...running.values()].filter(({ isLast }) => !isLast);
+  const lastCount = () => running.size - ordinary().length;
+  const room = () => places.ordinary.held() - ordinary().length;
+  const lastRoom = () => places.last.held() - lastCount();
 
   function start(run: StoredRun, isLast: boolean): void {
     running.set(run.id, { run, isLast, ended: attempt(run, isLast) });
@@ -86,7 +88,8 @@ export function startWorkers({
   /** Where several portals share the process, one of them, hanging, must not hold all of it. */
   function counted(some: LineName[]): Line[] {
     const portals = new Set(lines().map(({ memberId }) => memberId)).size;
-    const share = portals > 1 ? Math.ceil(concurrency * LARGEST_SHARE) : concurrency;
+    const all = places.ordinary.held();
+    const share = portals > 1 ? Math.ceil(all * LARGEST_SHARE) : all;
     const runs = ordinary().map(({ run }) => run);
     return some.map(({ memberId, robot }) => {
       const own = runs.filter((run) => run.memberId === memberId);
@@ -99,14 +102,19 @@ export function startWorkers({
     });
   }
 
-  const room = () => concurrency - ordinary().length;
-
   /** Begins up to `most` due runs of some lines. */
   async function begin(most: number, of: LineName[]): Promise<void> {
     if (most <= 0 || of.length === 0) return;
     const taken = await claimed.claim(now(), most, counted(of));
-    for (const run of taken) start(run, false);
+    await startFitting(taken, room(), false);
     if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
+  }
+
+  /** Another process may have been given places since the runs were asked for: what has none goes back. */
+  async function startFitting(taken: StoredRun[], free: number, isLast: boolean): Promise<void> {
+    const fit = Math.max(0, free);
+    for (const run of taken.slice(0, fit)) start(run, isLast);
+    if (taken.length > fit) await claimed.release(taken.slice(fit).map(({ id }) => id));
   }
 
   const looking = createLoop(async () => {
@@ -121,11 +129,16 @@ export function startWorkers({
   }, log);
 
   const lookingForLast = createLoop(async () => {
-    const free = LAST_ATTEMPTS - (running.size - ordinary().length);
+    const free = lastRoom();
     const waiting = lines().filter(({ waits }) => waits);
     if (free <= 0 || waiting.length === 0) return false;
     const kept = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, room: free }));
-    for (const run of await claimed.claim(now(), free, kept, true)) start(run, true);
+    await startFitting(await claimed.claim(now(), free, kept, true), lastRoom(), true);
+    return false;
+  }, log);
+  const sharing = createLoop(async () => {
+    if (await places.ordinary.share(() => ordinary().length)) looking.wake();
+    if (await places.last.share(lastCount)) lookingForLast.wake();
     return false;
   }, log);
 
@@ -140,6 +153,7 @@ export function startWorkers({
 
   const timers = [
     setInterval(() => {
+      sharing.wake();
       reclaiming.wake();
       looking.wake();
       lookingForLast.wake();
@@ -147,7 +161,7 @@ export function startWorkers({
     setInterval(trickling.wake, TRICKLE_MS),
     setInterval(keeping.wake, leaseMs / 4),
   ];
-  looking.wake();
+  sharing.wake();
 
   return {
     /** Called when runs became due. */
@@ -158,7 +172,7 @@ export function startWorkers({
       await Promise.all([looking.stop(), trickling.stop(), lookingForLast.stop()]);
       const drained = Promise.all([...running.values()].map(({ ended }) => ended));
       await within(DRAIN_MS, drained).catch(() => undefined);
-      await Promise.all([keeping.stop(), reclaiming.stop()]);
+      await Promise.all([keeping.stop(), reclaiming.stop(), sharing.stop()]);
       if (running.size > 0) await claimed.release([...running.keys()]).catch(() => undefined);
     },
   };

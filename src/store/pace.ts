@@ -11,13 +11,21 @@ const TAKE = `
       THEN greatest(next_question_at, clock_timestamp()) ELSE clock_timestamp() END
   RETURNING extract(epoch FROM next_question_at - clock_timestamp())::float - $1 AS seconds`;
 
-/**
- * The pace of questions to Directum that are many and urgent to nobody: whoever awaits it may ask one. First come, first
- * served, whichever process it is; a moment whose taker is gone passes unused.
- */
-export function createPace(pool: Pool): () => Promise<void> {
-  return async () => {
+/** The pace of questions to Directum that are many and urgent to nobody. */
+export interface Pace {
+  /** Waits for a moment: first come, first served, whichever process it is. One whose taker is gone passes unused. */
+  take(): Promise<void>;
+  /** What somebody waits for is asked at once; the others wait that moment longer. */
+  owe(): Promise<void>;
+}
+
+export function createPace(pool: Pool): Pace {
+  async function reserve(): Promise<number> {
     const { rows } = await pool.query<{ seconds: number }>(TAKE, [APART_MS / 1000]);
-    await sleep(Math.max(0, (rows[0]?.seconds ?? 0) * 1000));
+    return Math.max(0, (rows[0]?.seconds ?? 0) * 1000);
+  }
+  return {
+    take: async () => void (await sleep(await reserve())),
+    owe: async () => void (await reserve()),
   };
 }

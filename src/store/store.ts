@@ -8,13 +8,21 @@ import { createCache } from './cache.ts';
 import { createClaims } from './claims.ts';
 import { startEmbedded } from './embedded.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './encrypted-kv.ts';
+import { createLockSession } from './lock-session.ts';
 import { createPairs } from './pairs.ts';
+import { createPlaces, type Places } from './places.ts';
 import type { SecretKeys } from './secrets.ts';
 import { createSlots, forgetPortal } from './slots.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 const POOL_SIZE = 20;
 const RELAXED_POOL_SIZE = 6;
+/**
+ * Runs that all processes together work on at a time, and as many more kept for waits whose time is over: they answer
+ * within seconds though all others hang on Directum.
+ */
+const ORDINARY_PLACES = 12;
+const LAST_PLACES = 8;
 /** Server option of connections whose commits may be lost by a crash of the database, never by one of ours. */
 const RELAXED = '-c synchronous_commit=off';
 
@@ -45,6 +53,7 @@ export interface Store {
   url: string;
   kv(namespace: string): Keyv;
   claims: ClaimsPort;
+  places: { ordinary: Places; last: Places };
   cache: CachePort;
   budget: Budget;
   pairs(portalKey: string): PairsPort;
@@ -87,7 +96,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     each.on('connect', (client) => client.on('error', () => undefined));
   }
 
-  const claims = createClaims({ databaseUrl: url, log });
+  const session = createLockSession({ databaseUrl: url, log });
+  const claims = createClaims({ session, log });
   const budget = createBudget({ pool: relaxed, ...(options.rate ?? { perSecond: 2, bucket: 50 }) });
   const spaces = new Map<string, Keyv>();
   const kv = (namespace: string) => {
@@ -106,6 +116,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     url,
     kv,
     claims,
+    places: {
+      ordinary: createPlaces(session, 'ordinary', ORDINARY_PLACES),
+      last: createPlaces(session, 'last', LAST_PLACES),
+    },
     cache: createCache({ pool, log, now }),
     budget,
     pairs: (portalKey) => createPairs(pool, portalKey),
@@ -117,7 +131,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       closing ??= (async () => {
         try {
           budget.close();
-          await claims.close();
+          await session.close();
           await relaxed.end();
           await pool.end();
         } finally {

@@ -28,6 +28,8 @@ export interface Cursors {
 
 /** How long a turn at Directum is left to a process that says nothing more. */
 const LEASE_MS = 15_000;
+/** A step of the sweep goes at the common pace, which others ask at too. */
+const SWEEP_LEASE_MS = 60_000;
 
 /** Waiting runs, and whose turn it is to look for what wakes them. Loads no list of them anywhere. */
 export function createWaits(pool: pg.Pool) {
@@ -193,7 +195,7 @@ export function createWaits(pool: pg.Pool) {
       const { rows } = await pool.query(
         `UPDATE watch SET sweep_at = $2, sweep_started_at = coalesce(sweep_started_at, $1) WHERE sweep_at <= $1
          RETURNING sweep_after, sweep_started_at, assignment_cursor IS NOT NULL AS sees`,
-        [now, new Date(now.getTime() + LEASE_MS)],
+        [now, new Date(now.getTime() + SWEEP_LEASE_MS)],
       );
       return rows[0]
         ? {

@@ -82,3 +82,40 @@ it('a process that stood still while another took over its run makes no second c
     .filter((row) => String(row['ExternalId']).includes(`:DEAL_${call.deal}:`));
   expect(made).toHaveLength(1);
 }, 90_000);
+
+it('three processes have as many runs at work in Directum as one, and of a killed one’s places the others make use', async () => {
+  one = await startProcess({ ...stand.env, PORT: String(await freePort()) });
+  // The two others make room for it.
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  const calls = await lostCalls(stand, 40, CODE, { subject: 'Общая мера' });
+  const before = stand.directum.journal.length;
+  const hanging = () =>
+    stand.directum.journal
+      .slice(before)
+      .filter(({ path, query, status }) => path === 'IContracts' && query.includes('DEAL_') && status === 0)
+      .length;
+  stand.directum.misbehave.next({ verb: 'GET', path: /^IContracts\?.*DEAL_/, hang: true, times: 1_000 });
+  const bases = [one.url, two.url, three.url];
+  await Promise.all(
+    calls.map(({ form }, index) =>
+      fetch(`${bases[index % 3]}/bitrix24/robots/${CODE}`, {
+        method: 'POST',
+        body: new URLSearchParams(form),
+      }),
+    ),
+  );
+  await expect.poll(hanging, { timeout: 15_000 }).toBe(12);
+  // Each of the three looks for more to do several times.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(hanging()).toBe(12);
+  await one.kill();
+  // Four of the twelve were its own; its session ends with it, while its runs are still left to it.
+  await expect.poll(hanging, { timeout: 10_000 }).toBe(16);
+  stand.directum.misbehave.reset();
+  for (const { workflow } of calls)
+    expect((await stand.portal.waitForStep(workflow, CODE, 60_000)).outputs).toMatchObject({ ok: 'Y' });
+  const made = stand.directum.all('IContracts').map((row) => String(row['ExternalId']));
+  expect(calls.map(({ deal }) => made.filter((id) => id.includes(`:DEAL_${deal}:`)).length)).toEqual(
+    calls.map(() => 1),
+  );
+}, 120_000);

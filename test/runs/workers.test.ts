@@ -2,10 +2,13 @@ import { expect, it } from 'vitest';
 import type { Burst } from '../../src/runs/intake.ts';
 import { startWorkers, type WorkersOptions } from '../../src/runs/workers.ts';
 import type { ClaimedRuns, Line } from '../../src/store/claimed-runs.ts';
+import type { Places } from '../../src/store/places.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
 import { quietLog } from '../directum/stand.ts';
 
 const run = (id: string) => ({ id, memberId: 'acme', robot: 'wait' }) as StoredRun;
+
+const having = (count: number): Places => ({ held: () => count, share: async () => false });
 
 /** Workers of one line that waits, over a store of which a test says what matters to it. */
 const start = (
@@ -19,7 +22,7 @@ const start = (
       reclaim: async () => 0,
       ...claimed,
     } as ClaimedRuns,
-    concurrency: 4,
+    places: { ordinary: having(4), last: having(8) },
     leaseMs: 60_000,
     tickMs: 20,
     lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
@@ -42,7 +45,7 @@ it('waits whose time is over have places of their own and leave the others their
   const gate = Promise.withResolvers<void>();
   const started: string[] = [];
   const workers = start(claimed, {
-    concurrency: 12,
+    places: { ordinary: having(12), last: having(8) },
     leaseMs: 4_000,
     work: async ({ id }) => {
       started.push(id);
@@ -97,5 +100,44 @@ it('begins no run of a line that rests while the burst is young, one at a time w
   burst = 'long';
   await expect.poll(() => begun).toEqual(['quiet 1', 'quiet 2', 'pouring 1']);
   await expect.poll(() => begun).toEqual(['quiet 1', 'quiet 2', 'pouring 1', 'pouring 2']);
+  await workers.stop();
+});
+
+it('works only where it has a place, and gives back what it took when the place went meanwhile', async () => {
+  let held = 0;
+  let part = 3;
+  const begun: string[] = [];
+  const back: string[] = [];
+  const claimed: Partial<ClaimedRuns> = {
+    async claim(_now: Date, limit: number, _lines: readonly Line[], overdue = false) {
+      if (overdue) return [];
+      // Another process joins while the store looks.
+      held = 2;
+      part = 2;
+      return Array.from({ length: limit }, (_, n) => run(`run ${n}`));
+    },
+    release: async (ids: readonly string[]) => void back.push(...ids),
+  };
+  const gate = Promise.withResolvers<void>();
+  const workers = start(claimed, {
+    places: {
+      ordinary: {
+        held: () => held,
+        share: async () => {
+          const more = part > held;
+          held = part;
+          return more;
+        },
+      },
+      last: having(0),
+    },
+    work: async ({ id }) => {
+      begun.push(id);
+      await gate.promise;
+    },
+  });
+  await expect.poll(() => back).toEqual(['run 2']);
+  expect(begun).toEqual(['run 0', 'run 1']);
+  gate.resolve();
   await workers.stop();
 });

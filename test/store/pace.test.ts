@@ -16,7 +16,7 @@ afterAll(() => bench.close());
 it('lets two processes together ask three questions a second', async () => {
   const paces = [createPace(one.relaxed), createPace(two.relaxed)];
   const asked = Array.from({ length: 10 }, async (_, n) => {
-    await paces[n % 2]?.();
+    await paces[n % 2]?.take();
     return performance.now();
   });
   const moments = (await Promise.all(asked)).sort((a, b) => a - b);
@@ -28,13 +28,23 @@ it('saves nothing up while nobody asks', async () => {
   const pace = createPace(one.relaxed);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   const began = performance.now();
-  for (let n = 0; n < 4; n += 1) await pace();
+  for (let n = 0; n < 4; n += 1) await pace.take();
   expect(performance.now() - began).toBeGreaterThan(1_000);
+});
+
+it('lets an urgent question pass, and the others wait for it', async () => {
+  const pace = createPace(one.relaxed);
+  await pace.take();
+  const began = performance.now();
+  for (let n = 0; n < 4; n += 1) await createPace(two.relaxed).owe();
+  expect(performance.now() - began).toBeLessThan(1_000);
+  await pace.take();
+  expect(performance.now() - began).toBeGreaterThan(4 * 333);
 });
 
 it('does not wait for a clock that was set back', async () => {
   await one.pool.query(`UPDATE watch SET next_question_at = clock_timestamp() + interval '1 hour'`);
   const began = performance.now();
-  await createPace(one.relaxed)();
+  await createPace(one.relaxed).take();
   expect(performance.now() - began).toBeLessThan(1_000);
 });

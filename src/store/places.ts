@@ -1,0 +1,82 @@
+import type pg from 'pg';
+import type { LockSession } from './lock-session.ts';
+
+/** First key of the advisory locks of a kind of places. */
+const SPACES = { ordinary: 0x64_72_01, last: 0x64_72_02 };
+/** Second key of the one that every process holds, shared, while it is there; the others are places. */
+const PRESENT = 0;
+
+/**
+ * Every process that is there, by its session, and the places it holds. Sessions of processes that are gone are not in
+ * the list, nor are their places.
+ */
+const HELD = `
+  SELECT pid, pid = pg_backend_pid() AS own, array_agg(objid::int ORDER BY objid) FILTER (WHERE objid <> $2) AS places
+  FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = $1 AND objsubid = 2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  GROUP BY pid HAVING bool_or(objid = $2) ORDER BY pid`;
+
+/** Places for runs at work, which all processes share evenly. */
+export interface Places {
+  /** How many of them this process has. */
+  held(): number;
+  /** Evens them out: takes free ones, gives back those beyond its part that `inUse` does not need. True: it has more. */
+  share(inUse: () => number): Promise<boolean>;
+}
+
+/**
+ * Places are advisory locks of the process's one session, so there are never more than `total`, and a killed process
+ * frees its own at once. A process that joins gets its part as the work of others ends.
+ */
+export function createPlaces(session: LockSession, kind: keyof typeof SPACES, total: number): Places {
+  const space = SPACES[kind];
+  let holder: pg.Client | null = null;
+  let held: number[] = [];
+
+  async function enter(client: pg.Client): Promise<void> {
+    held = [];
+    await session.ask(client, 'SELECT pg_advisory_lock_shared($1, $2)', [space, PRESENT]);
+    holder = client;
+  }
+
+  async function giveBack(client: pg.Client, places: number[]): Promise<void> {
+    await session.ask(client, 'SELECT pg_advisory_unlock($1, place) FROM unnest($2::int[]) AS place', [
+      space,
+      places,
+    ]);
+  }
+
+  /** Another process may be quicker with some of the free ones, so all are tried until there are as many. */
+  async function take(client: pg.Client, free: number[], count: number): Promise<void> {
+    const { rows } = await session.ask(
+      client,
+      'SELECT place FROM unnest($2::int[]) AS place WHERE pg_try_advisory_lock($1, place) LIMIT $3',
+      [space, free, count],
+    );
+    held.push(...rows.map(({ place }) => place as number));
+  }
+
+  return {
+    held: () => held.length,
+    async share(inUse) {
+      const client = await session.current();
+      try {
+        if (client !== holder) await enter(client);
+        const { rows } = await session.ask(client, HELD, [space, PRESENT]);
+        const rank = rows.findIndex(({ own }) => own);
+        const part = Math.floor(total / rows.length) + (rank < total % rows.length ? 1 : 0);
+        const surplus = held.splice(Math.max(part, inUse()));
+        if (surplus.length > 0) await giveBack(client, surplus);
+        const taken = new Set(rows.flatMap(({ places }) => places ?? []));
+        const free = Array.from({ length: total }, (_, n) => n + 1).filter((place) => !taken.has(place));
+        const before = held.length;
+        if (before < part && free.length > 0) await take(client, free, part - before);
+        return held.length > before;
+      } catch (error) {
+        // Whether a lock was given or freed is unknown: the session ends, and its locks with it.
+        session.drop(client);
+        throw error;
+      }
+    },
+  };
+}
