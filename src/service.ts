@@ -26,6 +26,10 @@ import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
 import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
 
+/** Runs that all processes together work on at a time. */
+const PLACES = 12;
+/** Further ones, for waits whose time is over: they answer within seconds though all others hang on Directum. */
+const LAST_PLACES = 8;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
@@ -107,7 +111,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
     leaseMs,
     tickMs,
-    places: store.places,
+    places: { ordinary: store.places('ordinary', PLACES), last: store.places('last', LAST_PLACES) },
     lines,
     rests: intake.isCrowded,
     burst: intake.burst,

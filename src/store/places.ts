@@ -3,6 +3,7 @@ import type { LockSession } from './lock-session.ts';
 
 /** First key of the advisory locks of a kind of places. */
 const SPACES = { ordinary: 0x64_72_01, last: 0x64_72_02 };
+export type PlaceKind = keyof typeof SPACES;
 /** Second key of the one that every process holds, shared, while it is there; the others are places. */
 const PRESENT = 0;
 
@@ -28,7 +29,7 @@ export interface Places {
  * Places are advisory locks of the process's one session, so there are never more than `total`, and a killed process
  * frees its own at once. A process that joins gets its part as the work of others ends.
  */
-export function createPlaces(session: LockSession, kind: keyof typeof SPACES, total: number): Places {
+export function createPlaces(session: LockSession, kind: PlaceKind, total: number): Places {
   const space = SPACES[kind];
   let holder: pg.Client | null = null;
   let held: number[] = [];

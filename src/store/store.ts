@@ -10,19 +10,13 @@ import { startEmbedded } from './embedded.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './encrypted-kv.ts';
 import { createLockSession } from './lock-session.ts';
 import { createPairs } from './pairs.ts';
-import { createPlaces, type Places } from './places.ts';
+import { createPlaces, type PlaceKind, type Places } from './places.ts';
 import type { SecretKeys } from './secrets.ts';
 import { createSlots, forgetPortal } from './slots.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 const POOL_SIZE = 20;
 const RELAXED_POOL_SIZE = 6;
-/**
- * Runs that all processes together work on at a time, and as many more kept for waits whose time is over: they answer
- * within seconds though all others hang on Directum.
- */
-const ORDINARY_PLACES = 12;
-const LAST_PLACES = 8;
 /** Server option of connections whose commits may be lost by a crash of the database, never by one of ours. */
 const RELAXED = '-c synchronous_commit=off';
 
@@ -53,7 +47,8 @@ export interface Store {
   url: string;
   kv(namespace: string): Keyv;
   claims: ClaimsPort;
-  places: { ordinary: Places; last: Places };
+  /** `total` of a kind in all processes, which must mean the same number. */
+  places(kind: PlaceKind, total: number): Places;
   cache: CachePort;
   budget: Budget;
   pairs(portalKey: string): PairsPort;
@@ -116,10 +111,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     url,
     kv,
     claims,
-    places: {
-      ordinary: createPlaces(session, 'ordinary', ORDINARY_PLACES),
-      last: createPlaces(session, 'last', LAST_PLACES),
-    },
+    places: (kind, total) => createPlaces(session, kind, total),
     cache: createCache({ pool, log, now }),
     budget,
     pairs: (portalKey) => createPairs(pool, portalKey),
