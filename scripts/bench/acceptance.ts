@@ -13,7 +13,7 @@ const WARM_CALLS = 10_000;
 /** A service that stood still for seconds first does what became due meanwhile. */
 const CATCH_UP_MS = 1_000;
 const STEADY = { seconds: 10, rate: 500 };
-const STEADY_SAMPLES = 3;
+const STEADY_SAMPLES = 5;
 const SUSTAINED_SECONDS = 60;
 const SUSTAINED_BASE_SECONDS = 5;
 /** As most portals have it, and the default of BITRIX24_RATE: what runs may ask for meanwhile. */
