@@ -2,11 +2,11 @@ import { toItemRef } from './bitrix24/call.ts';
 import { isReady } from './bitrix24/installation.ts';
 import type { Portals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
-import type { DirectumService, Watching } from './directum/directum.ts';
+import type { DirectumService } from './directum/directum.ts';
 import type { Difference } from './documents/compare.ts';
 import { mirrorTasks } from './documents/mirror-tasks.ts';
 import { createNews } from './documents/news.ts';
-import { createObserver } from './documents/observe.ts';
+import { createObservers } from './documents/observe.ts';
 import type { ReachablePortals } from './documents/ports.ts';
 import { reconcile, reconcileAtNight } from './documents/reconcile.ts';
 import { showDue } from './documents/show.ts';
@@ -54,17 +54,13 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     steps: config.DIRECTUM_DUE_DAYS,
     now,
   });
-  const observeBy = ({ changes, surroundings, states }: Watching) =>
-    createObserver({
-      store: documents,
-      changes,
-      read: states.read,
-      surroundings,
-      onChange: news.record,
-      onUnknown: ports.onUnknown,
-      now,
-      log,
-    });
+  const observeBy = createObservers({
+    store: documents,
+    onChange: news.record,
+    onUnknown: ports.onUnknown,
+    now,
+    log,
+  });
   const observer = observeBy(directum);
   const pace = createPace(store.relaxed);
   const slowly = directum.paced(pace.take);

@@ -21,16 +21,20 @@ const MOST_SAID = 100;
 
 export interface ObservePorts {
   store: DocumentStore;
-  changes: Pick<ChangesPort, 'statesOf'>;
-  /** One document; null only when it is proven to be gone or not readable. */
-  read(documentId: number): Promise<DocumentState | null>;
-  surroundings: SurroundingsPort;
   /** Records what people are told of changes, the documents by their ids, in the transaction that keeps them. */
   onChange(changes: SightChange[], client: DocumentClient): Promise<void>;
   /** A state holds a value nobody knows: `ExchangeState: Frozen`. */
   onUnknown(value: string): void;
   now: () => Date;
   log: Log;
+}
+
+/** Where an observer asks. */
+export interface Asked {
+  changes: Pick<ChangesPort, 'statesOf'>;
+  surroundings: SurroundingsPort;
+  /** One document; null only when it is proven to be gone or not readable. */
+  states: { read(documentId: number): Promise<DocumentState | null> };
 }
 
 /** What one answer of Directum says of a document; what it does not say is absent. */
@@ -41,13 +45,19 @@ interface News {
   assignments?: Assignment[];
 }
 
+/** Observers that ask in several ways and tell what nobody knows once, whichever of them meets it. */
+export function createObservers(ports: ObservePorts): (asked: Asked) => Observer {
+  const said = new Set<string>();
+  return (asked) => createObserver(ports, asked, said);
+}
+
 /**
  * Keeps what Directum shows of the documents that items show. The same answer twice, or an answer that comes late,
  * changes nothing. Every method may throw what SurroundingsPort does; asking again is harmless.
  */
-export function createObserver(ports: ObservePorts) {
-  const { store, changes, surroundings, now, log } = ports;
-  const said = new Set<string>();
+function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
+  const { store, now, log } = ports;
+  const { changes, surroundings } = asked;
 
   /** `whole`: the news is everything there is. A first sight of less would make news of what is old. */
   async function record(news: Map<number, News>, askedAt: Date, whole = false): Promise<void> {
@@ -172,7 +182,7 @@ export function createObserver(ports: ObservePorts) {
     const known = await store.statesOf(ids);
     for (const id of ids.filter((one) => known.has(one))) {
       const askedAt = now();
-      const state = await ports.read(id);
+      const state = await asked.states.read(id);
       await record(
         new Map<number, News>([[id, state === null ? { deleted: true } : { state }]]),
         askedAt,

@@ -12,7 +12,7 @@ const PRESENT = 0;
  * the list, nor are their places.
  */
 const HELD = `
-  SELECT pid, pid = pg_backend_pid() AS own, array_agg(objid::int ORDER BY objid) FILTER (WHERE objid <> $2) AS places
+  SELECT pid, pid = pg_backend_pid() AS own, array_agg(objid::int) FILTER (WHERE objid <> $2) AS places
   FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = $1 AND objsubid = 2
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   GROUP BY pid HAVING bool_or(objid = $2) ORDER BY pid`;

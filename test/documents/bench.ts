@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { mirrorTasks } from '../../src/documents/mirror-tasks.ts';
 import { createNews } from '../../src/documents/news.ts';
-import { createObserver } from '../../src/documents/observe.ts';
+import { createObservers } from '../../src/documents/observe.ts';
 import type {
   Assignment,
   ContractDates,
@@ -234,11 +234,8 @@ export async function documentBench() {
   const sides = () => {
     const directum = fakeDirectum(now);
     const portal = fakeDeals();
-    const observer = createObserver({
+    const observeBy = createObservers({
       store: documents,
-      changes: directum.ports.changes,
-      read: directum.read,
-      surroundings: directum.ports.surroundings,
       onChange: async (changes, client) => {
         told.push(...changes);
         await news.record(changes, client);
@@ -247,19 +244,21 @@ export async function documentBench() {
       now,
       log: bench.log,
     });
+    const asked = { ...directum.ports, states: { read: directum.read } };
+    const [observer, paced] = [observeBy(asked), observeBy(asked)];
     const watch = createWatch({
       waits: createWaits(store.pool),
       documents,
       observer,
       ...directum.ports,
-      paced: { observer, changes: directum.ports.changes },
+      paced: { observer: paced, changes: directum.ports.changes },
       pollMs: MINUTE,
       sweepMs: HOUR,
       now,
       onWake: () => undefined,
       log: bench.log,
     });
-    return { directum, portal, observer, watch };
+    return { directum, portal, observer, paced, watch };
   };
   let current = sides();
   let reached: DealPort | null = null;
@@ -304,6 +303,10 @@ export async function documentBench() {
     },
     get observer() {
       return current.observer;
+    },
+    /** The observer of what is read at the common pace. */
+    get paced() {
+      return current.paced;
     },
     get watch() {
       return current.watch;

@@ -256,6 +256,19 @@ describe('the order of answers', () => {
     expect(bench.lines.filter(({ event }) => event === 'state.unknown')).toHaveLength(1);
   });
 
+  it('an unknown value is logged once, whoever meets it', async () => {
+    await bench.make('DEAL_1', 1);
+    await begin();
+    bench.directum.put(1, { internalApprovalState: 'Customs' });
+    await bench.poll();
+    await bench.paced.whole([1]);
+    expect(bench.unknown.slice(-2)).toEqual([
+      'InternalApprovalState: Customs',
+      'InternalApprovalState: Customs',
+    ]);
+    expect(bench.lines.filter(({ event }) => event === 'state.unknown')).toHaveLength(1);
+  });
+
   it('what people are told and what is kept stand or fall together', async () => {
     await bench.make('DEAL_1', 1);
     await begin();
