@@ -232,6 +232,20 @@ describe('faults', () => {
     expect(failed.text.ru).toContain('Нельзя *** так');
   });
 
+  it('takes no company that it sent for a lock, quoted or not', async () => {
+    const name = 'Fort is locked';
+    for (const message of [
+      `Контрагент ${name} не прошёл проверку`,
+      `Контрагент «${name}» не прошёл проверку`,
+    ]) {
+      stand.misbehave.next({ verb: 'POST', path: 'ICompanies', status: 400, body: { error: message } });
+      await expect(sync(company({ companyName: name }), 'fill')).rejects.toMatchObject({
+        code: 'directum_refused',
+        text: { ru: expect.stringContaining(message) },
+      });
+    }
+  });
+
   it('tells a locked card apart', async () => {
     const id = stand.add('ICompanies', { Name: 'Старое', TIN: INN, TRRC: KPP });
     stand.misbehave.lockCards(1);
