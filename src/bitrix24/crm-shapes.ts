@@ -37,7 +37,7 @@ export type CrmItem = z.infer<typeof itemShape>['item'];
 /** System fields of an item a snapshot needs. */
 export const itemFactsShape = z.object({
   title: text,
-  opportunity: z.coerce.number().nullish().catch(null),
+  opportunity: z.union([z.number(), text]),
   currencyId: text,
   assignedById: maybeId,
   companyId: maybeId,

@@ -97,7 +97,7 @@ async function readItem(reading: Reading): Promise<ItemSnapshot> {
     ref,
     title: facts.title ?? personName(facts) ?? ref.code,
     url: `${origin}${cardPath(ref)}`,
-    amount: facts.opportunity ?? null,
+    amount: facts.opportunity,
     currency: facts.currencyId,
     responsibleUserId: facts.assignedById,
     party: await readParty(read, ref, request, facts, linked),

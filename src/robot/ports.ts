@@ -66,7 +66,8 @@ export interface ItemSnapshot {
   title: string;
   /** Link to the item's card on the portal. */
   url: string;
-  amount: number | null;
+  /** As the portal prints it (`parseItemAmount`). */
+  amount: string | number | null;
   currency: string | null;
   responsibleUserId: number | null;
   party: Party | null;
@@ -163,7 +164,7 @@ export interface ContractDraft {
   departmentId?: number | undefined;
   responsibleId?: number | undefined;
   ourSignatoryId?: number | undefined;
-  /** Rounded to 2 digits. */
+  /** Of whole cents. */
   amount?: number | undefined;
   currencyId?: number | undefined;
   vatRateId?: number | undefined;

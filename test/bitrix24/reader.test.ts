@@ -144,7 +144,7 @@ describe('one read of a deal', () => {
     expect(snapshot).toMatchObject({
       title: 'Станок',
       url: `${portal.origin}/crm/deal/details/915/`,
-      amount: 1200.5,
+      amount: '1200.5',
       currency: 'RUB',
       responsibleUserId: 5,
       ownCompany: { name: 'Мы', inn: '5000000000', kpp: '500001001' },
