@@ -362,17 +362,19 @@ async function ownCompany(
   if (given.business_unit !== undefined)
     return catalogue.businessUnit(given.business_unit, label.businessUnit);
   const own = snapshot.ownCompany;
+  const foreign = own?.foreignId ? await catalogue.businessUnitByTin(own.foreignId, null) : null;
+  if (foreign) return foreign;
   if (own?.inn) {
     const found = await catalogue.businessUnitByTin(own.inn, own.kpp);
     if (found) return found;
     const kpp =
       own.kpp === null ? { ru: '', en: '' } : { ru: ` и КПП ${own.kpp}`, en: ` and TRRC ${own.kpp}` };
     throw new RobotFailure('reference_not_found', {
-      ru: `«${label.businessUnit.ru}»: в Directum нет действующей организации с ИНН ${own.inn}${kpp.ru} («${own.name}» из сделки). Заведите её в Directum или укажите другую в роботе.`,
-      en: `«${label.businessUnit.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name}» of the deal). Make it in Directum or give another in the robot.`,
+      ru: `«${label.businessUnit.ru}»: в Directum нет действующей организации с ИНН ${own.inn}${kpp.ru} («${own.name ?? '—'}» из сделки). Заведите её в Directum или укажите другую в роботе.`,
+      en: `«${label.businessUnit.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name ?? '—'}» of the deal). Make it in Directum or give another in the robot.`,
     });
   }
-  const namesake = own === null ? null : await orNone(catalogue.businessUnit(own.name, label.businessUnit));
+  const namesake = own?.name ? await orNone(catalogue.businessUnit(own.name, label.businessUnit)) : null;
   if (namesake) return namesake;
   return settings.businessUnit === null
     ? null
