@@ -1,7 +1,7 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { CounterpartyResult } from '../robot/ports.ts';
 import type { Metadata } from './metadata.ts';
-import type { Filter } from './query.ts';
+import { type Filter, sameText } from './query.ts';
 import type { Reader } from './reader.ts';
 import { type Card, isInn } from './requisites.ts';
 import { idOf, type Row, textOf } from './rows.ts';
@@ -77,8 +77,8 @@ export async function findCandidates(
 }
 
 function byTin(card: Card, hasTrrc: boolean): Filter {
-  const [first, ...others] = card.ids.map((TIN) => ({ TIN }));
-  const tin: Filter = others.length === 0 && first ? first : { or: card.ids.map((TIN) => ({ TIN })) };
+  // Letters stand in numbers of other countries only, and a person may have typed them small.
+  const tin = { or: card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : { TIN: id })) };
   if (card.trrc === null || !hasTrrc) return tin;
   return { and: [tin, { or: [{ TRRC: card.trrc }, { TRRC: null }, { TRRC: '' }] }] };
 }
@@ -92,7 +92,7 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   // The key names the CRM record, which may have a branch or a second legal entity among its requisites.
   const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
   const byNumber = card.ids.flatMap((id) => {
-    const same = candidates.filter(({ row }) => textOf(row, 'TIN') === id && isCompatible(row, card));
+    const same = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
     const of = (trrc: string | null) => same.filter(({ row }) => textOf(row, 'TRRC') === trrc);
     return card.trrc === null ? [same] : [of(card.trrc), of(null)];
   });
@@ -107,12 +107,14 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
 
 /** Whether a card may be the one of these requisites: nothing that both name differs. */
 export function isCompatible(row: Row, card: Card): boolean {
-  const [tin, trrc] = [textOf(row, 'TIN'), textOf(row, 'TRRC')];
+  const [tin, trrc] = [tinOf(row), textOf(row, 'TRRC')];
   if (card.ids.length > 0 && tin !== null && !card.ids.includes(tin)) return false;
   // A number of another country may be a Russian INN too, of somebody else.
   if (card.nonresident && row['Nonresident'] === false && tin !== null && isInn(tin)) return false;
   return card.trrc === null || trrc === null || trrc === card.trrc;
 }
+
+const tinOf = (row: Row): string | null => textOf(row, 'TIN')?.toUpperCase() ?? null;
 
 /** @throws RobotFailure counterparty_closed */
 export function assertOpen({ row }: Found): void {

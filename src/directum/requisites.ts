@@ -171,7 +171,12 @@ function companyNames(party: Party, proprietor: boolean): Record<string, string 
   const name = [requisite?.companyName, title, requisite?.companyFullName, built].find((text) =>
     text?.trim(),
   );
-  if (!name) throw invalid(party, FIELD.name, { ru: 'не указано', en: 'is not given' });
+  if (!name) {
+    throw invalid(party, FIELD.name, {
+      ru: 'не указано ни в карточке, ни в реквизитах',
+      en: 'is given neither in the card nor in the requisites',
+    });
+  }
   return { Name: name, LegalName: requisite?.companyFullName ?? null };
 }
 
@@ -197,11 +202,11 @@ function fullName(party: Party): string {
 
 /** Names a CRM record as its user sees it. */
 function invalid(party: Party, field: LocalText, what: LocalText): RobotFailure {
-  const kind = party.kind === 'company' ? 'компания' : 'контакт';
-  const name = party.name && `«${clip(party.name)}»`;
+  // Only here a record without a name goes by its code.
+  const name = clip(party.name || `${party.kind.toUpperCase()}_${party.id}`);
   return new RobotFailure('requisites_invalid', {
-    ru: `«${field.ru}» ${what.ru} (${kind} ${name || `с ИД ${party.id}`}). Исправьте реквизиты в CRM и запустите робот снова.`,
-    en: `«${field.en}» ${what.en} (${party.kind} ${name || `with id ${party.id}`}). Mend the requisites in CRM and run the robot again.`,
+    ru: `«${field.ru}» ${what.ru} (${party.kind === 'company' ? 'компания' : 'контакт'} «${name}»). Исправьте реквизиты в CRM и запустите робот снова.`,
+    en: `«${field.en}» ${what.en} (${party.kind} «${name}»). Mend the requisites in CRM and run the robot again.`,
   });
 }
 

@@ -224,7 +224,7 @@ describe.each(directumStands)('Directum RX Integration Service, as $name answers
       const TIN = `DE${Date.now()}`;
       const made = await make('ICompanies', { Name: `${run} VAT`, TIN, Nonresident: true, ExternalId: run });
       expect(made.status).toBe(201);
-      const found = await list('ICompanies', { $filter: `TIN eq '${TIN}'`, $select: 'Id,TIN,Nonresident' });
+      const found = await list('ICompanies', { filter: `TIN eq '${TIN}'`, select: 'Id,TIN,Nonresident' });
       expect(found.json.value).toEqual([
         expect.objectContaining({ Id: made.json.Id, TIN, Nonresident: true }),
       ]);

@@ -137,7 +137,7 @@ describe('the name of a company', () => {
 
   it('is never its code in CRM: without one the field is named', () => {
     expect(() => toCard(company({ companyName: null }, { name: null }))).toThrow(
-      /requisites_invalid: «Name» is not given \(company with id 44\)/,
+      /requisites_invalid: «Name» is given neither in the card nor in the requisites \(company «COMPANY_44»\)/,
     );
   });
 });
