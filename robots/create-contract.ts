@@ -5,7 +5,7 @@ import { counterpartyMissing, namedEmployee, responsibleEmployee } from '../src/
 import type { Contract, ContractDraft, ItemSnapshot, Reference } from '../src/robot/ports.ts';
 import { defineRobot, type RobotContext, SALES_ITEMS } from '../src/robot/robot.ts';
 import { inputMissing, invalid } from '../src/robot/run-robot.ts';
-import { parseDayOrMoment, WireValueError } from '../src/robot/wire-values.ts';
+import { parseDayOrMoment, parseItemAmount, WireValueError } from '../src/robot/wire-values.ts';
 
 const label = {
   kind: { ru: 'Вид документа', en: 'Document kind' },
@@ -293,7 +293,7 @@ async function buildDraft(
   const vatRate =
     given.vat_rate === undefined ? undefined : await catalogue.vatRate(given.vat_rate, label.vatRate);
 
-  const amount = given.amount?.amount ?? snapshot.amount ?? 0;
+  const amount = given.amount?.amount ?? itemAmount(snapshot);
   const currencyCode = given.amount?.currency ?? snapshot.currency;
   const currency =
     amount > 0 && currencyCode ? await catalogue.currency(currencyCode, label.amount) : undefined;
@@ -327,6 +327,19 @@ async function buildDraft(
   return { draft, counterparty };
 }
 
+/** @throws RobotFailure input_invalid when it cannot be written as it is */
+function itemAmount({ amount }: ItemSnapshot): number {
+  try {
+    return amount === null ? 0 : parseItemAmount(amount);
+  } catch (error) {
+    if (!(error instanceof WireValueError)) throw error;
+    throw new RobotFailure('input_invalid', {
+      ru: `«${label.amount.ru}»: в сделке стоит «${amount}»: ${error.text.ru}. Исправьте сумму сделки или укажите её в роботе.`,
+      en: `«${label.amount.en}»: the deal holds «${amount}»: ${error.text.en}. Mend the amount of the deal or give one in the robot.`,
+    });
+  }
+}
+
 function readMoment(text: string, timeZone: string): string | null {
   try {
     return parseDayOrMoment(text, timeZone);
@@ -349,17 +362,19 @@ async function ownCompany(
   if (given.business_unit !== undefined)
     return catalogue.businessUnit(given.business_unit, label.businessUnit);
   const own = snapshot.ownCompany;
+  const foreign = own?.foreignId ? await catalogue.businessUnitByTin(own.foreignId, null) : null;
+  if (foreign) return foreign;
   if (own?.inn) {
     const found = await catalogue.businessUnitByTin(own.inn, own.kpp);
     if (found) return found;
     const kpp =
       own.kpp === null ? { ru: '', en: '' } : { ru: ` и КПП ${own.kpp}`, en: ` and TRRC ${own.kpp}` };
     throw new RobotFailure('reference_not_found', {
-      ru: `«${label.businessUnit.ru}»: в Directum нет действующей организации с ИНН ${own.inn}${kpp.ru} («${own.name}» из сделки). Заведите её в Directum или укажите другую в роботе.`,
-      en: `«${label.businessUnit.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name}» of the deal). Make it in Directum or give another in the robot.`,
+      ru: `«${label.businessUnit.ru}»: в Directum нет действующей организации с ИНН ${own.inn}${kpp.ru} («${own.name ?? '—'}» из сделки). Заведите её в Directum или укажите другую в роботе.`,
+      en: `«${label.businessUnit.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name ?? '—'}» of the deal). Make it in Directum or give another in the robot.`,
     });
   }
-  const namesake = own === null ? null : await orNone(catalogue.businessUnit(own.name, label.businessUnit));
+  const namesake = own?.name ? await orNone(catalogue.businessUnit(own.name, label.businessUnit)) : null;
   if (namesake) return namesake;
   return settings.businessUnit === null
     ? null

@@ -70,21 +70,21 @@ const PORTAL_WIDE = new Set([
   'WRONG_LICENSE',
 ]);
 
+/** The engine's own words for a process that ended (bitrix24.md D1), where it has no code but a text. */
+const PROCESS_GONE = /^(?:(?:the )?business process (?:is )?not found|бизнес-процесс не найден)[.!]?$/i;
+
 function toFate(answer: BatchAnswer): AnswerFate {
   if (answer.ok) return 'sent';
   const { error, description, kind } = answer;
-  // D1: the process ended; the words are the engine's own, its code is a number or a text.
-  if (
-    error === '404' ||
-    /business process (is )?not found|бизнес-процесс не найден/i.test(`${error} ${description}`)
-  ) {
-    return 'gone';
-  }
+  // D1: the process ended; the engine's code is a number or a text.
+  if (error === '404' || [error, description].some((text) => PROCESS_GONE.test(text.trim()))) return 'gone';
   if (kind === 'operating' && answer.retryAfterMs !== undefined) return { blockedMs: answer.retryAfterMs };
   if (answer.retry || kind === 'auth' || kind === 'network' || kind === 'server') return 'retry';
   if (PORTAL_WIDE.has(error) || kind === 'limit' || kind === 'operating') return 'retry';
   // Of the refused rights only a plain ACCESS_DENIED is about the event token (D1); the others are the pair's (A6).
-  const isRefusedToken = /^(ACCESS_DENIED|0)?$/i.test(error) && !/commercial plans/i.test(description);
+  const isRefusedToken =
+    /^(ACCESS_DENIED|0)?$/i.test(error) &&
+    !/^REST is available only on commercial plans\b/i.test(description);
   if (kind === 'access' && !isRefusedToken) return 'retry';
   return { refused: error || description || 'refused' };
 }

@@ -19,6 +19,8 @@ import { PortalError } from './portal-error.ts';
 export type Facts = ReturnType<typeof shapes.itemFactsShape.parse>;
 export type Link = ReturnType<typeof shapes.linkShape.parse> | null;
 
+/** Country of a preset (bitrix24.md F4). */
+export const RUSSIA = 1;
 /** Rows of a list's page (bitrix24.md H3). */
 const PAGE = 50;
 
@@ -72,7 +74,7 @@ async function readSide(
   return {
     kind,
     id,
-    name: (kind === 'company' ? facts.title : personName(facts)) ?? `${kind.toUpperCase()}_${id}`,
+    name: kind === 'company' ? facts.title : personName(facts),
     lastName: facts.lastName,
     firstName: kind === 'contact' ? facts.name : null,
     secondName: facts.secondName,
@@ -120,7 +122,8 @@ async function readRequisite(
   });
 }
 
-async function readCountry(read: CrmRead, presetId: number | null): Promise<number | null> {
+/** Country of a requisite's preset; null when the portal shows no such preset. */
+export async function readCountry(read: CrmRead, presetId: number | null): Promise<number | null> {
   if (presetId === null) return null;
   const first = await read.tryGet('presets', presets, shapes.presetsShape);
   const found =

@@ -37,7 +37,7 @@ export type CrmItem = z.infer<typeof itemShape>['item'];
 /** System fields of an item a snapshot needs. */
 export const itemFactsShape = z.object({
   title: text,
-  opportunity: z.coerce.number().nullish().catch(null),
+  opportunity: z.union([z.number(), text]),
   currencyId: text,
   assignedById: maybeId,
   companyId: maybeId,
@@ -57,14 +57,40 @@ export const linkShape = z.object({
   MC_REQUISITE_ID: maybeId,
 });
 
+/**
+ * Numbers of companies and people, the most telling first. Only `RQ_INN` is Russian too; Belarus keeps its UNP and
+ * Poland its NIP there. Kazakhstan: BIN, IIN; Ukraine: EDRPOU, DRFO; Germany, France, Poland, USA: VAT id; Brazil, France,
+ * Czechia: CNPJ, CPF, SIREN, SIRET, company id; the registers of Poland and Germany (portal's `crm/lib/entityrequisite.php`).
+ */
+const FOREIGN_IDS = [
+  'RQ_BIN',
+  'RQ_IIN',
+  'RQ_EDRPOU',
+  'RQ_DRFO',
+  'RQ_VAT_ID',
+  'RQ_CNPJ',
+  'RQ_CPF',
+  'RQ_SIREN',
+  'RQ_SIRET',
+  'RQ_COMPANY_ID',
+  'RQ_INN',
+  'RQ_REGON',
+  'RQ_KRS',
+  'RQ_PESEL',
+  'RQ_USRLE',
+] as const;
+
 const requisiteRow = z.object({
+  ...(Object.fromEntries(FOREIGN_IDS.map((name) => [name, text])) as Record<
+    (typeof FOREIGN_IDS)[number],
+    typeof text
+  >),
   ID: id,
   ACTIVE: text,
   SORT: z.coerce.number().catch(0),
   ENTITY_TYPE_ID: maybeId,
   ENTITY_ID: maybeId,
   PRESET_ID: maybeId,
-  RQ_INN: text,
   RQ_KPP: text,
   RQ_OGRN: text,
   RQ_OGRNIP: text,
@@ -86,6 +112,7 @@ export const requisitesShape = list(requisiteRow).transform((rows) =>
 const bankRow = z.object({
   ID: id,
   ENTITY_ID: maybeId,
+  COUNTRY_ID: maybeId,
   RQ_BANK_NAME: text,
   RQ_BIK: text,
   RQ_ACC_NUM: text,
@@ -147,6 +174,11 @@ export function readMultifields(item: CrmItem): Multifields | null {
   return { phones: of('PHONE'), emails: of('EMAIL'), webs: of('WEB') };
 }
 
+/** Numbers of a requisite of another country, the most telling first. */
+export function foreignIds(row: RequisiteRow): string[] {
+  return FOREIGN_IDS.flatMap((name) => row[name] ?? []);
+}
+
 /** A requisite with its bank account and addresses (F4). */
 export function toRequisite(
   row: RequisiteRow,
@@ -169,6 +201,7 @@ export function toRequisite(
     id: row.ID,
     countryId: facts.countryId,
     inn: row.RQ_INN,
+    foreignIds: foreignIds(row),
     kpp: row.RQ_KPP,
     ogrn: row.RQ_OGRN,
     ogrnip: row.RQ_OGRNIP,
@@ -183,6 +216,7 @@ export function toRequisite(
       bank === undefined
         ? null
         : {
+            countryId: bank.COUNTRY_ID,
             name: bank.RQ_BANK_NAME,
             bik: bank.RQ_BIK,
             account: bank.RQ_ACC_NUM,

@@ -149,7 +149,7 @@ export async function runInstallSteps(options: {
 }
 
 function isBound(code: string, description: string): boolean {
-  return code === 'ERROR_CORE' && /already bind/i.test(description);
+  return code === 'ERROR_CORE' && /\bhandler already bind(?:ed)?\b/i.test(description);
 }
 
 function codeOf(error: unknown): string {

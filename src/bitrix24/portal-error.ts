@@ -42,6 +42,14 @@ export class PortalError extends Error {
 const NO = false;
 const YES = true;
 
+/**
+ * Whole refusals of the legacy CRM methods, which send an empty code and only a text (bitrix24.md F2, F4): a record's
+ * name somewhere in a text is no refusal.
+ */
+const DENIED = /^(?:[Aa]ccess [Dd]enied|[Дд]оступ запрещ[её]н)(?:$|[.!:,(]| \p{Ll})/u;
+const GONE =
+  /^(?:(?:the )?(?:[a-z]+ ){0,2}(?:with id '?\d+'? |#\d+ )?(?:is |was )?not found|(?:[а-яё]+ ){0,2}(?:с (?:ид|id) '?\d+'? |№\d+ )?не найден[аоы]?)[.!]?(?:<br ?\/?>)?$/i;
+
 const KINDS: Readonly<Record<string, readonly [PortalErrorKind, boolean]>> = {
   QUERY_LIMIT_EXCEEDED: ['limit', YES],
   // A manual block by the vendor: repeating makes it worse.
@@ -115,10 +123,9 @@ export function toPortalError(facts: {
 }
 
 function guessKind(code: string, status: number | null, text: string): readonly [PortalErrorKind, boolean] {
-  // Legacy CRM methods send an empty code and only a text (F2, F4).
   if (code === '' || code === '0') {
-    if (/access denied|доступ запрещ/i.test(text)) return ['access', NO];
-    if (/not found|не найден/i.test(text)) return ['gone', NO];
+    if (DENIED.test(text.trim())) return ['access', NO];
+    if (GONE.test(text.trim())) return ['gone', NO];
   }
   if (status !== null && status >= 500) return ['server', YES];
   return ['refused', NO];

@@ -11,7 +11,7 @@ import {
   requisites,
   user,
 } from './crm-commands.ts';
-import { personName, readParty } from './crm-party.ts';
+import { personName, RUSSIA, readCountry, readParty } from './crm-party.ts';
 import { type CrmRead, readTogether } from './crm-read.ts';
 import * as shapes from './crm-shapes.ts';
 import { findFileField, saveItemFile } from './file-field.ts';
@@ -97,7 +97,7 @@ async function readItem(reading: Reading): Promise<ItemSnapshot> {
     ref,
     title: facts.title ?? personName(facts) ?? ref.code,
     url: `${origin}${cardPath(ref)}`,
-    amount: facts.opportunity ?? null,
+    amount: facts.opportunity,
     currency: facts.currencyId,
     responsibleUserId: facts.assignedById,
     party: await readParty(read, ref, request, facts, linked),
@@ -139,9 +139,10 @@ async function readOwnCompany(
   const company = await read.tryGet('own', item(COMPANY, id), shapes.itemShape, (r) => r.item.id === id);
   const title = company === null ? null : shapes.itemFactsShape.parse(company.item).title;
   const name = title ?? row?.RQ_COMPANY_NAME ?? null;
-  return name === null && row === undefined
-    ? null
-    : { name: name ?? `COMPANY_${id}`, inn: row?.RQ_INN ?? null, kpp: row?.RQ_KPP ?? null };
+  if (row === undefined) return name === null ? null : { name, inn: null, kpp: null, foreignId: null };
+  const foreign = shapes.foreignIds(row).find((number) => number !== row.RQ_INN) ?? null;
+  const isRussian = foreign !== null && (await readCountry(read, row.PRESET_ID)) === RUSSIA;
+  return { name, inn: row.RQ_INN, kpp: row.RQ_KPP, foreignId: isRussian ? null : foreign };
 }
 
 async function readUsers(

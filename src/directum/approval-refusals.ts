@@ -1,24 +1,26 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { Kind } from './approvals.ts';
+import { DirectumAnswer } from './errors.ts';
 
 /**
- * Refusals that say no rule or process fits. No page knows Directum's words, so these are a hint and no more: whatever
- * they do not recognise is told as `directum_refused` with the same words. Between the lack and what is lacking only
- * words that describe it may stand: "no performer of the process" lacks a performer.
+ * Refusals that say no rule or process fits, told by Directum's own words without customers' data. No page knows these
+ * words, so they are a hint and no more: whatever they do not recognise is told as `directum_refused` with what
+ * Directum said. Between the lack and what is lacking only words that describe it may stand: "no performer of the
+ * process" lacks a performer.
  */
-const UNFIT: Readonly<Record<'create' | 'start', readonly RegExp[]>> = {
-  // A draft is refused without its required rule (directum.md D.1), in whatever words.
-  create: [
-    /^(?!.*(?:прав(?!\p{L})|права(?!\p{L})|\brights?\b|permission)).*(?:регламент|approval ?rule|процесс|process)/isu,
-  ],
-  start: [
-    /(?<!\p{L})(?:нет|не найден\p{L}*|не подобран\p{L}*|не настроен\p{L}*|не определ[её]н\p{L}*|отсутству\p{L}*|не удалось (?:подобрать|найти|определить))\s(?:ни\s)?(?:(?:подходящ|соответствующ|действующ|активн|одн|вариант)\p{L}*\s){0,3}(?:регламент|процесс)/iu,
-    /(?<!\p{L})(?:регламент|процесс|вариант процесса)\s(?:[\p{L}\p{N}«»"()]+\s){0,5}(?:не найден|не подобран|не подходит|не настроен|не определ[её]н|отсутствует)/iu,
-    /["«]регламент["»]|\bapprovalrule\b/iu,
-    /\b(?:no|(?:cannot|could not|failed to|unable to) (?:find|select|determine))\s(?:an?\s)?(?:(?:suitable|matching|applicable|active|approval|document|flow|business)\s){0,4}(?:rules?|process(?:es)?)\b/i,
-    /\b(?:rule|process)\s(?:(?:variant|for|the|this|document|kind|was|is)\s){0,6}(?:not found|not configured|does not fit)/i,
-  ],
-};
+const UNFIT: readonly RegExp[] = [
+  /(?<!\p{L})(?:нет|не найден\p{L}*|не подобран\p{L}*|не настроен\p{L}*|не определ[её]н\p{L}*|отсутству\p{L}*|не удалось (?:подобрать|найти|определить))\s(?:ни\s)?(?:(?:подходящ|соответствующ|действующ|активн|одн|вариант)\p{L}*\s){0,3}(?:регламент|процесс)/iu,
+  /(?<!\p{L})(?:регламент|процесс|вариант процесса)\s(?:[\p{L}\p{N}()…]+\s){0,5}(?:не найден|не подобран|не подходит|не настроен|не определ[её]н|отсутствует)/iu,
+  /(?:свойств|пол|реквизит)\p{Ll}*\s«регламент»|\bapprovalrule\b/iu,
+  /\b(?:no|(?:cannot|could not|failed to|unable to) (?:find|select|determine))\s(?:an?\s)?(?:(?:suitable|matching|applicable|active|approval|document|flow|business)\s){0,4}(?:rules?|process(?:es)?)\b/i,
+  /\b(?:rule|process)\s(?:(?:variant|for|the|this|document|kind|was|is)\s){0,6}(?:not found|not configured|does not fit)/i,
+];
+/** A draft is refused without its required rule (directum.md D.1). */
+const UNFILLED: readonly RegExp[] = [
+  /(?<!\p{L})(?:укажите|выберите|заполните|требуется|необходим\p{Ll}?|нужен|не заполнен\p{Ll}?|не указан\p{Ll}?|не выбран\p{Ll}?)\s(?:(?:поле|свойство|подходящ\p{Ll}+|действующ\p{Ll}+)\s){0,2}(?:регламент|вариант процесса|процесс)(?!\p{L})/iu,
+  /(?<!\p{L})(?:регламент|вариант процесса|процесс)\s(?:согласования\s)?(?:не указан|не заполнен|не выбран|обязателен)(?!\p{L})/iu,
+  /\bapproval rule\s(?:is\s|was\s)?(?:required|missing|empty|not (?:set|given|specified|selected))\b/i,
+];
 const STABLE = /with ID \(\d+\) not found/i;
 
 /** The installation lacks the function of such an approval. */
@@ -31,11 +33,13 @@ export function noFunction(operation: string): RobotFailure {
 
 /** A refusal of the creation or the start with Directum's own words and what to mend there. */
 export function explained(failure: RobotFailure, kind: Kind, step: 'create' | 'start'): RobotFailure {
-  if (failure.code !== 'directum_refused') return failure;
-  const words = /«(.+)»/s.exec(failure.text.en)?.[1] ?? '';
   const { cause } = failure;
-  if (words === '') return failure;
-  if (kind !== 'free' && UNFIT[step].some((unfit) => unfit.test(words)) && !STABLE.test(words)) {
+  if (failure.code !== 'directum_refused' || !(cause instanceof DirectumAnswer)) return failure;
+  const words = cause.quoted;
+  if (words === null) return failure;
+  const phrases = step === 'create' ? [...UNFIT, ...UNFILLED] : UNFIT;
+  const isUnfit = phrases.some((phrase) => phrase.test(cause.words)) && !STABLE.test(cause.words);
+  if (kind !== 'free' && isUnfit) {
     return new RobotFailure(
       'approval_unavailable',
       kind === 'rule'

@@ -184,7 +184,7 @@ function toProperties(draft: ContractDraft): Record<string, unknown> {
     ResponsibleEmployee: ref(draft.responsibleId),
     OurSignatory: ref(draft.ourSignatoryId),
     Subject: cut(draft.subject, 250),
-    TotalAmount: draft.amount === undefined ? undefined : Math.round(draft.amount * 100) / 100,
+    TotalAmount: draft.amount,
     Currency: ref(draft.currencyId),
     VatRate: ref(draft.vatRateId),
     ValidFrom: date(draft.validFrom),

@@ -146,7 +146,9 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
       const current = textOf(row, name);
       if (current === null || (mode === 'overwrite' && current !== value)) patch[name] = value;
     }
-    if (mode === 'overwrite' && card.nonresident && row['Nonresident'] === false) patch['Nonresident'] = true;
+    // Without the mark Directum takes no number of another country.
+    const isMarkDue = mode === 'overwrite' || 'TIN' in patch;
+    if (isMarkDue && card.nonresident && row['Nonresident'] === false) patch['Nonresident'] = true;
     if (can.property(leaf, 'Bank') !== null && (mode === 'overwrite' || refOf(row, 'Bank') === null)) {
       const bank = await bankOf(card);
       if (bank !== null && bank !== refOf(row, 'Bank')) patch['Bank'] = { Id: bank };
@@ -175,6 +177,11 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
     return row !== null && Object.entries(patch).every(([name, value]) => same(row[name], value));
   }
 
+  /** Claims of all keys, in one order for everybody. */
+  function holdAll<T>([key, ...others]: string[], work: () => Promise<T>): Promise<T> {
+    return key === undefined ? work() : claims.hold(key, () => holdAll(others, work));
+  }
+
   return {
     async sync(party, mode) {
       const crmKey = toCrmKey(party);
@@ -183,7 +190,7 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
 
       async function finish(found: Found, created: boolean): Promise<CounterpartyResult> {
         const id = idOf(found.row);
-        const url = links.counterpartyUrl(id, found.type);
+        const url = links.counterpartyUrl(id);
         const known = { counterparty_id: id, counterparty_url: url, counterparty_type: found.type };
         const changedFields = created
           ? []
@@ -198,8 +205,9 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
         await remember(party, card, { id: idOf(before.row), type: before.type });
         return finish(before, false);
       }
-      const key = `${claimScope}:${card.tin === null ? externalId : `tin:${card.tin}`}`;
-      return claims.hold(key, async () => {
+      const numbers = card.ids.map((id) => `tin:${id}`).sort();
+      const keys = (numbers.length === 0 ? [externalId] : numbers).map((name) => `${claimScope}:${name}`);
+      return holdAll(keys, async () => {
         // Whoever held the claim before may have made it.
         const found =
           (await known(party, card)) ??

@@ -1,9 +1,9 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { CounterpartyResult } from '../robot/ports.ts';
 import type { Metadata } from './metadata.ts';
-import type { Filter } from './query.ts';
+import { type Filter, sameText } from './query.ts';
 import type { Reader } from './reader.ts';
-import type { Card } from './requisites.ts';
+import { type Card, isInn } from './requisites.ts';
 import { idOf, type Row, textOf } from './rows.ts';
 
 /** A counterparty card with the set it lives in. */
@@ -64,7 +64,7 @@ export async function findCandidates(
     const leaf = LEAF[type];
     if (can.set(leaf) === null && type === 'bank') continue;
     const alternatives: Filter[] = [];
-    if (card.tin !== null) alternatives.push(byTin(card, can.property(leaf, 'TRRC') !== null));
+    if (card.ids.length > 0) alternatives.push(byTin(card, can.property(leaf, 'TRRC') !== null));
     if (can.property(leaf, 'ExternalId') !== null) alternatives.push({ ExternalId: externalId });
     if (alternatives.length === 0) continue;
     const { set, ...query } = await cardQuery(metadata, type);
@@ -77,22 +77,26 @@ export async function findCandidates(
 }
 
 function byTin(card: Card, hasTrrc: boolean): Filter {
-  if (card.trrc === null || !hasTrrc) return { TIN: card.tin };
-  return { and: [{ TIN: card.tin }, { or: [{ TRRC: card.trrc }, { TRRC: null }, { TRRC: '' }] }] };
+  // Letters stand in numbers of other countries only, and a person may have typed them small.
+  const tin = { or: card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : { TIN: id })) };
+  if (card.trrc === null || !hasTrrc) return tin;
+  return { and: [tin, { or: [{ TRRC: card.trrc }, { TRRC: null }, { TRRC: '' }] }] };
 }
 
 /**
  * The one of the candidates that is this counterparty; null = a new card (interface.md directum_sync_counterparty):
- * our own key, then TIN and TRRC, then TIN with an empty TRRC.
+ * our own key, then TIN and TRRC, then TIN with an empty TRRC; a foreign company by each of its numbers in turn.
  * @throws RobotFailure counterparty_ambiguous, counterparty_closed
  */
 export function choose(candidates: readonly Found[], card: Card, externalId: string): Found | null {
   // The key names the CRM record, which may have a branch or a second legal entity among its requisites.
   const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
-  const sameTin = candidates.filter(({ row }) => card.tin !== null && textOf(row, 'TIN') === card.tin);
-  const exact = sameTin.filter(({ row }) => textOf(row, 'TRRC') === card.trrc);
-  const open = sameTin.filter(({ row }) => textOf(row, 'TRRC') === null);
-  const pools = card.trrc === null ? [own, sameTin] : [own, exact, open];
+  const byNumber = card.ids.flatMap((id) => {
+    const same = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
+    const of = (trrc: string | null) => same.filter(({ row }) => textOf(row, 'TRRC') === trrc);
+    return card.trrc === null ? [same] : [of(card.trrc), of(null)];
+  });
+  const pools = [own, ...byNumber];
   const pool = pools.find((one) => one.length > 0) ?? [];
   const active = pool.filter(({ row }) => row['Status'] !== 'Closed');
   if (active.length > 1) throw ambiguous(active, card);
@@ -103,10 +107,14 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
 
 /** Whether a card may be the one of these requisites: nothing that both name differs. */
 export function isCompatible(row: Row, card: Card): boolean {
-  const [tin, trrc] = [textOf(row, 'TIN'), textOf(row, 'TRRC')];
-  if (card.tin !== null && tin !== null && tin !== card.tin) return false;
+  const [tin, trrc] = [tinOf(row), textOf(row, 'TRRC')];
+  if (card.ids.length > 0 && tin !== null && !card.ids.includes(tin)) return false;
+  // A number of another country may be a Russian INN too, of somebody else.
+  if (card.nonresident && row['Nonresident'] === false && tin !== null && isInn(tin)) return false;
   return card.trrc === null || trrc === null || trrc === card.trrc;
 }
+
+const tinOf = (row: Row): string | null => textOf(row, 'TIN')?.toUpperCase() ?? null;
 
 /** @throws RobotFailure counterparty_closed */
 export function assertOpen({ row }: Found): void {
@@ -120,9 +128,10 @@ export function assertOpen({ row }: Found): void {
 
 function ambiguous(found: readonly Found[], card: Card): RobotFailure {
   const { ru, en } = named(found);
+  const tin = clip((found[0] && textOf(found[0].row, 'TIN')) ?? card.tin ?? '—');
   return new RobotFailure('counterparty_ambiguous', {
-    ru: `ИНН ${clip(card.tin ?? '—')} в Directum у нескольких контрагентов: ${ru}. Закройте лишние или укажите КПП в реквизитах CRM.`,
-    en: `Several counterparties of Directum have TIN ${clip(card.tin ?? '—')}: ${en}. Close the extra ones or give the KPP in the CRM requisites.`,
+    ru: `ИНН ${tin} в Directum у нескольких контрагентов: ${ru}. Закройте лишние${card.nonresident ? '' : ' или укажите КПП в реквизитах CRM'}.`,
+    en: `Several counterparties of Directum have TIN ${tin}: ${en}. Close the extra ones${card.nonresident ? '' : ' or give the KPP in the CRM requisites'}.`,
   });
 }
 

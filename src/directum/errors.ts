@@ -1,9 +1,22 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
+import { ownWords, saysLocked } from './words.ts';
 
 /** Longest quotation of Directum's own words; the whole text stays under 450 characters. */
 const QUOTE = 200;
-/** Wording of card locks (directum.md A.10): the one place that looks into a message. */
-const LOCK = /заблокирован|\block(?:ed)?\b/i;
+
+/** What Directum answered a refused request, as the cause of the failure it became. */
+export class DirectumAnswer extends Error {
+  /** Its own words on one line, cut and without secrets, as the failure's text quotes them; null when it said nothing. */
+  readonly quoted: string | null;
+  /** Its own words without customers' data (`ownWords`), for telling refusals apart. */
+  readonly words: string;
+
+  constructor(status: number, said: { quoted: string | null; words: string }) {
+    super(`Directum answered ${status}`);
+    this.quoted = said.quoted;
+    this.words = said.words;
+  }
+}
 
 /** Nothing of Directum's answer was understood: a proxy page, a cut answer, another service behind the address. */
 export function badAnswer(what: string): RobotFailure {
@@ -41,7 +54,7 @@ export function unreachable(cause: unknown): RobotFailure {
   );
 }
 
-/** Directum's own words from any shape of error answer (directum.md A.9), on one line; null when none. */
+/** Directum's own words from any shape of error answer (directum.md A.9); null when none. */
 function errorText(body: string): string | null {
   let found: unknown = body;
   try {
@@ -52,16 +65,21 @@ function errorText(body: string): string | null {
     // Plain text is one of the known shapes; a proxy's page says nothing to a person.
     if (isPage(body)) return null;
   }
-  const line = String(found)
-    .replace(/<[^>]{1,200}>/g, ' ')
+  return String(found);
+}
+
+function oneLine(text: string | null): string | null {
+  const line = text
+    ?.replace(/<[^>]{1,200}>/g, ' ')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: an error text may hold anything
     .replace(/[\s\u0000-\u001f]+/g, ' ')
     .trim();
-  return line === '' ? null : line;
+  return line || null;
 }
 
+/** A page of a proxy. Tags inside a text are data, whoever quotes them. */
 function isPage(body: string): boolean {
-  return /^\s*<|<html/i.test(body);
+  return /^\s*</.test(body);
 }
 
 function quotation(line: string): string {
@@ -89,11 +107,20 @@ export function isFault(status: number, body: string): boolean {
   return status > 500 || status === 401 || (status === 500 && (body.trim() === '' || isPage(body)));
 }
 
-/** Any other answer than success as a failure (directum.md A.9, A.10; interface.md Error codes). */
-export function toFailure(status: number, body: string, hide: (text: string) => string): RobotFailure {
+/**
+ * Any other answer than success as a failure (directum.md A.9, A.10; interface.md Error codes). `sent` are the texts of
+ * the request, which a refusal may repeat.
+ */
+export function toFailure(
+  status: number,
+  body: string,
+  { hide, sent }: { hide: (text: string) => string; sent: readonly string[] },
+): RobotFailure {
   const found = errorText(body);
-  const quoted = found === null ? null : quotation(hide(found));
-  const cause = new Error(`Directum answered ${status}`);
+  const line = oneLine(found);
+  const quoted = line === null ? null : quotation(hide(line));
+  const words = ownWords(found ?? '', sent);
+  const cause = new DirectumAnswer(status, { quoted, words });
   const fail = (
     code: 'directum_refused' | 'directum_access_denied' | 'directum_locked' | 'directum_unavailable',
     text: LocalText,
@@ -113,7 +140,7 @@ export function toFailure(status: number, body: string, hide: (text: string) => 
       en: `The package's account lacks rights in Directum: ${en}. Directum administrator: grant it rights to these records.`,
     });
   }
-  const locked = [400, 412, 500].includes(status) && found !== null && LOCK.test(found);
+  const locked = [400, 412, 500].includes(status) && saysLocked(words);
   if (locked || status === 409 || status === 423) {
     return fail('directum_locked', {
       ru: `Карточка в Directum занята: ${ru}. Закройте её в Directum и запустите робот снова.`,

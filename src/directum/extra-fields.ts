@@ -128,7 +128,7 @@ function toValue(
     case 'Single':
     case 'Decimal': {
       const number = toNumber(text);
-      if (number === null) throw wrong('число', 'a number');
+      if (number === null) throw wrong('число не больше чем из 15 цифр', 'a number of at most 15 digits');
       return number;
     }
     case 'Boolean': {
@@ -156,10 +156,17 @@ function toValue(
   }
 }
 
+/** Null for what is no number, or one whose digits a JSON number does not keep: it must not be rounded on the quiet. */
 function toNumber(text: string): number | null {
   const plain = text.replace(/[\s\u00a0\u202f]/g, '').replace(',', '.');
-  const number = /^-?\d{1,17}(\.\d{1,10})?$/.test(plain) ? Number(plain) : Number.NaN;
-  return Number.isFinite(number) ? number : null;
+  if (!/^-?\d{1,17}(\.\d{1,10})?$/.test(plain)) return null;
+  const number = Number(plain);
+  const digits = (written: string) =>
+    written
+      .replace(/^-?[0.]*/, '')
+      .replace(/(\.\d*?)0+$/, '$1')
+      .replace(/\.$/, '');
+  return digits(plain).length <= 15 || digits(String(number)) === digits(plain) ? number : null;
 }
 
 function invalid(label: FieldLabel, property: string, what: LocalText): RobotFailure {

@@ -1,15 +1,10 @@
-import type { CounterpartyResult } from '../robot/ports.ts';
-
 /** Type GUIDs of cards in the web client (directum.md I). */
 export const TYPE_GUID = {
   contract: 'f37c7e63-b134-4446-9b5b-f8811f6c9666',
   /** Base of the hierarchy of documents. */
   document: '58cca102-1e97-4f07-b6ac-fd866a8b7cb1',
-  /** Base of the hierarchy: opens a card of any descendant. */
+  /** Base of the hierarchy: opens a card of any descendant, so a card has one link, whoever knows what about it. */
   counterparty: '294767f1-009f-4fbd-80fc-f98c49ddc560',
-  company: '593e143c-616c-4d95-9457-fd916c4aa7f8',
-  bank: '80c4e311-e95f-449b-984d-1fd540b8f0af',
-  person: 'f5509cdc-ac0c-4507-a4d3-61d7a0a9b6f6',
   ApprovalTask: '100950d0-03d2-44f0-9e31-f9c8dfdf3829',
   FreeApprovalTask: '77f43035-9f23-4a19-9882-5a6a2cd5c9c7',
   DocumentFlowTask: 'c51a9c15-4449-4411-b17b-2ea3ce891ab6',
@@ -20,7 +15,7 @@ export const TYPE_GUID = {
 export interface Links {
   /** `leaf` is the type of the card; without one, or another than a contract, the base of the hierarchy opens it. */
   documentUrl(id: number, leaf?: string): string;
-  counterpartyUrl(id: number, type?: CounterpartyResult['type']): string;
+  counterpartyUrl(id: number): string;
   taskUrl(id: number, type: 'ApprovalTask' | 'FreeApprovalTask' | 'DocumentFlowTask'): string;
   assignmentUrl(id: number): string;
 }
@@ -31,7 +26,7 @@ export function createLinks(webUrl: string): Links {
   return {
     documentUrl: (id, leaf) =>
       `${base}/#/card/${leaf === 'Contract' ? TYPE_GUID.contract : TYPE_GUID.document}/${id}`,
-    counterpartyUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type ?? 'counterparty']}/${id}`,
+    counterpartyUrl: (id) => `${base}/#/card/${TYPE_GUID.counterparty}/${id}`,
     taskUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type]}/${id}`,
     assignmentUrl: (id) => `${base}/#/card/${TYPE_GUID.assignment}/${id}`,
   };

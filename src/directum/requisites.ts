@@ -1,5 +1,5 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
-import type { Party } from '../robot/ports.ts';
+import type { Party, Requisite } from '../robot/ports.ts';
 
 const RUSSIA = 1;
 /** Titles of CRM fields that a text names. */
@@ -11,14 +11,18 @@ const FIELD = {
   name: { ru: 'Название', en: 'Name' },
   lastName: { ru: 'Фамилия', en: 'Last name' },
   firstName: { ru: 'Имя', en: 'First name' },
+  preset: { ru: 'Шаблон реквизитов', en: 'Requisites template' },
 } satisfies Record<string, LocalText>;
-/** Length of `Phones` (directum.md B.1). */
+/** Lengths of `Phones` and `TIN` (directum.md B.1). */
 const PHONES = 250;
+const TIN = 50;
 
 /** A CRM company or contact in the terms of a Directum counterparty card. */
 export interface Card {
   type: 'company' | 'person';
   nonresident: boolean;
+  /** Every number it may be found by; the first is its TIN. A foreign company has several, a Russian one its INN. */
+  ids: string[];
   tin: string | null;
   trrc: string | null;
   /** Simple properties by their Directum name; only those with a value. */
@@ -53,12 +57,43 @@ export function isKpp(text: string): boolean {
 }
 
 /**
+ * Whether requisites are Russian (interface.md directum_sync_counterparty): by the country of their preset; where it
+ * cannot be read, by what is filled, then by the country of the bank account, which is the preset's (bitrix24.md G4).
+ * Requisites without any number count as none. Null when nothing tells.
+ */
+function isRussian(requisite: Requisite | null): boolean | null {
+  if (requisite === null) return true;
+  if (requisite.countryId !== null) return requisite.countryId === RUSSIA;
+  const { inn, kpp, ogrn, ogrnip } = requisite;
+  const foreign = requisite.foreignIds.some((number) => number !== inn);
+  const russian = [kpp, ogrn, ogrnip].some((number) => number !== null);
+  if (foreign !== russian) return russian;
+  const bankCountry = requisite.bank?.countryId ?? null;
+  if (bankCountry !== null) return bankCountry === RUSSIA;
+  if (foreign) return null;
+  return inn === null || isInn(compact(inn) ?? '') ? true : null;
+}
+
+/** The numbers of a foreign company or person; letters count without case. */
+function toForeignIds({ foreignIds, inn }: Requisite): string[] {
+  const numbers = [...foreignIds, inn].flatMap((number) => compact(number)?.toUpperCase() ?? []);
+  return [...new Set(numbers)].filter((number) => number.length <= TIN);
+}
+
+/**
  * Classifies and checks a party (interface.md directum_sync_counterparty; directum.md B.1, J.4).
  * @throws RobotFailure requisites_invalid
  */
 export function toCard(party: Party): Card {
   const requisite = party.requisite;
-  const nonresident = requisite?.countryId != null && requisite.countryId !== RUSSIA;
+  const russian = isRussian(requisite);
+  if (russian === null) {
+    throw invalid(party, FIELD.preset, {
+      ru: 'удалён или недоступен, а по самим реквизитам страна не видна',
+      en: 'is deleted or cannot be read, and the requisites themselves do not tell the country',
+    });
+  }
+  const nonresident = !russian;
   const inn = compact(requisite?.inn);
   const ogrnip = compact(requisite?.ogrnip);
   const proprietor = inn?.length === 12 && ogrnip !== null;
@@ -72,8 +107,9 @@ export function toCard(party: Party): Card {
   const values: Record<string, string | null> =
     type === 'person' ? personNames(party) : companyNames(party, proprietor);
   const okpo = compact(requisite?.okpo);
+  const ids = nonresident && requisite ? toForeignIds(requisite) : inn === null ? [] : [inn];
   Object.assign(values, {
-    TIN: inn,
+    TIN: ids[0] ?? null,
     TRRC: kpp,
     PSRN: type === 'company' ? ogrn : null,
     NCEO: okpo !== null && (nonresident || /^(\d{8}|\d{10}|\d{14})$/.test(okpo)) ? okpo : null,
@@ -91,6 +127,7 @@ export function toCard(party: Party): Card {
   return {
     type,
     nonresident,
+    ids,
     tin: values['TIN'] ?? null,
     trrc: values['TRRC'] ?? null,
     values: Object.fromEntries(present.map(([name, value]) => [name, value.trim()])),
@@ -130,8 +167,16 @@ function companyNames(party: Party, proprietor: boolean): Record<string, string 
   const requisite = party.requisite;
   const person = fullName(party);
   const built = party.kind === 'contact' || proprietor ? person && `ИП ${person}` : null;
-  const name = requisite?.companyName ?? (party.kind === 'contact' ? built : null) ?? party.name;
-  if (name.trim() === '') throw invalid(party, FIELD.name, { ru: 'не указано', en: 'is not given' });
+  const title = party.kind === 'contact' ? built : party.name;
+  const name = [requisite?.companyName, title, requisite?.companyFullName, built].find((text) =>
+    text?.trim(),
+  );
+  if (!name) {
+    throw invalid(party, FIELD.name, {
+      ru: 'не указано ни в карточке, ни в реквизитах',
+      en: 'is given neither in the card nor in the requisites',
+    });
+  }
   return { Name: name, LegalName: requisite?.companyFullName ?? null };
 }
 
@@ -157,7 +202,8 @@ function fullName(party: Party): string {
 
 /** Names a CRM record as its user sees it. */
 function invalid(party: Party, field: LocalText, what: LocalText): RobotFailure {
-  const name = clip(party.name);
+  // Only here a record without a name goes by its code.
+  const name = clip(party.name || `${party.kind.toUpperCase()}_${party.id}`);
   return new RobotFailure('requisites_invalid', {
     ru: `«${field.ru}» ${what.ru} (${party.kind === 'company' ? 'компания' : 'контакт'} «${name}»). Исправьте реквизиты в CRM и запустите робот снова.`,
     en: `«${field.en}» ${what.en} (${party.kind} «${name}»). Mend the requisites in CRM and run the robot again.`,

@@ -4,8 +4,6 @@ import { isRow } from './rows.ts';
 export function same(current: unknown, wanted: unknown): boolean {
   if (isRow(wanted)) return isRow(current) && current['Id'] === wanted['Id'];
   if (wanted === null) return current === null || current === undefined || current === '';
-  if (typeof wanted === 'number')
-    return typeof current === 'number' && Math.abs(current - wanted) < 1e-9 * Math.max(1, Math.abs(wanted));
   if (typeof wanted !== 'string') return current === wanted;
   if (typeof current !== 'string') return false;
   // Days come back as midnight of the stand's own offset (directum.md A.11).

@@ -11,6 +11,7 @@ import { Agent, request } from 'undici';
 import { RobotFailure } from '../robot/failure.ts';
 import type { Log } from '../robot/ports.ts';
 import { badAnswer, isFault, toFailure, unreachable } from './errors.ts';
+import { sentTexts } from './words.ts';
 
 /** The official utility waits 600 s; a run is tried again anyway, so it need not hold its place that long. */
 const TIMEOUTS = { connectMs: 10_000, headersMs: 120_000, bodyMs: 120_000 };
@@ -143,7 +144,8 @@ export function createWire(options: WireOptions): Wire {
     const text = Buffer.concat(chunks)
       .toString('utf8')
       .replace(/^\uFEFF/, '');
-    return { status, body: text, failure: status < 300 ? null : toFailure(status, text, hide) };
+    if (status < 300) return { status, body: text, failure: null };
+    return { status, body: text, failure: toFailure(status, text, { hide, sent: sentTexts(url, body) }) };
   }
 
   async function reach(ask: Ask): Promise<Reply> {

@@ -23,6 +23,8 @@ export interface Requisite {
   /** Country of the requisite's preset: 1 is Russia; null when the portal does not say. */
   countryId: number | null;
   inn: string | null;
+  /** Numbers by which countries other than Russia know a company or person, the most telling first; INN among them. */
+  foreignIds: string[];
   kpp: string | null;
   ogrn: string | null;
   ogrnip: string | null;
@@ -33,7 +35,13 @@ export interface Requisite {
   lastName: string | null;
   firstName: string | null;
   secondName: string | null;
-  bank: { name: string | null; bik: string | null; account: string | null; corAccount: string | null } | null;
+  bank: {
+    countryId: number | null;
+    name: string | null;
+    bik: string | null;
+    account: string | null;
+    corAccount: string | null;
+  } | null;
   legalAddress: string | null;
   postalAddress: string | null;
 }
@@ -42,8 +50,8 @@ export interface Requisite {
 export interface Party {
   kind: 'company' | 'contact';
   id: number;
-  /** Company title, or the contact's full name. */
-  name: string;
+  /** Company title, or the contact's full name; null when CRM shows none. */
+  name: string | null;
   lastName: string | null;
   firstName: string | null;
   secondName: string | null;
@@ -66,12 +74,21 @@ export interface ItemSnapshot {
   title: string;
   /** Link to the item's card on the portal. */
   url: string;
-  amount: number | null;
+  /** As the portal prints it (`parseItemAmount`). */
+  amount: string | number | null;
   currency: string | null;
   responsibleUserId: number | null;
   party: Party | null;
-  /** Own company chosen on the item (`mycompanyId` or the requisite link). */
-  ownCompany: { name: string; inn: string | null; kpp: string | null } | null;
+  /**
+   * Own company chosen on the item (`mycompanyId` or the requisite link); `foreignId` is its number in another country
+   * (BIN, EDRPOU, VAT id).
+   */
+  ownCompany: {
+    name: string | null;
+    inn: string | null;
+    kpp: string | null;
+    foreignId: string | null;
+  } | null;
   users: ReadonlyMap<number, PortalUser>;
   /** Raw field values by code (`UF_CRM_…` original spelling, system fields camelCase). */
   fields: Record<string, unknown>;
@@ -163,7 +180,7 @@ export interface ContractDraft {
   departmentId?: number | undefined;
   responsibleId?: number | undefined;
   ourSignatoryId?: number | undefined;
-  /** Rounded to 2 digits. */
+  /** Of whole cents. */
   amount?: number | undefined;
   currencyId?: number | undefined;
   vatRateId?: number | undefined;

@@ -21,16 +21,21 @@ const NO_NUMBER: LocalText = {
   en: 'this is not a number; give for example 1200000.50 or 1200000.50|RUB',
 };
 
+const TOO_FINE: LocalText = {
+  ru: 'Directum не сохранит такую большую сумму с точностью до копейки; укажите меньшую сумму или округлите её',
+  en: 'Directum cannot keep so large an amount to the cent; give a smaller or a rounded amount',
+};
+
 /**
  * Reads `1 200 000,50|RUB`: spaces ignored, comma or dot, optional currency (interface.md §3 Values).
- * Amounts are in units of the currency, rounded to 2 digits.
+ * Amounts are in units of the currency, rounded to 2 digits by the digits as written.
  * @throws WireValueError
  */
 export function parseMoney(text: string): Money {
   const parts = text.split('|');
   if (parts.length > 2) throw new WireValueError(NO_NUMBER);
   const digits = (parts[0] ?? '').replace(/[\s\u00a0\u202f]/g, '').replace(',', '.');
-  if (!/^\d{1,15}(\.\d*)?$/.test(digits)) throw new WireValueError(NO_NUMBER);
+  if (!/^\d{1,40}(\.\d*)?$/.test(digits)) throw new WireValueError(NO_NUMBER);
   const currency = (parts[1] ?? '').trim().toUpperCase();
   if (currency !== '' && !/^[A-Z]{3}$/.test(currency)) {
     throw new WireValueError({
@@ -38,8 +43,42 @@ export function parseMoney(text: string): Money {
       en: 'after the bar a currency code of three letters is needed, for example RUB',
     });
   }
-  // The written digits are moved, not the binary number: 1200000.505 times 100 is less than a half.
-  return { amount: Math.round(Number(`${digits}e2`)) / 100, currency: currency || null };
+  return { amount: toAmount(toCents(digits)), currency: currency || null };
+}
+
+/** Cents of digits with a dot, halves up. The binary number knows no halves of a cent: 1.005 is less than it says. */
+function toCents(digits: string): bigint {
+  const [whole = '', fraction = ''] = digits.split('.');
+  return BigInt(whole + fraction.slice(0, 2).padEnd(2, '0')) + ((fraction[2] ?? '0') >= '5' ? 1n : 0n);
+}
+
+/** Cents as a number's digits: `1.5`, `10`. */
+const written = (cents: bigint): string =>
+  `${cents / 100n}.${String(cents % 100n).padStart(2, '0')}`.replace(/\.?0+$/, '');
+
+/** Money is a double in Directum (directum.md A.11): the digits that go out must be those asked for. @throws WireValueError */
+function toAmount(cents: bigint): number {
+  const amount = Number(written(cents));
+  if (String(amount) !== written(cents)) throw new WireValueError(TOO_FINE);
+  return amount;
+}
+
+/**
+ * Amount of an item as the portal prints it, a text or a number; a debt is none to write. A number may have lost its
+ * cents on the portal already: one that two amounts are printed as is refused.
+ * @throws WireValueError
+ */
+export function parseItemAmount(given: string | number): number {
+  // PHP prints large numbers as 1.0E+15.
+  const text = /^\d+(\.\d+)?e\+?\d+$/i.test(String(given)) ? String(Number(given)) : String(given);
+  if (/^-\s*\d/.test(text)) return 0;
+  const { amount } = parseMoney(text);
+  if (typeof given === 'number' && amount % 1 !== 0) {
+    const cents = toCents(text);
+    const twins = [cents - 1n, cents + 1n].filter((other) => Number(written(other)) === amount);
+    if (twins.length > 0) throw new WireValueError(TOO_FINE);
+  }
+  return amount;
 }
 
 const TIME = /(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]m)?\s*(Z|[+-]\d{2}:?\d{2})?)?$/i;

@@ -45,6 +45,7 @@ describe('answers', () => {
             number: () => refuse(404),
             words: () => refuse('', 400, 'Бизнес-процесс не найден'),
             english: () => refuse('X', 400, 'The business process is not found'),
+            named: () => refuse('X', 400, 'Deal "The business process is not found" cannot be saved'),
             bad: () => refuse('ACCESS_DENIED', 403, 'Access denied!'),
             busy: () => refuse('OPERATION_TIME_LIMIT', 429),
           }) as Record<string, () => unknown>
@@ -52,7 +53,7 @@ describe('answers', () => {
     });
     const fates = await made.answers.send(
       MEMBER,
-      answers('good', 'number', 'words', 'english', 'bad', 'busy'),
+      answers('good', 'number', 'words', 'english', 'named', 'bad', 'busy'),
       'answer',
     );
     expect(fates).toEqual([
@@ -60,6 +61,7 @@ describe('answers', () => {
       'gone',
       'gone',
       'gone',
+      { refused: 'X' },
       { refused: 'ACCESS_DENIED' },
       { blockedMs: 10_000 },
     ]);

@@ -144,7 +144,7 @@ describe('one read of a deal', () => {
     expect(snapshot).toMatchObject({
       title: 'Станок',
       url: `${portal.origin}/crm/deal/details/915/`,
-      amount: 1200.5,
+      amount: '1200.5',
       currency: 'RUB',
       responsibleUserId: 5,
       ownCompany: { name: 'Мы', inn: '5000000000', kpp: '500001001' },
@@ -264,6 +264,44 @@ describe('a portal that does not take the batch as planned', () => {
       expect(portal.hits).toHaveLength(1);
     },
   );
+
+  it.each([
+    ['6', { RQ_BIN: '040140000123', RQ_IIN: '' }, ['040140000123']],
+    ['14', { RQ_INN: '123456789012', RQ_EDRPOU: '12345678' }, ['12345678', '123456789012']],
+    ['4', { RQ_INN: '193456789' }, ['193456789']],
+    ['46', { RQ_VAT_ID: 'DE123456789', RQ_USRLE: 'HRB 1' }, ['DE123456789', 'HRB 1']],
+  ])('shows the numbers of country %s', async (country, numbers, ids) => {
+    const { port } = await start((methods) => ({
+      ...methods,
+      'crm.requisite.link.get': () => refuse('', 400, 'Not found'),
+      'crm.requisite.preset.list': () => [{ ID: '1', COUNTRY_ID: country }],
+      'crm.requisite.list': ({ filter }) => [
+        {
+          ID: 31,
+          PRESET_ID: '1',
+          ENTITY_TYPE_ID: filter.ENTITY_TYPE_ID,
+          ENTITY_ID: filter.ENTITY_ID,
+          ...numbers,
+        },
+      ],
+    }));
+    const { party, ownCompany } = await port.read();
+    expect(party?.requisite).toMatchObject({ countryId: Number(country), foreignIds: ids });
+    const foreignId = ids.find((number) => number !== ('RQ_INN' in numbers ? numbers.RQ_INN : '')) ?? null;
+    expect(ownCompany).toMatchObject({ name: 'Мы', foreignId });
+  });
+
+  it('names a company without a title by nothing', async () => {
+    const { port } = await start((methods) => ({
+      ...methods,
+      'crm.item.get': (params, ...rest) => {
+        const answer = methods['crm.item.get']!(params, ...rest) as { item: Params };
+        return Number(params['entityTypeId']) === 4 ? { item: { ...answer.item, title: '' } } : answer;
+      },
+    }));
+    const { party, ownCompany } = await port.read();
+    expect([party?.name, ownCompany?.name]).toEqual([null, null]);
+  });
 
   it('lists requisites in an order of its own, inactive ones too', async () => {
     const { port } = await start((methods) => ({

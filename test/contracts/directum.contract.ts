@@ -220,6 +220,16 @@ describe.each(directumStands)('Directum RX Integration Service, as $name answers
       expect((await make('ICompanies', fields)).status).toBe(201);
     });
 
+    it('keeps letters and digits in the number of a nonresident, who is found by it', async () => {
+      const TIN = `DE${Date.now()}`;
+      const made = await make('ICompanies', { Name: `${run} VAT`, TIN, Nonresident: true, ExternalId: run });
+      expect(made.status).toBe(201);
+      const found = await list('ICompanies', { filter: `TIN eq '${TIN}'`, select: 'Id,TIN,Nonresident' });
+      expect(found.json.value).toEqual([
+        expect.objectContaining({ Id: made.json.Id, TIN, Nonresident: true }),
+      ]);
+    });
+
     it('answers a POST with Return: minimal without a body, and the ExternalId finds what it made', async () => {
       const ExternalId = `${run}-minimal`;
       const made = await make(
@@ -283,6 +293,11 @@ describe.each(directumStands)('Directum RX Integration Service, as $name answers
     it('changes by PATCH', async () => {
       expect((await patch(card(), { Subject: 'Предмет изменён' })).status).toBe(204);
       expect((await rx.ask(card())).json.Subject).toBe('Предмет изменён');
+    });
+
+    it('keeps the cents of an amount of 15 digits', async () => {
+      expect((await patch(card(), { TotalAmount: 1234567890123.45 })).status).toBe(204);
+      expect((await rx.ask(card())).json.TotalAmount).toBe(1234567890123.45);
     });
 
     it('refuses an id as text: 400', async () => {

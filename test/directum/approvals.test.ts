@@ -147,7 +147,11 @@ describe('start', () => {
     ['approval_unavailable', 'Укажите регламент.'],
     ['approval_unavailable', 'ApprovalRule is required.'],
     ['directum_refused', 'Нет прав на создание задач по регламенту.'],
+    ['approval_unavailable', 'Не заполнено обязательное свойство "ApprovalRule".'],
     ['directum_refused', 'Create free approval task. Employee with ID (31) not found.'],
+    ['directum_refused', 'Документ «Регламент закупок» не прошёл проверку.'],
+    ['directum_refused', 'Документ «Нет подходящего регламента» не прошёл проверку.'],
+    ['directum_refused', 'Контрагент Process Ltd не прошёл проверку.'],
   ])('%s at the creation: %s', async (code, error) => {
     stand.misbehave.next({ verb: 'POST', path: 'CreateApprovalTask', status: 400, body: { error } });
     await expect(start()).rejects.toMatchObject({ code });

@@ -16,7 +16,7 @@ beforeEach(async () => {
     subject: 'Поставка',
     documentKindId: 1,
     counterpartyId,
-    amount: 1200.505,
+    amount: 1200.51,
     validFrom: '2026-03-02',
     validTill: '2026-12-31',
     note: `Сделка\n${'я'.repeat(1200)}`,
@@ -174,6 +174,16 @@ describe('find, update, adopt', () => {
     });
   });
 
+  it('writes a change of some kopecks in an amount of milliards', async () => {
+    const { id } = await bench.directum.contracts.create(KEY, { ...draft, amount: 5_000_000_000.1 });
+    const { changedFields } = await bench.directum.contracts.update(id, {
+      ...draft,
+      amount: 5_000_000_000.6,
+    });
+    expect(changedFields).toEqual(['TotalAmount']);
+    expect(stand.get('IContracts', id)['TotalAmount']).toBe(5_000_000_000.6);
+  });
+
   it('tells a locked card', async () => {
     const { id } = await bench.directum.contracts.create(KEY, draft);
     stand.misbehave.lockCards(1);
@@ -226,6 +236,8 @@ describe('extra fields', () => {
       VatAmount: 1000.5,
       CounterpartyRegistrationNumber: null,
     });
+    expect(await parse('VatAmount=-0.0010')).toEqual({ VatAmount: -0.001 });
+    expect(await parse('VatAmount=123456789012345.67')).toEqual({ VatAmount: 123456789012345.67 });
     expect(await parse('DeliveredTo=')).toEqual({ DeliveredTo: null });
     expect(await parse('ReturnDeadline=02.03.2026')).toEqual({ ReturnDeadline: '2026-03-02T00:00:00Z' });
     // What the portal's culture sends, in the zone of the settings; a day stays that day.
@@ -252,6 +264,8 @@ describe('extra fields', () => {
     ['Milestones', 'Milestones=1'],
     ['IsStandard', 'IsStandard=да'],
     ['DaysToFinishWorks', 'DaysToFinishWorks=1.5'],
+    ['VatAmount', 'VatAmount=12345678901234567'],
+    ['VatAmount', 'VatAmount=123456789012345.68'],
     ['Contact', 'Contact=Иванов'],
     ['ReturnDeadline', 'ReturnDeadline=31.02.2026'],
     ['IsStandard', 'IsStandard=Y\nIsStandard=N'],

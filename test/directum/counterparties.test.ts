@@ -33,7 +33,7 @@ describe('making and finding', () => {
       'fill',
     );
     expect(made).toMatchObject({ action: 'created', type: 'company', changedFields: [] });
-    expect(made.url).toBe(`${stand.webUrl}/#/card/593e143c-616c-4d95-9457-fd916c4aa7f8/${made.id}`);
+    expect(made.url).toBe(`${stand.webUrl}/#/card/294767f1-009f-4fbd-80fc-f98c49ddc560/${made.id}`);
     expect(stand.get('ICompanies', made.id)).toMatchObject({
       Name: 'ООО «Ромашка»',
       TIN: INN,
@@ -186,6 +186,56 @@ describe('making and finding', () => {
   });
 });
 
+describe('companies of other countries', () => {
+  const kazakh = (values: Parameters<typeof company>[0] = {}, party: Parameters<typeof company>[1] = {}) =>
+    company(
+      { countryId: 6, inn: null, kpp: null, foreignIds: [BIN], companyName: 'ТОО Степь', ...values },
+      party,
+    );
+  const BIN = '040140000123';
+  const count = () => companies().filter((one) => String(one['Name']).includes('Степь')).length;
+
+  it('are found again by their number, from another record of CRM too', async () => {
+    const made = await sync(kazakh(), 'fill');
+    expect(stand.get('ICompanies', made.id)).toMatchObject({ Nonresident: true, TIN: BIN });
+    bench.pairs.held.clear();
+    stand.patch('ICompanies', made.id, { ExternalId: null });
+    expect((await sync(kazakh({ id: 2 }, { id: 45 }), 'fill')).id).toBe(made.id);
+    expect(count()).toBe(1);
+  });
+
+  it('are found by any of their numbers, the most telling first', async () => {
+    const byVat = stand.add('ICompanies', { Name: 'Степь', TIN: 'de123456789', Nonresident: true });
+    expect((await sync(kazakh({ foreignIds: ['HRB 1', 'de123456789'] }), 'none')).id).toBe(byVat);
+    const byFirst = stand.add('ICompanies', { Name: 'Степь 2', TIN: 'HRB1', Nonresident: true });
+    bench.pairs.held.clear();
+    stand.patch('ICompanies', byVat, { ExternalId: null });
+    expect((await sync(kazakh({ foreignIds: ['HRB 1', 'de123456789'] }), 'none')).id).toBe(byFirst);
+  });
+
+  it('are made once when many records with a number in common start at once', async () => {
+    const parties = Array.from({ length: 12 }, (_, n) =>
+      kazakh({ id: n, foreignIds: n % 2 ? ['A1', 'B2'] : ['B2', 'A1'] }, { id: 100 + n }),
+    );
+    const results = await Promise.all(parties.map((party) => sync(party, 'none')));
+    expect(new Set(results.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it('are not a Russian company whose INN is the same digits', async () => {
+    const russian = stand.add('ICompanies', { Name: 'ИП Однофамилец', TIN: PERSON_INN, Nonresident: false });
+    const made = await sync(kazakh({ foreignIds: [PERSON_INN] }), 'fill');
+    expect(made).toMatchObject({ action: 'created' });
+    expect(made.id).not.toBe(russian);
+  });
+
+  it('get the mark of a non-resident together with their number', async () => {
+    const { id } = await sync(contact(), 'fill');
+    const known = contact({ countryId: 6, foreignIds: ['850101300123'] });
+    expect(await sync(known, 'fill')).toMatchObject({ id, changedFields: ['TIN', 'Nonresident'] });
+    expect(stand.get('IPersons', id)).toMatchObject({ TIN: '850101300123', Nonresident: true });
+  });
+});
+
 describe('faults', () => {
   it('finds the card a broken-off POST made instead of making another', async () => {
     stand.misbehave.next({ verb: 'POST', path: 'ICompanies', cutAfterEffect: true });
@@ -230,6 +280,20 @@ describe('faults', () => {
     const failed = await sync(company(), 'fill').catch((error) => error);
     expect(failed.code).toBe('directum_refused');
     expect(failed.text.ru).toContain('Нельзя *** так');
+  });
+
+  it('takes no company that it sent for a lock, quoted or not', async () => {
+    const name = 'Fort is locked';
+    for (const message of [
+      `Контрагент ${name} не прошёл проверку`,
+      `Контрагент «${name}» не прошёл проверку`,
+    ]) {
+      stand.misbehave.next({ verb: 'POST', path: 'ICompanies', status: 400, body: { error: message } });
+      await expect(sync(company({ companyName: name }), 'fill')).rejects.toMatchObject({
+        code: 'directum_refused',
+        text: { ru: expect.stringContaining(message) },
+      });
+    }
   });
 
   it('tells a locked card apart', async () => {
@@ -287,7 +351,7 @@ describe('update modes', () => {
 
   it('sets the bank found by BIC and never makes one', async () => {
     const bank = stand.add('IBanks', { Name: 'Банк', BIC: '044525225' });
-    const account = { name: 'Б', account: '40702810900000000001', corAccount: null };
+    const account = { countryId: 1, name: 'Б', account: '40702810900000000001', corAccount: null };
     const { id } = await sync(company({ bank: { ...account, bik: '044525225' } }), 'fill');
     expect(stand.get('ICompanies', id)).toMatchObject({ Account: account.account, Bank: { Id: bank } });
     const banks = stand.all('IBanks').length;

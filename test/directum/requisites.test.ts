@@ -76,3 +76,68 @@ describe('classifying', () => {
     expect(toCard(company({ okpo: '1234567' })).values).not.toHaveProperty('NCEO');
   });
 });
+
+describe('another country', () => {
+  const foreign = (values: Parameters<typeof company>[0], party = {}) =>
+    company({ inn: null, kpp: null, ...values }, party);
+  const code = (party: Parameters<typeof toCard>[0]) => {
+    try {
+      return toCard(party).nonresident;
+    } catch (error) {
+      return (error as { text: { ru: string } }).text.ru;
+    }
+  };
+
+  it('keeps every number it may be found by, without check digits; letters without case', () => {
+    expect(toCard(foreign({ countryId: 6, foreignIds: ['0401 4000 0123'] }))).toMatchObject({
+      nonresident: true,
+      ids: ['040140000123'],
+      tin: '040140000123',
+      values: { TIN: '040140000123' },
+    });
+    expect(toCard(foreign({ countryId: 46, foreignIds: ['de 123456789', '77'], inn: '77' }))).toMatchObject({
+      ids: ['DE123456789', '77'],
+      tin: 'DE123456789',
+    });
+  });
+
+  it('leaves numbers of other countries alone in Russian requisites', () => {
+    expect(toCard(company({ foreignIds: ['040140000123', INN] }))).toMatchObject({
+      nonresident: false,
+      ids: [INN],
+    });
+  });
+
+  it('is told by what is filled where the preset cannot be read', () => {
+    const unread = { countryId: null };
+    const bank = { name: null, bik: null, account: null, corAccount: null };
+    expect(code(foreign({ ...unread, foreignIds: ['040140000123'] }))).toBe(true);
+    expect(code(company(unread))).toBe(false);
+    expect(code(company({ ...unread, kpp: null }))).toBe(false);
+    expect(code(company({ ...unread, inn: '193456789', kpp: null, bank: { ...bank, countryId: 4 } }))).toBe(
+      true,
+    );
+    // Nothing tells: neither a Russian INN nor a field of another country; or both.
+    expect(code(company({ ...unread, inn: '193456789', kpp: null }))).toContain('«Шаблон реквизитов»');
+    expect(code(company({ ...unread, foreignIds: ['040140000123'] }))).toContain('«Шаблон реквизитов»');
+    // No number at all is as no requisites.
+    expect(code(foreign(unread))).toContain('«ИНН» не указан');
+    expect(toCard(contact(unread))).toMatchObject({ type: 'person', nonresident: false });
+  });
+});
+
+describe('the name of a company', () => {
+  it('is that of its requisites, its title, or its full name', () => {
+    const named = (values: Parameters<typeof company>[0], name: string | null) =>
+      toCard(company({ companyName: null, ...values }, { name })).values['Name'];
+    expect(named({ companyName: 'ООО «Ромашка»' }, 'Ромашка')).toBe('ООО «Ромашка»');
+    expect(named({}, 'Ромашка')).toBe('Ромашка');
+    expect(named({ companyFullName: 'Общество «Ромашка»' }, null)).toBe('Общество «Ромашка»');
+  });
+
+  it('is never its code in CRM: without one the field is named', () => {
+    expect(() => toCard(company({ companyName: null }, { name: null }))).toThrow(
+      /requisites_invalid: «Name» is given neither in the card nor in the requisites \(company «COMPANY_44»\)/,
+    );
+  });
+});

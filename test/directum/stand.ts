@@ -63,6 +63,7 @@ export function requisite(values: Partial<Requisite> = {}): Requisite {
     id: 1,
     countryId: 1,
     inn: null,
+    foreignIds: [],
     kpp: null,
     ogrn: null,
     ogrnip: null,

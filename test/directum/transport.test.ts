@@ -64,6 +64,7 @@ describe('answers', () => {
     [412, '', 'directum_refused', '412'],
     [500, '{"error":"ой"}', 'directum_unavailable', '«ой»'],
     [400, '{"error":"Unblocked clock"}', 'directum_refused', 'Unblocked'],
+    [400, '{"error":"Контрагент «Fort Lock» не прошёл проверку"}', 'directum_refused', 'Fort Lock'],
     [502, '<html>nginx</html>', 'directum_unavailable', '502'],
     [429, '', 'directum_unavailable', '429'],
     [400, '{"title":"Плохой запрос"}', 'directum_refused', 'Плохой запрос'],

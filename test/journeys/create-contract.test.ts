@@ -165,6 +165,30 @@ describe('create contract', () => {
   });
 
   it.each([
+    ['123456789012345,67|RUB', 5, 123456789012345.67],
+    ['1.005', 5, 1.01],
+    [undefined, 1.005, 1.01],
+    [undefined, 123456789012345.67, 123456789012345.67],
+  ])('writes the amount %s of a deal of %s to the cent', async (amount, opportunity, written) => {
+    const { deal } = addDeal(stand, { deal: { opportunity } });
+    const outputs = await create(deal, { amount });
+    expect(outputs).toMatchObject({ ok: 'Y' });
+    expect(stand.directum.get('IContracts', Number(outputs['document_id']))['TotalAmount']).toBe(written);
+  });
+
+  it.each([
+    [{ amount: '123456789012345.68' }, 5],
+    [{}, Number('123456789012345.68')],
+  ])('rounds no amount on the quiet: %j in a deal of %s', async (properties, opportunity) => {
+    const { deal } = addDeal(stand, { deal: { opportunity } });
+    const outputs = await create(deal, properties);
+    expect(outputs).toMatchObject({ ok: 'N', error_code: 'input_invalid' });
+    expect(outputs['error_text']).toContain('«Сумма»');
+    expect(outputs['error_text']).toContain('копейки');
+    expect(contractsOf(deal)).toHaveLength(0);
+  });
+
+  it.each([
     ['no company', { deal: { companyId: 0 } }, 'counterparty_missing'],
     ['no requisites', { requisite: null }, 'requisites_invalid'],
     ['a wrong check digit', { requisite: { ...ROMASHKA, RQ_INN: '7799000013' } }, 'requisites_invalid'],

@@ -112,6 +112,50 @@ describe('matching', () => {
     });
   });
 
+  it.each([
+    ['Kazakhstan', '4', { RQ_BIN: '040140000123' }, '040140000123'],
+    ['Belarus', '5', { RQ_INN: '193456789' }, '193456789'],
+    ['Ukraine', '6', { RQ_EDRPOU: '12345678' }, '12345678'],
+    ['Germany', '7', { RQ_VAT_ID: 'DE 123456789' }, 'DE123456789'],
+    ['a deleted preset', '99', { RQ_BIN: '050150000456' }, '050150000456'],
+  ])('makes one card of a company of %s that stands in CRM twice', async (_country, PRESET_ID, ids, tin) => {
+    const requisite = { ...ids, RQ_COMPANY_NAME: 'Чужая', PRESET_ID };
+    const first = await sync(addDeal(stand, { requisite }).deal);
+    expect(first).toMatchObject({ ok: 'Y', action: 'created' });
+    const second = await sync(addDeal(stand, { requisite }).deal);
+    expect(second).toMatchObject({ ok: 'Y', counterparty_id: first['counterparty_id'] });
+    expect(companies(tin)).toEqual([expect.objectContaining({ Nonresident: true })]);
+  });
+
+  it('says so when a deleted preset leaves the country unknown, and goes by a Russian INN', async () => {
+    const unknown = await sync(
+      addDeal(stand, { requisite: { RQ_INN: '193456780', RQ_COMPANY_NAME: 'Чья-то', PRESET_ID: '99' } }).deal,
+    );
+    expect(unknown).toMatchObject({ ok: 'N', error_code: 'requisites_invalid' });
+    expect(unknown['error_text']).toContain('«Шаблон реквизитов»');
+    const requisite = { ...ROMASHKA, RQ_INN: inn(11), PRESET_ID: '99' };
+    expect(await sync(addDeal(stand, { requisite }).deal)).toMatchObject({ ok: 'Y', action: 'created' });
+    expect(companies(inn(11))).toEqual([expect.objectContaining({ Nonresident: false })]);
+  });
+
+  it('never names a card by the code of its record in CRM', async () => {
+    const nameless = (requisite: Record<string, string>) => {
+      const { deal, company } = addDeal(stand, { requisite: { RQ_KPP: '779901001', ...requisite } });
+      stand.portal.world.items.get(4)?.set(company, {
+        ...stand.portal.world.items.get(4)?.get(company),
+        title: '',
+      });
+      return deal;
+    };
+    const outputs = await sync(nameless({ RQ_INN: inn(12) }));
+    expect(outputs).toMatchObject({ ok: 'N', error_code: 'requisites_invalid' });
+    expect(outputs['error_text']).toContain('«Название» не указано');
+    expect(companies(inn(12))).toEqual([]);
+    const full = { RQ_INN: inn(13), RQ_COMPANY_FULL_NAME: 'Общество без названия' };
+    expect(await sync(nameless(full))).toMatchObject({ ok: 'Y' });
+    expect(companies(inn(13))).toEqual([expect.objectContaining({ Name: 'Общество без названия' })]);
+  });
+
   it('takes the requisites chosen on the deal before the first ones of the company', async () => {
     const { deal, company } = addDeal(stand, { requisite: { ...ROMASHKA, RQ_INN: inn(7) } });
     const chosen = stand.portal.addRequisite({
@@ -226,3 +270,53 @@ it('makes one counterparty and one contract a deal when thirty deals of a new co
   expect(new Set(keys).size).toBe(30);
   expect(keys).toHaveLength(30);
 }, 60_000);
+
+describe('the link of a counterparty', () => {
+  const create = (deal: number, properties: Record<string, unknown> = {}) =>
+    runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка', ...properties });
+
+  /** Every way a robot may come to the card of one deal's counterparty. */
+  async function ways(deal: number, other: number) {
+    const made = await sync(deal);
+    const known = await sync(deal, { update_mode: 'overwrite' });
+    const contract = await create(deal);
+    const again = await create(deal);
+    const updated = await create(deal, { subject: 'Другая', if_exists: 'update' });
+    const linked = await create(other, { link_document_id: String(contract['document_id']), slot: 'Linked' });
+    const foundByNumber = await sync(other);
+    const ofOther = await create(other);
+    stand.directum.misbehave.next({
+      verb: 'POST',
+      path: 'IContracts',
+      status: 400,
+      body: { error: 'Нельзя' },
+    });
+    const failed = await create(deal, { slot: 'Failed' });
+    expect(failed['ok']).toBe('N');
+    return [made, known, contract, again, updated, linked, foundByNumber, ofOther, failed];
+  }
+
+  it.each([
+    ['company', 20],
+    ['bank', 21],
+  ])('of a %s is one, whichever robot and way gives it', async (type, seed) => {
+    if (type === 'bank')
+      stand.directum.add('IBanks', { Name: 'Банк', BIC: '044525999', TIN: inn(seed), Status: 'Active' });
+    const requisite = { ...ROMASHKA, RQ_INN: inn(seed) };
+    const all = await ways(addDeal(stand, { requisite }).deal, addDeal(stand, { requisite }).deal);
+    expect(all[0]).toMatchObject({ counterparty_type: type });
+    const id = all[0]!['counterparty_id'];
+    const url = `${stand.directum.webUrl}/#/card/294767f1-009f-4fbd-80fc-f98c49ddc560/${id}`;
+    expect(all.map((outputs) => [outputs['counterparty_id'], outputs['counterparty_url']])).toEqual(
+      all.map(() => [id, url]),
+    );
+  });
+
+  it('of a person is one too', async () => {
+    const contact = stand.portal.addContact({ NAME: 'Олег', LAST_NAME: 'Одинов' });
+    const person = { requisite: null, deal: { companyId: 0, contactId: contact, contactIds: [contact] } };
+    const all = await ways(addDeal(stand, person).deal, addDeal(stand, person).deal);
+    expect(all[0]).toMatchObject({ counterparty_type: 'person' });
+    expect(new Set(all.map((outputs) => outputs['counterparty_url'])).size).toBe(1);
+  });
+});

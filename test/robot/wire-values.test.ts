@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseDate, parseId, parseMoney, parseUser, WireValueError } from '../../src/robot/wire-values.ts';
+import {
+  parseDate,
+  parseId,
+  parseItemAmount,
+  parseMoney,
+  parseUser,
+  WireValueError,
+} from '../../src/robot/wire-values.ts';
 
 describe('money', () => {
   it.each([
@@ -10,6 +17,11 @@ describe('money', () => {
     ['1200000.505', { amount: 1200000.51, currency: null }],
     ['5|', { amount: 5, currency: null }],
     ['0', { amount: 0, currency: null }],
+    ['1.005', { amount: 1.01, currency: null }],
+    ['1.00499999999999999999', { amount: 1, currency: null }],
+    ['0.995', { amount: 1, currency: null }],
+    ['123456789012345.67', { amount: 123456789012345.67, currency: null }],
+    ['00012.5', { amount: 12.5, currency: null }],
   ])('reads %s', (text, money) => {
     expect(parseMoney(text)).toEqual(money);
   });
@@ -20,6 +32,42 @@ describe('money', () => {
       expect(() => parseMoney(text)).toThrow(WireValueError);
     },
   );
+
+  it.each(['123456789012345.68', '9999999999999999.99', '12345678901234567', '9'.repeat(40)])(
+    'refuses %s, which a number of Directum cannot carry',
+    (text) => {
+      expect(() => parseMoney(text)).toThrow(/to the cent/);
+      expect(() => parseItemAmount(text)).toThrow(/to the cent/);
+    },
+  );
+
+  it('never answers other cents than were written, however many digits', () => {
+    const digits = fc.oneof(fc.bigInt({ min: 0n, max: 10n ** 15n }), fc.bigInt({ min: 0n, max: 10n ** 20n }));
+    fc.assert(
+      fc.property(digits, fc.stringMatching(/^\d{0,6}$/), (whole, fraction) => {
+        // Half up, by the digits.
+        const cents = (whole * 10n ** 6n + BigInt(fraction.padEnd(6, '0')) + 5_000n) / 10_000n;
+        const written = `${cents / 100n}.${String(cents % 100n).padStart(2, '0')}`;
+        let amount: number;
+        try {
+          ({ amount } = parseMoney(`${whole}.${fraction}`));
+        } catch (error) {
+          expect(error).toBeInstanceOf(WireValueError);
+          // Fifteen digits always fit.
+          expect(written.replace('.', '').length).toBeGreaterThan(15);
+          return;
+        }
+        expect(JSON.stringify(amount)).toBe(written.replace(/\.?0+$/, ''));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("reads an item's amount as the portal prints it", () => {
+    expect(['1200.50', '0', '-5', '1.0E+15', '1.005'].map(parseItemAmount)).toEqual([
+      1200.5, 0, 0, 1e15, 1.01,
+    ]);
+  });
 
   it('reads back every amount of whole cents', () => {
     fc.assert(

@@ -33,12 +33,15 @@ function legacyRow(world: World, entityTypeId: number, item: Fields): Fields {
 const LINKED = new Set([2, 5, 7, 31]);
 
 /** The older CRM methods, whose errors have an empty code. */
-/** Factory presets of Russia and one of Kazakhstan (bitrix24.md F4). */
+/** Factory presets of Russia and one of each neighbour (bitrix24.md F4; countries by the portal's own numbers). */
 const PRESETS = [
   { ID: '1', NAME: 'Организация', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_COMPANY#' },
   { ID: '2', NAME: 'ИП', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_INDIVIDUAL#' },
   { ID: '3', NAME: 'Физ. лицо', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_PERSON#' },
   { ID: '4', NAME: 'ТОО', COUNTRY_ID: '6', XML_ID: '' },
+  { ID: '5', NAME: 'ООО (Беларусь)', COUNTRY_ID: '4', XML_ID: '' },
+  { ID: '6', NAME: 'ТОВ', COUNTRY_ID: '14', XML_ID: '' },
+  { ID: '7', NAME: 'GmbH', COUNTRY_ID: '46', XML_ID: '' },
 ];
 
 export function crmMethods(world: World): Methods {
