@@ -179,6 +179,22 @@ it('what was not told before the service stopped is told when it is back, once',
   await settle(() => told(user).length, 1);
 }, 40_000);
 
+it('a portal from which the application was removed hears nothing of what failed before', async () => {
+  const { deal, user } = ownDeal();
+  for (const method of ['batch', 'crm.timeline.comment.add'])
+    stand.portal.misbehave.next({ method, status: 502, body: 'Bad Gateway', times: 1_000 });
+  await runStep(stand, deal, CODE, EMPTY);
+  await stand.portal.uninstall();
+  await stand.portal.settled();
+  stand.portal.misbehave.reset();
+  await stand.portal.install(`${stand.url}/bitrix24/install`);
+  aheadMs += 3_600_000;
+  const other = ownDeal();
+  await runStep(stand, other.deal, CODE, EMPTY);
+  await settle(() => told(other.user).length, 1);
+  expect([comments(other.deal).length, comments(deal), told(user)]).toEqual([1, [], []]);
+}, 40_000);
+
 it.each([
   ['comment', 1, 0],
   ['notice', 0, 1],
