@@ -189,7 +189,7 @@ describe('the same robot, item and code', () => {
     ]);
   });
 
-  it('is told with the clock set back as without', async () => {
+  it('is the same though the clock was set back', async () => {
     await bench.fail();
     bench.idle(-3 * HOUR_MS);
     await bench.fail();
@@ -353,7 +353,7 @@ describe('a portal', () => {
     expect([deals.comments.length, deals.notices.length]).toEqual([0, 0]);
   });
 
-  it('whose answer to a comment was lost is asked for it, and by whom it was lost is remembered', async () => {
+  it('whose answer to a comment was lost is asked for it, and what is known of the loss is kept', async () => {
     const asked: (string | null)[] = [];
     const results = ['lost', 'failed', 'ok'];
     deals.comment = async (comments) => {
