@@ -52,6 +52,8 @@ const MEANINGS: Record<string, string> = {
   TIME_ZONE: 'Zone of dates that come without an offset, and of texts for people.',
   RUN_MAX_HOURS: 'How long a robot keeps retrying before it answers with its last cause.',
   WAIT_MAX_HOURS: 'Longest wait of a waiting robot whose own limit is empty.',
+  FAILURES_SHOWN:
+    'What a run that failed leaves besides its outputs: `comment` in the item’s timeline, `notice` to its responsible person, `both`, or `off`. A step that does not wait leaves its comment in any case.',
   SECRET_KEYS:
     '`id:base64(32 bytes)`, comma-separated; the first encrypts, all decrypt. Absent: a key is generated in `DATA_DIR`.',
   OPS_TOKEN: 'Bearer token of `/metrics`. Absent: `/metrics` answers 404.',

@@ -154,6 +154,7 @@ export const settings = {
   TIME_ZONE: timeZone.prefault('Europe/Moscow'),
   RUN_MAX_HOURS: integer(1, 8760).prefault('24'),
   WAIT_MAX_HOURS: integer(1, 8760).prefault('720'),
+  FAILURES_SHOWN: choice(['comment', 'notice', 'both', 'off']).prefault('both'),
   SECRET_KEYS: secretKeys.optional(),
   OPS_TOKEN: z.string().optional(),
   LOG_LEVEL: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).prefault('info'),

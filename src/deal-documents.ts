@@ -4,6 +4,7 @@ import type { Portals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import type { DirectumService } from './directum/directum.ts';
 import type { Difference } from './documents/compare.ts';
+import { tellFailures } from './documents/failures.ts';
 import { mirrorTasks } from './documents/mirror-tasks.ts';
 import { createNews } from './documents/news.ts';
 import { createObservers } from './documents/observe.ts';
@@ -11,10 +12,12 @@ import type { ReachablePortals } from './documents/ports.ts';
 import { reconcile, reconcileAtNight } from './documents/reconcile.ts';
 import { showDue } from './documents/show.ts';
 import { tell } from './documents/tell.ts';
+import type { LocalText } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
 import { createComparisons } from './store/comparisons.ts';
 import { createDocumentStore } from './store/documents.ts';
 import { createDueLooks } from './store/due-looks.ts';
+import { createFailures } from './store/failures.ts';
 import { createMirroredTasks } from './store/mirrored-tasks.ts';
 import { createPace } from './store/pace.ts';
 import type { SecretKeys } from './store/secrets.ts';
@@ -28,6 +31,8 @@ export interface DealDocumentsPorts {
   keys: SecretKeys;
   directum: DirectumService;
   portals: Portals;
+  /** Title of a robot by its code. */
+  robotName(code: string): LocalText;
   /** A state of Directum holds a value nobody knows. */
   onUnknown: (value: string) => void;
   now: () => Date;
@@ -43,6 +48,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
   const documents = createDocumentStore(store.pool);
   const showing = createShowStore(store.pool);
   const tellings = createTellings(store.pool);
+  const failures = createFailures(store.pool);
   const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on: config.DIRECTUM_TASKS === 'on' });
   const looks = createDueLooks(store.pool);
   const news = createNews({
@@ -101,7 +107,16 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
         return true;
       },
       show,
-      tell: () => tell({ tellings, seal: keys, ...deal }),
+      tell: () => tell({ tellings, failures, seal: keys, ...deal }),
+      failures: () =>
+        tellFailures({
+          failures,
+          tellings,
+          shown: config.FAILURES_SHOWN,
+          robotName: ports.robotName,
+          seal: keys,
+          ...deal,
+        }),
       mirror: () => mirrorTasks({ mirrored, ...deal }),
       dates: news.lookAtDates,
       night: () => reconcileAtNight(comparing, config.TIME_ZONE),
@@ -119,6 +134,8 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
       if (portal === undefined || !(await documents.refresh(portal, documentId, now()))) return;
       await look();
     },
+    /** The application was removed from a portal: of what failed before nobody there is told any more. */
+    dropFailures: failures.forget,
     /** Drops what was told in a portal (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {
       await tellings.forget(portal);

@@ -106,6 +106,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     keys,
     directum,
     portals,
+    robotName: (code) => robots.find((robot) => robot.code === code)?.name ?? { ru: code, en: code },
     onUnknown: () => metrics.unknownStates.inc(),
     now,
     log,

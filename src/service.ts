@@ -79,8 +79,6 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         return answers.map(() => 'retry');
       return portals.answers.send(memberId, answers, priority);
     },
-    comment: (memberId, item, text) => portals.answers.comment(memberId, item, text),
-    parseItem: parseItemRef,
     members: () =>
       portals.installations
         .list()
@@ -236,6 +234,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       const cancelled = await runs.cancelOf(handled.uninstalled, now());
       for (const robot of cancelled) metrics.runs.inc({ robot, ending: 'cancelled' });
       const portal = portals.installations.get(handled.uninstalled)?.portalKey;
+      if (portal !== undefined) await deals.dropFailures(portal);
       if (handled.clean && portal !== undefined) {
         await store.forgetPortal(portal);
         await deals.forget(portal);

@@ -31,6 +31,7 @@ describe('settings', () => {
       DIRECTUM_WEB_URL: 'https://rx.example/Client',
       DIRECTUM_DUE_DAYS: [30, 7, 1],
       TIME_ZONE: 'Europe/Moscow',
+      FAILURES_SHOWN: 'both',
     });
   });
 
@@ -98,6 +99,7 @@ describe('settings', () => {
     ['DIRECTUM_POLL_SECONDS', '0'],
     ['DIRECTUM_DUE_DAYS', '30;7'],
     ['TIME_ZONE', 'Moscow'],
+    ['FAILURES_SHOWN', 'on'],
     ['SECRET_KEYS', 'k1:short'],
     ['SECRET_KEYS', `k1:${'A'.repeat(43)}=,k1:${'B'.repeat(43)}=`],
     ['LOG_LEVEL', 'loud'],

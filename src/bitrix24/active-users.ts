@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { BatchAnswer } from './batch.ts';
+import { isRecord } from './call.ts';
 import { PortalError } from './portal-error.ts';
 import { isYes } from './proof.ts';
-import { isPassing } from './writes.ts';
+import { isPassing, said } from './writes.ts';
 
 const rowsShape = z.array(z.unknown()).transform((rows) =>
   rows.flatMap((row) => {
@@ -30,4 +31,14 @@ export function readActiveUser(answer: BatchAnswer, email: string): number | nul
     (row) => isYes(row.ACTIVE) && row.EMAIL.trim().toLowerCase() === email.toLowerCase(),
   );
   return active.length === 1 ? (active[0]?.ID ?? null) : null;
+}
+
+/**
+ * Whether the user works in the portal, by an answer of `user.get` (bitrix24.md F5); true when the portal refuses to say.
+ * @throws PortalError when the answer may come later
+ */
+export function isActive(answer: BatchAnswer, userId: number): boolean {
+  const known = said(answer);
+  if (!known.ok || !Array.isArray(known.result)) return true;
+  return known.result.some((row) => isRecord(row) && Number(row['ID']) === userId && isYes(row['ACTIVE']));
 }

@@ -1,4 +1,4 @@
-import type { ItemRef, Log } from '../robot/ports.ts';
+import type { Log } from '../robot/ports.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
 import { PortalError } from './portal-error.ts';
 import type { PortalRest, Priority } from './rest.ts';
@@ -19,12 +19,9 @@ export type AnswerFate = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { r
 export interface Answers {
   /** Sends results of robots in one hit, each with its own fate (bitrix24.md D1, D3a). */
   send(memberId: string, answers: readonly Answer[], priority: Priority): Promise<AnswerFate[]>;
-  /** Leaves a comment in the item's timeline (bitrix24.md F8). @throws PortalError */
-  comment(memberId: string, ref: ItemRef, text: string): Promise<void>;
 }
 
 export function createAnswers(options: { rest: PortalRest; log: Log }): Answers {
-  const { rest } = options;
   const writer = createWriter({ ...options, priority: 'answer' });
 
   return {
@@ -42,11 +39,6 @@ export function createAnswers(options: { rest: PortalRest; log: Log }): Answers 
         const isBlock = error.kind === 'operating' && retryAfterMs !== undefined;
         return answers.map(() => (isBlock ? { blockedMs: retryAfterMs } : 'retry'));
       }
-    },
-    async comment(memberId, ref, text) {
-      const entity = ref.code.replace(/_\d+$/, '').toLowerCase();
-      const fields = { ENTITY_ID: ref.id, ENTITY_TYPE: entity, COMMENT: text };
-      await rest.call(memberId, 'crm.timeline.comment.add', { fields });
     },
   };
 }

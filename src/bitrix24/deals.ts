@@ -1,8 +1,10 @@
 import type { DealPort } from '../documents/ports.ts';
 import type { ClaimsPort, Log } from '../robot/ports.ts';
-import { readActiveUser } from './active-users.ts';
+import { isActive, readActiveUser } from './active-users.ts';
 import { createActivityWriter } from './activities.ts';
-import { item } from './crm-commands.ts';
+import type { BatchAnswer } from './batch.ts';
+import { createCommentWriter } from './comments.ts';
+import { item, user } from './crm-commands.ts';
 import { personName } from './crm-party.ts';
 import * as shapes from './crm-shapes.ts';
 import { createComparer } from './deal-compare.ts';
@@ -32,10 +34,13 @@ export function createDeals(options: {
   const writeFields = createFieldWriter({ ...options, writer });
   const putActivities = createActivityWriter({ ...options, writer });
   const compare = createComparer({ ...options, writer });
+  const comment = createCommentWriter({ ...options, writer });
   const fireTriggers = createTriggers({ ...options, writer });
   const { putTasks, completeTasks, readTasks } = createTaskWriter({ ...options, writer });
 
   return (memberId) => {
+    const cardUrl: DealPort['cardUrl'] = (ref) =>
+      `${installations.get(memberId)?.origin ?? ''}${cardPath(ref)}`;
     const language = () => toPageLanguage(installations.get(memberId)?.language ?? 'en');
     return {
       language,
@@ -46,6 +51,9 @@ export function createDeals(options: {
       putTasks: (tasks) => putTasks(memberId, tasks),
       completeTasks: (tasks) => completeTasks(memberId, tasks),
       readTasks: (taskIds) => readTasks(memberId, taskIds),
+      comment: (comments) => comment(memberId, comments),
+      installer: () => installations.get(memberId)?.installerUserId ?? null,
+      cardUrl,
 
       async notify(notices) {
         const answers = await writer.send(
@@ -63,7 +71,6 @@ export function createDeals(options: {
           memberId,
           refs.map((ref) => item(ref.typeId, ref.id)),
         );
-        const origin = installations.get(memberId)?.origin ?? '';
         return answers.map((answer, index) => {
           const ref = refs[index] as (typeof refs)[number];
           if (!answer.ok) {
@@ -78,7 +85,7 @@ export function createDeals(options: {
           const facts = shapes.itemFactsShape.parse(read.data.item);
           return {
             title: facts.title ?? personName(facts) ?? ref.code,
-            url: `${origin}${cardPath(ref)}`,
+            url: cardUrl(ref),
             responsibleUserId: facts.assignedById,
           };
         });
@@ -98,6 +105,12 @@ export function createDeals(options: {
           if (userId !== null) users.set(email, userId).set(email.toLowerCase(), userId);
         }
         return users;
+      },
+
+      async activeUsers(userIds) {
+        const wanted = [...new Set(userIds)];
+        const answers = await writer.send(memberId, wanted.map(user));
+        return new Set(wanted.filter((id, index) => isActive(answers[index] as BatchAnswer, id)));
       },
     };
   };

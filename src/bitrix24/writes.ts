@@ -1,4 +1,4 @@
-import type { WriteResult } from '../documents/ports.ts';
+import type { Unsure, WriteResult } from '../documents/ports.ts';
 import type { Log } from '../robot/ports.ts';
 import { type BatchAnswer, type BatchCommand, MAX_BATCH } from './batch.ts';
 import { PortalError } from './portal-error.ts';
@@ -107,6 +107,19 @@ export function createWriter(options: { rest: PortalRest; log: Log; priority: Pr
   };
 }
 
+/** The portal was not reached, so nothing was done. */
+const NOT_REACHED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
+/** What comes in place of an answer that was made and cut off, or is still being made. */
+const CUT = new Set(['NO_ANSWER', 'HTTP_200', 'HTTP_408', 'HTTP_504']);
+
+/** Whether a write that failed may have been done all the same (bitrix24.md H4); null for one that was not. */
+export function toUnsure(answer: BatchAnswer): Unsure | null {
+  if (answer.ok) return null;
+  if (answer.kind === 'network') return NOT_REACHED.has(answer.error) ? null : 'lost';
+  if (answer.kind !== 'server') return null;
+  return CUT.has(answer.error) ? 'lost' : 'failed';
+}
+
 /** What became of a write, by its answer (bitrix24.md H4). `why` retry: a limit, 5xx or the network. */
 export function toWriteResult(answer: BatchAnswer): WriteResult {
   if (answer.ok) return { ok: true };
@@ -127,7 +140,7 @@ export function said(answer: BatchAnswer): BatchAnswer {
   throw new PortalError({ code, kind, description, status: null, retry: true });
 }
 
-function toFailure({ code, description, kind, retry, retryAfterMs }: PortalError): BatchAnswer {
+export function toFailure({ code, description, kind, retry, retryAfterMs }: PortalError): BatchAnswer {
   return { ok: false, error: code, description, kind, retry, retryAfterMs };
 }
 

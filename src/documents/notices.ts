@@ -53,11 +53,16 @@ export function toDigest(messages: string[], language: Language): string {
 }
 
 /**
- * Text of Directum and of the deal without the portal's markup and line breaks: square brackets begin a tag there, and
- * a foreign text must not make links.
+ * Foreign text without the portal's markup: square brackets begin a tag there, angle ones do in what reads HTML (a
+ * notice goes out by e-mail too), and a foreign text must not make links.
  */
+export function toUnmarked(text: string): string {
+  return text.replaceAll('[', '(').replaceAll(']', ')').replaceAll('<', '‹').replaceAll('>', '›');
+}
+
+/** Text of Directum and of the deal without the portal's markup and line breaks. */
 export function toPlain(text: string, letters: number): string {
-  const plain = [...text.replaceAll('[', '(').replaceAll(']', ')').replaceAll(/\s+/g, ' ').trim()];
+  const plain = [...toUnmarked(text).replaceAll(/\s+/g, ' ').trim()];
   return plain.length > letters ? `${plain.slice(0, letters - 1).join('')}…` : plain.join('');
 }
 

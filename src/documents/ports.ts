@@ -102,7 +102,13 @@ export interface SurroundingsPort {
  */
 export type WriteResult =
   | { ok: true; id?: number }
-  | { ok: false; why: 'gone' | 'retry' | 'refused'; said?: true };
+  | { ok: false; why: 'gone' | 'retry' | 'refused'; said?: true; unsure?: Unsure };
+
+/**
+ * A write that may have been done all the same: `failed` = the portal answered that something broke in it, `lost` = its
+ * answer never came.
+ */
+export type Unsure = 'failed' | 'lost';
 
 /** Values of the deal's Directum fields. A null empties the field. */
 export interface DealFields {
@@ -138,6 +144,15 @@ export interface MirrorTask {
   item: ItemRef;
 }
 
+/** A comment in the timeline of an item; `mark` is a part of its text that no other comment has. */
+export interface TimelineComment {
+  item: ItemRef;
+  text: string;
+  mark: string;
+  /** What is known of an earlier try that may have left it. */
+  unsure: Unsure | null;
+}
+
 /** A mirrored task as the portal shows it. What it does not say is null; a task without a deadline has none. */
 export interface SeenTask {
   responsibleUserId: number | null;
@@ -167,6 +182,11 @@ export interface DealPort {
   /** Executes triggers with an administrator's token. */
   fireTriggers(triggers: { code: TriggerCode; item: ItemRef }[]): Promise<WriteResult[]>;
   notify(notices: { userId: number; text: string; tag: string }[]): Promise<WriteResult[]>;
+  /**
+   * Leaves comments in the timelines of items. One that an earlier try may have left is looked for by its mark first; no
+   * portal that is away makes this throw.
+   */
+  comment(comments: TimelineComment[]): Promise<WriteResult[]>;
   /** `taskId` null makes the task; found again by its mark when an earlier attempt's answer was lost. */
   putTasks(
     tasks: { mark: string; taskId: number | null; reopen?: boolean; task: MirrorTask }[],
@@ -184,6 +204,12 @@ export interface DealPort {
    * nobody or of several is absent.
    */
   usersByEmail(emails: string[]): Promise<Map<string, number>>;
+  /** Those of the users who work in the portal; all of them where it does not say who does. */
+  activeUsers(userIds: number[]): Promise<Set<number>>;
+  /** The person who installed the application. */
+  installer(): number | null;
+  /** Page of an item, readable or not. */
+  cardUrl(item: ItemRef): string;
   language(): 'ru' | 'en';
 }
 

@@ -1,3 +1,5 @@
+import type { Log } from '../robot/ports.ts';
+import type { DueTelling, SettledTelling } from '../store/tellings.ts';
 import type { WriteResult } from './ports.ts';
 
 const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
@@ -39,4 +41,35 @@ export async function resultsOf(
     onError(error);
   }
   return Array.from({ length: count }, (_, at) => results[at] ?? { ok: false, why: 'retry' });
+}
+
+interface Teller {
+  now: () => Date;
+  log: Log;
+}
+
+/** What the ledger keeps of a telling after this result. */
+export function settled(telling: DueTelling, result: WriteResult, ports: Teller): SettledTelling {
+  const now = ports.now();
+  if (result.ok) {
+    ports.log.info('telling.sent', factsOf(telling));
+    return { id: telling.id, state: 'sent', dueAt: now, error: null };
+  }
+  if (result.why === 'gone') return over(telling, 'gone', ports);
+  if (result.why === 'retry' && !isTooOld(telling.createdAt, now)) {
+    const error = result.unsure ?? 'retry';
+    return { id: telling.id, state: 'due', dueAt: toNextTry(telling.attempts, now), error };
+  }
+  ports.log.error('telling.refused', { ...factsOf(telling), why: result.why });
+  return { id: telling.id, state: 'refused', dueAt: now, error: result.why };
+}
+
+/** There is nobody or nothing to tell. */
+export function over(telling: DueTelling, why: string, ports: Teller): SettledTelling {
+  ports.log.info('telling.gone', { ...factsOf(telling), why });
+  return { id: telling.id, state: 'gone', dueAt: ports.now(), error: why };
+}
+
+function factsOf({ itemCode, documentId, code }: DueTelling) {
+  return { item: itemCode, documentId, code };
 }

@@ -1,12 +1,15 @@
 import type { LocalText } from '../robot/failure.ts';
 import type { ItemRef, Log } from '../robot/ports.ts';
+import type { Failures } from '../store/failures.ts';
 import type { DueMessage, DueTelling, SettledTelling, Tellings } from '../store/tellings.ts';
+import { addressFailures } from './failure-notices.ts';
 import { toDigest, toMessage } from './notices.ts';
 import type { DealPort, ReachablePortals, TriggerCode, WriteResult } from './ports.ts';
-import { isTooOld, REFUSED_TRIGGER_MS, resultsOf, toNextTry } from './sending.ts';
+import { isTooOld, over, REFUSED_TRIGGER_MS, resultsOf, settled } from './sending.ts';
 
 export interface TellPorts {
   tellings: Tellings;
+  failures: Pick<Failures, 'itemsWith'>;
   portals: ReachablePortals;
   /** The item of a code such as `DEAL_915`; null for a code that is none. */
   toItem(code: string): ItemRef | null;
@@ -34,7 +37,10 @@ export async function tell(ports: TellPorts): Promise<boolean> {
   const triggers = await tellings.takeTriggers(keys, now(), LEASE_MS, TRIGGERS);
   await forEachPortal(triggers, (deals, of) => fire(deals, of, ports), ports);
   const unaddressed = await tellings.takeUnaddressed(keys, now(), LEASE_MS, NOTICES);
-  await forEachPortal(unaddressed, (deals, of) => address(deals, of, ports), ports);
+  const isOfRun = ({ documentId }: DueTelling) => documentId === null;
+  const ofDocuments = unaddressed.filter((telling) => !isOfRun(telling));
+  await forEachPortal(ofDocuments, (deals, of) => address(deals, of, ports), ports);
+  await forEachPortal(unaddressed.filter(isOfRun), (deals, of) => addressFailures(deals, of, ports), ports);
   const messages = await tellings.takeMessages(keys, now(), LEASE_MS, NOTICES);
   await forEachPortal(messages, (deals, of) => send(deals, of, ports), ports);
   return triggers.length + unaddressed.length + messages.length > 0;
@@ -127,7 +133,11 @@ async function send(deals: DealPort, due: DueMessage[], ports: TellPorts): Promi
     );
     const [first] = notices as [DueTelling];
     return notices.length === 1
-      ? { userId, text: texts[0] as string, tag: `directum:${first.documentId}:${first.code}:${first.key}` }
+      ? {
+          userId,
+          text: texts[0] as string,
+          tag: `directum:${first.documentId ?? 'run'}:${first.code}:${first.key}`,
+        }
       : { userId, text: toDigest(texts, deals.language()), tag: `directum:${message}` };
   });
   const results = await resultsOf(due.length, () => deals.notify(written), failed('notices.failed', ports));
@@ -135,29 +145,6 @@ async function send(deals: DealPort, due: DueMessage[], ports: TellPorts): Promi
     notices.map((telling) => settled(telling, results[at] as WriteResult, ports)),
   );
   await ports.tellings.settle(all, ports.now());
-}
-
-function settled(telling: DueTelling, result: WriteResult, ports: TellPorts): SettledTelling {
-  const now = ports.now();
-  if (result.ok) {
-    ports.log.info('telling.sent', factsOf(telling));
-    return { id: telling.id, state: 'sent', dueAt: now, error: null };
-  }
-  if (result.why === 'gone') return over(telling, 'gone', ports);
-  if (result.why === 'retry' && !isTooOld(telling.createdAt, now))
-    return { id: telling.id, state: 'due', dueAt: toNextTry(telling.attempts, now), error: 'retry' };
-  ports.log.error('telling.refused', { ...factsOf(telling), why: result.why });
-  return { id: telling.id, state: 'refused', dueAt: now, error: result.why };
-}
-
-/** There is nobody or nothing to tell. */
-function over(telling: DueTelling, why: string, ports: TellPorts): SettledTelling {
-  ports.log.info('telling.gone', { ...factsOf(telling), why });
-  return { id: telling.id, state: 'gone', dueAt: ports.now(), error: why };
-}
-
-function factsOf({ itemCode, documentId, code }: DueTelling) {
-  return { item: itemCode, documentId, code };
 }
 
 function failed(event: string, { log }: TellPorts) {

@@ -165,13 +165,13 @@ export function toAnswer(
     ...outcome.values,
     ok: failed ? 'N' : 'Y',
     error_code: failed ? outcome.code : '',
-    error_text: failed ? cut(outcome.text[language]) : '',
+    error_text: failed ? toErrorText(outcome.text, language) : '',
     run_id: runId,
   };
 }
 
-/** 500 characters is what interface.md promises for `error_text`. */
-function cut(text: string): string {
-  const points = [...text];
-  return points.length > 500 ? `${points.slice(0, 499).join('')}…` : text;
+/** `error_text` as it is answered: 500 characters is what interface.md promises. */
+export function toErrorText(text: LocalText, language: Language): string {
+  const points = [...text[language]];
+  return points.length > 500 ? `${points.slice(0, 499).join('')}…` : text[language];
 }

@@ -141,32 +141,29 @@ function inVain(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): LocalText
   return run.lastText;
 }
 
-/** What the portal is told: the result to a step that waits, a comment on the item for a failure nobody waits for. */
+/** What the step is told that waits; of one that does not, a failure is told its item (interface.md §5, Failures). */
 export function toAnswers(
   run: StoredRun,
   call: KeptCall,
   outcome: Ending,
   language: Language,
-  ports: Pick<AttemptPorts, 'robots' | 'seal' | 'now'>,
+  ports: Pick<AttemptPorts, 'seal' | 'now'>,
 ): NewAnswer[] {
-  const base = { runId: run.id, memberId: run.memberId, number: 1, dueAt: ports.now() };
-  const seal = (value: object) => ports.seal.encrypt(JSON.stringify(value));
+  if (!run.wantsAnswer) return [];
   const values = toAnswer(outcome, run.id, language);
-  if (run.wantsAnswer) {
-    const payload = {
-      eventToken: call.eventToken,
-      values,
-      log: outcome.kind === 'failed' ? `Directum RX: ${values['error_text']}` : 'Directum RX: OK',
-    };
-    return [{ ...base, kind: 'result', payload: seal(payload) }];
-  }
-  if (outcome.kind !== 'failed') return [];
-  const title = ports.robots.get(run.robot)?.name[language] ?? run.robot;
+  const payload = {
+    eventToken: call.eventToken,
+    values,
+    log: outcome.kind === 'failed' ? `Directum RX: ${values['error_text']}` : 'Directum RX: OK',
+  };
   return [
     {
-      ...base,
-      kind: 'comment',
-      payload: seal({ documentId: call.documentId, text: `${title}: ${values['error_text']} (${run.id})` }),
+      runId: run.id,
+      memberId: run.memberId,
+      number: 1,
+      dueAt: ports.now(),
+      kind: 'result',
+      payload: ports.seal.encrypt(JSON.stringify(payload)),
     },
   ];
 }

@@ -1,4 +1,4 @@
-import type { ItemRef, Log } from '../robot/ports.ts';
+import type { Log } from '../robot/ports.ts';
 import type { DueAnswer, RunStore } from '../store/runs.ts';
 import { createLoop } from './loop.ts';
 
@@ -15,8 +15,6 @@ export type Delivery = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { ref
 export interface DeliveryPorts {
   runs: RunStore;
   send(memberId: string, answers: StepResult[], priority: 'answer' | 'repeat'): Promise<Delivery[]>;
-  comment(memberId: string, item: ItemRef, text: string): Promise<void>;
-  parseItem(documentId: readonly [string, string, string]): ItemRef | null;
   /** Portals that can be reached now: paused and removed ones are not. */
   members(): string[];
   decrypt(text: string): string;
@@ -81,13 +79,10 @@ export function createDelivery(ports: DeliveryPorts) {
 }
 
 async function deliver(
-  answers: DueAnswer[],
+  results: DueAnswer[],
   ports: DeliveryPorts,
   block: (memberId: string, ms: number) => void,
 ): Promise<void> {
-  for (const comment of answers.filter((answer) => answer.kind === 'comment'))
-    await settle([comment], [await sendComment(comment, ports)], ports);
-  const results = answers.filter((answer) => answer.kind === 'result');
   for (let from = 0; from < results.length; from += ports.batch) {
     const group = results.slice(from, from + ports.batch);
     const deliveries = await sendResults(group, ports);
@@ -128,23 +123,6 @@ function openResult(answer: DueAnswer, ports: DeliveryPorts): StepResult | null 
   } catch (error) {
     ports.log.error('answer.not_opened', { error, runId: answer.runId });
     return null;
-  }
-}
-
-async function sendComment(answer: DueAnswer, ports: DeliveryPorts): Promise<Delivery> {
-  const { documentId, text } = JSON.parse(ports.decrypt(answer.payload)) as {
-    documentId: [string, string, string];
-    text: string;
-  };
-  const item = ports.parseItem(documentId);
-  if (!item) return { refused: 'no such item type' };
-  try {
-    await ports.comment(answer.memberId, item, text);
-    return 'sent';
-  } catch (error) {
-    ports.log.warn('comment.failed', { error, runId: answer.runId });
-    // A comment is a courtesy: after a few tries it is let go.
-    return answer.attempts < RETRY_MS.length ? 'retry' : { refused: 'the portal does not take the comment' };
   }
 }
 

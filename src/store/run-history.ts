@@ -25,7 +25,7 @@ export interface RunHistory extends ListedRun {
   outcome: Record<string, unknown> | null;
   tries: { number: number; startedAt: Date; finishedAt: Date; ending: string; text: LocalText | null }[];
   answers: {
-    kind: 'result' | 'comment';
+    kind: 'result' | 'comment' | 'notice';
     number: number;
     state: string;
     sentAt: Date | null;
@@ -52,7 +52,13 @@ export function createRunHistory(pool: pg.Pool) {
       const run = rows[0];
       if (!run) return null;
       const tries = await pool.query(`SELECT * FROM run_attempt WHERE run_id = $1 ORDER BY number`, [id]);
-      const answers = await pool.query(`SELECT * FROM answer WHERE run_id = $1 ORDER BY kind, number`, [id]);
+      const answers = await pool.query(
+        `SELECT kind, number, state, sent_at, last_error FROM answer WHERE run_id = $1
+         UNION ALL SELECT kind, 1, telling.state, CASE WHEN telling.state = 'sent' THEN settled_at END, last_error
+           FROM telling JOIN failure ON failure.id = failure_id WHERE run_id = $1
+         ORDER BY kind, number`,
+        [id],
+      );
       return {
         ...toListed(run),
         memberId: run.member_id,
@@ -113,7 +119,9 @@ export function createRunHistory(pool: pg.Pool) {
       const { rows } = await pool.query(
         `WITH again AS (UPDATE run SET state = 'accepted', next_at = $2, deadline_at = $3, reopened_at = $2, ending = NULL, outcome = NULL,
              ended_at = NULL WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING id),
-           forgotten AS (DELETE FROM answer USING again WHERE answer.run_id = again.id)
+           forgotten AS (DELETE FROM answer USING again WHERE answer.run_id = again.id),
+           unsaid AS (DELETE FROM failure USING again WHERE failure.run_id = again.id AND failure.told IS DISTINCT FROM 'crowd'
+             AND NOT EXISTS (SELECT FROM telling WHERE failure_id = failure.id AND telling.state <> 'due'))
          SELECT id FROM again`,
         [id, now, deadlineAt],
       );

@@ -24,7 +24,7 @@ export interface Attempt {
 export interface NewAnswer {
   runId: string;
   memberId: string;
-  kind: 'result' | 'comment';
+  kind: 'result';
   number: number;
   payload: string;
   dueAt: Date;
@@ -34,6 +34,11 @@ export interface DueAnswer extends NewAnswer {
   id: string;
   attempts: number;
 }
+
+/** Endings after which nobody is told that a run failed. */
+const UNTOLD = ['done', 'forged'];
+/** What a person ordered or decided is no failure (interface.md §5): only a step that does not wait has no other word of it. */
+const QUIET = ['cancelled', 'rejected', 'not_signed', 'deleted', 'expired'];
 
 /** Runs, their attempts and their answers in PostgreSQL. */
 export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
@@ -80,17 +85,20 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       );
     },
 
-    /** The run has ended: its ending and what must be told are written together, once. */
+    /** The run has ended: its ending, its answer and that it failed are written together, once. */
     async end(id: string, attempt: Attempt, outcome: unknown, answers: NewAnswer[]): Promise<boolean> {
       const { rowCount } = await pool.query(
         `WITH changed AS (UPDATE run SET state = 'ended', attempts = attempts + 1, ending = $2, last_code = $2, last_text = $3,
-             outcome = $4, ended_at = $6 WHERE id = $1 AND state <> 'ended' RETURNING id, attempts),
+             outcome = $4, ended_at = $6 WHERE id = $1 AND state <> 'ended' RETURNING run.*),
            tried AS (INSERT INTO run_attempt SELECT id, attempts, $5, $6, $2, $3 FROM changed ON CONFLICT DO NOTHING),
            over AS (DELETE FROM wait USING changed WHERE wait.run_id = changed.id),
            told AS (INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
              SELECT given.run_id, given.member_id, given.kind, given.number, given.payload, given.due_at
              FROM json_to_recordset($7::json) AS given (run_id text, member_id text, kind text, number int, payload text, due_at timestamptz), changed
-             ON CONFLICT DO NOTHING)
+             ON CONFLICT DO NOTHING),
+           failed AS (INSERT INTO failure (run_id, portal, robot, item_code, code, text, wants_answer, quiet, failed_at)
+             SELECT id, portal, robot, item_code, ending, last_text, wants_answer, ending = ANY($9), ended_at FROM changed
+             WHERE ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer))
          SELECT id FROM changed`,
         [
           id,
@@ -100,6 +108,8 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
           attempt.startedAt,
           attempt.finishedAt,
           JSON.stringify(answers.map(toAnswerRow)),
+          UNTOLD,
+          QUIET,
         ],
       );
       return rowCount === 1;
@@ -138,7 +148,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       const { rows } = await relaxed.query(
         `UPDATE answer SET due_at = $2, attempts = attempts + 1 WHERE id IN (
            SELECT due.id FROM json_to_recordset($4::json) AS line ("memberId" text, number int) CROSS JOIN LATERAL (
-             SELECT id FROM answer WHERE state = 'due' AND due_at <= $1 AND member_id = line."memberId" AND answer.number = line.number
+             SELECT id FROM answer WHERE state = 'due' AND kind = 'result' AND due_at <= $1 AND member_id = line."memberId" AND answer.number = line.number
              ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS due)
          RETURNING *`,
         [now, new Date(now.getTime() + leaseMs), limit, JSON.stringify(lines)],

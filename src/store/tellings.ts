@@ -19,7 +19,8 @@ export interface NewTelling {
 export interface DueTelling {
   id: string;
   portal: string;
-  documentId: number;
+  /** Null: it tells of a run that failed. */
+  documentId: number | null;
   itemCode: string;
   code: string;
   key: string;
@@ -203,22 +204,24 @@ export function createTellings(pool: pg.Pool) {
 
 export type Tellings = ReturnType<typeof createTellings>;
 
-function later(now: Date, ms: number): Date {
+export function later(now: Date, ms: number): Date {
   return new Date(now.getTime() + ms);
 }
 
 function toOrder(rows: Record<string, unknown>[]): DueTelling[] {
-  return rows
-    .map((row) => ({
-      id: row['id'] as string,
-      portal: row['portal'] as string,
-      documentId: Number(row['document_id']),
-      itemCode: row['item_code'] as string,
-      code: row['code'] as string,
-      key: row['key'] as string,
-      payload: row['payload'] as string | null,
-      createdAt: row['created_at'] as Date,
-      attempts: row['attempts'] as number,
-    }))
-    .sort((a, b) => Number(a.id) - Number(b.id));
+  return rows.map(toDue).sort((a, b) => Number(a.id) - Number(b.id));
+}
+
+export function toDue(row: Record<string, unknown>): DueTelling {
+  return {
+    id: row['id'] as string,
+    portal: row['portal'] as string,
+    documentId: row['document_id'] === null ? null : Number(row['document_id']),
+    itemCode: row['item_code'] as string,
+    code: row['code'] as string,
+    key: row['key'] as string,
+    payload: row['payload'] as string | null,
+    createdAt: row['created_at'] as Date,
+    attempts: row['attempts'] as number,
+  };
 }

@@ -173,12 +173,4 @@ describe('answers', () => {
     expect(got.at(-1)).toBe('$result[a0][secret]');
     expect(methodsOf(portal)).toEqual(['batch', 'bizproc.event.send']);
   });
-
-  it('that nobody waits for become a timeline comment', async () => {
-    const { portal, made } = await start({ 'crm.timeline.comment.add': () => 7 });
-    await made.answers.comment(MEMBER, { typeId: 177, id: 5, code: 'DYNAMIC_177_5' }, 'text');
-    expect(portal.hits[0]?.params).toEqual({
-      fields: { ENTITY_ID: 5, ENTITY_TYPE: 'dynamic_177', COMMENT: 'text' },
-    });
-  });
 });

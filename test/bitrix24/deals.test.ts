@@ -265,7 +265,92 @@ describe('tasks', () => {
   });
 });
 
+describe('comments', () => {
+  const comment = (item: ReturnType<typeof deal>, unsure: 'failed' | 'lost' | null = null) => ({
+    item,
+    text: 'Directum: не вышло (run1)',
+    mark: 'run1',
+    unsure,
+  });
+
+  it('go out in one hit, each with its own answer, to any type of item', async () => {
+    const { portal, deals, item, id, hits } = await start();
+    portal.addType(177);
+    const five = portal.addItem(177, { title: 'Пять' });
+    hits();
+    expect(
+      await deals.comment([
+        comment(item),
+        comment(deal(404)),
+        comment({ typeId: 177, id: five, code: `DYNAMIC_177_${five}` }),
+      ]),
+    ).toEqual([{ ok: true }, { ok: false, why: 'gone' }, { ok: true }]);
+    expect(hits()).toEqual(['batch']);
+    const left = [portal.timeline(2, id), portal.timeline(177, five)].flat();
+    expect(left.map((one) => one.comment)).toEqual(Array(2).fill('Directum: не вышло (run1)'));
+  });
+
+  it('that may have been left are looked for first', async () => {
+    const { portal, deals, item, id, hits } = await start();
+    const other = portal.addItem(2, { title: 'Другая' });
+    await deals.comment([comment(item)]);
+    hits();
+    const results = await deals.comment([comment(item, 'lost'), comment(deal(other), 'lost')]);
+    expect(results).toEqual([{ ok: true }, { ok: true }]);
+    expect(hits()).toEqual(['batch', 'batch']);
+    expect([portal.timeline(2, id).length, portal.timeline(2, other).length]).toEqual([1, 1]);
+  });
+
+  it.each([
+    ['lost', 0],
+    ['failed', 1],
+  ] as const)('that cannot be looked for and were %s: %i more', async (unsure, more) => {
+    const { portal, deals, item, id } = await start();
+    portal.misbehave.missingMethods.add('crm.timeline.comment.list');
+    expect(await deals.comment([comment(item, unsure)])).toEqual([{ ok: true }]);
+    expect(portal.timeline(2, id)).toHaveLength(more);
+  });
+
+  it.each([
+    [{ status: 500, body: { error: 'INTERNAL_SERVER_ERROR' } }, 'failed'],
+    [{ status: 502, body: 'Bad Gateway' }, 'failed'],
+    [{ status: 504, body: 'Gateway Time-out' }, 'lost'],
+    [{ cutAfterEffect: true }, 'lost'],
+    [{ status: 503, body: { error: 'QUERY_LIMIT_EXCEEDED' }, times: 3 }, undefined],
+  ])('after %j are %s', async (rule, unsure) => {
+    const { portal, deals, item } = await start();
+    portal.misbehave.next({ method: 'batch', ...rule });
+    const [result] = await deals.comment([comment(item)]);
+    expect(result).toEqual({ ok: false, why: 'retry', ...(unsure && { unsure }) });
+    // What is not known of the look-up leaves the doubt as it is.
+    if (unsure === undefined) return;
+    portal.misbehave.next({ method: 'batch', status: 502, body: 'Bad Gateway', times: 2 });
+    expect(await deals.comment([comment(item, 'lost')])).toEqual([
+      { ok: false, why: 'retry', unsure: 'lost' },
+    ]);
+    portal.misbehave.reset();
+    expect(await deals.comment([comment(item, 'lost')])).toEqual([{ ok: true }]);
+    expect(portal.timeline(2, item.id)).toHaveLength(1);
+  });
+
+  it('of a portal that does not listen were not left', async () => {
+    const { portal, deals, item } = await start();
+    await portal.stop();
+    expect(await deals.comment([comment(item)])).toEqual([{ ok: false, why: 'retry' }]);
+  });
+});
+
 describe('people and items', () => {
+  it('who works in the portal: not the dismissed, not strangers; all where it does not say', async () => {
+    const { portal, deals, hits } = await start();
+    const left = portal.addUser({ NAME: 'В', EMAIL: 'left@portal.example', ACTIVE: false });
+    hits();
+    expect(await deals.activeUsers([1, left, 404, 1])).toEqual(new Set([1]));
+    expect(hits()).toEqual(['batch']);
+    portal.misbehave.missingMethods.add('user.get');
+    expect(await deals.activeUsers([1, left])).toEqual(new Set([1, left]));
+  });
+
   it('notices go out in one hit, each with its own answer', async () => {
     const { portal, deals, hits } = await start();
     hits();

@@ -178,6 +178,21 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
       expect((await list(['title', field]))[0]).not.toHaveProperty('title');
     });
 
+    it('lists its comments by its type and id, the newest first', async () => {
+      const owner = { ENTITY_ID: deal, ENTITY_TYPE: 'deal' };
+      const texts = [`${mark()} first`, `${mark()} second`];
+      for (const COMMENT of texts) {
+        const made = await portal.call('crm.timeline.comment.add', { fields: { ...owner, COMMENT } });
+        expect(Number(made['result'])).toBeGreaterThan(0);
+      }
+      const listed = await portal.call('crm.timeline.comment.list', {
+        filter: owner,
+        select: ['ID', 'COMMENT'],
+        order: { ID: 'DESC' },
+      });
+      expect(listed['result'].slice(0, 2)).toMatchObject(texts.toReversed().map((COMMENT) => ({ COMMENT })));
+    });
+
     describe('and requisites', () => {
       let requisite: number;
 

@@ -18,6 +18,7 @@ import { createWatch } from '../../src/runs/watch.ts';
 import { createComparisons } from '../../src/store/comparisons.ts';
 import { createDocumentStore } from '../../src/store/documents.ts';
 import { createDueLooks } from '../../src/store/due-looks.ts';
+import { createFailures } from '../../src/store/failures.ts';
 import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { createShowStore } from '../../src/store/showing.ts';
@@ -383,7 +384,8 @@ export async function documentBench() {
     },
     /** Tells all that is due. */
     async tell() {
-      while (await tell({ tellings, seal, portals, toItem, now, log: bench.log }));
+      const failures = createFailures(store.pool);
+      while (await tell({ tellings, failures, seal, portals, toItem, now, log: bench.log }));
     },
     /** Writes all tasks that are due. */
     async mirror() {

@@ -1,9 +1,12 @@
-import type { DealPort, MirrorTask, WriteResult } from '../../src/documents/ports.ts';
+import type { DealPort, MirrorTask, TimelineComment, WriteResult } from '../../src/documents/ports.ts';
 
 export interface FakeDeals extends DealPort {
   /** `DEAL_915 directum_approved`, in the order of execution. */
   fired: string[];
   notices: { userId: number; text: string; tag: string }[];
+  comments: TimelineComment[];
+  /** People who left. */
+  dismissed: Set<number>;
   tasks: Map<number, MirrorTask & { mark: string; closed: boolean; notes: string[] }>;
   /** The whole portal is away. */
   down: boolean;
@@ -29,6 +32,8 @@ export function fakeDeals(users: Record<string, number> = {}, gone: string[] = [
   const fake: FakeDeals = {
     fired: [],
     notices: [],
+    comments: [],
+    dismissed: new Set(),
     tasks: new Map(),
     down: false,
     cut: 0,
@@ -97,6 +102,17 @@ export function fakeDeals(users: Record<string, number> = {}, gone: string[] = [
       reach();
       return new Map(emails.flatMap((email) => (users[email] ? [[email, users[email]] as const] : [])));
     },
+    async comment(comments) {
+      if (fake.down) return comments.map(() => ({ ok: false, why: 'retry' }));
+      fake.comments.push(...comments);
+      return answer(comments.map(() => ({ ok: true })));
+    },
+    async activeUsers(userIds) {
+      reach();
+      return new Set(userIds.filter((id) => !fake.dismissed.has(id)));
+    },
+    installer: () => 2,
+    cardUrl: ({ code }) => `https://acme/${code}`,
     language: () => 'ru',
     writeFields: async () => [],
     putActivities: async () => [],

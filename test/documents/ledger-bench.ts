@@ -3,6 +3,7 @@ import { createNews } from '../../src/documents/news.ts';
 import type { DealPort, Sight } from '../../src/documents/ports.ts';
 import { tell } from '../../src/documents/tell.ts';
 import { createDueLooks } from '../../src/store/due-looks.ts';
+import { createFailures } from '../../src/store/failures.ts';
 import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -22,6 +23,7 @@ export async function ledgerBench() {
 
   const replica = (store: Store, on = true) => {
     const tellings = createTellings(store.pool);
+    const failures = createFailures(store.pool);
     const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on });
     const looks = createDueLooks(store.pool);
     const news = createNews({
@@ -35,6 +37,7 @@ export async function ledgerBench() {
     });
     const ports = {
       tellings,
+      failures,
       mirrored,
       portals: { keys: () => Object.keys(deals), deals: (portal: string) => deals[portal] as DealPort },
       toItem: (code: string) => {

@@ -41,8 +41,6 @@ function deliveryOf(
   const delivery = createDelivery({
     runs,
     send,
-    comment: async () => undefined,
-    parseItem: () => null,
     members: () => ['slow', 'quick'],
     decrypt: (text) => {
       if (text.includes('lost key')) throw new Error('no key');

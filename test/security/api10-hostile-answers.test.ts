@@ -158,7 +158,7 @@ it('a portal answers with anything at all', async () => {
       batch: () => made.rest.batch(MEMBER, { one: { method: 'profile', params: {} } }),
       read: () => made.reader(MEMBER, item, quietLog).read(),
       send: () => made.answers.send(MEMBER, results, 'answer'),
-      comment: () => made.answers.comment(MEMBER, item, 'x'),
+      comment: () => made.deals(MEMBER).comment([{ item, text: 'x', mark: 'x', unsure: 'lost' }]),
     });
     portal.hits.length = 0;
   }

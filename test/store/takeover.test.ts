@@ -39,6 +39,47 @@ it('documents that an earlier version bound to slots are watched after the updat
   }
 }, 30_000);
 
+it('comments that an earlier version had still to leave are left after the update', async () => {
+  const bench = await storeBench();
+  const { pool } = await bench.open();
+  const client = await pool.connect();
+  try {
+    await client.query('CREATE SCHEMA earlier; SET search_path TO earlier');
+    for (const name of (await readdir(FOLDER)).sort()) {
+      if (name.startsWith('019')) {
+        for (const [id, ending, state] of [
+          ['r1', 'input_invalid', 'due'],
+          ['r2', 'expired', 'due'],
+          ['r3', 'input_invalid', 'sent'],
+        ])
+          await client.query(
+            `WITH ended AS (INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at,
+                 next_at, ending, last_text, ended_at)
+               VALUES ($1, 'm', 'p', 'robot', 'DEAL_1', 'sealed', false, 'ended', now(), now(), now(), $2, '{"ru": "т", "en": "t"}', now()) RETURNING id)
+             INSERT INTO answer (run_id, member_id, kind, number, payload, state, due_at) SELECT id, 'm', 'comment', 1, 'sealed', $3, now() FROM ended`,
+            [id, ending, state],
+          );
+      }
+      const [up = ''] = (await readFile(new URL(name, FOLDER), 'utf8')).split('-- Down Migration');
+      await client.query(up);
+    }
+    const { rows } = await client.query(
+      `SELECT run_id, portal, robot, item_code, code, text, wants_answer, quiet, told FROM failure ORDER BY id`,
+    );
+    const taken = { portal: 'p', robot: 'robot', item_code: 'DEAL_1', text: { ru: 'т', en: 't' } };
+    const open = { ...taken, wants_answer: false, told: null };
+    expect(rows).toEqual([
+      { ...open, run_id: 'r1', code: 'input_invalid', quiet: false },
+      { ...open, run_id: 'r2', code: 'expired', quiet: true },
+    ]);
+    const answers = await client.query('SELECT run_id, state FROM answer');
+    expect(answers.rows).toEqual([{ run_id: 'r3', state: 'sent' }]);
+  } finally {
+    client.release(true);
+    await bench.close();
+  }
+}, 30_000);
+
 it('processes that start together on an empty database make its tables once', async () => {
   const dataDir = await openFolder();
   const keys = await loadSecretKeys({ dataDir });

@@ -10,6 +10,7 @@ import {
   terminate,
 } from './automation.ts';
 import { bizprocMethods } from './bizproc-methods.ts';
+import { commentMethods } from './comment-methods.ts';
 import { createWorld, SCOPES } from './create-world.ts';
 import { crmMethods } from './crm-methods.ts';
 import { addFile, addItem, addUser, textRow } from './data.ts';
@@ -67,6 +68,7 @@ export async function startPortal(options: PortalOptions) {
     ...crmMethods(world),
     ...userFieldMethods(world),
     ...timelineMethods(world),
+    ...commentMethods(world),
     ...taskMethods(world),
   };
   const app = createApp(world, methods, options.rate ?? { perSecond: 2, bucket: 50 });

@@ -1,0 +1,119 @@
+import { type FailurePorts, tellFailures } from '../../src/documents/failures.ts';
+import type { DealPort } from '../../src/documents/ports.ts';
+import { tell } from '../../src/documents/tell.ts';
+import { createFailures } from '../../src/store/failures.ts';
+import { createRunHistory } from '../../src/store/run-history.ts';
+import { createRunStore } from '../../src/store/runs.ts';
+import { loadSecretKeys } from '../../src/store/secrets.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createTellings } from '../../src/store/tellings.ts';
+import { type StoreBench, storeBench } from '../store/bench.ts';
+
+const START = Date.parse('2026-03-02T09:00:00Z');
+export const ROBOT = 'directum_create_contract';
+
+export interface FailedRun {
+  item?: string;
+  robot?: string;
+  code?: string;
+  text?: { ru: string; en: string } | null;
+  waits?: boolean;
+  portal?: string;
+}
+
+/** Failures on a real database and two processes, with a clock that is moved by hand and portals that are given. */
+export async function failureBench() {
+  const bench: StoreBench = await storeBench();
+  const stores: Store[] = [await bench.open(), await bench.open()];
+  const [store] = stores as [Store, Store];
+  const keys = await loadSecretKeys({ dataDir: bench.dataDir });
+  let time = START;
+  let shown: FailurePorts['shown'] = 'both';
+  let deals: Record<string, DealPort> = {};
+  let made = 0;
+  const now = () => new Date(time);
+
+  const replica = ({ pool }: Store) => {
+    const tellings = createTellings(pool);
+    const failures = createFailures(pool);
+    const ports = () => ({
+      tellings,
+      failures,
+      shown,
+      robotName: (code: string) => ({ ru: `Directum: ${code}`, en: `Directum (en): ${code}` }),
+      portals: { keys: () => Object.keys(deals), deals: (portal: string) => deals[portal] as DealPort },
+      toItem: (code: string) => {
+        const id = Number(/^DEAL_(\d+)$/.exec(code)?.[1]);
+        return id > 0 ? { typeId: 2, id, code } : null;
+      },
+      seal: keys,
+      now,
+      log: bench.log,
+    });
+    return async () => {
+      await tellFailures(ports());
+      await tell(ports());
+    };
+  };
+  const steps = stores.map(replica);
+  const runs = createRunStore(store.pool, store.relaxed);
+  const history = createRunHistory(store.pool);
+
+  async function end(id: string, { code = 'input_invalid', text }: FailedRun): Promise<void> {
+    const said = text === undefined ? { ru: `Не вышло ${code}.`, en: `Failed ${code}.` } : text;
+    const attempt = { startedAt: now(), finishedAt: now(), ending: code, text: said };
+    await runs.end(id, attempt, {}, []);
+  }
+
+  return {
+    pool: store.pool,
+    lines: bench.lines,
+    now,
+    history,
+    failures: createFailures(store.pool),
+    /** A run that ends so; answers its id. */
+    async fail(failed: FailedRun = {}): Promise<string> {
+      made += 1;
+      const id = `run${made}`;
+      await store.pool.query(
+        `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at, next_at)
+         VALUES ($1, 'm', $2, $3, $4, 'not to be opened', $5, 'accepted', $6, $6, $6)`,
+        [
+          id,
+          failed.portal ?? 'p',
+          failed.robot ?? ROBOT,
+          failed.item ?? 'DEAL_1',
+          failed.waits ?? true,
+          now(),
+        ],
+      );
+      await end(id, failed);
+      return id;
+    },
+    end,
+    reach: (portals: Record<string, DealPort>) => {
+      deals = portals;
+    },
+    show: (value: FailurePorts['shown']) => {
+      shown = value;
+    },
+    /** Lets time pass, both processes working at each step. */
+    async pass(ms: number, stepMs = 1_000) {
+      for (let passed = 0; passed < ms; passed += stepMs) {
+        time += stepMs;
+        await Promise.all(steps.map((step) => step()));
+      }
+    },
+    /** Time passes and nobody works. */
+    idle: (ms: number) => {
+      time += ms;
+    },
+    async clear() {
+      time = START;
+      shown = 'both';
+      bench.lines.length = 0;
+      await store.pool.query('TRUNCATE run, telling, failure CASCADE');
+    },
+    close: () => bench.close(),
+  };
+}
