@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * What a room may import (docs/architecture.md, Rooms). `types` are rooms or files of which only types may be taken;
- * RobotFailure, the words of statuses and what a data error is are the values that adapters share.
+ * RobotFailure, what is done to texts, the words of statuses and what a data error is are the values that adapters share.
  */
 interface Room {
   packages: string[];
@@ -19,6 +19,8 @@ interface Room {
 }
 
 const FAILURE = 'src/robot/failure.ts';
+/** How texts are cleaned, cut and read as codes, one way for all. */
+const TEXT = 'src/robot/text.ts';
 /** A table of words that the portal's fields and the texts of documents must share. */
 const WORDS = 'src/documents/status-words.ts';
 /** What the database says of values; those who write ask. */
@@ -28,13 +30,13 @@ const ROOMS: Record<string, Room> = {
   'src/robot': { packages: ['zod'], rooms: [], types: [], builtins: false },
   'src/bitrix24': {
     packages: ['@bitrix24/b24jssdk', 'zod'],
-    rooms: [FAILURE, WORDS],
+    rooms: [FAILURE, TEXT, WORDS],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
   'src/directum': {
     packages: ['undici', 'odata-query', 'fast-xml-parser', 'cockatiel', 'zod'],
-    rooms: [FAILURE],
+    rooms: [FAILURE, TEXT],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
@@ -51,9 +53,9 @@ const ROOMS: Record<string, Room> = {
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
-  'src/http': { packages: ['express', 'prom-client'], rooms: [], types: ['src/robot'], builtins: true },
-  'src/config.ts': { packages: ['zod'], rooms: [], types: [], builtins: true },
-  'src/log.ts': { packages: ['pino'], rooms: [], types: ['src/robot'], builtins: true },
+  'src/http': { packages: ['express', 'prom-client'], rooms: [TEXT], types: ['src/robot'], builtins: true },
+  'src/config.ts': { packages: ['zod'], rooms: [TEXT], types: [], builtins: true },
+  'src/log.ts': { packages: ['pino'], rooms: [TEXT], types: ['src/robot'], builtins: true },
 };
 /** Where the rooms are put together: these may import any room, and no package of theirs. */
 const COMPOSITION = [

@@ -8,6 +8,7 @@ import type {
   Party,
   UpdateMode,
 } from '../robot/ports.ts';
+import { cut } from '../robot/text.ts';
 import type { Stand } from './catalogue.ts';
 import {
   assertOpen,
@@ -21,7 +22,7 @@ import {
 } from './counterparty-match.ts';
 import type { Links } from './links.ts';
 import { type Card, toCard } from './requisites.ts';
-import { cut, idOf, isRow, type Row, refOf, textOf } from './rows.ts';
+import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
 import { same } from './same.ts';
 import type { Transport } from './transport.ts';
 

@@ -1,5 +1,6 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { CounterpartyResult } from '../robot/ports.ts';
+import { shorten, toCode } from '../robot/text.ts';
 import type { Metadata } from './metadata.ts';
 import type { Filter } from './query.ts';
 import type { Reader } from './reader.ts';
@@ -89,9 +90,9 @@ function byTin(card: Card, hasTrrc: boolean): Filter {
 export function choose(candidates: readonly Found[], card: Card, externalId: string): Found | null {
   // The key names the CRM record, which may have a branch or a second legal entity among its requisites.
   const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
-  const sameTin = candidates.filter(({ row }) => card.tin !== null && textOf(row, 'TIN') === card.tin);
-  const exact = sameTin.filter(({ row }) => textOf(row, 'TRRC') === card.trrc);
-  const open = sameTin.filter(({ row }) => textOf(row, 'TRRC') === null);
+  const sameTin = candidates.filter(({ row }) => card.tin !== null && codeOf(row, 'TIN') === card.tin);
+  const exact = sameTin.filter(({ row }) => codeOf(row, 'TRRC') === card.trrc);
+  const open = sameTin.filter(({ row }) => codeOf(row, 'TRRC') === null);
   const pools = card.trrc === null ? [own, sameTin] : [own, exact, open];
   const pool = pools.find((one) => one.length > 0) ?? [];
   const active = pool.filter(({ row }) => row['Status'] !== 'Closed');
@@ -101,9 +102,12 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   return only;
 }
 
+/** A number of a card as it is meant; null when empty. */
+const codeOf = (row: Row, property: string): string | null => toCode(textOf(row, property) ?? '') || null;
+
 /** Whether a card may be the one of these requisites: nothing that both name differs. */
 export function isCompatible(row: Row, card: Card): boolean {
-  const [tin, trrc] = [textOf(row, 'TIN'), textOf(row, 'TRRC')];
+  const [tin, trrc] = [codeOf(row, 'TIN'), codeOf(row, 'TRRC')];
   if (card.tin !== null && tin !== null && tin !== card.tin) return false;
   return card.trrc === null || trrc === null || trrc === card.trrc;
 }
@@ -142,7 +146,4 @@ function named(found: readonly Found[]): { ru: string; en: string } {
   return { ru: `ИД ${ids}`, en: `ids ${ids}` };
 }
 
-function clip(text: string, length = 40): string {
-  const letters = [...text];
-  return letters.length > length ? `${letters.slice(0, length - 1).join('')}…` : text;
-}
+const clip = (text: string, length = 40): string => shorten(text, length);

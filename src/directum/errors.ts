@@ -1,4 +1,5 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
+import { parseJson, shorten } from '../robot/text.ts';
 
 /** Longest quotation of Directum's own words; the whole text stays under 450 characters. */
 const QUOTE = 200;
@@ -45,7 +46,7 @@ export function unreachable(cause: unknown): RobotFailure {
 function errorText(body: string): string | null {
   let found: unknown = body;
   try {
-    found = pick(JSON.parse(body));
+    found = pick(parseJson(body));
     // A shape nobody has seen is quoted as it came.
     if (typeof found !== 'string' || found.trim() === '') found = body;
   } catch {
@@ -62,11 +63,6 @@ function errorText(body: string): string | null {
 
 function isPage(body: string): boolean {
   return /^\s*<|<html/i.test(body);
-}
-
-function quotation(line: string): string {
-  const letters = [...line];
-  return letters.length > QUOTE ? `${letters.slice(0, QUOTE - 1).join('')}…` : line;
 }
 
 function pick(value: unknown): unknown {
@@ -92,7 +88,7 @@ export function isFault(status: number, body: string): boolean {
 /** Any other answer than success as a failure (directum.md A.9, A.10; interface.md Error codes). */
 export function toFailure(status: number, body: string, hide: (text: string) => string): RobotFailure {
   const found = errorText(body);
-  const quoted = found === null ? null : quotation(hide(found));
+  const quoted = found === null ? null : shorten(hide(found), QUOTE);
   const cause = new Error(`Directum answered ${status}`);
   const fail = (
     code: 'directum_refused' | 'directum_access_denied' | 'directum_locked' | 'directum_unavailable',

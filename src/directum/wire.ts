@@ -10,6 +10,7 @@ import {
 import { Agent, request } from 'undici';
 import { RobotFailure } from '../robot/failure.ts';
 import type { Log } from '../robot/ports.ts';
+import { toClean } from '../robot/text.ts';
 import { badAnswer, isFault, toFailure, unreachable } from './errors.ts';
 
 /** The official utility waits 600 s; a run is tried again anyway, so it need not hold its place that long. */
@@ -140,9 +141,7 @@ export function createWire(options: WireOptions): Wire {
       if (size > MAX_BYTES) throw badAnswer('too large');
       chunks.push(chunk);
     }
-    const text = Buffer.concat(chunks)
-      .toString('utf8')
-      .replace(/^\uFEFF/, '');
+    const text = toClean(Buffer.concat(chunks).toString('utf8')).replace(/^\uFEFF/, '');
     return { status, body: text, failure: status < 300 ? null : toFailure(status, text, hide) };
   }
 

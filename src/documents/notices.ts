@@ -1,4 +1,5 @@
 import type { Language, LocalText } from '../robot/failure.ts';
+import { shorten } from '../robot/text.ts';
 
 /** What people are told (interface.md §5, Notices). */
 export type NoticeCode =
@@ -57,8 +58,7 @@ export function toDigest(messages: string[], language: Language): string {
  * a foreign text must not make links.
  */
 export function toPlain(text: string, letters: number): string {
-  const plain = [...text.replaceAll('[', '(').replaceAll(']', ')').replaceAll(/\s+/g, ' ').trim()];
-  return plain.length > letters ? `${plain.slice(0, letters - 1).join('')}…` : plain.join('');
+  return shorten(text.replaceAll('[', '(').replaceAll(']', ')').replaceAll(/\s+/g, ' ').trim(), letters);
 }
 
 const WORDS = {
