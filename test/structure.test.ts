@@ -40,7 +40,12 @@ const ROOMS: Record<string, Room> = {
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
-  'src/documents': { packages: [], rooms: ['src/robot'], types: ['src/store'], builtins: true },
+  'src/documents': {
+    packages: [],
+    rooms: ['src/robot', DATA_ERROR],
+    types: ['src/store'],
+    builtins: true,
+  },
   'src/runs': {
     packages: [],
     rooms: ['src/robot', DATA_ERROR],

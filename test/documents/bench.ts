@@ -297,6 +297,9 @@ export async function documentBench() {
     get portal() {
       return current.portal.fake;
     },
+    get deals() {
+      return current.portal.deals;
+    },
     /** Tasks as the portal has them. */
     get tasks() {
       return current.portal.tasks.tasks;
