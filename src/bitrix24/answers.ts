@@ -25,7 +25,8 @@ export interface Answers {
 
 export function createAnswers(options: { rest: PortalRest; log: Log }): Answers {
   const { rest } = options;
-  const writer = createWriter({ ...options, priority: 'answer' });
+  // A step takes the first answer and ignores the rest (bitrix24.md D1).
+  const writer = createWriter({ ...options, priority: 'answer', repeatable: true });
 
   return {
     async send(memberId, answers, priority) {
