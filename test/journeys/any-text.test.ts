@@ -105,9 +105,12 @@ describe('text that the database cannot hold', () => {
       InternalApprovalState: 'OnApproval',
     });
     stand.directum.patch('IContracts', second, { InternalApprovalState: 'OnApproval' });
-    const shows = (id: number) =>
-      stand.lines.some((line) => line.includes(`"documentId":${id},"status":"on_approval"`));
-    await until(() => shows(second));
-    await until(() => shows(first));
+    const cards = (deal: number | undefined) =>
+      JSON.stringify(stand.portal.activities(2, Number(deal)).map(({ layout }) => layout));
+    await until(() => cards(deals[1]).includes('На согласовании'));
+    await until(
+      () => cards(deals[0]).includes('На согласовании') && cards(deals[0]).includes('Договор \ufffd'),
+    );
+    expect(second).toBeGreaterThan(first);
   });
 });
