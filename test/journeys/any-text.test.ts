@@ -1,73 +1,78 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { addDeal, lostCalls, runStep, type Stand, startStand } from './stand.ts';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { robots } from '../../robots/index.ts';
+import { anyText, encodeForm } from '../sandbox/any-text.ts';
+import { addDeal, inn, lostCalls, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';
 
-/** Directum's tick is quick, so that what a deal shows comes soon. */
+/** Directum is asked often, so that what a deal shows comes soon. */
 let stand: Stand;
 beforeAll(async () => {
   stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' } });
-});
+  stand.portal.addUserField('CRM_DEAL', 'UF_CRM_FILE', 'file');
+}, 20_000);
 afterAll(() => stand.stop());
+beforeEach(() => {
+  stand.portal.misbehave.reset();
+  stand.directum.misbehave.reset();
+});
 
 const NUL = '\0';
 const HALF = '\ud83d';
-
-/** A form as a hostile portal sends it: what JavaScript's own encoder would refuse or mend is sent all the same. */
-function encode(form: Record<string, string>): string {
-  const one = (text: string) =>
-    [...text]
-      .map((letter) => {
-        const code = letter.codePointAt(0) as number;
-        if (code < 0xd800 || code > 0xdfff) return encodeURIComponent(letter);
-        return `%ED%${(0x80 | ((code >> 6) & 0x3f)).toString(16)}%${(0x80 | (code & 0x3f)).toString(16)}`;
-      })
-      .join('');
-  return Object.entries(form)
-    .map(([name, value]) => `${one(name)}=${one(value)}`)
-    .join('&');
-}
+type Outputs = Record<string, string | number>;
 
 /** Sends a robot call with these properties, as a form or as JSON, and answers its outputs. */
-async function call(code: string, properties: Record<string, string>, how: 'form' | 'json' = 'form') {
+async function call(
+  code: string,
+  properties: Record<string, string>,
+  how: 'form' | 'json' = 'form',
+): Promise<{ deal: number; outputs: Outputs }> {
   const [lost] = await lostCalls(stand, 1, code, { subject: 'Поставка' });
   const { deal, workflow, form } = lost as NonNullable<typeof lost>;
   for (const [name, value] of Object.entries(properties)) form[`properties[${name}]`] = value;
-  const json = () => {
-    const { document_id, properties: inner, auth, ...rest } = nested(form);
-    return JSON.stringify({ ...rest, document_id, properties: inner, auth });
-  };
   const { status } = await fetch(`${stand.url}/bitrix24/robots/${code}`, {
     method: 'POST',
     headers: { 'content-type': how === 'form' ? 'application/x-www-form-urlencoded' : 'application/json' },
-    body: how === 'form' ? encode(form) : json(),
+    body: how === 'form' ? encodeForm(form) : JSON.stringify(nested(form)),
   });
   expect(status).toBe(200);
   const step = await stand.portal.waitForStep(workflow, code, 15_000);
-  return { deal, outputs: step.outputs as Record<string, string | number> };
+  return { deal, outputs: step.outputs as Outputs };
 }
 
 function nested(form: Record<string, string>): Record<string, unknown> {
   const root: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(form)) {
     const [, head = name, key] = /^([^[]+)\[([^\]]*)\]$/.exec(name) ?? [];
-    if (key === undefined) root[head] = value;
-    else root[head] = { ...(root[head] as object | undefined), [key]: value };
+    root[head] = key === undefined ? value : { ...(root[head] as object | undefined), [key]: value };
   }
   return root;
 }
+
+const create = (deal: number, properties: Record<string, unknown> = {}) =>
+  runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка', ...properties });
 
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
+const cards = (deal: number) => JSON.stringify(stand.portal.activities(2, deal).map(({ layout }) => layout));
+
+/** An answer is one whatever it says; its texts are whole and short enough. */
+function expectAnswer(outputs: Outputs): void {
+  expect(outputs['ok']).toMatch(/^[YN]$/);
+  expect(outputs['run_id']).toBeTruthy();
+  const text = String(outputs['error_text']);
+  expect(text === '').toBe(outputs['ok'] === 'Y');
+  expect(text.length).toBeLessThanOrEqual(500);
+  expect(outputs['error_code']).not.toBe('internal_error');
+  for (const value of Object.values(outputs)) expect(String(value).isWellFormed()).toBe(true);
+}
+
 describe('text that the database cannot hold', () => {
   it('in an amount, cut through an emoji, is answered', async () => {
-    const { deal } = addDeal(stand);
-    const made = await runStep(stand, deal, 'directum_create_contract', {
-      subject: 'Поставка',
-      amount: `${'а'.repeat(59)}🚀 и ещё`,
-    });
+    const made = await create(addDeal(stand).deal, { amount: `${'а'.repeat(59)}🚀 и ещё` });
     expect(made).toMatchObject({ ok: 'N', error_code: 'input_invalid' });
-    expect(String(made['error_text']).isWellFormed()).toBe(true);
+    expectAnswer(made);
   });
 
   it.each([
@@ -83,34 +88,185 @@ describe('text that the database cannot hold', () => {
     });
   });
 
-  it.each([`${NUL}`, HALF])('in an amount or a slot is answered (%j)', async (unkept) => {
-    for (const field of ['amount', 'slot', 'responsible', 'valid_from', 'extra_fields', 'template'])
-      expect(
-        (await call('directum_create_contract', { [field]: `1${unkept}` }, 'json')).outputs,
-      ).toMatchObject({
-        ok: 'N',
+  it.each([NUL, HALF])('in the name of a document kind (%j) still names it', async (lost) => {
+    const [usual] = stand.directum.all('IDocumentKinds').filter(({ Name }) => Name === 'Договор');
+    const { DocumentType, DocumentFlow } = usual as Record<string, unknown>;
+    const Name = `Договор ${lost} особый ${lost.charCodeAt(0)}`;
+    const id = stand.directum.add('IDocumentKinds', {
+      ...{ Name, ShortName: 'Договор', DocumentFlow, DocumentType, NumberingType: 'NotNumerable' },
+      ...{ GenerateDocumentName: false, IsDefault: false },
+    });
+    const { outputs } = await call('directum_create_contract', { document_kind: Name }, 'json');
+    expect(outputs).toMatchObject({ ok: 'Y' });
+    const made = stand.directum.get('IContracts', Number(outputs['document_id']));
+    expect(made).toMatchObject({ DocumentKind: { Id: id } });
+    stand.directum.remove('IDocumentKinds', id);
+  });
+
+  it('in an event token gives one run, however often it comes', async () => {
+    const [lost] = await lostCalls(stand, 1, 'directum_create_contract', { subject: 'Поставка' });
+    const { deal, form } = lost as NonNullable<typeof lost>;
+    form['event_token'] += NUL;
+    for (let time = 0; time < 2; time += 1) {
+      const { status } = await fetch(`${stand.url}/bitrix24/robots/directum_create_contract`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: encodeForm(form),
       });
+      expect(status).toBe(200);
+    }
+    await create(deal);
+    const runs = stand.lines.filter((line) => line.includes('"run.done"') && line.includes(`"DEAL_${deal}"`));
+    expect(runs.length).toBeLessThanOrEqual(2);
   });
 
   it('in the name of one contract stops no other', async () => {
-    const deals = [addDeal(stand).deal, addDeal(stand).deal];
-    const ids: number[] = [];
-    for (const deal of deals) {
-      const made = await runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка' });
-      ids.push(Number(made['document_id']));
-    }
-    const [first, second] = ids as [number, number];
-    stand.directum.patch('IContracts', first, {
+    const [one, other] = [addDeal(stand).deal, addDeal(stand).deal];
+    const [named, plain] = [await create(one), await create(other)];
+    stand.directum.patch('IContracts', Number(named['document_id']), {
       Name: `Договор ${HALF}`,
       InternalApprovalState: 'OnApproval',
     });
-    stand.directum.patch('IContracts', second, { InternalApprovalState: 'OnApproval' });
-    const cards = (deal: number | undefined) =>
-      JSON.stringify(stand.portal.activities(2, Number(deal)).map(({ layout }) => layout));
-    await until(() => cards(deals[1]).includes('На согласовании'));
-    await until(
-      () => cards(deals[0]).includes('На согласовании') && cards(deals[0]).includes('Договор \ufffd'),
+    stand.directum.patch('IContracts', Number(plain['document_id']), { InternalApprovalState: 'OnApproval' });
+    await until(() => cards(other).includes('На согласовании'));
+    await until(() => cards(one).includes('На согласовании') && cards(one).includes('Договор \ufffd'));
+  }, 30_000);
+});
+
+describe('any text', () => {
+  it('in any input of any robot ends in an answer', async () => {
+    const inputs = robots.flatMap(({ code, inputs: { shape } }) =>
+      Object.keys(shape).map((name) => ({ code, name })),
     );
-    expect(second).toBeGreaterThan(first);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...inputs),
+        anyText,
+        anyText,
+        fc.constantFrom('form' as const, 'json' as const),
+        async ({ code, name }, text, subject, how) => {
+          const { outputs } = await call(code, { subject, [name]: text }, how);
+          expectAnswer(outputs);
+        },
+      ),
+      { numRuns: 40 },
+    );
+    expect(await create(addDeal(stand).deal)).toMatchObject({ ok: 'Y' });
+  }, 120_000);
+
+  it('in any string of a deal, its company and its people ends in an answer', async () => {
+    let seed = 1;
+    const places = ['title', 'company', 'requisite', 'inn', 'user', 'email', 'comment'] as const;
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...places), anyText, async (place, text) => {
+        seed += 1;
+        const own = { ...ROMASHKA, RQ_INN: inn(seed) };
+        const requisite = {
+          requisite: { ...own, RQ_COMPANY_NAME: text, RQ_COMPANY_FULL_NAME: text },
+          inn: { ...ROMASHKA, RQ_INN: text },
+        };
+        const { deal, company, user } = addDeal(stand, {
+          requisite: place in requisite ? requisite[place as 'inn'] : own,
+          ...(place === 'title' && { deal: { title: text } }),
+          ...(place === 'email' && { email: text }),
+        });
+        if (place === 'company') stand.portal.setItem(4, company, { title: text });
+        const person = stand.portal.world.users.get(user);
+        if (place === 'user') Object.assign(person ?? {}, { NAME: text, LAST_NAME: text });
+        expectAnswer(await create(deal));
+      }),
+      { numRuns: 25 },
+    );
+    expect(await create(addDeal(stand).deal)).toMatchObject({ ok: 'Y' });
+  }, 120_000);
+
+  it('in a refusal of either platform ends in an answer', async () => {
+    const shapes = fc.constantFrom<(text: string) => string | object>(
+      (text) => ({ error: { code: '', message: text } }),
+      (text) => ({ error: text, error_description: text }),
+      (text) => ({ error: { message: { value: text } } }),
+      (text) => text,
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.boolean(), shapes, anyText, async (ofPortal, shape, text) => {
+        if (ofPortal) stand.portal.misbehave.next({ status: 400, body: shape(text) });
+        else
+          stand.directum.misbehave.next({ verb: 'POST', path: 'IContracts', status: 400, body: shape(text) });
+        expectAnswer(await create(addDeal(stand).deal));
+        stand.portal.misbehave.reset();
+        stand.directum.misbehave.reset();
+      }),
+      { numRuns: 25 },
+    );
+  }, 120_000);
+
+  it('in any string of a watched document is shown, and its neighbour goes on', async () => {
+    const { deal } = addDeal(stand);
+    const neighbour = Number((await create(deal))['document_id']);
+    let other = true;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom('Name', 'RegistrationNumber', 'ExchangeState', 'Subject', 'Texts', 'Performer'),
+        anyText,
+        async (place, text) => {
+          const spoilt = addDeal(stand).deal;
+          const id = Number((await create(spoilt))['document_id']);
+          await until(() => cards(spoilt).includes('Создан'));
+          const started = await runStep(stand, spoilt, 'directum_start_approval', {});
+          expect(started).toMatchObject({ ok: 'Y' });
+          if (['Name', 'RegistrationNumber', 'ExchangeState'].includes(place))
+            stand.directum.patch('IContracts', id, { [place]: text });
+          else
+            for (const one of stand.directum
+              .all('IAssignments')
+              .filter((row) => row['MainTask']?.Id === started['task_id'])) {
+              if (place === 'Performer')
+                stand.directum.patch('IEmployees', one['Performer'].Id, { Name: text });
+              else
+                stand.directum.patch(
+                  'IAssignments',
+                  one['Id'],
+                  place === 'Subject' ? { Subject: text } : { ActiveText: text },
+                );
+            }
+          other = !other;
+          const state = other ? 'Signed' : 'OnApproval';
+          stand.directum.patch('IContracts', neighbour, { InternalApprovalState: state });
+          await until(() => cards(deal).includes(other ? 'Подписан нами' : 'На согласовании'));
+          await until(() => cards(spoilt).includes('огласован'));
+        },
+      ),
+      { numRuns: 8 },
+    );
+  }, 120_000);
+});
+
+describe('what is long', () => {
+  it('keeps the extension of a file', async () => {
+    const { deal } = addDeal(stand);
+    stand.portal.addFile(2, deal, 'UF_CRM_FILE', `${'договор '.repeat(26)}.docx`, Buffer.from('text'));
+    const made = await create(deal, { file_field: 'UF_CRM_FILE' });
+    expect(made).toMatchObject({ ok: 'Y' });
+    expect(stand.directum.versions(Number(made['document_id']))).toMatchObject([{ extension: 'docx' }]);
+  });
+
+  it.each(['file_field', 'document_kind', 'extra_fields', 'slot', 'template', 'category'])(
+    'in %s leaves room for what to do about it',
+    async (name) => {
+      const made = await create(addDeal(stand).deal, { [name]: '»«длинное. '.repeat(5_000) });
+      expect(made).toMatchObject({ ok: 'N' });
+      expectAnswer(made);
+      const short = await create(addDeal(stand).deal, { [name]: 'коротко' });
+      const advice = (one: Outputs) => String(one['error_text']).split('»').at(-1)?.slice(-40);
+      expect(advice(made)).toBe(advice(short));
+    },
+  );
+
+  it('leaves the link of the deal in the note of its contract', async () => {
+    const { deal } = addDeal(stand, { deal: { title: 'Сделка 🚀'.repeat(300) } });
+    const made = await create(deal);
+    const { Note } = stand.directum.get('IContracts', Number(made['document_id'])) as { Note: string };
+    expect(Note.length).toBeLessThanOrEqual(1_000);
+    expect(Note).toMatch(new RegExp(`/crm/deal/details/${deal}/$`));
   });
 });

@@ -11,27 +11,8 @@ import {
   toCode,
   toVisible,
 } from '../../src/robot/text.ts';
+import { anyText } from '../sandbox/any-text.ts';
 
-/** Any UTF-16 at all: halves of pairs, NUL, control characters, marks, emoji of several code points. */
-const unit = fc.oneof(
-  fc.constantFrom(
-    '\0',
-    '\ud83d',
-    '\ude80',
-    '🚀',
-    '👨‍👩‍👧',
-    'e\u0301',
-    '🇷🇺',
-    '\u202e',
-    '\u200b',
-    '\r\n',
-    'я',
-    '. ',
-    '»',
-  ),
-  fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
-);
-const anyText = fc.array(unit, { maxLength: 80 }).map((units) => units.join(''));
 const clean = anyText.map(toClean);
 const most = fc.integer({ min: 1, max: 60 });
 
