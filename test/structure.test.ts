@@ -54,7 +54,7 @@ const ROOMS: Record<string, Room> = {
   },
   'src/store': {
     packages: ['pg', 'keyv', '@keyv/postgres', 'node-pg-migrate'],
-    rooms: [],
+    rooms: [TEXT],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
@@ -222,4 +222,30 @@ it('nothing is called utils or helpers', () => {
   const vague = /(^|\/)(utils?|helpers?|common|misc|shared|lib)(\.ts|\/)/;
   const all = [...SOURCES, ...files('scripts'), ...files('test')];
   expect(all.filter((file) => vague.test(file))).toEqual([]);
+});
+
+describe('texts', () => {
+  const linesOf = (folders: string[], wrong: RegExp, except: string[]) =>
+    folders.flatMap(files).flatMap((file) =>
+      codeOf(file)
+        .split('\n')
+        .filter((line) => wrong.test(line) && !except.includes(file))
+        .map((line) => `${file}: ${line.trim()}`),
+    );
+
+  it('are cut in one way', () => {
+    const own = /\.substr(ing)?\(|\[\.\.\.\w+\]\s*\.slice\(|\.slice\(0,.*…/;
+    expect(linesOf(['src', 'robots', 'scripts'], own, [TEXT])).toEqual([]);
+    expect(
+      ['text.substring(0, 60)', '[...name].slice(0, 5)', '`${text.slice(0, 60)}…`'].every((line) =>
+        own.test(line),
+      ),
+    ).toBe(true);
+  });
+
+  it('of others are parsed cleaned', () => {
+    // Of a token only the number of its end is read.
+    const borders = ['src/bitrix24', 'src/directum', 'src/http'];
+    expect(linesOf(borders, /JSON\.parse\(/, ['src/directum/token.ts'])).toEqual([]);
+  });
 });

@@ -51,7 +51,7 @@ const TIME = /(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]m)?\s*(Z|[
  * @throws WireValueError
  */
 export function parseDate(text: string): string {
-  const date = toMoment(text).replace(TIME, '').trim();
+  const date = toCode(toMoment(text).replace(TIME, ''));
   const iso = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(date);
   const russian = /^(\d{1,2})\.(\d{1,2})\.(\d{4})$/.exec(date);
   const american = /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/.exec(date);
