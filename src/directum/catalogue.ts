@@ -14,6 +14,8 @@ import { idOf, isRow, type Row, textOf } from './rows.ts';
 export const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';
 const KEEP_MS = 10 * 60_000;
 const MOST_NAMESAKES = 20;
+/** So much of a name is asked for: each letter may take nine signs of a start line of 2048 (directum.md A.5). */
+const NAME_LENGTH = 120;
 
 export interface Stand {
   reader: Reader;
@@ -41,8 +43,10 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
   async function byName(leaf: string, name: string, extra: string[] = [], expand?: object): Promise<Row[]> {
     const wanted = name.toLowerCase();
     const seen = toVisible(wanted);
-    const spelt = [...new Set([name, toVisible(name)])].map((one) => sameText('Name', one));
-    const found = await rows(leaf, spelt.length === 1 ? (spelt[0] as Filter) : { or: spelt }, extra, expand);
+    const spellings = [...new Set([name, toVisible(name)])];
+    // Together they must fit the start line.
+    const asked = spellings.map((one) => sameText('Name', one, NAME_LENGTH / spellings.length));
+    const found = await rows(leaf, asked.length === 1 ? (asked[0] as Filter) : { or: asked }, extra, expand);
     const named = (is: (own: string) => boolean) =>
       found.filter((row) => is((textOf(row, 'Name') ?? '').toLowerCase()));
     const exact = named((own) => own === wanted);

@@ -29,13 +29,13 @@ export function afterId(filter: Filter, last: number): Filter {
 }
 
 /**
- * Equality of texts without case; a value too long for the start line is compared by its beginning, one that was cleaned
+ * Equality of texts without case; a value of more than `most` units, too long for the start line, is compared by its beginning, one that was cleaned
  * by its longest piece that was not, because Directum may hold what we cannot.
  */
-export function sameText(property: string, value: string): Filter {
+export function sameText(property: string, value: string, most = 120): Filter {
   const lower = value.toLowerCase();
   const kept = lower.split('\uFFFD').sort((a, b) => b.length - a.length)[0] || lower;
-  const part = cut(kept, 120);
+  const part = cut(kept, most);
   // The answer is compared once more on our side, so a wider question is only slower, never wrong.
   const how = part === lower ? part : kept === lower ? { startswith: part } : { contains: part };
   return { [`tolower(${property})`]: how };

@@ -85,6 +85,16 @@ describe('name or id', () => {
     await other.service.close();
   });
 
+  it('asks for the longest name in a line that Directum takes', async () => {
+    for (const mark of ['', '\u200b', '\ufffd'])
+      await expect(
+        bench.directum.catalogue.documentKind(mark + '語'.repeat(400), label),
+      ).rejects.toMatchObject({ code: 'reference_not_found' });
+    const long = `${'語'.repeat(200)}\u00ad`;
+    const id = stand.add('IDepartments', { Name: long });
+    expect((await bench.directum.catalogue.department('語'.repeat(200), label)).id).toBe(id);
+  });
+
   it('prefers the contract kind among kinds of one name', async () => {
     const found = await bench.directum.catalogue.documentKind('договор', label);
     stand.add('IDocumentKinds', { Name: 'Договор', DocumentType: 4, DocumentFlow: 'Inner' });

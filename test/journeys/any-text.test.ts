@@ -167,6 +167,36 @@ describe('any text', () => {
     expect(await create(addDeal(stand).deal)).toMatchObject({ ok: 'Y' });
   }, 120_000);
 
+  it('in any other field of a call or an event is a refusal or a call like others', async () => {
+    const [lost] = await lostCalls(stand, 1, 'directum_sync_counterparty', {});
+    const { form } = lost as NonNullable<typeof lost>;
+    const event = {
+      event: 'ONCRMTIMELINEITEMACTION',
+      'data[ID]': '1',
+      'auth[member_id]': stand.portal.memberId,
+    };
+    const page = { AUTH_ID: 'x', member_id: stand.portal.memberId, PLACEMENT: 'DEFAULT', DOMAIN: 'y' };
+    for (const [path, whole] of [
+      ['robots/directum_sync_counterparty', form],
+      ['events', event],
+      [`install?LANG=%00&DOMAIN=%ED%A0%BD`, page],
+    ] as const)
+      for (const name of Object.keys(whole)) {
+        const odd = {
+          ...whole,
+          [name]: `${whole[name as never]}${NUL}${HALF}`,
+          [`${name}${HALF}[${NUL}]`]: NUL,
+        };
+        const { status } = await fetch(`${stand.url}/bitrix24/${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: encodeForm(odd),
+        });
+        expect([200, 400, 403], `${path} ${name}`).toContain(status);
+      }
+    expect(await create(addDeal(stand).deal)).toMatchObject({ ok: 'Y' });
+  });
+
   it('in any string of a deal, its company and its people ends in an answer', async () => {
     let seed = 1;
     const places = ['title', 'company', 'requisite', 'inn', 'user', 'email', 'comment'] as const;
