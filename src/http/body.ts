@@ -16,8 +16,9 @@ const utf8 = new TextDecoder();
 
 /**
  * Reads a body of at most `limit` bytes as UTF-8, whatever a header calls its characters: portals speak nothing else
- * (bitrix24.md C2), nor do they pack. What cannot be kept is cleaned out of it here, and once more of what it escapes. What is too large is read to its end, so that the sender hears the answer; who
- * breaks off hears none. The general reader took an eighth of the time that a call costs.
+ * (bitrix24.md C2), nor do they pack. What the database cannot hold is cleaned out here, and by the parsers out of what
+ * is escaped. What is too large is read to its end, so that the sender hears the answer; who breaks off hears none. The
+ * general reader took an eighth of the time that a call costs.
  * @throws BodyError to `done`
  */
 export function readBody(
