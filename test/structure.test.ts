@@ -54,7 +54,7 @@ const ROOMS: Record<string, Room> = {
   },
   'src/store': {
     packages: ['pg', 'keyv', '@keyv/postgres', 'node-pg-migrate'],
-    rooms: [TEXT],
+    rooms: [],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },

@@ -29,8 +29,8 @@ export function afterId(filter: Filter, last: number): Filter {
 }
 
 /**
- * Equality of texts without case; a value of more than `most` units, too long for the start line, is compared by its beginning, one that was cleaned
- * by its longest piece that was not, because Directum may hold what we cannot.
+ * Equality of texts without case. A value of more than `most` units, too long for the start line, is compared by its
+ * beginning; one that was cleaned by its longest piece that was not, because Directum may hold what we cannot.
  */
 export function sameText(property: string, value: string, most = 120): Filter {
   const lower = value.toLowerCase();

@@ -1,7 +1,6 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { shorten } from '../robot/text.ts';
 
 const VERSION = 'v1';
 const KEY_BYTES = 32;
@@ -86,7 +85,7 @@ export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys 
         throw new SecretError('not an encrypted value');
       }
       const key = objects.get(id);
-      if (!key) throw new SecretError(`no key with id ${shorten(id, 32)} in SECRET_KEYS`);
+      if (!key) throw new SecretError(`no key with id ${id.slice(0, 32)} in SECRET_KEYS`);
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), {
           authTagLength: TAG_BYTES,

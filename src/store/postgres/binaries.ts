@@ -3,7 +3,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
-import { shorten } from '../../robot/text.ts';
 import { type ServerUser, systemFolder } from './place.ts';
 
 /** Runs the programs of PostgreSQL as the server's user. */
@@ -134,7 +133,7 @@ function tryPostgres(native: string, user: ServerUser): string | null {
     encoding: 'utf8',
   });
   if (result.status === 0) return null;
-  return shorten((result.error?.message ?? result.stderr ?? 'no answer').trim(), 300);
+  return (result.error?.message ?? result.stderr ?? 'no answer').trim().slice(0, 300);
 }
 
 /** initdb also reads `share`; a copy made by root under a closed umask has programs that run and data that do not open. */
