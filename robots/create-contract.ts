@@ -308,7 +308,7 @@ async function buildDraft(
     : (known as NonNullable<typeof known>);
 
   const draft = {
-    subject: [...given.subject].slice(0, 250).join(''),
+    subject: given.subject,
     documentKindId: kind.id,
     counterpartyId: counterparty.id,
     categoryId: category?.id,

@@ -6,6 +6,7 @@ import { namedEmployee } from '../src/robot/people.ts';
 import type { DocumentState } from '../src/robot/ports.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
 import { inputMissing, invalid } from '../src/robot/run-robot.ts';
+import { shorten } from '../src/robot/text.ts';
 import { parseDateTime, WireValueError } from '../src/robot/wire-values.ts';
 
 const label = {
@@ -113,7 +114,7 @@ function readDeadline(text: string, timeZone: string): string {
 
 function assertApprovable(document: DocumentState): void {
   const { name, id, lifeCycleState, internalApprovalState, lastVersionApproved, exchangeState } = document;
-  const shown = `«${[...name].slice(0, 120).join('')}» (${id})`;
+  const shown = `«${shorten(name, 120)}» (${id})`;
   if (internalApprovalState === 'Signed' || lastVersionApproved || exchangeState === 'Signed') {
     throw new RobotFailure('document_not_approvable', {
       ru: `Документ ${shown} уже подписан. Согласовывать его снова не нужно; для изменений создайте новый документ.`,

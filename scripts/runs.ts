@@ -4,6 +4,7 @@ import { isLive } from '../src/bitrix24/installation.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
 import { createLog, redact } from '../src/log.ts';
 import type { Outcome } from '../src/robot/run-robot.ts';
+import { toClean } from '../src/robot/text.ts';
 import { openRooms, toLanguage } from '../src/rooms.ts';
 import { toAnswers } from '../src/runs/attempt.ts';
 import { type KeptCall, toDeadline } from '../src/runs/call.ts';
@@ -162,7 +163,7 @@ function printRun(print: Print, run: RunHistory, properties: string[], language:
 
 async function obey({ argv, env, stdout, stderr }: Shell): Promise<void> {
   const print: Print = (line) => void stdout.write(`${line}\n`);
-  const order = readOrder(argv.slice(2));
+  const order = readOrder(argv.slice(2).map(toClean));
   const config = parseConfig(env);
   const now = () => new Date();
   const log = createLog('error', (line) => stderr.write(line));

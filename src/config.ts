@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { toClean } from './robot/text.ts';
 
 /** Thrown at a bad start; `problems` lists every setting that is wrong, without its value. */
 export class ConfigError extends Error {
@@ -171,7 +172,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
-  const known = Object.fromEntries(Object.keys(settings).map((name) => [name, given[name]?.trim()]));
+  const known = Object.fromEntries(
+    Object.keys(settings).map((name) => [
+      name,
+      given[name] === undefined ? undefined : toClean(given[name]).trim(),
+    ]),
+  );
   const problems = Object.keys(env)
     .filter((name) => env[name] !== undefined)
     .filter((name) => /^(BITRIX24|DIRECTUM)_/.test(name) && !Object.hasOwn(settings, name))

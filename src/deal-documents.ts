@@ -49,7 +49,12 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
   const showing = createShowStore(store.pool);
   const tellings = createTellings(store.pool);
   const failures = createFailures(store.pool);
-  const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on: config.DIRECTUM_TASKS === 'on' });
+  const mirrored = createMirroredTasks({
+    pool: store.pool,
+    seal: keys,
+    log,
+    on: config.DIRECTUM_TASKS === 'on',
+  });
   const looks = createDueLooks(store.pool);
   const news = createNews({
     tellings,

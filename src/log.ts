@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import type { Log } from './robot/ports.ts';
+import { cut } from './robot/text.ts';
 
 /** Keys whose values never reach the output, at any depth we use. */
 const SECRET = /token|secret|password|authorization|refresh|access|auth$|urlmachine|cookie|passphrase/i;
@@ -8,8 +9,7 @@ const MAX_TEXT = 2000;
 /** Copies facts for the log without secrets, functions or endless texts. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') {
-    return value
-      .slice(0, MAX_TEXT)
+    return cut(value, MAX_TEXT)
       .replace(/([?&](?:auth|access_token|refresh_token|token|client_secret|code)=)[^&\s"']+/gi, '$1[hidden]')
       .replace(/(postgres(?:ql)?:\/\/[^:@/\s]+:)[^@\s]+@/gi, '$1[hidden]@')
       .replace(/\b(Basic|Bearer)\s+[A-Za-z0-9+/_.=-]{6,}/g, '$1 [hidden]');

@@ -1,6 +1,7 @@
 import { ConfigError, parseConfig } from './config.ts';
 import { createLog } from './log.ts';
 import { type Service, startService } from './service.ts';
+import { UnusableDatabase } from './store/store.ts';
 
 async function main(): Promise<void> {
   const config = parseConfig(process.env);
@@ -26,7 +27,8 @@ async function main(): Promise<void> {
 // An installation only loads it (package.json, postinstall).
 if (import.meta.main) {
   main().catch((error) => {
-    if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
+    if (error instanceof ConfigError || error instanceof UnusableDatabase)
+      process.stderr.write(`${error.message}\n`);
     else createLog('error').error('service.start_failed', { error });
     process.exit(1);
   });

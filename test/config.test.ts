@@ -22,6 +22,11 @@ function problemsOf(env: Record<string, string | undefined>): string[] {
 }
 
 describe('settings', () => {
+  it('keeps no text that the database cannot hold', () => {
+    const config = parseConfig({ ...good, DIRECTUM_CONTRACT_KIND: 'Договор \ud83d\0' });
+    expect(config.DIRECTUM_CONTRACT_KIND).toBe('Договор \ufffd\ufffd');
+  });
+
   it('fills defaults and derives the web client', () => {
     const config = parseConfig(good);
     expect(config).toMatchObject({

@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * What a room may import (docs/architecture.md, Rooms). `types` are rooms or files of which only types may be taken;
- * RobotFailure, the words of statuses and what a data error is are the values that adapters share.
+ * RobotFailure, what is done to texts, the words of statuses and what a data error is are the values that adapters share.
  */
 interface Room {
   packages: string[];
@@ -19,6 +19,8 @@ interface Room {
 }
 
 const FAILURE = 'src/robot/failure.ts';
+/** How texts are cleaned, cut and read as codes, one way for all. */
+const TEXT = 'src/robot/text.ts';
 /** A table of words that the portal's fields and the texts of documents must share. */
 const WORDS = 'src/documents/status-words.ts';
 /** What the database says of values; those who write ask. */
@@ -28,17 +30,22 @@ const ROOMS: Record<string, Room> = {
   'src/robot': { packages: ['zod'], rooms: [], types: [], builtins: false },
   'src/bitrix24': {
     packages: ['@bitrix24/b24jssdk', 'zod'],
-    rooms: [FAILURE, WORDS],
+    rooms: [FAILURE, TEXT, WORDS],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
   'src/directum': {
     packages: ['undici', 'odata-query', 'fast-xml-parser', 'cockatiel', 'zod'],
-    rooms: [FAILURE],
+    rooms: [FAILURE, TEXT],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
-  'src/documents': { packages: [], rooms: ['src/robot'], types: ['src/store'], builtins: true },
+  'src/documents': {
+    packages: [],
+    rooms: ['src/robot', DATA_ERROR],
+    types: ['src/store'],
+    builtins: true,
+  },
   'src/runs': {
     packages: [],
     rooms: ['src/robot', DATA_ERROR],
@@ -51,9 +58,9 @@ const ROOMS: Record<string, Room> = {
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
-  'src/http': { packages: ['express', 'prom-client'], rooms: [], types: ['src/robot'], builtins: true },
-  'src/config.ts': { packages: ['zod'], rooms: [], types: [], builtins: true },
-  'src/log.ts': { packages: ['pino'], rooms: [], types: ['src/robot'], builtins: true },
+  'src/http': { packages: ['express', 'prom-client'], rooms: [TEXT], types: ['src/robot'], builtins: true },
+  'src/config.ts': { packages: ['zod'], rooms: [TEXT], types: [], builtins: true },
+  'src/log.ts': { packages: ['pino'], rooms: [TEXT], types: ['src/robot'], builtins: true },
 };
 /** Where the rooms are put together: these may import any room, and no package of theirs. */
 const COMPOSITION = [
@@ -215,4 +222,30 @@ it('nothing is called utils or helpers', () => {
   const vague = /(^|\/)(utils?|helpers?|common|misc|shared|lib)(\.ts|\/)/;
   const all = [...SOURCES, ...files('scripts'), ...files('test')];
   expect(all.filter((file) => vague.test(file))).toEqual([]);
+});
+
+describe('texts', () => {
+  const linesOf = (folders: string[], wrong: RegExp, except: string[]) =>
+    folders.flatMap(files).flatMap((file) =>
+      codeOf(file)
+        .split('\n')
+        .filter((line) => wrong.test(line) && !except.includes(file))
+        .map((line) => `${file}: ${line.trim()}`),
+    );
+
+  it('are cut in one way', () => {
+    const own = /\.substr(ing)?\(|\[\.\.\.\w+\]\s*\.slice\(|\.slice\(0,.*…/;
+    expect(linesOf(['src', 'robots', 'scripts'], own, [TEXT])).toEqual([]);
+    expect(
+      ['text.substring(0, 60)', '[...name].slice(0, 5)', '`${text.slice(0, 60)}…`'].every((line) =>
+        own.test(line),
+      ),
+    ).toBe(true);
+  });
+
+  it('of others are parsed cleaned', () => {
+    // Of a token only the number of its end is read.
+    const borders = ['src/bitrix24', 'src/directum', 'src/http'];
+    expect(linesOf(borders, /JSON\.parse\(/, ['src/directum/token.ts'])).toEqual([]);
+  });
 });

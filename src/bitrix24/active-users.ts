@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { toCode } from '../robot/text.ts';
 import type { BatchAnswer } from './batch.ts';
 import { isRecord } from './call.ts';
 import { PortalError } from './portal-error.ts';
@@ -28,7 +29,7 @@ export function readActiveUser(answer: BatchAnswer, email: string): number | nul
   }
   const rows = rowsShape.safeParse(answer.result).data ?? [];
   const active = rows.filter(
-    (row) => isYes(row.ACTIVE) && row.EMAIL.trim().toLowerCase() === email.toLowerCase(),
+    (row) => isYes(row.ACTIVE) && toCode(row.EMAIL).toLowerCase() === toCode(email).toLowerCase(),
   );
   return active.length === 1 ? (active[0]?.ID ?? null) : null;
 }

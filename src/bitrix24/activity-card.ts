@@ -1,6 +1,7 @@
 import type { ActivityCard, DocumentStatus } from '../documents/ports.ts';
 import { STATUS_WORDS } from '../documents/status-words.ts';
 import type { LocalText } from '../robot/failure.ts';
+import { shorten } from '../robot/text.ts';
 
 /** `id` of the button that asks for a refresh; it comes back in ONCRMTIMELINEITEMACTION (bitrix24.md F8). */
 export const REFRESH_ACTION = 'directum_refresh';
@@ -45,7 +46,7 @@ export function toLayout(card: ActivityCard, language: 'ru' | 'en'): Record<stri
   ];
   const blocks: Record<string, unknown> = {};
   for (const [key, value] of rows) {
-    const shown = cut(value, MAX_TEXT);
+    const shown = shorten((value ?? '').trim(), MAX_TEXT);
     if (shown !== '') blocks[key] = block(TEXTS[key as keyof typeof TEXTS][language], shown);
   }
   const refresh = {
@@ -55,7 +56,7 @@ export function toLayout(card: ActivityCard, language: 'ru' | 'en'): Record<stri
   };
   return {
     icon: { code: 'document' },
-    header: { title: cut(card.name, MAX_TITLE) || `Directum ${card.documentId}` },
+    header: { title: shorten(card.name.trim(), MAX_TITLE) || `Directum ${card.documentId}` },
     body: { logo: { code: 'document' }, blocks },
     footer: {
       buttons: {
@@ -84,9 +85,4 @@ function sinceText(iso: string, language: 'ru' | 'en'): string {
   const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(iso) ?? [];
   if (day === undefined) return '';
   return `${TEXTS.since[language]} ${language === 'ru' ? `${day}.${month}.${year}` : `${year}-${month}-${day}`}`;
-}
-
-function cut(text: string | null, length: number): string {
-  const trimmed = (text ?? '').trim();
-  return trimmed.length <= length ? trimmed : `${trimmed.slice(0, length - 1)}…`;
 }

@@ -22,7 +22,8 @@ export interface Answers {
 }
 
 export function createAnswers(options: { rest: PortalRest; log: Log }): Answers {
-  const writer = createWriter({ ...options, priority: 'answer' });
+  // A step takes the first answer and ignores the rest (bitrix24.md D1).
+  const writer = createWriter({ ...options, priority: 'answer', repeatable: true });
 
   return {
     async send(memberId, answers, priority) {

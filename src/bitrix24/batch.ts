@@ -1,3 +1,4 @@
+import { toClean } from '../robot/text.ts';
 import { isRecord } from './call.ts';
 import { errorCode, type PortalErrorKind, toPortalError } from './portal-error.ts';
 
@@ -36,11 +37,12 @@ function write(parts: string[], name: string, value: unknown): void {
   if (typeof value === 'object') {
     // An empty list would arrive as `[""]` (B7), so it is left out.
     for (const [key, item] of Object.entries(value))
-      write(parts, `${name}[${encodeURIComponent(key)}]`, item);
+      write(parts, `${name}[${encodeURIComponent(toClean(key))}]`, item);
     return;
   }
   const text = typeof value === 'boolean' ? (value ? '1' : '0') : String(value);
-  parts.push(`${name}=${encodeURIComponent(text)}`);
+  // Half a pair, kept sealed since before it was cleaned, has no encoding: it must not take the batch with it.
+  parts.push(`${name}=${encodeURIComponent(toClean(text))}`);
 }
 
 /**

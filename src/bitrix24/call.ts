@@ -1,4 +1,5 @@
 import type { ItemRef } from '../robot/ports.ts';
+import { cut } from '../robot/text.ts';
 import { parseTokens, type TokenPair } from './tokens.ts';
 
 /** A robot call that cannot be understood (bitrix24.md C1); `field` is the name on the wire. */
@@ -30,8 +31,6 @@ const MAX_TEXT = 65_535;
 const MAX_LIST = 1_000;
 /** No name of the portal is longer (bitrix24.md B1, B3); longer ones would not fit into an index. */
 const MAX_ID = 255;
-/** Characters that the database keeps in no text: a call with them would be taken and could become no run. */
-const UNKEPT = /[\0\p{Cs}]/u;
 /** `N` of a form, and what JSON makes of it. */
 const NO: readonly (string | undefined)[] = ['N', '0', 'FALSE'];
 
@@ -41,7 +40,7 @@ export function parseRobotCall(body: unknown): RobotCall {
   const auth = isRecord(body['auth']) ? body['auth'] : {};
   const documentId = toList(body['document_id']);
   const [module, entity, id] = documentId ?? [];
-  if (documentId?.length !== 3 || !module || !entity || !id || id.length > MAX_ID || UNKEPT.test(id)) {
+  if (documentId?.length !== 3 || !module || !entity || !id || id.length > MAX_ID) {
     throw new CallError('document_id', 'document_id is not a list of three texts');
   }
   const timeout = Number(toText(body['timeout_duration']) ?? 0);
@@ -49,7 +48,7 @@ export function parseRobotCall(body: unknown): RobotCall {
   return {
     code: required(body, 'code', 128),
     // A call of nobody is well-formed and forbidden, not unreadable (interface.md §2).
-    memberId: toText(auth['member_id'])?.slice(0, MAX_ID) ?? '',
+    memberId: cut(toText(auth['member_id']) ?? '', MAX_ID),
     applicationToken: toText(auth['application_token']) || null,
     documentId: [module, entity, id],
     workflowId: toText(body['workflow_id']) ?? '',
@@ -117,7 +116,7 @@ function required(from: Record<string, unknown>, key: string, max: number): stri
 
 /** A scalar of a form as text; null for anything that is none. */
 export function toText(value: unknown): string | null {
-  if (typeof value === 'string') return value.slice(0, MAX_TEXT);
+  if (typeof value === 'string') return cut(value, MAX_TEXT);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return value === null ? '' : null;
 }

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { Requisite } from '../robot/ports.ts';
+import { cut } from '../robot/text.ts';
 
 /** Answers of the portal are read leniently in what they add and strictly in what is used. */
 const text = z
   .union([z.string(), z.number()])
   .nullish()
   .transform((value) =>
-    value === null || value === undefined ? null : String(value).trim().slice(0, 4_000) || null,
+    value === null || value === undefined ? null : cut(String(value).trim(), 4_000) || null,
   )
   .catch(null);
 const id = z.coerce.number().int().positive();

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RobotFailure } from '../robot/failure.ts';
 import type { OpenFile } from '../robot/ports.ts';
+import { cutFileName } from '../robot/text.ts';
 import type { CrmItem } from './crm-shapes.ts';
 import { PortalError } from './portal-error.ts';
 
@@ -26,6 +27,8 @@ const fileShape = z.looseObject({
   urlMachine: z.string().min(1).max(4_096),
 });
 const MAX_REDIRECTS = 3;
+/** Longer than any name a person gives; only its extension is used. */
+const NAME_LENGTH = 200;
 const TIMEOUT_MS = 60_000;
 
 /** Opens the file of a field by a fresh `urlMachine`, only at the portal's own address (bitrix24.md F1, F7). */
@@ -152,9 +155,8 @@ export function fileName(disposition: string | null): string | null {
     .split('/')
     .at(-1)
     ?.replace(/\p{Cc}/gu, '')
-    .trim()
-    .slice(0, 200);
-  return safe && safe !== '.' && safe !== '..' ? safe : null;
+    .trim();
+  return safe && safe !== '.' && safe !== '..' ? cutFileName(safe, NAME_LENGTH) : null;
 }
 
 function decode(text: string | undefined): string | undefined {

@@ -1,4 +1,5 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
+import { parseJson } from '../robot/text.ts';
 import { isRecord } from './call.ts';
 import type { Installation, Installations } from './installation.ts';
 import { errorCode, PortalError, toPortalError } from './portal-error.ts';
@@ -184,7 +185,7 @@ export function createTokenKeeper(options: {
         signal: AbortSignal.timeout(Math.min(options.timeoutMs ?? TIMEOUT_MS, TIMEOUT_MS)),
       });
       status = response.status;
-      answer = JSON.parse(await readShort(response));
+      answer = parseJson(await readShort(response));
     } catch {
       // The cause may hold the form with our secret, so it is not kept.
       throw new PortalError({

@@ -1,3 +1,5 @@
+import { cut, shorten } from '../robot/text.ts';
+
 /** What kind of trouble an answer of the portal means for the caller. */
 export type PortalErrorKind =
   | 'limit'
@@ -89,7 +91,7 @@ const OPERATING_MAX_MS = 600_000;
 /** `error` of an answer as text: it may be a number, `0`, `""` or an object (H4, H5). */
 export function errorCode(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'code' in error) return errorCode(error.code);
-  return typeof error === 'string' || typeof error === 'number' ? String(error).slice(0, 100) : '';
+  return typeof error === 'string' || typeof error === 'number' ? cut(String(error), 100) : '';
 }
 
 /** Classifies a refusal of the portal by its code, and by status or text only where there is none (A6, H4). */
@@ -102,7 +104,7 @@ export function toPortalError(facts: {
   /** The portal's own clock in unix seconds, as `reset_at` is by it. */
   finishedAt?: unknown;
 }): PortalError {
-  const description = typeof facts.description === 'string' ? facts.description.slice(0, 500) : '';
+  const description = typeof facts.description === 'string' ? shorten(facts.description, 500) : '';
   const known = KINDS[facts.code.toUpperCase()];
   const [kind, retry] = known ?? guessKind(facts.code, facts.status, description);
   let retryAfterMs: number | undefined;

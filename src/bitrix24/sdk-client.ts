@@ -1,4 +1,5 @@
 import { AjaxError, ApiVersion, B24OAuth, EnumAppStatus, type HttpV2 } from '@bitrix24/b24jssdk';
+import { parseJson } from '../robot/text.ts';
 import { isRecord } from './call.ts';
 import { toJsonBody } from './file-content.ts';
 import { errorCode, PortalError, toPortalError } from './portal-error.ts';
@@ -68,6 +69,7 @@ export function createSdkClient(options: { origin: string; access: string; timeo
   axios.defaults.maxContentLength = MAX_ANSWER_BYTES;
   // Its own would parse the text again to trim it.
   axios.defaults.transformRequest = (data: unknown) => data;
+  axios.defaults.transformResponse = toData;
   axios.interceptors.request.use((request) => {
     const body = toJsonBody(request.data);
     request.headers.setContentType('application/json');
@@ -108,6 +110,16 @@ export function createSdkClient(options: { origin: string; access: string; timeo
       }
     },
   };
+}
+
+/** The answer's JSON without what cannot be kept; a text that is none stays one, which `inspect` refuses. */
+function toData(text: unknown): unknown {
+  if (typeof text !== 'string') return text;
+  try {
+    return parseJson(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Throws unless the answer is JSON with a result; the presence of `error` decides, not its truth (H4). */

@@ -16,7 +16,13 @@ export interface Writer {
 }
 
 /** Batches of writes that fall back to single calls where the portal would not take a method inside a batch (L10). */
-export function createWriter(options: { rest: PortalRest; log: Log; priority: Priority }): Writer {
+export function createWriter(options: {
+  rest: PortalRest;
+  log: Log;
+  priority: Priority;
+  /** What is sent twice does no harm. */
+  repeatable?: boolean;
+}): Writer {
   const { rest, log } = options;
   const singly = new Set<string>();
 
@@ -58,8 +64,10 @@ export function createWriter(options: { rest: PortalRest; log: Log; priority: Pr
     try {
       read = await rest.batch(memberId, keyed, { priority });
     } catch (error) {
-      if (!(error instanceof PortalError) || (error.kind !== 'refused' && error.kind !== 'access'))
-        throw error;
+      if (!(error instanceof PortalError)) throw error;
+      if (isPage(error) && (options.repeatable || isBlocked(error)))
+        return sendApart(memberId, commands, priority, error);
+      if (error.kind !== 'refused' && error.kind !== 'access') throw error;
       // A refusal of the batch says nothing about the commands in it.
       if (isBatchRefusal(error.code)) remember(memberId);
       return sendEach(memberId, commands, priority);
@@ -72,6 +80,26 @@ export function createWriter(options: { rest: PortalRest; log: Log; priority: Pr
       answers.push(again ? await sendAlone(memberId, command, priority) : answer);
     }
     return answers;
+  }
+
+  /**
+   * The batch met a page instead of the portal: all is away, or a guard before the portal does not like a text in it. The
+   * first and the last alone tell which; the others go alone only if one of them arrives.
+   */
+  async function sendApart(
+    memberId: string,
+    commands: readonly BatchCommand[],
+    priority: Priority,
+    error: PortalError,
+  ): Promise<BatchAnswer[]> {
+    const [first, ...others] = commands as [BatchCommand, ...BatchCommand[]];
+    const last = others.pop();
+    if (last === undefined) throw error;
+    const ends = [await sendAlone(memberId, first, priority), await sendAlone(memberId, last, priority)];
+    const [begun, ended] = ends as [BatchAnswer, BatchAnswer];
+    if (ends.every((answer) => !answer.ok && isPage({ code: answer.error }))) throw error;
+    log.warn('portal.batch_parted', { memberId, status: error.status, commands: commands.length });
+    return [begun, ...(await sendEach(memberId, others, priority)), ended];
   }
 
   return {
@@ -146,6 +174,16 @@ export function toFailure({ code, description, kind, retry, retryAfterMs }: Port
 
 function hasReference(command: BatchCommand | undefined): boolean {
   return JSON.stringify(command).includes('$result');
+}
+
+/** Not an answer of the REST interface, whose refusals have codes of their own. */
+function isPage({ code }: Pick<PortalError, 'code'>): boolean {
+  return code.startsWith('HTTP_');
+}
+
+/** Nothing was done: whoever answered so looked at the request and did not pass it on. */
+function isBlocked({ status }: PortalError): boolean {
+  return status !== null && status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
 function isBatchRefusal(code: string): boolean {

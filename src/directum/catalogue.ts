@@ -1,5 +1,6 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, FieldLabel, Reference } from '../robot/ports.ts';
+import { shorten, toCode, toVisible } from '../robot/text.ts';
 import { notExposed } from './errors.ts';
 import { TYPE_GUID } from './links.ts';
 import type { Memory } from './memory.ts';
@@ -13,6 +14,8 @@ import { idOf, isRow, type Row, textOf } from './rows.ts';
 export const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';
 const KEEP_MS = 10 * 60_000;
 const MOST_NAMESAKES = 20;
+/** So much of a name is asked for: each letter may take nine signs of a start line of 2048 (directum.md A.5). */
+const NAME_LENGTH = 120;
 
 export interface Stand {
   reader: Reader;
@@ -39,8 +42,15 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
 
   async function byName(leaf: string, name: string, extra: string[] = [], expand?: object): Promise<Row[]> {
     const wanted = name.toLowerCase();
-    const found = await rows(leaf, sameText('Name', name), extra, expand);
-    return found.filter((row) => textOf(row, 'Name')?.toLowerCase() === wanted);
+    const seen = toVisible(wanted);
+    const spellings = [...new Set([name, toVisible(name)])];
+    // Together they must fit the start line.
+    const asked = spellings.map((one) => sameText('Name', one, NAME_LENGTH / spellings.length));
+    const found = await rows(leaf, asked.length === 1 ? (asked[0] as Filter) : { or: asked }, extra, expand);
+    const named = (is: (own: string) => boolean) =>
+      found.filter((row) => is((textOf(row, 'Name') ?? '').toLowerCase()));
+    const exact = named((own) => own === wanted);
+    return exact.length > 0 ? exact : named((own) => toVisible(own) === seen);
   }
 
   /** Digits are an id, always; anything else the exact name. */
@@ -49,7 +59,7 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
     return kept(
       `${leaf}:${wanted.toLowerCase()}`,
       async () => {
-        const id = toId(wanted);
+        const id = toId(toVisible(wanted));
         if (id === null) return one(await find(leaf, wanted), wanted, label);
         const possible = (await metadata.capabilities()).isId(id);
         return possible ? one(await rows(leaf, { Id: id }), wanted, label) : null;
@@ -85,7 +95,7 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
   async function unitsByTin(inn: string, kpp: string | null): Promise<Row[]> {
     const found = await rows('BusinessUnit', { TIN: inn }, ['TRRC']);
     if (kpp === null) return found;
-    const exact = found.filter((row) => textOf(row, 'TRRC') === kpp);
+    const exact = found.filter((row) => toCode(textOf(row, 'TRRC') ?? '') === kpp);
     return exact.length > 0 ? exact : found.filter((row) => textOf(row, 'TRRC') === null);
   }
 
@@ -99,8 +109,8 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
     },
 
     businessUnit(value, label) {
-      const wanted = value.trim();
-      if (!/^(\d{10}|\d{12})$/.test(wanted)) return nameOrId('BusinessUnit', wanted, label);
+      const wanted = toCode(value);
+      if (!/^(\d{10}|\d{12})$/.test(wanted)) return nameOrId('BusinessUnit', value, label);
       return kept(
         `BusinessUnit:${wanted}`,
         async () => {
@@ -128,7 +138,7 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
     },
 
     currency(isoCode, label) {
-      const code = isoCode.trim().toUpperCase();
+      const code = toCode(isoCode).toUpperCase();
       const codes = code === 'RUB' || code === 'RUR' ? ['RUB', 'RUR'] : [code];
       return kept(
         `Currency:${codes[0]}`,
@@ -151,7 +161,7 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
         `VatRate:${wanted.toLowerCase()}`,
         async () => {
           const named = await byName('VatRate', wanted);
-          const percent = /^(\d{1,3}(?:[.,]\d{1,4})?)\s*%?$/.exec(wanted)?.[1];
+          const percent = /^(\d{1,3}(?:[.,]\d{1,4})?)\s*%?$/.exec(toCode(wanted))?.[1];
           if (named.length > 0 || percent === undefined) return one(named, wanted, label);
           const rate = Number(percent.replace(',', '.'));
           const found = await rows('VatRate', { Rate: rate }, ['Rate']);
@@ -202,7 +212,4 @@ function labelled(label: FieldLabel, text: LocalText): LocalText {
   return { ru: `«${label.ru}»: ${text.ru}`, en: `«${label.en}»: ${text.en}` };
 }
 
-function clip(text: string): string {
-  const letters = [...text];
-  return letters.length > 100 ? `${letters.slice(0, 99).join('')}…` : text;
-}
+const clip = (text: string): string => shorten(text, 100);

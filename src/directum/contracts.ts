@@ -1,10 +1,11 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { Contract, ContractDraft, DirectumPort, Log } from '../robot/ports.ts';
+import { cut, shortenMiddle } from '../robot/text.ts';
 import { parseExtra } from './extra-fields.ts';
 import type { Links } from './links.ts';
 import type { Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
-import { cut, idOf, isRow, type Row, refOf, textOf } from './rows.ts';
+import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
 import { same } from './same.ts';
 import type { Transport } from './transport.ts';
 
@@ -189,7 +190,7 @@ function toProperties(draft: ContractDraft): Record<string, unknown> {
     VatRate: ref(draft.vatRateId),
     ValidFrom: date(draft.validFrom),
     ValidTill: date(draft.validTill),
-    Note: draft.note === undefined ? undefined : cut(draft.note, 1000),
+    Note: draft.note === undefined ? undefined : shortenMiddle(draft.note, 1000),
     ...draft.extra,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));

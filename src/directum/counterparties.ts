@@ -8,6 +8,7 @@ import type {
   Party,
   UpdateMode,
 } from '../robot/ports.ts';
+import { cut } from '../robot/text.ts';
 import type { Stand } from './catalogue.ts';
 import {
   assertOpen,
@@ -21,11 +22,21 @@ import {
 } from './counterparty-match.ts';
 import type { Links } from './links.ts';
 import { type Card, toCard } from './requisites.ts';
-import { cut, idOf, isRow, type Row, refOf, textOf } from './rows.ts';
+import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
 import { same } from './same.ts';
 import type { Transport } from './transport.ts';
 
 const KEEP_BANK_MS = 10 * 60_000;
+/** Properties that are read, not looked up by. */
+const TEXTS = new Set([
+  'Name',
+  'LegalName',
+  'LastName',
+  'FirstName',
+  'MiddleName',
+  'LegalAddress',
+  'PostalAddress',
+]);
 
 interface Ports extends Stand {
   transport: Transport;
@@ -232,8 +243,12 @@ function toRequisiteKey(party: Party, card: Card): string {
   return card.tin === null || !party.requisite ? bare : `${bare}:${party.requisite.id}`;
 }
 
+/** A cut name is still a name; a cut account, e-mail or address of a site is another one, so what is too long is left out. */
 function toValues(card: Card): Record<string, string> {
+  const most = (name: string) => LENGTH[name] ?? 250;
   return Object.fromEntries(
-    Object.entries(card.values).map(([name, value]) => [name, cut(value, LENGTH[name] ?? 250).trim()]),
+    Object.entries(card.values)
+      .filter(([name, value]) => TEXTS.has(name) || value.length <= most(name))
+      .map(([name, value]) => [name, cut(value, most(name)).trim()]),
   );
 }

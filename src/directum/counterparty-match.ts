@@ -1,5 +1,6 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { CounterpartyResult } from '../robot/ports.ts';
+import { shorten, toCode } from '../robot/text.ts';
 import type { Metadata } from './metadata.ts';
 import { type Filter, sameText } from './query.ts';
 import type { Reader } from './reader.ts';
@@ -93,7 +94,7 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
   const byNumber = card.ids.flatMap((id) => {
     const same = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
-    const of = (trrc: string | null) => same.filter(({ row }) => textOf(row, 'TRRC') === trrc);
+    const of = (trrc: string | null) => same.filter(({ row }) => codeOf(row, 'TRRC') === trrc);
     return card.trrc === null ? [same] : [of(card.trrc), of(null)];
   });
   const pools = [own, ...byNumber];
@@ -105,16 +106,19 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   return only;
 }
 
+/** A number of a card as it is meant; null when empty. */
+const codeOf = (row: Row, property: string): string | null => toCode(textOf(row, property) ?? '') || null;
+
 /** Whether a card may be the one of these requisites: nothing that both name differs. */
 export function isCompatible(row: Row, card: Card): boolean {
-  const [tin, trrc] = [tinOf(row), textOf(row, 'TRRC')];
+  const [tin, trrc] = [tinOf(row), codeOf(row, 'TRRC')];
   if (card.ids.length > 0 && tin !== null && !card.ids.includes(tin)) return false;
   // A number of another country may be a Russian INN too, of somebody else.
   if (card.nonresident && row['Nonresident'] === false && tin !== null && isInn(tin)) return false;
   return card.trrc === null || trrc === null || trrc === card.trrc;
 }
 
-const tinOf = (row: Row): string | null => textOf(row, 'TIN')?.toUpperCase() ?? null;
+const tinOf = (row: Row): string | null => codeOf(row, 'TIN')?.toUpperCase() ?? null;
 
 /** @throws RobotFailure counterparty_closed */
 export function assertOpen({ row }: Found): void {
@@ -151,7 +155,4 @@ function named(found: readonly Found[]): { ru: string; en: string } {
   return { ru: `ИД ${ids}`, en: `ids ${ids}` };
 }
 
-function clip(text: string, length = 40): string {
-  const letters = [...text];
-  return letters.length > length ? `${letters.slice(0, length - 1).join('')}…` : text;
-}
+const clip = (text: string, length = 40): string => shorten(text, length);

@@ -1,5 +1,6 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, Employee } from '../robot/ports.ts';
+import { toCode, toVisible } from '../robot/text.ts';
 import { type Stand, toId } from './catalogue.ts';
 import { type Filter, type Query, sameText } from './query.ts';
 import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
@@ -63,15 +64,19 @@ export function createEmployees({ reader, metadata, memory }: Stand): DirectumPo
   }
 
   function byEmail(email: string): Promise<Employee | null> {
-    const wanted = email.trim().toLowerCase();
+    const wanted = toCode(email).toLowerCase();
     if (wanted === '') return Promise.resolve(null);
-    return find(wanted, sameText('Email', wanted), (row) => textOf(row, 'Email')?.toLowerCase() === wanted);
+    return find(
+      wanted,
+      sameText('Email', wanted),
+      (row) => toCode(textOf(row, 'Email') ?? '').toLowerCase() === wanted,
+    );
   }
 
   return {
     byEmail,
     byReference(reference) {
-      const wanted = reference.trim();
+      const wanted = toVisible(reference);
       const id = toId(wanted);
       if (id !== null) return find(String(id), { Id: id }, () => true);
       if (wanted.includes('@')) return byEmail(wanted);

@@ -1,4 +1,5 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
+import { parseJson, shorten } from '../robot/text.ts';
 import { ownWords, saysLocked } from './words.ts';
 
 /** Longest quotation of Directum's own words; the whole text stays under 450 characters. */
@@ -58,7 +59,7 @@ export function unreachable(cause: unknown): RobotFailure {
 function errorText(body: string): string | null {
   let found: unknown = body;
   try {
-    found = pick(JSON.parse(body));
+    found = pick(parseJson(body));
     // A shape nobody has seen is quoted as it came.
     if (typeof found !== 'string' || found.trim() === '') found = body;
   } catch {
@@ -80,11 +81,6 @@ function oneLine(text: string | null): string | null {
 /** A page of a proxy. Tags inside a text are data, whoever quotes them. */
 function isPage(body: string): boolean {
   return /^\s*</.test(body);
-}
-
-function quotation(line: string): string {
-  const letters = [...line];
-  return letters.length > QUOTE ? `${letters.slice(0, QUOTE - 1).join('')}…` : line;
 }
 
 function pick(value: unknown): unknown {
@@ -118,7 +114,7 @@ export function toFailure(
 ): RobotFailure {
   const found = errorText(body);
   const line = oneLine(found);
-  const quoted = line === null ? null : quotation(hide(line));
+  const quoted = line === null ? null : shorten(hide(line), QUOTE);
   const words = ownWords(found ?? '', sent);
   const cause = new DirectumAnswer(status, { quoted, words });
   const fail = (

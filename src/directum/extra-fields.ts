@@ -1,5 +1,6 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
 import type { FieldLabel } from '../robot/ports.ts';
+import { shorten, toCode } from '../robot/text.ts';
 import type { Metadata } from './metadata.ts';
 
 /** Directum's own business, or properties that would fake an approval (directum.md J.2). */
@@ -43,9 +44,9 @@ export async function parseExtra(
   const values: Record<string, unknown> = Object.create(null);
   const seen = new Set<string>();
   for (const line of lines.split(/\r\n|\r|\n/)) {
-    if (line.trim() === '') continue;
+    if (toCode(line) === '') continue;
     const at = line.indexOf('=');
-    const name = (at < 0 ? line : line.slice(0, at)).trim();
+    const name = toCode(at < 0 ? line : line.slice(0, at));
     if (at < 0 || name === '') {
       throw invalid(label, name, {
         ru: 'нужна строка вида Свойство=значение',
@@ -107,8 +108,8 @@ function toValue(
     });
   if (text === '') return null;
   if (type.startsWith('>')) {
-    const id = Number(text);
-    if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id === 0)
+    const id = Number(toCode(text));
+    if (!/^\d+$/.test(toCode(text)) || !Number.isSafeInteger(id) || id === 0)
       throw wrong('ИД записи Directum', 'the id of a Directum record');
     return { Id: id };
   }
@@ -132,7 +133,7 @@ function toValue(
       return number;
     }
     case 'Boolean': {
-      const found = /^(?:(true|y)|(false|n))$/i.exec(text);
+      const found = /^(?:(true|y)|(false|n))$/i.exec(toCode(text));
       if (!found) throw wrong('true или false (Y или N)', 'true or false (Y or N)');
       return found[1] !== undefined;
     }
@@ -146,8 +147,8 @@ function toValue(
       return moment;
     }
     case 'Guid':
-      if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)) throw wrong('GUID', 'a GUID');
-      return text.toLowerCase();
+      if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(toCode(text))) throw wrong('GUID', 'a GUID');
+      return toCode(text).toLowerCase();
     default:
       throw invalid(label, name, {
         ru: `тип ${clip(type)} роботу не знаком; уберите строку`,
@@ -158,7 +159,7 @@ function toValue(
 
 /** Null for what is no number, or one whose digits a JSON number does not keep: it must not be rounded on the quiet. */
 function toNumber(text: string): number | null {
-  const plain = text.replace(/[\s\u00a0\u202f]/g, '').replace(',', '.');
+  const plain = toCode(text).replace(',', '.');
   if (!/^-?\d{1,17}(\.\d{1,10})?$/.test(plain)) return null;
   const number = Number(plain);
   const digits = (written: string) =>
@@ -177,7 +178,4 @@ function invalid(label: FieldLabel, property: string, what: LocalText): RobotFai
   });
 }
 
-function clip(text: string): string {
-  const letters = [...text];
-  return letters.length > 80 ? `${letters.slice(0, 79).join('')}…` : text;
-}
+const clip = (text: string): string => shorten(text, 80);

@@ -1,3 +1,4 @@
+import { toCode } from '../robot/text.ts';
 import type { Bulk } from './bulk.ts';
 import type { Metadata } from './metadata.ts';
 import { idOf, textOf } from './rows.ts';
@@ -22,7 +23,7 @@ export function createEmails(ports: { metadata: Metadata; now: () => Date }): (b
     const set = can.set('Employee');
     if (set === null || can.property('Employee', 'Email') === null) return;
     const rows = await bulk.byIds(set, ids, { select: ['Id', 'Email'] });
-    const found = new Map(rows.map((row) => [idOf(row), textOf(row, 'Email')]));
+    const found = new Map(rows.map((row) => [idOf(row), toCode(textOf(row, 'Email') ?? '') || null]));
     if (kept.size + ids.length > MOST) kept.clear();
     for (const id of ids) kept.set(id, { email: found.get(id) ?? null, until: now().getTime() + KEEP_MS });
   }

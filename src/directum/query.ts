@@ -1,5 +1,6 @@
 import type { QueryOptions } from 'odata-query';
 import * as odata from 'odata-query';
+import { cut } from '../robot/text.ts';
 
 /** The start line of a GET is refused above this (directum.md A.5). */
 const LINE_LIMIT = 2048;
@@ -27,12 +28,15 @@ export function afterId(filter: Filter, last: number): Filter {
   return { and: [filter, { Id: { gt: last } }] };
 }
 
-/** Equality of texts without case; a value too long for the start line is compared by its beginning. */
-export function sameText(property: string, value: string): Filter {
+/**
+ * Equality of texts without case. A value of more than `most` units, too long for the start line, is compared by its
+ * beginning; one that was cleaned by its longest piece that was not, because Directum may hold what we cannot.
+ */
+export function sameText(property: string, value: string, most = 120): Filter {
   const lower = value.toLowerCase();
-  const beginning = [...lower].slice(0, 120).join('');
+  const kept = lower.split('\uFFFD').sort((a, b) => b.length - a.length)[0] || lower;
+  const part = cut(kept, most);
   // The answer is compared once more on our side, so a wider question is only slower, never wrong.
-  return beginning === lower
-    ? { [`tolower(${property})`]: lower }
-    : { [`tolower(${property})`]: { startswith: beginning } };
+  const how = part === lower ? part : kept === lower ? { startswith: part } : { contains: part };
+  return { [`tolower(${property})`]: how };
 }

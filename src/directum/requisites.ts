@@ -1,5 +1,6 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
 import type { Party, Requisite } from '../robot/ports.ts';
+import { shorten, toCode } from '../robot/text.ts';
 
 const RUSSIA = 1;
 /** Titles of CRM fields that a text names. */
@@ -115,7 +116,7 @@ export function toCard(party: Party): Card {
     NCEO: okpo !== null && (nonresident || /^(\d{8}|\d{10}|\d{14})$/.test(okpo)) ? okpo : null,
     NCEA: requisite?.okved ?? null,
     Phones: whole(party.phones),
-    Email: party.emails[0] ?? null,
+    Email: compact(party.emails[0]),
     Homepage: party.webs[0] ?? null,
     LegalAddress: requisite?.legalAddress ?? null,
     PostalAddress: requisite?.postalAddress ?? null,
@@ -210,10 +211,7 @@ function invalid(party: Party, field: LocalText, what: LocalText): RobotFailure 
   });
 }
 
-function clip(text: string): string {
-  const letters = [...text];
-  return letters.length > 80 ? `${letters.slice(0, 79).join('')}…` : text;
-}
+const clip = (text: string): string => shorten(text, 80);
 
 /** As many phones as fit the property whole: a cut number is a wrong one. */
 function whole(phones: readonly string[]): string {
@@ -225,7 +223,7 @@ function whole(phones: readonly string[]): string {
   return text;
 }
 
-/** Numbers are typed with spaces of every kind; none of them belongs to the value. */
+/** Numbers are typed and pasted with spaces of every kind; none of them belongs to the value. */
 export function compact(text: string | null | undefined): string | null {
-  return text?.replace(/[\s\u00a0\u2007\u202f]/g, '') || null;
+  return toCode(text ?? '') || null;
 }

@@ -60,10 +60,3 @@ export function refOf(row: Row, property: string): number | null {
   const value = row[property];
   return isRow(value) ? idOf(value) : null;
 }
-
-/** Cuts by characters, never through a surrogate pair, to at most `length` UTF-16 units. */
-export function cut(text: string, length: number): string {
-  if (text.length <= length) return text;
-  const end = /[\uD800-\uDBFF]/.test(text[length - 1] ?? '') ? length - 1 : length;
-  return text.slice(0, end);
-}

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, StoredFile } from '../robot/ports.ts';
+import { cutFileName, shorten } from '../robot/text.ts';
 import type { Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
 import { idOf, isRow, type Row, textOf } from './rows.ts';
@@ -111,7 +112,7 @@ function extensionOf(application: unknown): string | null {
 /** Name of the document as a file's name: no folders, no characters a disk refuses. */
 function fileName(name: string, extension: string | null): string {
   const safe = name.replace(/[\\/:*?"<>|\p{Cc}]+/gu, '_').trim();
-  const short = [...safe].slice(0, 150).join('').trim() || 'document';
+  const short = cutFileName(safe, 150).trim() || 'document';
   if (extension === null) return short;
   return short.toLowerCase().endsWith(`.${extension}`) ? short : `${short}.${extension}`;
 }
@@ -138,7 +139,4 @@ function tooLarge(name: string): RobotFailure {
   });
 }
 
-function shown(name: string): string {
-  const letters = [...name];
-  return letters.length > 80 ? `${letters.slice(0, 79).join('')}…` : name;
-}
+const shown = (name: string): string => shorten(name, 80);

@@ -1,3 +1,4 @@
+import { parseJson } from '../robot/text.ts';
 import { badAnswer, isFault, noToken } from './errors.ts';
 import { createTokens } from './token.ts';
 import { type Ask, createWire, type Reply, type Sink, type Wire, type WireOptions } from './wire.ts';
@@ -150,7 +151,7 @@ function good(reply: Reply): Reply {
 function toJson({ status, body }: Reply): unknown {
   if (status === 204 || body.trim() === '') return null;
   try {
-    return JSON.parse(body);
+    return parseJson(body);
   } catch {
     throw badAnswer('no JSON');
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, Log, OpenFile } from '../robot/ports.ts';
+import { shortenMiddle, toCode } from '../robot/text.ts';
 import { FROM_TEMPLATE, type Stand } from './catalogue.ts';
 import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
 import type { Transport } from './transport.ts';
@@ -50,7 +51,7 @@ export function createVersions({
 
   /** Application row of the file's extension. @throws RobotFailure file_unusable */
   async function applicationOf(name: string): Promise<number> {
-    const extension = /\.([^./\\]{1,20})$/.exec(name.trim())?.[1]?.toLowerCase();
+    const extension = /\.([^./\\]{1,20})$/.exec(toCode(name))?.[1]?.toLowerCase();
     if (extension === undefined) {
       throw unusable(name, {
         ru: 'у имени нет расширения. Приложите файл с расширением, например .docx',
@@ -192,8 +193,7 @@ function tooLargeForServer(name: string): RobotFailure {
 }
 
 function unusable(name: string, why: { ru: string; en: string }): RobotFailure {
-  const letters = [...name];
-  const shown = letters.length > 80 ? `${letters.slice(0, 79).join('')}…` : name;
+  const shown = shortenMiddle(name, 80);
   return new RobotFailure('file_unusable', {
     ru: `Файл «${shown}» не подходит: ${why.ru}.`,
     en: `The file «${shown}» cannot be used: ${why.en}.`,

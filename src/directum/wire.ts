@@ -10,6 +10,7 @@ import {
 import { Agent, request } from 'undici';
 import { RobotFailure } from '../robot/failure.ts';
 import type { Log } from '../robot/ports.ts';
+import { toClean } from '../robot/text.ts';
 import { badAnswer, isFault, toFailure, unreachable } from './errors.ts';
 import { sentTexts } from './words.ts';
 
@@ -141,9 +142,7 @@ export function createWire(options: WireOptions): Wire {
       if (size > MAX_BYTES) throw badAnswer('too large');
       chunks.push(chunk);
     }
-    const text = Buffer.concat(chunks)
-      .toString('utf8')
-      .replace(/^\uFEFF/, '');
+    const text = toClean(Buffer.concat(chunks).toString('utf8')).replace(/^\uFEFF/, '');
     if (status < 300) return { status, body: text, failure: null };
     return { status, body: text, failure: toFailure(status, text, { hide, sent: sentTexts(url, body) }) };
   }

@@ -1,4 +1,5 @@
 import type { ItemRef, Log } from '../robot/ports.ts';
+import { withoutBadRows } from '../store/data-error.ts';
 import type { DueTask, MirroredTasks, SettledTask } from '../store/mirrored-tasks.ts';
 import { type TaskChange, toMark, toTaskChange } from './mirror.ts';
 import type { DealPort, ReachablePortals, WriteResult } from './ports.ts';
@@ -85,7 +86,11 @@ async function mirrorIn(deals: DealPort, due: DueTask[], ports: MirrorPorts): Pr
       done.push(later ? again(task, taskId, ports) : toSettled(task, ended ? taskId : null, ended));
     }
   }
-  await mirrored.settle(done);
+  await withoutBadRows(
+    done,
+    (some) => mirrored.settle(some),
+    ({ assignmentId }, error) => log.error('task.not_kept', { error, assignmentId }),
+  );
 }
 
 /** Decides for each task; asks the portal for the people once. */

@@ -1,4 +1,5 @@
 import type { Language, LocalText } from '../robot/failure.ts';
+import { shorten } from '../robot/text.ts';
 
 /** What people are told (interface.md §5, Notices). */
 export type NoticeCode =
@@ -62,8 +63,7 @@ export function toUnmarked(text: string): string {
 
 /** Text of Directum and of the deal without the portal's markup and line breaks. */
 export function toPlain(text: string, letters: number): string {
-  const plain = [...toUnmarked(text).replaceAll(/\s+/g, ' ').trim()];
-  return plain.length > letters ? `${plain.slice(0, letters - 1).join('')}…` : plain.join('');
+  return shorten(toUnmarked(text).replaceAll(/\s+/g, ' ').trim(), letters);
 }
 
 const WORDS = {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ChangedTask, ChangesPort, DocumentState, Log } from '../robot/ports.ts';
+import { withoutBadRows } from '../store/data-error.ts';
 import type { DocumentClient, DocumentStore, KeptSight } from '../store/documents.ts';
 import type {
   Assignment,
@@ -59,9 +60,20 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
   const { store, now, log } = ports;
   const { changes, surroundings } = asked;
 
-  /** `whole`: the news is everything there is. A first sight of less would make news of what is old. */
+  /**
+   * `whole`: the news is everything there is. A first sight of less would make news of what is old. A document that the
+   * database refuses is left out.
+   */
   async function record(news: Map<number, News>, askedAt: Date, whole = false): Promise<void> {
-    if (news.size === 0) return;
+    await withoutBadRows(
+      [...news],
+      (some) => keep(new Map(some), askedAt, whole),
+      ([documentId], error) => log.error('document.not_kept', { error, documentId }),
+    );
+  }
+
+  async function keep(news: Map<number, News>, askedAt: Date, whole: boolean): Promise<void> {
+    const statuses: Record<string, unknown>[] = [];
     await store.change([...news.keys()], now(), async (known, client) => {
       const kept = new Map<number, KeptSight>();
       const assignments: Assignment[] = [];
@@ -82,12 +94,13 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
           after: toSight(after),
         });
         if (before.status !== after.status)
-          log.info('document.changed', { documentId, status: after.status, before: before.status });
+          statuses.push({ documentId, status: after.status, before: before.status });
       }
       await store.keepAssignments(client, assignments);
       await ports.onChange(told, client);
       return kept;
     });
+    for (const facts of statuses) log.info('document.changed', facts);
   }
 
   function toNext(before: KeptSight, news: News, askedAt: Date): KeptSight {

@@ -1,6 +1,7 @@
 import type { Log } from '../robot/ports.ts';
 import { zoneShift } from '../robot/zone.ts';
 import type { Comparisons, Found } from '../store/comparisons.ts';
+import { withoutBadRows } from '../store/data-error.ts';
 import { type Awaited, readAwaited } from './awaited.ts';
 import { type ComparePorts, compareIn, type Difference } from './compare.ts';
 import type { Observer } from './observe.ts';
@@ -80,13 +81,20 @@ async function compareAfter(
   const ids = await comparisons.after(after, GROUP, new Date(now().getTime() - DELETED_DAYS * DAY_MS));
   const last = ids.at(-1);
   if (last === undefined) return null;
-  try {
+  let failed = 0;
+  const compare = async (some: number[]) => {
     const awaited = new Map<string, Awaited>();
-    for (const portal of portals.keys()) awaited.set(portal, await readAwaited(portal, ids, ports));
-    await observer.whole(ids);
+    for (const portal of portals.keys()) awaited.set(portal, await readAwaited(portal, some, ports));
+    await observer.whole(some);
     for (const [portal, before] of awaited)
-      for (const difference of await compareIn(portal, ids, before, ports)) onDifference(difference);
-    return { last, documents: ids.length, failed: 0 };
+      for (const difference of await compareIn(portal, some, before, ports)) onDifference(difference);
+  };
+  try {
+    await withoutBadRows(ids, compare, (documentId, error) => {
+      failed += 1;
+      log.error('document.not_compared', { error, documentId });
+    });
+    return { last, documents: ids.length, failed };
   } catch (error) {
     log.warn('reconcile.failed', { error, count: ids.length });
     return { last, documents: ids.length, failed: ids.length };

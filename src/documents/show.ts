@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ItemRef, Log } from '../robot/ports.ts';
 import { isSignedByUs } from '../robot/signature.ts';
+import { withoutBadRows } from '../store/data-error.ts';
 import type { ShowStore, ToShow } from '../store/showing.ts';
 import type { ActivityCard, DealFields, DealPort, ReachablePortals, Sight, WriteResult } from './ports.ts';
 
@@ -84,6 +85,13 @@ async function showIn(
       log.error('deal.refused', { item: row.itemCode, documentId: row.documentId, what });
     return false;
   };
+  /** What cannot be kept is written again, seldom, as something that failed. */
+  const kept = <T extends ToShow>(written: T[], keep: (written: T[]) => Promise<void>) =>
+    withoutBadRows(written, keep, ({ itemCode, documentId }, error) => {
+      log.error('deal.not_kept', { error, item: itemCode, documentId });
+      for (const row of due)
+        if (row.itemCode === itemCode && row.documentId === documentId) failed.set(row, 'retry');
+    });
   try {
     const fields = rows
       .map(({ row, item }) => ({ row, item, fields: toFields(row.documentId, row.sight) }))
@@ -91,10 +99,8 @@ async function showIn(
     if (fields.length > 0) {
       const results = await deals.writeFields(fields);
       const written = fields.filter(({ row }, n) => isDone(row, results[n], 'fields'));
-      await store.keepFields(
-        portal,
-        written.map((one) => ({ ...one.row, shownFields: one.fields })),
-      );
+      const shown = written.map((one) => ({ ...one.row, shownFields: one.fields }));
+      await kept(shown, (some) => store.keepFields(portal, some));
     }
     const cards = rows.filter(({ row, card }) => !failed.has(row) && !isDeepStrictEqual(card, row.shownCard));
     if (cards.length > 0) {
@@ -106,7 +112,7 @@ async function showIn(
         if (!isDone(row, result, 'activity') || !result?.ok) return [];
         return [{ ...row, activityId: result.id ?? row.activityId, shownCard: card }];
       });
-      await store.keepCards(portal, written);
+      await kept(written, (some) => store.keepCards(portal, some));
     }
   } catch (error) {
     log.warn('deals.failed', { error, count: rows.length });

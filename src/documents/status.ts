@@ -1,5 +1,6 @@
 import type { DocumentState } from '../robot/ports.ts';
 import { isSignedByBoth, isSignedByUs } from '../robot/signature.ts';
+import { cut } from '../robot/text.ts';
 import type { DocumentStatus } from './ports.ts';
 
 /** Directum's own values (directum.md B.8), those of invoices and memos included. */
@@ -67,7 +68,7 @@ export function toStatus(
 ): { status: DocumentStatus | null; unknown: string[] } {
   if (document === null) return { status: 'deleted', unknown: [] };
   const strange = STATES.filter((state) => isStrange(document, state));
-  const unknown = strange.map((state) => `${toProperty(state)}: ${(document[state] ?? '').slice(0, CUT)}`);
+  const unknown = strange.map((state) => `${toProperty(state)}: ${cut(document[state] ?? '', CUT)}`);
   for (const rule of RULES) {
     if (rule.holds(document)) return { status: rule.status, unknown };
     if (rule.of.some((state) => strange.includes(state))) return { status: previous, unknown };

@@ -84,10 +84,8 @@ async function fire(deals: DealPort, due: DueTelling[], ports: TellPorts): Promi
 /** Finds whom to tell, and writes the message with the deal's title and link. */
 async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Promise<void> {
   const { tellings, now, seal } = ports;
-  const open = due.map((telling): Unaddressed => {
-    const { email, text } = JSON.parse(seal.decrypt(telling.payload as string));
-    return { telling, email, text };
-  });
+  const { opened, lost } = openAll<Omit<Unaddressed, 'telling'>>(due, ports);
+  const open = opened.map(({ telling, payload }): Unaddressed => ({ telling, ...payload }));
   const refs = new Map(
     open.flatMap(({ telling: { itemCode } }) => {
       const ref = ports.toItem(itemCode);
@@ -103,7 +101,7 @@ async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Pr
   } catch (error) {
     failed('notices.not_addressed', ports)(error);
     await tellings.settle(
-      due.map((telling) => settled(telling, { ok: false, why: 'retry' }, ports)),
+      [...lost, ...open.map(({ telling }) => settled(telling, { ok: false, why: 'retry' }, ports))],
       now(),
     );
     return;
@@ -111,7 +109,7 @@ async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Pr
   const byCode = new Map([...refs.keys()].map((code, at) => [code, items[at] ?? null]));
   const byEmail = new Map([...users].map(([email, id]) => [email.toLowerCase(), id]));
   const addressed: { id: string; userId: number; payload: string }[] = [];
-  const nobody: SettledTelling[] = [];
+  const nobody: SettledTelling[] = lost;
   for (const { telling, email, text } of open) {
     const item = byCode.get(telling.itemCode);
     // A performer whom the portal does not know works in Directum alone; the deal's person cannot decide instead.
@@ -127,12 +125,16 @@ async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Pr
 }
 
 async function send(deals: DealPort, due: DueMessage[], ports: TellPorts): Promise<void> {
-  const written = due.map(({ userId, message, notices }) => {
-    const texts = notices.map(
-      ({ payload }) => JSON.parse(ports.seal.decrypt(payload as string)).message as string,
-    );
-    const [first] = notices as [DueTelling];
-    return notices.length === 1
+  const unopened: SettledTelling[] = [];
+  const sendable = due.flatMap((one) => {
+    const { opened, lost } = openAll<{ message: string }>(one.notices, ports);
+    unopened.push(...lost);
+    return opened.length === 0 ? [] : [{ ...one, opened }];
+  });
+  const written = sendable.map(({ userId, message, opened }) => {
+    const texts = opened.map(({ payload }) => payload.message);
+    const first = (opened[0] as (typeof opened)[number]).telling;
+    return opened.length === 1
       ? {
           userId,
           text: texts[0] as string,
@@ -140,11 +142,30 @@ async function send(deals: DealPort, due: DueMessage[], ports: TellPorts): Promi
         }
       : { userId, text: toDigest(texts, deals.language()), tag: `directum:${message}` };
   });
-  const results = await resultsOf(due.length, () => deals.notify(written), failed('notices.failed', ports));
-  const all = due.flatMap(({ notices }, at) =>
-    notices.map((telling) => settled(telling, results[at] as WriteResult, ports)),
+  const notify = () => (written.length === 0 ? Promise.resolve([]) : deals.notify(written));
+  const results = await resultsOf(written.length, notify, failed('notices.failed', ports));
+  const told = sendable.flatMap(({ opened }, at) =>
+    opened.map(({ telling }) => settled(telling, results[at] as WriteResult, ports)),
   );
-  await ports.tellings.settle(all, ports.now());
+  await ports.tellings.settle([...unopened, ...told], ports.now());
+}
+
+/** Opens what is sealed of tellings; one whose key is gone is told to nobody and takes no other with it. */
+function openAll<T>(
+  due: DueTelling[],
+  ports: TellPorts,
+): { opened: { telling: DueTelling; payload: T }[]; lost: SettledTelling[] } {
+  const opened: { telling: DueTelling; payload: T }[] = [];
+  const lost: SettledTelling[] = [];
+  for (const telling of due) {
+    try {
+      opened.push({ telling, payload: JSON.parse(ports.seal.decrypt(telling.payload as string)) as T });
+    } catch (error) {
+      ports.log.error('telling.not_opened', { error, id: telling.id, item: telling.itemCode });
+      lost.push({ id: telling.id, state: 'refused', dueAt: ports.now(), error: 'its key is gone' });
+    }
+  }
+  return { opened, lost };
 }
 
 function failed(event: string, { log }: TellPorts) {

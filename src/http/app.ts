@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import type { Log } from '../robot/ports.ts';
+import { cleanData, parseJson } from '../robot/text.ts';
 import { BodyError, readBody } from './body.ts';
 import { parseForm } from './form.ts';
 
@@ -85,7 +86,7 @@ export function createApp(ports: AppPorts): Express {
     next(error);
   }) as ErrorRequestHandler<{ code: string }>);
   app.post('/bitrix24/install', body, async (request, response) => {
-    const { status, html } = await ports.install(request.query, request.body);
+    const { status, html } = await ports.install(cleanData(request.query), request.body);
     if (html === undefined) response.status(status).end();
     else response.status(status).type('html').send(html);
   });
@@ -117,7 +118,7 @@ export function createApp(ports: AppPorts): Express {
 
 /** Whatever does not call itself JSON is read as the form it is meant to be, also without a type (bitrix24.md C1). */
 function parseBody(text: string, type = ''): unknown {
-  return /\bjson\b/i.test(type) ? JSON.parse(text) : parseForm(text);
+  return /\bjson\b/i.test(type) ? parseJson(text) : parseForm(text);
 }
 
 function problem(response: Response, status: number, error: string): void {

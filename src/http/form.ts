@@ -1,4 +1,5 @@
 import { unescape as unescapeBroken } from 'node:querystring';
+import { toClean } from '../robot/text.ts';
 
 /** More fields than any call has; what a portal never sends is not worth the time to read it. */
 const MAX_FIELDS = 20_000;
@@ -102,9 +103,9 @@ function decode(encoded: string): string {
   const text = encoded.includes('+') ? encoded.replaceAll('+', ' ') : encoded;
   if (!text.includes('%')) return text;
   try {
-    return decodeURIComponent(text);
+    return toClean(decodeURIComponent(text));
   } catch {
     // Broken escapes are left as they are.
-    return unescapeBroken(text);
+    return toClean(unescapeBroken(text));
   }
 }

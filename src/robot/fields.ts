@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { LocalText } from './failure.ts';
+import { toCode, toVisible } from './text.ts';
 import { parseDate, parseId, parseMoney, parseUser, WireValueError } from './wire-values.ts';
 
 /** What Bitrix24 must know of a field beyond its schema. */
@@ -38,7 +39,8 @@ function select<const T extends Record<string, LocalText>>(
   options: T,
   description?: LocalText,
 ) {
-  const decode = (text: string): keyof T & string => {
+  const decode = (given: string): keyof T & string => {
+    const text = toCode(given);
     if (Object.hasOwn(options, text)) return text;
     const known = Object.keys(options).join(', ');
     throw new WireValueError({
@@ -64,7 +66,7 @@ export const field = {
     wire(parseId, String).register(fieldFacts, { type: 'int', name, ...(description && { description }) }),
   bool: (name: LocalText) =>
     wire(
-      (text) => text === 'Y' || text === '1',
+      (text) => ['Y', '1'].includes(toCode(text)),
       (value) => (value ? 'Y' : 'N'),
     ).register(fieldFacts, { type: 'bool', name }),
   /** Calendar date as `YYYY-MM-DD`. */
@@ -90,7 +92,8 @@ export const field = {
   slot: () =>
     wire(
       (text) => {
-        if (/^[A-Za-z0-9_-]{1,32}$/.test(text)) return text.toLowerCase();
+        const slot = toVisible(text);
+        if (/^[A-Za-z0-9_-]{1,32}$/.test(slot)) return slot.toLowerCase();
         throw new WireValueError({
           ru: 'допустимы латинские буквы, цифры, _ и -, не больше 32 знаков',
           en: 'Latin letters, digits, _ and - are allowed, at most 32 characters',

@@ -3,6 +3,7 @@ import { type commonOutputs, readField } from './descriptor.ts';
 import { type ErrorCode, type Language, type LocalText, RobotFailure } from './failure.ts';
 import type { ItemRef } from './ports.ts';
 import { type AnyRobot, type ItemKind, type RobotContext, Waiting } from './robot.ts';
+import { shorten, shortenMiddle, toClean, toCode } from './text.ts';
 
 export type Outcome = Ending | { kind: 'waiting'; wait: Waiting };
 
@@ -17,6 +18,9 @@ export type Ending =
       values: Record<string, string | number>;
       cause?: unknown;
     };
+
+/** What interface.md promises of `error_text`, whose end says what to do. */
+const ERROR_TEXT = 500;
 
 /** What the step sent: codes to text or lists of text. */
 export type Properties = Readonly<Record<string, string | readonly string[]>>;
@@ -95,8 +99,9 @@ export function readInputs(robot: AnyRobot, properties: Properties): z.output<An
     const { multiple, name } = readField(code, schema);
     const raw = properties[code];
     const list = (typeof raw === 'string' ? [raw] : (raw ?? []))
-      .map((text) => text.trim())
-      .filter((text) => text !== '');
+      // Runs may be of calls that were taken before calls were cleaned.
+      .map((text) => toClean(text).trim())
+      .filter((text) => toCode(text) !== '');
     const unresolved = list.find((text) => text.includes('{=') || text.includes('{{'));
     if (unresolved !== undefined) {
       throw invalid(name, unresolved, {
@@ -131,7 +136,7 @@ export function inputMissing(name: LocalText): RobotFailure {
 
 /** A field whose value cannot be used. */
 export function invalid(name: LocalText, value: string, why: LocalText): RobotFailure {
-  const shown = value.length > 60 ? `${value.slice(0, 60)}…` : value;
+  const shown = shorten(value, 60);
   return new RobotFailure('input_invalid', {
     ru: `Поле «${name.ru}» содержит «${shown}»: ${why.ru}.`,
     en: `The field «${name.en}» holds «${shown}»: ${why.en}.`,
@@ -170,8 +175,6 @@ export function toAnswer(
   };
 }
 
-/** `error_text` as it is answered: 500 characters is what interface.md promises. */
-export function toErrorText(text: LocalText, language: Language): string {
-  const points = [...text[language]];
-  return points.length > 500 ? `${points.slice(0, 499).join('')}…` : text[language];
-}
+/** `error_text` as it is answered, within the length that interface.md promises; its end says what to do. */
+export const toErrorText = (text: LocalText, language: Language): string =>
+  shortenMiddle(text[language], ERROR_TEXT);

@@ -1,5 +1,6 @@
 import type { LocalText } from './failure.ts';
 import type { DocumentState, TaskState } from './ports.ts';
+import { shorten } from './text.ts';
 
 /** What a step waits for (interface.md, directum_wait_signature). */
 export type WaitFor = 'us' | 'both' | 'approval';
@@ -82,8 +83,7 @@ const REFUSED: Record<Refused, LocalText> = {
 
 /** What happened and what to do, for a wait that did not end well. */
 export function toWaitText(verdict: Verdict, name: string, waitFor: WaitFor): LocalText {
-  const letters = [...name];
-  const shown = letters.length > 120 ? `${letters.slice(0, 119).join('')}…` : name;
+  const shown = shorten(name, 120);
   const awaited =
     waitFor === 'approval'
       ? { ru: 'не согласован', en: 'was not approved' }

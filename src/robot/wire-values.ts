@@ -1,4 +1,5 @@
 import type { LocalText } from './failure.ts';
+import { toCode, toVisible } from './text.ts';
 import { zoneShift } from './zone.ts';
 
 /** A value that cannot be used; the caller adds the field's title. */
@@ -34,9 +35,9 @@ const TOO_FINE: LocalText = {
 export function parseMoney(text: string): Money {
   const parts = text.split('|');
   if (parts.length > 2) throw new WireValueError(NO_NUMBER);
-  const digits = (parts[0] ?? '').replace(/[\s\u00a0\u202f]/g, '').replace(',', '.');
+  const digits = toCode(parts[0] ?? '').replace(',', '.');
   if (!/^\d{1,40}(\.\d*)?$/.test(digits)) throw new WireValueError(NO_NUMBER);
-  const currency = (parts[1] ?? '').trim().toUpperCase();
+  const currency = toCode(parts[1] ?? '').toUpperCase();
   if (currency !== '' && !/^[A-Z]{3}$/.test(currency)) {
     throw new WireValueError({
       ru: 'после черты нужен код валюты из трёх букв, например RUB',
@@ -89,7 +90,7 @@ const TIME = /(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]m)?\s*(Z|[
  * @throws WireValueError
  */
 export function parseDate(text: string): string {
-  const date = text.trim().replace(TIME, '').trim();
+  const date = toCode(toMoment(text).replace(TIME, ''));
   const iso = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(date);
   const russian = /^(\d{1,2})\.(\d{1,2})\.(\d{4})$/.exec(date);
   const american = /^(\d{1,2})\/(\d{1,2})\/(\d{4})$/.exec(date);
@@ -140,10 +141,15 @@ export function parseDayOrMoment(text: string, timeZone: string): string {
   return time === null || time === '00:00:00' ? `${date}T00:00:00Z` : parseDateTime(text, timeZone);
 }
 
+/** A moment as it looks, without spaces around what parts its numbers. */
+function toMoment(text: string): string {
+  return toVisible(text).replace(/ *([./:-]) */g, '$1');
+}
+
 /** Date `YYYY-MM-DD`, time `HH:MM:SS`, offset `Z` or `+03:00`; null where the text has none. @throws WireValueError */
 function splitMoment(text: string): { date: string; time: string | null; offset: string | null } {
   const date = parseDate(text);
-  const [, hours, minutes = '00', seconds = '00', half, offset] = TIME.exec(text.trim()) ?? [];
+  const [, hours, minutes = '00', seconds = '00', half, offset] = TIME.exec(toMoment(text)) ?? [];
   if (hours === undefined) return { date, time: null, offset: null };
   let hour = Number(hours);
   if (half && (hour < 1 || hour > 12)) hour = 24;
@@ -161,7 +167,7 @@ function splitMoment(text: string): { date: string; time: string | null; offset:
 
 /** Reads `user_5`; groups, departments and bare numbers are refused (bitrix24.md C3, I34). @throws WireValueError */
 export function parseUser(text: string): number {
-  const match = /^user_(\d{1,9})$/.exec(text.trim());
+  const match = /^user_(\d{1,9})$/.exec(toCode(text));
   if (!match || Number(match[1]) === 0) {
     throw new WireValueError({
       ru: 'нужен один сотрудник портала, а не группа или отдел',
@@ -173,7 +179,7 @@ export function parseUser(text: string): number {
 
 /** Reads a positive whole number, also as a field of fractions shows it (`24.00`); spaces ignored. @throws WireValueError */
 export function parseId(text: string): number {
-  const digits = text.replace(/[\s\u00a0]/g, '').replace(/(?<=\d)[.,]0{1,2}$/, '');
+  const digits = toCode(text).replace(/(?<=\d)[.,]0{1,2}$/, '');
   if (!/^\d{1,15}$/.test(digits) || Number(digits) === 0) {
     throw new WireValueError({
       ru: 'нужно целое число больше нуля',

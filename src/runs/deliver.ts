@@ -1,4 +1,5 @@
 import type { Log } from '../robot/ports.ts';
+import { withoutBadRows } from '../store/data-error.ts';
 import type { DueAnswer, RunStore } from '../store/runs.ts';
 import { createLoop } from './loop.ts';
 
@@ -96,11 +97,13 @@ async function deliver(
   }
 }
 
+const NOT_OPENED = { refused: 'its key is not in SECRET_KEYS any more' };
+
 const toBlock = (delivery: Delivery) =>
   typeof delivery === 'object' && 'blockedMs' in delivery ? delivery.blockedMs : 0;
 
 async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<Delivery[]> {
-  const opened = group.map((answer) => openResult(answer, ports));
+  const opened = group.map((answer) => open<StepResult>(answer, ports));
   const sendable = opened.filter((result) => result !== null);
   const [, priority] = NUMBERS.find(([number]) => number === group[0]?.number) ?? NUMBERS[0];
   let sent: Delivery[];
@@ -111,15 +114,13 @@ async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<De
     sent = [];
   }
   let next = 0;
-  return opened.map((result) =>
-    result === null ? { refused: 'its key is not in SECRET_KEYS any more' } : (sent[next++] ?? 'retry'),
-  );
+  return opened.map((result) => (result === null ? NOT_OPENED : (sent[next++] ?? 'retry')));
 }
 
 /** One that cannot be opened must not hold up the others of its batch. */
-function openResult(answer: DueAnswer, ports: DeliveryPorts): StepResult | null {
+function open<T>(answer: DueAnswer, ports: DeliveryPorts): T | null {
   try {
-    return JSON.parse(ports.decrypt(answer.payload)) as StepResult;
+    return JSON.parse(ports.decrypt(answer.payload)) as T;
   } catch (error) {
     ports.log.error('answer.not_opened', { error, runId: answer.runId });
     return null;
@@ -137,10 +138,15 @@ async function settle(answers: DueAnswer[], deliveries: Delivery[], ports: Deliv
     const isDue = delivery === 'retry' || toBlock(delivery) > 0;
     return {
       id: answer.id,
+      runId: answer.runId,
       state: error !== null ? ('refused' as const) : isDue ? ('due' as const) : (delivery as 'sent' | 'gone'),
       dueAt: isDue ? new Date(now.getTime() + (toBlock(delivery) || wait)) : now,
       error,
     };
   });
-  await ports.runs.settleAnswers(settled, new Date(now.getTime() + SECOND_AFTER_MS), now);
+  await withoutBadRows(
+    settled,
+    (some) => ports.runs.settleAnswers(some, new Date(now.getTime() + SECOND_AFTER_MS), now),
+    ({ runId }, error) => ports.log.error('answer.not_settled', { error, runId }),
+  );
 }

@@ -1,4 +1,5 @@
 import type { Log } from '../robot/ports.ts';
+import { parseJson } from '../robot/text.ts';
 import { isDataError } from '../store/data-error.ts';
 import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
 import type { Spool } from '../store/spool.ts';
@@ -196,7 +197,7 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     const later: string[] = [];
     let found = new Map<string, NewRun>();
     for (const text of texts) {
-      const entry: Entry<Call> = JSON.parse(text);
+      const entry = parseJson(text) as Entry<Call>;
       // What came before an event is there when it is handled: a removal ends the runs it finds.
       if ('event' in entry && found.size > 0) {
         await write([...found.values()]);

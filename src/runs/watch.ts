@@ -3,6 +3,7 @@ import type { SurroundingsPort } from '../documents/ports.ts';
 import { RobotFailure } from '../robot/failure.ts';
 import type { ChangesPort, DocumentState, Log } from '../robot/ports.ts';
 import { toSeen } from '../robot/signature.ts';
+import { withoutBadRows } from '../store/data-error.ts';
 import type { DocumentStore } from '../store/documents.ts';
 import type { Cursors, WaitStore } from '../store/waits.ts';
 
@@ -47,6 +48,19 @@ export function createWatch(ports: WatchPorts) {
     if (count > 0) onWake();
   };
 
+  /** Wakes the runs that wait for these; one that the database refuses wakes nobody and is left out. */
+  async function wake<T extends { id: number }>(
+    what: 'document' | 'task',
+    rows: T[],
+    work: (rows: T[]) => Promise<number>,
+  ): Promise<void> {
+    await withoutBadRows(
+      rows,
+      async (some) => woken(await work(some)),
+      ({ id }, error) => log.error('change.not_compared', { error, what, id }),
+    );
+  }
+
   /** Asks what changed since `cursor`, page by page; answers the new cursor. */
   async function window<T extends { modified: string | null }>(
     cursor: Date,
@@ -87,7 +101,7 @@ export function createWatch(ports: WatchPorts) {
     by: Pick<Observer, 'documents'>,
   ): Promise<void> {
     const changed = states.map((state) => ({ id: state.id, seen: toSeen(state) }));
-    woken(await waits.wakeChanged(changed, now()));
+    await wake('document', changed, (some) => waits.wakeChanged(some, now()));
     await by.documents(states, askedAt);
   }
 
@@ -138,7 +152,7 @@ export function createWatch(ports: WatchPorts) {
           const pairs = started.flatMap(({ documentIds, id, status, startedAt: since }) =>
             documentIds.map((documentId) => ({ documentId, id, status, startedAt: since })),
           );
-          if (pairs.length > 0) woken(await waits.wakeTasks(pairs, now()));
+          await wake('task', pairs, (some) => waits.wakeTasks(some, now()));
           await observed(() => observer.tasks(started));
         });
         const { assignments } =
@@ -214,6 +228,6 @@ export function createWatch(ports: WatchPorts) {
     const states = await paced.changes.taskStatesOf([...byTask.keys()]);
     if (states === null) return;
     const pairs = states.map((state) => ({ ...state, documentId: byTask.get(state.id) as number }));
-    woken(await waits.wakeTasks(pairs, now()));
+    await wake('task', pairs, (some) => waits.wakeTasks(some, now()));
   }
 }

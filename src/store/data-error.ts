@@ -2,3 +2,25 @@
 export function isDataError(error: unknown): boolean {
   return /^2[23]\w{3}$/.test(String((error as { code?: unknown } | null)?.code));
 }
+
+/**
+ * Does `work` for a group at once. Where the database refuses a value, the group is halved until the row with it is
+ * alone: that one is left out and told of, so that no row takes along those that came with it. `work` must leave nothing
+ * behind when it fails, as a transaction does. @throws every other error of `work`
+ */
+export async function withoutBadRows<T>(
+  rows: readonly T[],
+  work: (rows: T[]) => Promise<unknown>,
+  onRefused: (row: T, error: unknown) => void,
+): Promise<void> {
+  if (rows.length === 0) return;
+  try {
+    await work([...rows]);
+  } catch (error) {
+    if (!isDataError(error)) throw error;
+    if (rows.length === 1) return onRefused(rows[0] as T, error);
+    const half = Math.ceil(rows.length / 2);
+    await withoutBadRows(rows.slice(0, half), work, onRefused);
+    await withoutBadRows(rows.slice(half), work, onRefused);
+  }
+}

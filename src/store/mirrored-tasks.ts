@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { ShownAssignment, WantedTask } from '../documents/mirror.ts';
+import type { Log } from '../robot/ports.ts';
 import type { TellingClient } from './tellings.ts';
 
 export interface DueTask {
@@ -44,6 +45,7 @@ export interface SettledTask {
 export interface MirroredTasksOptions {
   pool: pg.Pool;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
+  log: Log;
   /** DIRECTUM_TASKS: without it no task is begun, and those begun before are still brought to their end. */
   on: boolean;
 }
@@ -60,7 +62,7 @@ const lockedOf = (columns = '') =>
 const IS_LOCKED = 'm.portal = one.portal AND m.assignment_id = one."assignmentId"';
 
 /** Which assignment is which task of a portal, and what the task must show. */
-export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
+export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOptions) {
   const toDue = (row: Record<string, unknown>): DueTask => ({
     portal: row['portal'] as string,
     assignmentId: Number(row['assignment_id']),
@@ -72,6 +74,22 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     hash: row['wanted_hash'] as string,
     attempts: row['attempts'] as number,
   });
+
+  /** Rows whose task can be told; one whose key is gone takes no other with it. */
+  function openable(rows: Record<string, unknown>[]): { due: DueTask; row: Record<string, unknown> }[] {
+    return rows.flatMap((row) => {
+      try {
+        return [{ due: toDue(row), row }];
+      } catch (error) {
+        log.error('task.not_opened', {
+          error,
+          item: row['item_code'],
+          assignmentId: Number(row['assignment_id']),
+        });
+        return [];
+      }
+    });
+  }
 
   async function record(client: TellingClient, wanted: Wanted[], now: Date): Promise<void> {
     const ids = wanted.flatMap(({ tasks }) => tasks.map((one) => one.assignmentId));
@@ -129,7 +147,19 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
          RETURNING m.*`,
         [portals, now, new Date(now.getTime() + leaseMs), limit],
       );
-      return rows.map(toDue).sort((a, b) => a.assignmentId - b.assignmentId);
+      const opened = openable(rows);
+      const lost = rows.filter((row) => !opened.some((one) => one.row === row));
+      // Nothing can be done for it before its assignment changes and is sealed anew.
+      if (lost.length > 0)
+        await pool.query(
+          `WITH ${lockedOf()} UPDATE mirrored_task AS m SET due_at = NULL FROM one WHERE ${IS_LOCKED}`,
+          [
+            JSON.stringify(
+              lost.map((row) => ({ portal: row.portal, assignmentId: Number(row.assignment_id) })),
+            ),
+          ],
+        );
+      return opened.map(({ due }) => due).sort((a, b) => a.assignmentId - b.assignmentId);
     },
 
     /** Written before tasks are made: a crash then leaves a trace of them. */
@@ -159,11 +189,11 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
          ORDER BY assignment_id`,
         [portal, documentIds, on],
       );
-      return rows.map((row) => ({
-        ...toDue(row),
-        documentId: Number(row.document_id),
-        ended: row.ended as boolean,
-        due: row.due_at !== null,
+      return openable(rows).map(({ due, row }) => ({
+        ...due,
+        documentId: Number(row['document_id']),
+        ended: row['ended'] as boolean,
+        due: row['due_at'] !== null,
       }));
     },
 

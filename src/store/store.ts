@@ -59,6 +59,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** @throws UnusableDatabase, or what the database answers */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { dataDir, keys, log, now } = options;
   const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log });
@@ -135,12 +136,30 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
 }
 
+/** A database that cannot be this package's; the message names the setting and what to do. */
+export class UnusableDatabase extends Error {
+  override readonly name = 'UnusableDatabase';
+}
+
+/** Before anything is made in it: what another encoding cannot hold would be refused much later, text by text. */
+async function demandUtf8(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ encoding: string; name: string }>(
+    `SELECT current_setting('server_encoding') AS encoding, current_database() AS name`,
+  );
+  const { encoding, name } = rows[0] as (typeof rows)[number];
+  if (encoding === 'UTF8') return;
+  throw new UnusableDatabase(
+    `DATABASE_URL: the database ${name} has the encoding ${encoding}, which cannot hold every text; UTF8 is expected. Make another with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 and name it there.`,
+  );
+}
+
 /** Replicas that start together wait for one another on the runner's advisory lock. */
 async function migrate(databaseUrl: string, log: Log): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
   client.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
   await client.connect();
   try {
+    await demandUtf8(client);
     const done = await runner({
       dbClient: client,
       dir: MIGRATIONS,

@@ -6,8 +6,8 @@ afterEach(() => {
   for (const server of open.splice(0)) server.close();
 });
 
-async function start(methods: Methods) {
-  const portal = await fakePortal(methods);
+async function start(methods: Methods, raw?: Parameters<typeof fakePortal>[1]) {
+  const portal = await fakePortal(methods, raw);
   open.push(portal);
   return { portal, made: await installed(portal) };
 }
@@ -75,6 +75,52 @@ describe('answers', () => {
     expect(await made.answers.send(MEMBER, answers('a', 'b'), 'answer')).toEqual(['sent', 'sent']);
     expect(await made.answers.send(MEMBER, answers('c', 'd'), 'answer')).toEqual(['sent', 'sent']);
     expect(methodsOf(portal)).toEqual(['batch', ...Array(4).fill('bizproc.event.send')]);
+  });
+
+  it('none takes the batch with it that cannot be written in one', async () => {
+    const got: string[] = [];
+    const { made } = await start({
+      'bizproc.event.send': ({ EVENT_TOKEN, RETURN_VALUES }) =>
+        got.push(`${EVENT_TOKEN} ${RETURN_VALUES['ok']}`),
+    });
+    const [first, second] = answers('a', 'b');
+    const odd = { eventToken: 'odd', values: { ok: 'Y', ['half \ud83d']: 'half \udc00' } };
+    expect(await made.answers.send(MEMBER, [first!, odd, second!], 'answer')).toEqual([
+      'sent',
+      'sent',
+      'sent',
+    ]);
+    expect(got).toEqual(['a Y', 'odd Y', 'b Y']);
+  });
+
+  it.each([
+    [403, 'first'],
+    [500, 'first'],
+    [500, 'middle'],
+    [502, 'last'],
+  ])(
+    'none takes the batch with it on which something before the portal breaks with %i (%s)',
+    async (status, where) => {
+      const { made } = await start({ 'bizproc.event.send': () => true }, (_request, response, text) => {
+        if (!text.includes('poison')) return false;
+        response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Blocked</h1>');
+        return true;
+      });
+      const tokens = ['a', 'b', 'c', 'd', 'e'];
+      tokens[{ first: 0, middle: 2, last: 4 }[where] as number] = 'poison';
+      const fates = await made.answers.send(MEMBER, answers(...tokens), 'answer');
+      expect(fates).toEqual(tokens.map((token) => (token === 'poison' ? 'retry' : 'sent')));
+    },
+  );
+
+  it('are not tried one by one on a portal that is away', async () => {
+    const { portal, made } = await start({}, (_request, response) => {
+      response.writeHead(502, { 'content-type': 'text/html' }).end('<h1>Bad Gateway</h1>');
+      return true;
+    });
+    const all = answers(...Array.from({ length: 25 }, (_, n) => `t${n}`));
+    expect(new Set(await made.answers.send(MEMBER, all, 'answer'))).toEqual(new Set(['retry']));
+    expect(portal.hits.length).toBeLessThanOrEqual(3);
   });
 
   it('go one by one where the portal refuses the method inside the batch', async () => {

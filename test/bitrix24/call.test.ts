@@ -68,8 +68,8 @@ describe('a robot call', () => {
       expect(() => parseRobotCall(body({ [field]: undefined }))).toThrow(expect.objectContaining({ field }));
     }
     expect(() => parseRobotCall('text')).toThrow(CallError);
-    for (const id of [`DEAL_${'9'.repeat(300)}`, 'DEAL_\u0000', 'DEAL_\uD800'])
-      expect(() => parseRobotCall(body({ document_id: ['crm', 'CCrmDocumentDeal', id] }))).toThrow(CallError);
+    const long = ['crm', 'CCrmDocumentDeal', `DEAL_${'9'.repeat(300)}`];
+    expect(() => parseRobotCall(body({ document_id: long }))).toThrow(CallError);
   });
 
   it('of nobody is readable: who called is another question', () => {

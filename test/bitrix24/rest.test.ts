@@ -27,6 +27,30 @@ describe('a REST call', () => {
     expect(made.metrics).toMatchObject([{ method: 'echo' }]);
   });
 
+  it('brings no text that the database cannot hold, in results, in batches and in refusals', async () => {
+    const odd = { 'a\0': ['b\ud83d', { c: '\udc00🚀' }] };
+    const clean = { 'a\ufffd': ['b\ufffd', { c: '\ufffd🚀' }] };
+    const portal = await start({
+      odd: () => odd,
+      refused: () => refuse(`ODD_\0`, 400, `${'я'.repeat(498)}🚀${'я'.repeat(100)}`),
+    });
+    const made = await installed(portal);
+    expect(await made.rest.call(MEMBER, 'odd', {})).toEqual(clean);
+    expect(await made.rest.batch(MEMBER, { w0: { method: 'odd', params: {} } })).toEqual({
+      w0: { ok: true, result: clean },
+    });
+    const refusal = await made.rest.call(MEMBER, 'refused', {}).catch((error) => error);
+    expect(refusal).toMatchObject({ code: 'ODD_\ufffd', description: `${'я'.repeat(498)}…` });
+  });
+
+  it('reads an answer of the OAuth server alike', async () => {
+    const portal = await start({ m: onlyFor('access-2') });
+    portal.oauth.refresh = () => ({ status: 400, body: { error: 'odd_\0', error_description: 'x\ud83d' } });
+    const made = await installed(portal);
+    const refusal = await made.rest.call(MEMBER, 'm', {}).catch((error) => error);
+    expect(refusal).toMatchObject({ code: 'odd_\ufffd', description: 'x\ufffd' });
+  });
+
   it.each([
     ['', 400, 'Access denied.', { kind: 'access', code: '', retry: false }],
     [0, 400, 'Not found', { kind: 'gone', code: '0', retry: false }],

@@ -73,6 +73,28 @@ describe('name or id', () => {
     await second.service.close();
   });
 
+  it('finds a name pasted with marks that nobody sees and spaces of other kinds', async () => {
+    const plain = await bench.directum.catalogue.department('Отдел продаж', label);
+    expect(await bench.directum.catalogue.department('\ufeffОтдел\u00a0про\u00adдаж\u200b', label)).toEqual(
+      plain,
+    );
+    const odd = stand.add('IDepartments', { Name: 'Отдел\u00a0про\u00adдаж' });
+    const other = adapter(stand);
+    expect((await other.directum.catalogue.department('Отдел\u00a0про\u00adдаж', label)).id).toBe(odd);
+    expect((await other.directum.catalogue.department('Отдел продаж', label)).id).toBe(plain.id);
+    await other.service.close();
+  });
+
+  it('asks for the longest name in a line that Directum takes', async () => {
+    for (const mark of ['', '\u200b', '\ufffd'])
+      await expect(
+        bench.directum.catalogue.documentKind(mark + '語'.repeat(400), label),
+      ).rejects.toMatchObject({ code: 'reference_not_found' });
+    const long = `${'語'.repeat(200)}\u00ad`;
+    const id = stand.add('IDepartments', { Name: long });
+    expect((await bench.directum.catalogue.department('語'.repeat(200), label)).id).toBe(id);
+  });
+
   it('prefers the contract kind among kinds of one name', async () => {
     const found = await bench.directum.catalogue.documentKind('договор', label);
     stand.add('IDocumentKinds', { Name: 'Договор', DocumentType: 4, DocumentFlow: 'Inner' });
@@ -89,6 +111,8 @@ describe('own companies, currencies, VAT', () => {
     expect(await catalogue.businessUnit('7707083893', label)).toEqual(byName);
     expect(await catalogue.businessUnit(String(byName.id), label)).toEqual(byName);
     expect(await catalogue.businessUnitByTin('7707083893', '770701001')).toEqual(byName);
+    expect(await catalogue.businessUnit('\u200b7707 083\u202f893\u00ad', label)).toEqual(byName);
+    expect(await catalogue.businessUnitByTin('77 0708\u200b3893', '77\u00ad0701001')).toEqual(byName);
     expect(await catalogue.businessUnitByTin('7707083893', null)).toEqual(byName);
     expect(await catalogue.businessUnitByTin('7707083893', '770701999')).toBeNull();
     expect(await catalogue.businessUnitByTin('7736050003', null)).toBeNull();

@@ -256,6 +256,18 @@ describe('faults', () => {
     await expect(sync(company(), 'fill')).rejects.toMatchObject({ code: 'directum_unavailable' });
   });
 
+  it('writes a long name cut, and no e-mail or account that would have to be cut', async () => {
+    const long = `${'и'.repeat(249)}🚀 и ещё`;
+    const party = {
+      ...company({ companyName: long, inn: '7728168971' }),
+      emails: [`${'a'.repeat(250)}@acme.example`],
+    };
+    const made = await bench.directum.counterparties.sync(party, 'fill');
+    const card = stand.get('ICompanies', made.id);
+    expect(card).toMatchObject({ Name: 'и'.repeat(249) });
+    expect(card?.['Email'] ?? null).toBeNull();
+  });
+
   it('tells of a change whose answer was cut', async () => {
     const id = stand.add('ICompanies', { Name: 'Старое', TIN: INN, TRRC: KPP });
     stand.misbehave.next({ verb: 'PATCH', path: 'ICompanies', cutAfterEffect: true });

@@ -42,6 +42,22 @@ describe('check digits', () => {
   });
 });
 
+describe('numbers as they are pasted', () => {
+  it('lose what nobody sees and every kind of space', () => {
+    const strew = (text: string) => `\ufeff${[...text].join('\u200b')}\u00ad\u202f\u200e`;
+    const pasted = { inn: strew(INN), kpp: strew(KPP), ogrn: strew('1027700132195') };
+    const card = toCard(company({ ...pasted }));
+    expect(card).toMatchObject({
+      tin: INN,
+      trrc: KPP,
+      values: { TIN: INN, TRRC: KPP, PSRN: '1027700132195' },
+    });
+    expect(toCard({ ...company({}), emails: [strew('info@acme.example')] }).values['Email']).toBe(
+      'info@acme.example',
+    );
+  });
+});
+
 describe('classifying', () => {
   const fail = (party: Parameters<typeof toCard>[0]) => {
     try {

@@ -2,13 +2,36 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createTransport } from '../../src/directum/transport.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
-import { adapter, label } from './stand.ts';
+import { adapter, label, quietLog } from './stand.ts';
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
 });
+
+async function listening(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  open.push(async () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/odata/`;
+}
+
+function bareTransport(baseUrl: string) {
+  const transport = createTransport({
+    ...{ baseUrl, login: 'bitrix24', password: 'secret', auth: 'basic' },
+    now: () => new Date(),
+    log: quietLog,
+  });
+  open.push(() => transport.close());
+  return { transport };
+}
 
 type Answer = (request: IncomingMessage, response: ServerResponse, count: number) => void;
 
@@ -48,6 +71,37 @@ async function stand(options: Parameters<typeof startDirectum>[0], bench: Parame
   );
   return { sandbox, ...made };
 }
+
+describe('text that the database cannot hold', () => {
+  const lost = 'a\ufffdb';
+  it.each([
+    ['an escape', 'a\\ud83db'],
+    ['an escaped NUL', 'a\\u0000b'],
+    ['a bare NUL', 'a\0b'],
+    ['bytes that are no UTF-8', Buffer.from([0x61, 0xff, 0x62])],
+  ])('is cleaned out of rows, refusals and plain texts (%s)', async (_, text) => {
+    const body = (before: string, after: string) =>
+      Buffer.concat([Buffer.from(before), Buffer.from(text), Buffer.from(after)]);
+    const seen: unknown[] = [];
+    const { transport } = bareTransport(
+      await listening((request, response) => {
+        const isRefusal = request.url?.includes('refused') === true;
+        response.writeHead(isRefusal ? 400 : 200);
+        response.end(
+          request.url?.includes('xml')
+            ? body('<x a="', '"/>')
+            : body(isRefusal ? '{"error":"' : '{"value":[{"Name":"', isRefusal ? '"}' : '"}]}'),
+        );
+      }),
+    );
+    seen.push(await transport.get('rows'));
+    seen.push(await transport.send('POST', 'refused', {}).catch((error) => error.text.ru));
+    seen.push(await transport.getText('xml', 'application/xml'));
+    expect(seen[0]).toEqual({ value: [{ Name: lost }] });
+    expect(seen[1]).toContain(`«${lost}»`);
+    expect(String(seen[2])).not.toContain('\0');
+  });
+});
 
 describe('answers', () => {
   it.each([

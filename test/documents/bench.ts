@@ -218,7 +218,7 @@ export async function documentBench() {
   const documents = createDocumentStore(store.pool);
   const showing = createShowStore(store.pool);
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
-  const mirrored = createMirroredTasks({ pool: store.pool, seal, on: true });
+  const mirrored = createMirroredTasks({ pool: store.pool, seal, log: bench.log, on: true });
   const tellings = createTellings(store.pool);
   const looks = createDueLooks(store.pool);
   const news = createNews({
@@ -297,6 +297,9 @@ export async function documentBench() {
     },
     get portal() {
       return current.portal.fake;
+    },
+    get deals() {
+      return current.portal.deals;
     },
     /** Tasks as the portal has them. */
     get tasks() {

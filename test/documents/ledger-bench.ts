@@ -24,7 +24,7 @@ export async function ledgerBench() {
   const replica = (store: Store, on = true) => {
     const tellings = createTellings(store.pool);
     const failures = createFailures(store.pool);
-    const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on });
+    const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, log: bench.log, on });
     const looks = createDueLooks(store.pool);
     const news = createNews({
       tellings,

@@ -239,6 +239,76 @@ describe('dates of a document', () => {
   });
 });
 
+describe('what cannot be opened any more', () => {
+  const spoil = (table: string, column: string, id: string) =>
+    bench.pool.query(`UPDATE ${table} SET ${column} = 'v1:lost:x:y:z' WHERE ${id} = 1`);
+
+  it('takes no other notice with it, before it is addressed or after', async () => {
+    for (const id of [1, 2, 3]) await bench.one.see(id, sight('on_approval'), sight('approved'), deal(id));
+    await spoil('telling', 'payload', "kind = 'notice' AND document_id");
+    await bench.one.tell();
+    await bench.pool.query(`UPDATE telling SET payload = 'lost' WHERE kind = 'notice' AND document_id = 2`);
+    await bench.pass(10_000);
+    expect(deals.notices.map(({ tag }) => tag)).toEqual(['directum:3:approved:']);
+    const { rows } = await bench.pool.query(
+      `SELECT document_id::int AS id, state FROM telling WHERE kind = 'notice' ORDER BY 1`,
+    );
+    expect(rows).toEqual([
+      { id: 1, state: 'refused' },
+      { id: 2, state: 'refused' },
+      { id: 3, state: 'sent' },
+    ]);
+  });
+
+  it('takes no other task with it', async () => {
+    for (const id of [1, 2])
+      await bench.one.see(
+        id,
+        sight('created'),
+        sight('on_approval', { assignments: [assignment(id)] }),
+        deal(id),
+      );
+    await spoil('mirrored_task', 'wanted', 'assignment_id');
+    await bench.pass(10_000);
+    expect([...deals.tasks.values()]).toMatchObject([{ item: { code: 'DEAL_2' } }]);
+    const { rows } = await bench.pool.query(
+      'SELECT assignment_id::int AS id FROM mirrored_task WHERE due_at IS NOT NULL',
+    );
+    expect(rows).toEqual([]);
+    const moved = assignment(1, { deadline: '2026-04-01T18:00:00+03:00' });
+    await bench.one.see(1, sight('on_approval'), sight('on_approval', { assignments: [moved] }), deal(1));
+    await bench.pass(10_000);
+    expect(deals.tasks.size).toBe(2);
+  });
+});
+
+describe('what a portal answers that cannot be kept', () => {
+  it('takes no other task with it', async () => {
+    const { putTasks } = deals;
+    deals.putTasks = async (tasks) => {
+      const results = await putTasks(tasks);
+      return results.map((result, n) =>
+        tasks[n]?.task.item.code === 'DEAL_1' ? { ok: true, id: 2 ** 64 } : result,
+      );
+    };
+    for (const id of [1, 2])
+      await bench.one.see(
+        id,
+        sight('created'),
+        sight('on_approval', { assignments: [assignment(id)] }),
+        deal(id),
+      );
+    await bench.one.mirror();
+    const { rows } = await bench.pool.query(
+      'SELECT assignment_id::int AS id, task_id IS NOT NULL AS kept, due_at IS NOT NULL AS due FROM mirrored_task ORDER BY 1',
+    );
+    expect(rows).toEqual([
+      { id: 1, kept: false, due: true },
+      { id: 2, kept: true, due: false },
+    ]);
+  });
+});
+
 describe('tasks', () => {
   const see = async (before: Assignment[], after: Assignment[], bench_ = bench.one) =>
     bench_.see(

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   parseDate,
+  parseDateTime,
   parseId,
   parseItemAmount,
   parseMoney,
@@ -112,5 +113,48 @@ describe('people and ids', () => {
     for (const text of ['5 001', '5001.00', '5\u00a0001,0']) expect(parseId(text)).toBe(5001);
     for (const text of ['0', '0.0', '1.5', '5001.', '8,000', '-1', 'x', ''])
       expect(() => parseId(text)).toThrow(WireValueError);
+  });
+});
+
+describe('what nobody sees', () => {
+  const INVISIBLE = [
+    '\u200b',
+    '\u00ad',
+    '\ufeff',
+    '\u200e',
+    '\u202c',
+    '\u2060',
+    '\u00a0',
+    '\u202f',
+    '\u2007',
+    '\u3000',
+    '\t',
+  ];
+  /** The text with some of them before, between and after its signs. */
+  const strewn = (text: string) =>
+    fc
+      .array(fc.array(fc.constantFrom(...INVISIBLE), { maxLength: 2 }), {
+        minLength: text.length + 1,
+        maxLength: text.length + 1,
+      })
+      .map((marks) => marks.map((some, at) => some.join('') + (text[at] ?? '')).join(''));
+
+  it.each([
+    ['1200000,50|rub', (text: string) => parseMoney(text), { amount: 1200000.5, currency: 'RUB' }],
+    ['5001', parseId, 5001],
+    ['user_15', parseUser, 15],
+    ['31.12.2026', parseDate, '2026-12-31'],
+  ] as [string, (text: string) => unknown, unknown][])('does not belong to %s', (text, read, value) => {
+    fc.assert(
+      fc.property(strewn(text), (given) => {
+        expect(read(given)).toEqual(value);
+      }),
+    );
+  });
+
+  it('does not belong to a moment, though a space does', () => {
+    const moment = '\ufeff21.08.2026\u202f\u200b03:00:00\u202fpm\u200e';
+    expect(parseDateTime(moment, 'Europe/Moscow')).toBe('2026-08-21T12:00:00.000Z');
+    expect(parseDateTime('2026-08-21 T18:00\u00ad', 'Europe/Moscow')).toBe('2026-08-21T15:00:00.000Z');
   });
 });

@@ -32,6 +32,8 @@ function deliveryOf(
       });
     },
     async settleAnswers(fates) {
+      if (fates.some(({ error }) => error?.includes('\0')))
+        throw Object.assign(new Error('unsupported Unicode escape sequence'), { code: '22P05' });
       for (const { id, state, dueAt: at } of fates) {
         settled[id] = state;
         dueAt[id] = at.getTime() - now().getTime();
@@ -79,6 +81,19 @@ it('an answer whose key is gone takes no other with it', async () => {
   );
   delivery.wake();
   await vi.waitFor(() => expect(settled).toEqual({ lost: 'refused', q1: 'sent' }));
+  await delivery.stop();
+});
+
+it('an answer whose fate the database refuses takes no other with it', async () => {
+  const due = ['q1', 'q2', 'q3'].map((name) => answer('quick', 1, name));
+  const { delivery, settled } = deliveryOf(
+    due,
+    async (_memberId, answers) =>
+      answers.map(({ eventToken }) => (eventToken === 'q2' ? { refused: 'bad \0' } : 'sent')),
+    { batch: 3 },
+  );
+  delivery.wake();
+  await vi.waitFor(() => expect(settled).toEqual({ q1: 'sent', q3: 'sent' }));
   await delivery.stop();
 });
 

@@ -161,6 +161,44 @@ describe('a cycle', () => {
     expect(await inState('waiting')).toHaveLength(1000);
   }, 60_000);
 
+  it('wakes the others when the database refuses what Directum says of one, and goes on from there', async () => {
+    const ids = await waiting(4);
+    const [first, second, third, fourth] = ids as [number, number, number, number];
+    await begin();
+    for (const id of [first, second]) directum.patch('IContracts', id, { InternalApprovalState: 'Signed' });
+    const { changes } = service;
+    watch = watchWith({
+      ...changes,
+      documents: async (since, after) => {
+        const page = await changes.documents(since, after);
+        const odd = (id: number) => (id === first ? { exchangeState: 'Signed\0' } : {});
+        return { ...page, rows: page.rows.map((row) => ({ ...row, ...odd(row.id) })) };
+      },
+      tasks: async () => ({
+        rows: [third, fourth].map((documentId, n) => ({
+          id: 7_000 + n,
+          status: 'InProcess',
+          modified: now().toISOString(),
+          // Farther from Greenwich than the database goes.
+          startedAt: n === 0 ? '2026-03-02T10:00:00+20:00' : '2026-03-02T10:00:00+03:00',
+          documentIds: [documentId],
+        })),
+        next: null,
+      }),
+    });
+    const cursors = async () =>
+      (await store.pool.query('SELECT document_cursor, task_cursor FROM watch')).rows[0] as Record<
+        string,
+        Date
+      >;
+    const before = await cursors();
+    await watch.poll();
+    expect(await inState('accepted')).toEqual([second, fourth]);
+    const after = await cursors();
+    for (const name of ['document_cursor', 'task_cursor'])
+      expect((after[name] as Date).getTime()).toBeGreaterThan((before[name] as Date).getTime());
+  });
+
   it('wakes the ten of a thousand that changed with the same two questions', async () => {
     const ids = await waiting(1000);
     await begin();

@@ -12,6 +12,7 @@ import type { Store } from '../../src/store/store.ts';
 import { createTellings, type TellingClient } from '../../src/store/tellings.ts';
 import { inTransaction } from '../../src/store/transaction.ts';
 import { createWaits } from '../../src/store/waits.ts';
+import { quietLog } from '../directum/stand.ts';
 import { type StoreBench, storeBench } from './bench.ts';
 import { blocked, holding } from './row-locks.ts';
 
@@ -54,7 +55,7 @@ beforeEach(async () => {
 
 const tellings = () => createTellings(store.pool);
 const seal = { encrypt: (text: string) => text, decrypt: (text: string) => text };
-const mirrored = () => createMirroredTasks({ pool: store.pool, seal, on: true });
+const mirrored = () => createMirroredTasks({ pool: store.pool, seal, log: quietLog, on: true });
 const showing = () => createShowStore(store.pool);
 const waits = () => createWaits(store.pool);
 const runs = () => createRunStore(store.pool, store.pool);
