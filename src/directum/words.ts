@@ -1,3 +1,5 @@
+import { parseJson } from '../robot/text.ts';
+
 /** Stands where data was taken out; no letter, so that no phrase can be found across it. */
 const GAP = '…';
 const CLOSER: Readonly<Record<string, string>> = {
@@ -30,7 +32,7 @@ export function sentTexts(url: string, body: unknown): string[] {
   };
   if (typeof body === 'string') {
     try {
-      collect(JSON.parse(body));
+      collect(parseJson(body));
     } catch {
       // Not ours to quote.
     }

@@ -50,7 +50,7 @@ describe('a run that ended badly', () => {
   it('says as much as it answered, 500 characters', async () => {
     await bench.fail({ text: { ru: 'я'.repeat(700), en: 'x' } });
     await bench.pass(10_000);
-    expect(deals.comments[0]?.text).toContain(`${'я'.repeat(499)}… (`);
+    expect(/я+…я+/.exec(deals.comments[0]?.text ?? '')?.[0]).toHaveLength(500);
   });
 
   it.each(['done', 'forged', 'cancelled', 'rejected', 'not_signed', 'deleted', 'expired'])(
