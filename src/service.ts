@@ -133,16 +133,31 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         surround: (run, call, runLog) => {
           const item = parseItemRef(call.documentId);
           const language = toLanguage(portals.installations.get(run.memberId)?.language ?? 'ru');
+          const { eventToken, workflowId } = call;
+          const proof = portals.proofOf(
+            {
+              memberId: run.memberId,
+              item,
+              eventToken,
+              workflowId,
+              receivedAt: run.receivedAt,
+              accepted: run.proven,
+              onAccepted: () => runs.proved(run.id),
+            },
+            runLog,
+          );
+          const ref = item ?? { typeId: 0, id: 0, code: run.itemCode };
           return {
             language,
             item,
-            portal: portals.reader(run.memberId, item ?? { typeId: 0, id: 0, code: run.itemCode }, runLog),
+            portal: portals.reader(run.memberId, ref, runLog, proof),
             directum: directum.forPortal({
               pairs: store.pairs(run.portal),
               claims: store.claims,
               log: runLog,
             }),
             slots: store.slots(run.portal, run.itemCode, run.id),
+            proof,
           };
         },
         circuit: directum,

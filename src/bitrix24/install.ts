@@ -95,6 +95,7 @@ export function createInstaller(options: {
           registered: known?.registered ?? {},
           fields: known?.fields,
           methods: known?.methods,
+          provesCalls: known?.provesCalls,
           version: known?.version ?? 0,
         };
       });

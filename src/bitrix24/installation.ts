@@ -29,6 +29,8 @@ export interface Installation {
   registeredAt?: string | undefined;
   /** Methods the tariff has, of those asked for. */
   methods?: string[] | undefined;
+  /** The portal has accepted the signature of a call once: from then on its refusal counts (bitrix24.md D3). */
+  provesCalls?: true | undefined;
   version: number;
 }
 

@@ -1,6 +1,7 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { type Answers, createAnswers } from './answers.ts';
 import type { RobotCall } from './call.ts';
+import { type CallProof, type CallToProve, createCallProof } from './call-proof.ts';
 import { createDeals, type Deals } from './deals.ts';
 import type { RefreshAsked } from './events.ts';
 import { fetchFile } from './file-fetch.ts';
@@ -19,6 +20,7 @@ import { createReader, type Reader } from './reader.ts';
 import type { RobotRegistration } from './registration.ts';
 import { createRegistrationCheck, type RegistrationCheck } from './registration-check.ts';
 import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest.ts';
+import type { TokenPair } from './tokens.ts';
 
 /** What was found out about a call: nobody's is `unknown`, a portal's without its proof `forged`. */
 export type CallCheck = 'ok' | 'unknown' | 'forged';
@@ -32,6 +34,8 @@ export interface Portals {
   deals: Deals;
   registration: RegistrationCheck;
   presence: Presence;
+  /** Does the portal vouch for the call of a run (bitrix24.md D3)? */
+  proofOf(call: CallToProve & { receivedAt: Date }, log: Log): CallProof;
   proof: {
     /**
      * Is the call of a portal that installed us (bitrix24.md A4)? Without a pinned application token the portal is
@@ -43,6 +47,10 @@ export interface Portals {
 
 /** A pair that came with a call is kept at most so often: each call brings a new one (bitrix24.md C4). */
 const KEEP_EVERY_MS = 600_000;
+/** Pairs of calls that are not proven yet; more come with later calls. */
+const OFFERS_KEPT = 200;
+
+const toUser = (memberId: string, { userId }: TokenPair) => `${memberId}:${userId ?? 0}`;
 
 /** The whole portal side: nothing here touches network or store until it is called. */
 export function createPortals(options: {
@@ -109,18 +117,29 @@ export function createPortals(options: {
   const deals = createDeals({ rest, installations, claims, now, log });
   const keptAt = new Map<string, number>();
 
-  /** Remembers the newest pair of the call's user, and brings a paused installation back to life with it. */
-  function keepPair(call: RobotCall): void {
-    const { memberId, tokens: pair } = call;
+  const offered = new Map<string, TokenPair>();
+
+  /**
+   * The pair of a call brings a paused installation back to life, which else could not even ask for the call's proof.
+   * Of any other call it is kept when that is given.
+   */
+  function offerPair({ memberId, eventToken, tokens: pair }: RobotCall): void {
     if (pair === null || pair.serverOrigin === null || !config.oauthServers.includes(pair.serverOrigin))
       return;
     const known = installations.get(memberId);
     if (known === undefined || known.tokens?.access === pair.access) return;
-    const key = `${memberId}:${pair.userId ?? 0}`;
+    if (known.state === 'paused') keepPair(memberId, pair);
+    if (known.state !== 'active') return;
     const time = now().getTime();
-    if (known.state === 'active' && time - (keptAt.get(key) ?? Number.NEGATIVE_INFINITY) < KEEP_EVERY_MS)
-      return;
-    keptAt.set(key, time);
+    const last = keptAt.get(toUser(memberId, pair)) ?? Number.NEGATIVE_INFINITY;
+    if (time - last < KEEP_EVERY_MS) return;
+    offered.set(`${memberId} ${eventToken}`, pair);
+    if (offered.size > OFFERS_KEPT) offered.delete(offered.keys().next().value as string);
+  }
+
+  /** Remembers the newest pair of a user. */
+  function keepPair(memberId: string, pair: TokenPair): void {
+    keptAt.set(toUser(memberId, pair), now().getTime());
     installations
       .update(memberId, (current) => {
         if (!isLive(current)) return current;
@@ -141,6 +160,21 @@ export function createPortals(options: {
     deals,
     registration,
     presence,
+    proofOf: (call, callLog) =>
+      createCallProof(
+        { rest, installations, log: callLog },
+        {
+          ...call,
+          async onAccepted() {
+            const { memberId, eventToken, receivedAt } = call;
+            presence.seen(memberId, receivedAt);
+            const pair = offered.get(`${memberId} ${eventToken}`);
+            offered.delete(`${memberId} ${eventToken}`);
+            if (pair !== undefined) keepPair(memberId, pair);
+            await call.onAccepted();
+          },
+        },
+      ),
     proof: {
       checkCall(call) {
         const { memberId, applicationToken, tokens } = call;
@@ -148,8 +182,7 @@ export function createPortals(options: {
         if (!isLive(known)) return 'unknown';
         const toCheck = (genuine: boolean) => {
           if (!genuine) return 'forged';
-          keepPair(call);
-          presence.seen(memberId);
+          offerPair(call);
           return 'ok';
         };
         return known.applicationToken === null

@@ -8,8 +8,8 @@ import type { PortalRest, Priority } from './rest.ts';
 const BELIEVED_MS = 60_000;
 
 export interface Presence {
-  /** A robot of the portal has called: nobody has wiped them, for a wipe takes all (bitrix24.md B8). */
-  seen(memberId: string): void;
+  /** A robot of the portal called at that time: nobody had wiped them, for a wipe takes all (bitrix24.md B8). */
+  seen(memberId: string, at: Date): void;
   /**
    * Whether the portal has our robots. Where no call and no registration of the last minute shows it, the portal is
    * asked, because an answer it takes without them closes its step with empty outputs and says `true` (I61).
@@ -27,7 +27,8 @@ export function createPresence(options: {
   const { rest, installations, now, log } = options;
   const seenAt = new Map<string, number>();
   const asking = new Map<string, Promise<boolean>>();
-  const seen = (memberId: string) => void seenAt.set(memberId, now().getTime());
+  const seen = (memberId: string, at: Date) =>
+    void seenAt.set(memberId, Math.max(seenAt.get(memberId) ?? 0, at.getTime()));
   const isRecent = (at: number) => Math.abs(now().getTime() - at) < BELIEVED_MS;
 
   async function ask(memberId: string, priority: Priority): Promise<boolean> {
@@ -39,12 +40,12 @@ export function createPresence(options: {
       if (!(error instanceof PortalError)) throw error;
       if (['network', 'server', 'auth', 'limit'].includes(error.kind)) return false;
       // Who may not ask any more, as an installer who is no administrator, still answers.
-      seen(memberId);
+      seen(memberId, now());
       return true;
     }
     const codes = Object.keys(registered).filter((key) => !isTriggerKey(key) && !listed.includes(key));
     if (codes.length === 0) {
-      seen(memberId);
+      seen(memberId, now());
       return true;
     }
     log.warn('robots.vanished', { memberId, codes });

@@ -5,6 +5,8 @@ import { lockedRuns } from './lock-order.ts';
 
 export interface StoredRun extends NewRun {
   state: 'accepted' | 'running' | 'waiting' | 'ended';
+  /** The portal has accepted the signature of its call. */
+  proven: boolean;
   /** From when limits are counted: the receipt, or the order of an operator to do it again. */
   countedFrom: Date;
   attempts: number;
@@ -69,6 +71,11 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
           JSON.stringify(values),
         ],
       );
+    },
+
+    /** The portal has accepted the run's call; no later attempt asks again. */
+    async proved(id: string): Promise<void> {
+      await relaxed.query('UPDATE run SET proven = true WHERE id = $1', [id]);
     },
 
     /** What `code` put off is due now, because its cause has passed. */
@@ -225,6 +232,7 @@ export function fromRow(row: any): StoredRun {
     receivedAt: row.received_at,
     deadlineAt: row.deadline_at,
     state: row.state,
+    proven: row.proven,
     countedFrom: row.reopened_at ?? row.received_at,
     attempts: row.attempts,
     lastCode: row.last_code,

@@ -7,7 +7,7 @@ import type { InstallationStore } from '../../src/bitrix24/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
 import { CARD, deal } from './deal-stand.ts';
-import { memoryClaims } from './fake-portal.ts';
+import { memoryClaims, PROVEN } from './fake-portal.ts';
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {
@@ -117,7 +117,7 @@ it('installs by the page, takes a call, reads the deal and answers it', async ()
 
   const ref = parseItemRef(call.documentId);
   const snapshot = await portals
-    .reader(call.memberId, ref!, { debug() {}, info() {}, warn() {}, error() {} })
+    .reader(call.memberId, ref!, { debug() {}, info() {}, warn() {}, error() {} }, PROVEN)
     .read();
   expect(snapshot).toMatchObject({
     title: 'Станок',
