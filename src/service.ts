@@ -6,6 +6,7 @@ import { robots } from '../robots/index.ts';
 import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
 import { isEventForm, parseEvent } from './bitrix24/events.ts';
 import { isLive, isReady } from './bitrix24/installation.ts';
+import type { Removed } from './bitrix24/removals.ts';
 import type { Config } from './config.ts';
 import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
 import { createSlowProofServer } from './http/server.ts';
@@ -246,18 +247,20 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   async function handleEvent(body: unknown): Promise<'ok' | 'forbidden'> {
     const handled = await portals.installer.handleEvent(body);
-    if (handled.uninstalled !== undefined) {
-      await calls.settleAll();
-      const cancelled = await runs.cancelOf(handled.uninstalled, now());
-      for (const robot of cancelled) metrics.runs.inc({ robot, ending: 'cancelled' });
-      const portal = portals.installations.get(handled.uninstalled)?.portalKey;
-      if (handled.clean && portal !== undefined) {
-        await store.forgetPortal(portal);
-        await deals.forget(portal);
-      }
-    }
+    if (handled.removal) checkRemovals();
     return handled.result;
   }
+
+  /** Runs of a portal that let us go end with it; with CLEAN=1 what links its items to Directum goes too. */
+  async function tidy({ memberId, portalKey, clean }: Removed): Promise<void> {
+    await calls.settleAll();
+    const cancelled = await runs.cancelOf(memberId, now());
+    for (const robot of cancelled) metrics.runs.inc({ robot, ending: 'cancelled' });
+    if (!clean) return;
+    await store.forgetPortal(portalKey);
+    await deals.forget(portalKey);
+  }
+  const checkRemovals = () => portals.removals.check(tidy);
 
   const event: AppPorts['event'] = async (body) =>
     parseEvent(body, now()) === null ? 'forbidden' : spooling.takeEvent(body);
@@ -315,6 +318,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const ticking = [
     delivery.wake,
     portals.registration.check,
+    checkRemovals,
     ...[settling, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
   ];
   let turn = 0;
@@ -336,7 +340,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     server.closeIdleConnections();
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
-    const loops = [settling, deadlines, polling, sweeping, portals.registration, ...showing];
+    const asking = [portals.registration, portals.removals];
+    const loops = [settling, deadlines, polling, sweeping, ...asking, ...showing];
     await Promise.all([
       closed.then(spooling.stop),
       workers.stop(),

@@ -24,9 +24,8 @@ export interface EventOutcome {
   /** Upper-cased name of the event that was accepted. */
   event?: string;
   memberId?: string;
-  /** Set when the application was removed: open runs end, with `clean` the mapping goes too. */
-  uninstalled?: string;
-  clean?: boolean;
+  /** Set when the event says that the application was removed, which is still to be believed. */
+  removal?: true;
   /** Set when somebody clicked "refresh now" on a document's activity. */
   refresh?: RefreshAsked;
 }
@@ -41,7 +40,7 @@ export interface Installer {
   proveAndPin: Prover['proveAndPin'];
 }
 
-/** An ONAPPINSTALL comes once: a portal that cannot answer its proof at the moment is asked again. */
+/** An event comes once: a portal that cannot answer its proof at the moment is asked again. */
 const PROOF_PAUSES_MS = [1_000, 3_000];
 
 interface Arrival {
@@ -131,18 +130,25 @@ export function createInstaller(options: {
       const pins = isLive(known) && known.applicationToken === null && (await isGenuine(event, known));
       return pins ? { ok: true, memberId } : refuse(memberId, 'no_refresh_token');
     }
-    let proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
-    for (const pause of PROOF_PAUSES_MS) {
-      if (proof.ok || !proof.passing || proof.reason === 'too_many_tries') break;
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
-    }
+    const proof = await proveInTime(event);
     if (!proof.ok) return proof;
     const language = event.language ?? proof.language ?? 'en';
     await store({ ...event, origin: origin as string, language }, proof);
     log.info('portal.installed', { memberId, by: 'event' });
     await steps(memberId);
     return { ok: true, memberId };
+  }
+
+  async function proveInTime(
+    claim: Pick<PortalEvent, 'memberId' | 'origin' | 'accessToken'>,
+  ): Promise<Proof> {
+    let proof = await prover.prove(claim);
+    for (const pause of PROOF_PAUSES_MS) {
+      if (proof.ok || !proof.passing || proof.reason === 'too_many_tries') break;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      proof = await prover.prove(claim);
+    }
+    return proof;
   }
 
   function refuse(memberId: string, reason: string): { ok: false; reason: string } {
@@ -199,7 +205,7 @@ export function createInstaller(options: {
       return { result: 'forbidden' };
     }
     const outcome: EventOutcome = { result: 'ok', event: event.event, memberId };
-    if (event.event === 'ONAPPUPDATE') await update(event);
+    if (event.event === 'ONAPPUPDATE') await update(event, known);
     const refresh = toRefresh(event);
     if (refresh !== null && isLive(known)) {
       outcome.refresh = refresh;
@@ -207,41 +213,36 @@ export function createInstaller(options: {
         .then(options.onRefreshAsked)
         .catch((error: unknown) => log.error('refresh.failed', { memberId, error }));
     }
-    if (event.event === 'ONAPPUNINSTALL') {
-      await installations.update(
-        memberId,
-        (now) =>
-          now && {
-            ...now,
-            state: 'uninstalled',
-            tokens: null,
-            spares: {},
-            registered: {},
-            registeredAt: undefined,
-          },
+    if (event.event === 'ONAPPUNINSTALL' && isLive(known)) {
+      const removal = { at: options.now().toISOString(), clean: event.clean };
+      await installations.update(memberId, (current) =>
+        isLive(current) ? { ...current, removal } : current,
       );
-      log.info('portal.uninstalled', { memberId, clean: event.clean });
-      return { ...outcome, uninstalled: memberId, clean: event.clean };
+      log.info('removal.announced', { memberId, clean: event.clean });
+      outcome.removal = true;
     }
     return outcome;
   }
 
-  /** The portal has wiped robots and event handlers: everything again, before any answer leaves (B8). */
-  async function update(event: PortalEvent): Promise<void> {
-    const tokens = refusedServer(event.tokens) ? null : event.tokens;
+  /**
+   * The portal has wiped robots and event handlers: everything again, before any answer leaves (B8). What the event
+   * brings is taken only when its token is proven at the stored address: the application token is no proof (A2b).
+   */
+  async function update(event: PortalEvent, { origin }: Installation): Promise<void> {
+    const isTrusted =
+      event.tokens !== null && !refusedServer(event.tokens) && (await proveInTime({ ...event, origin })).ok;
     const saved = await installations.update(event.memberId, (known) => {
-      if (known === undefined || known.state === 'uninstalled') return known;
-      const pair = tokens ?? known.tokens;
-      const state = tokens === null ? known.state : 'active';
+      if (!isLive(known)) return known;
+      const wiped = { ...known, registered: {}, registeredAt: undefined };
+      if (!isTrusted) return wiped;
       return {
-        ...known,
-        state,
+        ...wiped,
+        state: 'active' as const,
         pausedReason: undefined,
-        tokens: pair,
+        tokens: event.tokens,
         // A new version may ask for other rights, and not every portal lists them when asked.
         scopes: event.scopes.length > 0 ? event.scopes : known.scopes,
-        registered: {},
-        registeredAt: undefined,
+        removal: undefined,
       };
     });
     log.info('portal.updated', { memberId: event.memberId });

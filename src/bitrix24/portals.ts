@@ -19,6 +19,7 @@ import { createProver, isSameSecret } from './proof.ts';
 import { createReader, type Reader } from './reader.ts';
 import type { RobotRegistration } from './registration.ts';
 import { createRegistrationCheck, type RegistrationCheck } from './registration-check.ts';
+import { createRemovals, type Removals } from './removals.ts';
 import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest.ts';
 import type { TokenPair } from './tokens.ts';
 
@@ -34,6 +35,7 @@ export interface Portals {
   deals: Deals;
   registration: RegistrationCheck;
   presence: Presence;
+  removals: Removals;
   /** Does the portal vouch for the call of a run (bitrix24.md D3)? */
   proofOf(call: CallToProve & { receivedAt: Date }, log: Log): CallProof;
   proof: {
@@ -160,6 +162,7 @@ export function createPortals(options: {
     deals,
     registration,
     presence,
+    removals: createRemovals({ rest, keeper, installations, claims, now, log }),
     proofOf: (call, callLog) =>
       createCallProof(
         { rest, installations, log: callLog },

@@ -86,7 +86,7 @@ export async function fakePortal(
       const result =
         method === 'batch' && methods['batch'] === undefined
           ? batch(params.cmd, auth)
-          : run(method, params, auth);
+          : await run(method, params, auth);
       return answer(200, { result, time: { start: 1, operating: 0 } });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

@@ -405,24 +405,6 @@ describe('later events', () => {
     expect(made.stored.get(MEMBER)?.registeredAt).toBeUndefined();
   });
 
-  it('ONAPPUNINSTALL drops tokens and says whether to wipe', async () => {
-    const portal = await startPortal();
-    const made = await installed(portal);
-    const removal = event(
-      portal,
-      'ONAPPUNINSTALL',
-      { access_token: undefined, refresh_token: undefined },
-      { CLEAN: '1' },
-    );
-    expect(await made.installer.handleEvent(removal)).toMatchObject({
-      result: 'ok',
-      uninstalled: MEMBER,
-      clean: true,
-    });
-    expect(made.stored.get(MEMBER)).toMatchObject({ state: 'uninstalled', tokens: null, spares: {} });
-    expect(await made.proof.checkCall(call(APP_TOKEN))).toBe('unknown');
-  });
-
   it('with a wrong application token changes nothing', async () => {
     const portal = await startPortal();
     const made = await installed(portal);

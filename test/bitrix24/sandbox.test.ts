@@ -148,7 +148,11 @@ it('installs by the event, registers again after an update and lets go after rem
   expect(portal.isOffered('directum_test', 2)).toBe(true);
   await portal.uninstall({ clean: true });
   await portal.settled();
-  expect(outcomes.at(-1)).toMatchObject({ uninstalled: portal.memberId, clean: true });
+  expect(outcomes.at(-1)).toMatchObject({ event: 'ONAPPUNINSTALL', removal: true });
+  const tidied: unknown[] = [];
+  portals.removals.check(async (removed) => void tidied.push(removed));
+  await portals.removals.stop();
+  expect(tidied).toEqual([{ memberId: portal.memberId, portalKey: portal.memberId, clean: true }]);
   expect(portals.installations.get(portal.memberId)).toMatchObject({ state: 'uninstalled', tokens: null });
 });
 
