@@ -40,6 +40,8 @@ const STOP_MS = 9_500;
 /** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
 const PING_MS = 30_000;
 const PING_LIMIT_MS = 20_000;
+/** How long a removal's event waits for the portal to confirm it. */
+const REMOVAL_MS = 500;
 /** How long a first question about readiness waits for Directum's first answer. */
 const FIRST_PING_MS = 1_000;
 
@@ -247,7 +249,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   async function handleEvent(body: unknown): Promise<'ok' | 'forbidden'> {
     const handled = await portals.installer.handleEvent(body);
-    if (handled.removal) checkRemovals();
+    // Most portals say it at once: then nothing more of this one is taken when its event is answered.
+    if (handled.removal) await within(REMOVAL_MS, checkRemovals()).catch(() => undefined);
     return handled.result;
   }
 

@@ -2,7 +2,8 @@ import type { Log } from '../robot/ports.ts';
 import type { Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
 import { isTriggerKey, toCodes } from './registration.ts';
-import type { PortalRest, Priority } from './rest.ts';
+import type { PortalRest } from './rest.ts';
+import { type Priority, Urgency } from './urgency.ts';
 
 /** How long a sign that the robots are there is believed; at most one question a portal in this time. */
 const BELIEVED_MS = 60_000;
@@ -26,12 +27,12 @@ export function createPresence(options: {
 }): Presence {
   const { rest, installations, now, log } = options;
   const seenAt = new Map<string, number>();
-  const asking = new Map<string, Promise<boolean>>();
+  const asking = new Map<string, { answer: Promise<boolean>; urgency: Urgency }>();
   const seen = (memberId: string, at: Date) =>
     void seenAt.set(memberId, Math.max(seenAt.get(memberId) ?? 0, at.getTime()));
   const isRecent = (at: number) => Math.abs(now().getTime() - at) < BELIEVED_MS;
 
-  async function ask(memberId: string, priority: Priority): Promise<boolean> {
+  async function ask(memberId: string, priority: Urgency): Promise<boolean> {
     const { registered = {} } = installations.get(memberId) ?? {};
     let listed: string[];
     try {
@@ -63,12 +64,16 @@ export function createPresence(options: {
         registeredAt === undefined ? 0 : Date.parse(registeredAt),
       );
       if (isRecent(at)) return true;
-      let question = asking.get(memberId);
-      if (question === undefined) {
-        question = ask(memberId, priority).finally(() => asking.delete(memberId));
-        asking.set(memberId, question);
+      const joined = asking.get(memberId);
+      if (joined !== undefined) {
+        // A first answer must not wait behind all reading because a second one asked before it.
+        joined.urgency.raise(priority);
+        return joined.answer;
       }
-      return question;
+      const urgency = new Urgency(priority);
+      const answer = ask(memberId, urgency).finally(() => asking.delete(memberId));
+      asking.set(memberId, { answer, urgency });
+      return answer;
     },
   };
 }

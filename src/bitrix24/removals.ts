@@ -17,9 +17,9 @@ export interface Removed {
 export interface Removals {
   /**
    * Looks after announced removals, each portal on its own. `tidy` may be repeated; the portal is not installed anew
-   * before it has ended.
+   * before it has ended. Resolves when all were looked at.
    */
-  check(tidy: (removed: Removed) => Promise<void>): void;
+  check(tidy: (removed: Removed) => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -118,6 +118,7 @@ export function createRemovals(options: {
     });
   }
 
+  const stop = async () => void (await Promise.all(running.values()));
   return {
     check(tidy) {
       for (const installation of installations.list()) {
@@ -128,10 +129,9 @@ export function createRemovals(options: {
           .finally(() => running.delete(memberId));
         running.set(memberId, started);
       }
+      return stop();
     },
-    async stop() {
-      await Promise.all(running.values());
-    },
+    stop,
   };
 }
 

@@ -5,18 +5,19 @@ import type { TokenKeeper } from './oauth.ts';
 import { PortalError } from './portal-error.ts';
 import { createSdkClient, PortalMoved, type SdkClient } from './sdk-client.ts';
 import { type TokenPair, toOrigin } from './tokens.ts';
+import type { Priority, Urgency } from './urgency.ts';
 
-export type Priority = 'run' | 'answer' | 'repeat';
+export type { Priority } from './urgency.ts';
 
 /** The REST hits of a portal, shared by all processes (design.md, shared REST budget). */
 export interface BudgetPort {
-  take(memberId: string, priority: Priority): Promise<void>;
+  take(memberId: string, priority: Priority | Urgency): Promise<void>;
   /** The portal said QUERY_LIMIT_EXCEEDED although we kept to the budget. */
   penalize?(memberId: string, ms: number): Promise<void>;
 }
 
 export interface RestOptions {
-  priority?: Priority;
+  priority?: Priority | Urgency;
 }
 
 export interface PortalRest {
@@ -101,7 +102,7 @@ export function createRest(options: {
     budgetKey: string,
     method: string,
     params: Record<string, unknown>,
-    priority: Priority,
+    priority: Priority | Urgency,
     turnedAway = 0,
   ): Promise<unknown> {
     const left = blockOf(budgetKey, method);

@@ -170,7 +170,7 @@ export function bench(
     store,
     claims: memoryClaims(),
     budget: {
-      take: async (id, priority) => void taken.push([id, priority]),
+      take: async (id, asked) => void taken.push([id, typeof asked === 'string' ? asked : asked.priority]),
       penalize: async (_, ms) => void penalties.push(ms),
     },
     robots: () => robots,
