@@ -54,6 +54,8 @@ const MEANINGS: Record<string, string> = {
   WAIT_MAX_HOURS: 'Longest wait of a waiting robot whose own limit is empty.',
   SECRET_KEYS:
     '`id:base64(32 bytes)`, comma-separated; the first encrypts, all decrypt. Absent: a key is generated in `DATA_DIR`.',
+  OUTBOUND_PROXY:
+    'HTTP proxy for requests to the portal and its OAuth servers, `http://user:password@proxy.example:3128`. Directum is always asked directly; `HTTP_PROXY` and its kin count for nothing.',
   OPS_TOKEN: 'Bearer token of `/metrics`. Absent: `/metrics` answers 404.',
   LOG_LEVEL: '`fatal`, `error`, `warn`, `info`, `debug` or `trace`.',
 };

@@ -84,6 +84,17 @@ const publicUrl = z.string().transform((text, context) => {
   return origin;
 });
 
+const proxy = z.string().transform((text, context) => {
+  const url = URL.parse(text);
+  const bare = url?.protocol === 'http:' && url.pathname === '/' && !url.search && !url.hash;
+  return bare && url.hostname !== ''
+    ? url.href
+    : refuse(
+        context,
+        'an address such as http://proxy.example:3128 or http://user:password@proxy.example:3128 is expected',
+      );
+});
+
 const rate = z.string().transform((text, context) => {
   const match = /^(\d{1,6}(?:\.\d{1,6})?)\/(\d{1,9})$/.exec(text);
   if (!match || Number(match[1]) <= 0 || Number(match[2]) < 1) {
@@ -155,12 +166,17 @@ export const settings = {
   RUN_MAX_HOURS: integer(1, 8760).prefault('24'),
   WAIT_MAX_HOURS: integer(1, 8760).prefault('720'),
   SECRET_KEYS: secretKeys.optional(),
+  OUTBOUND_PROXY: proxy.optional(),
   OPS_TOKEN: z.string().optional(),
   LOG_LEVEL: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).prefault('info'),
 } satisfies Record<string, z.ZodType>;
 
 const schema = z.object(settings);
-export type Config = Omit<z.output<typeof schema>, 'DIRECTUM_WEB_URL'> & { DIRECTUM_WEB_URL: string };
+export type Config = Omit<z.output<typeof schema>, 'DIRECTUM_WEB_URL'> & {
+  DIRECTUM_WEB_URL: string;
+  /** Names of proxy settings that other programs obey; we do not, so without OUTBOUND_PROXY somebody may be wrong. */
+  ignoredProxies: string[];
+};
 
 /**
  * Reads the settings once. An empty value counts as absent.
@@ -187,5 +203,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const webUrl = parsed.data.DIRECTUM_WEB_URL ?? new URL('/Client', parsed.data.DIRECTUM_URL).href;
-  return { ...parsed.data, DIRECTUM_WEB_URL: webUrl.replace(/\/+$/, '') };
+  const ignoredProxies =
+    parsed.data.OUTBOUND_PROXY === undefined
+      ? Object.keys(given).filter((name) => /^(https?|all)_proxy$/i.test(name))
+      : [];
+  return { ...parsed.data, DIRECTUM_WEB_URL: webUrl.replace(/\/+$/, ''), ignoredProxies };
 }

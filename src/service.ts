@@ -67,6 +67,8 @@ export interface Service {
 
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
+  if (config.ignoredProxies.length > 0)
+    ports.log.warn('proxy.ignored', { settings: config.ignoredProxies, instead: 'OUTBOUND_PROXY' });
   const { log, now, random, leaseMs = LEASE_MS, tickMs = TICK_MS, attemptDelays } = ports;
   const server = createSlowProofServer();
   const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);

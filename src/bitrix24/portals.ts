@@ -4,7 +4,6 @@ import type { RobotCall } from './call.ts';
 import { type CallProof, type CallToProve, createCallProof } from './call-proof.ts';
 import { createDeals, type Deals } from './deals.ts';
 import type { RefreshAsked } from './events.ts';
-import { fetchFile } from './file-fetch.ts';
 import { createInstaller, type Installer, type InstallerConfig } from './install.ts';
 import {
   createInstallations,
@@ -14,6 +13,7 @@ import {
   withSpare,
 } from './installation.ts';
 import { createTokenKeeper, type RefreshResult } from './oauth.ts';
+import { createOutbound } from './outbound.ts';
 import { createPresence, type Presence } from './presence.ts';
 import { createProver, isSameSecret } from './proof.ts';
 import { createReader, type Reader } from './reader.ts';
@@ -56,7 +56,7 @@ const toUser = (memberId: string, { userId }: TokenPair) => `${memberId}:${userI
 
 /** The whole portal side: nothing here touches network or store until it is called. */
 export function createPortals(options: {
-  config: InstallerConfig;
+  config: InstallerConfig & { outboundProxy?: string | undefined };
   store: InstallationStore;
   claims: ClaimsPort;
   budget: BudgetPort;
@@ -71,12 +71,13 @@ export function createPortals(options: {
   onRefreshAsked?: (refresh: RefreshAsked) => void | Promise<void>;
 }): Portals {
   const { config, claims, now, log } = options;
+  const outbound = createOutbound(config.outboundProxy);
   const installations = createInstallations({ store: options.store, claims, now, log });
   const keeper = createTokenKeeper({
     installations,
     claims,
     config,
-    fetch,
+    postForm: outbound.postForm,
     now,
     log,
     timeoutMs: options.timeoutMs,
@@ -87,6 +88,7 @@ export function createPortals(options: {
     keeper,
     budget: options.budget,
     allowedOrigins: config.portals,
+    agents: outbound.agents,
     now,
     log,
     timeoutMs: options.timeoutMs,
@@ -114,7 +116,7 @@ export function createPortals(options: {
     log,
   });
   const presence = createPresence({ rest, installations, now, log });
-  const reader = createReader({ rest, installations, fetchFile });
+  const reader = createReader({ rest, installations, fetchFile: outbound.fetchFile });
   const answers = createAnswers({ rest, log });
   const deals = createDeals({ rest, installations, claims, now, log });
   const keptAt = new Map<string, number>();
