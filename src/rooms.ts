@@ -99,6 +99,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     log,
     onRequest: ({ method, seconds }) => metrics.portalSeconds.observe({ method }, seconds),
     onRefresh: (result) => metrics.refreshes.inc({ result }),
+    isDirectumDown: () => directum.isDown(),
     onRefreshAsked: (asked) => deals.refresh(asked),
   });
   const deals = openDealDocuments({

@@ -3,6 +3,7 @@ import type { BatchAnswer, BatchCommand } from './batch.ts';
 import { item } from './crm-commands.ts';
 import type { Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
+import type { Hit, ProofDesk } from './proof-desk.ts';
 import { unproven } from './reader-failures.ts';
 import type { PortalRest } from './rest.ts';
 
@@ -20,8 +21,8 @@ export interface CallProof {
    * Reads the answers of that hit, or what became of it instead.
    * @throws ForgedCall, RobotFailure portal_access_denied or portal_unavailable, both healing, while it is not accepted
    */
-  hear(hit: Record<string, BatchAnswer> | PortalError): Promise<void>;
-  /** Asks in a hit of its own when the call is not accepted yet. @throws as `hear` */
+  hear(hit: Hit): Promise<void>;
+  /** Asks, with the item, when the call is not accepted yet. @throws as `hear` */
   demand(): Promise<void>;
 }
 
@@ -50,7 +51,12 @@ const PROOF = 'proof';
 const WITNESS: BatchCommand = { method: 'profile', params: {} };
 
 export function createCallProof(
-  { rest, installations, log }: { rest: PortalRest; installations: Installations; log: Log },
+  {
+    rest,
+    desk,
+    installations,
+    log,
+  }: { rest: PortalRest; desk: ProofDesk; installations: Installations; log: Log },
   call: CallToProve,
 ): CallProof {
   const { memberId, eventToken } = call;
@@ -74,7 +80,7 @@ export function createCallProof(
     }
   }
 
-  async function hear(hit: Record<string, BatchAnswer> | PortalError): Promise<void> {
+  async function hear(hit: Hit): Promise<void> {
     if (accepted) return;
     // A portal that has never accepted a call this way may have manners of its own: there no refusal counts.
     const counts = installations.get(memberId)?.provesCalls === true;
@@ -107,11 +113,7 @@ export function createCallProof(
   async function ask(): Promise<void> {
     const { item: ref } = call;
     const read = ref === null ? {} : { item: item(ref.typeId, ref.id) };
-    const hit = await rest.batch(memberId, { ...read, ...commands() }).catch((error: unknown) => {
-      if (error instanceof PortalError) return error;
-      throw error;
-    });
-    await hear(hit);
+    await hear(await desk.ask(memberId, { ...read, [PROOF]: command }, { witness: WITNESS }));
   }
 
   const commands = (): Record<string, BatchCommand> =>

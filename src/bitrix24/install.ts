@@ -1,9 +1,9 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { isRecord, toText } from './call.ts';
 import { type PortalEvent, parseEvent, parsePage, type RefreshAsked, toRefresh } from './events.ts';
-import { renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
+import { renderCalmPage, renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
 import { runInstallSteps, type StepsResult } from './install-steps.ts';
-import { type Installation, type Installations, isLive } from './installation.ts';
+import { type Installation, type Installations, isLive, isReady } from './installation.ts';
 import { PortalError } from './portal-error.ts';
 import { isSameSecret, type Proof, type Prover } from './proof.ts';
 import type { RobotRegistration } from './registration.ts';
@@ -40,9 +40,6 @@ export interface Installer {
   proveAndPin: Prover['proveAndPin'];
 }
 
-/** An event comes once: a portal that cannot answer its proof at the moment is asked again. */
-const PROOF_PAUSES_MS = [1_000, 3_000];
-
 interface Arrival {
   memberId: string;
   origin: string;
@@ -59,6 +56,8 @@ export function createInstaller(options: {
   rest: PortalRest;
   robots: (language: string) => readonly RobotRegistration[];
   claims: ClaimsPort;
+  /** What an employee who opens the application is told of Directum. */
+  isDirectumDown: () => boolean;
   /** Told of each click on "refresh now" after its proof; the answer to the portal does not wait for it. */
   onRefreshAsked?: ((refresh: RefreshAsked) => void | Promise<void>) | undefined;
   now: () => Date;
@@ -130,25 +129,13 @@ export function createInstaller(options: {
       const pins = isLive(known) && known.applicationToken === null && (await isGenuine(event, known));
       return pins ? { ok: true, memberId } : refuse(memberId, 'no_refresh_token');
     }
-    const proof = await proveInTime(event);
+    const proof = await prover.proveInTime(event);
     if (!proof.ok) return proof;
     const language = event.language ?? proof.language ?? 'en';
     await store({ ...event, origin: origin as string, language }, proof);
     log.info('portal.installed', { memberId, by: 'event' });
     await steps(memberId);
     return { ok: true, memberId };
-  }
-
-  async function proveInTime(
-    claim: Pick<PortalEvent, 'memberId' | 'origin' | 'accessToken'>,
-  ): Promise<Proof> {
-    let proof = await prover.prove(claim);
-    for (const pause of PROOF_PAUSES_MS) {
-      if (proof.ok || !proof.passing || proof.reason === 'too_many_tries') break;
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      proof = await prover.prove(claim);
-    }
-    return proof;
   }
 
   function refuse(memberId: string, reason: string): { ok: false; reason: string } {
@@ -160,11 +147,19 @@ export function createInstaller(options: {
     const page = parsePage(query, body, options.now());
     const asked = page?.language ?? (isRecord(query) ? toText(query['LANG']) : null);
     const language = toPageLanguage(asked ?? 'en');
-    const refused = (reason: string) => ({ status: 403, html: renderRefusal(language, reason) });
+    const known = page === null ? undefined : installations.get(page.memberId);
+    const refused = (reason: string) => ({
+      status: 403,
+      html: renderRefusal(language, reason, isLive(known)),
+    });
     if (page === null) return refused('unreadable');
     if (refusedServer(page.tokens)) return refused('oauth_server_not_listed');
     const proof = await prover.prove(page);
-    if (!proof.ok) return refused(proof.reason);
+    if (!proof.ok) {
+      if (proof.reason !== 'not_an_administrator' || !isLive(known)) return refused(proof.reason);
+      const health = { portal: isReady(known), directum: !options.isDirectumDown() };
+      return { status: 200, html: renderCalmPage(language, health) };
+    }
     if (page.tokens === null) return refused('no_refresh_token');
     await store({ ...page, origin: page.origin as string, language: proof.language ?? page.language }, proof);
     log.info('portal.installed', { memberId: page.memberId, by: 'page' });
@@ -175,6 +170,8 @@ export function createInstaller(options: {
       missingScopes,
       notes: notes.map((note) => note[language]),
       finished: proof.finished,
+      again: isLive(known) && proof.finished,
+      directumAway: options.isDirectumDown(),
     });
     return { status: 200, html };
   }
@@ -230,7 +227,9 @@ export function createInstaller(options: {
    */
   async function update(event: PortalEvent, { origin }: Installation): Promise<void> {
     const isTrusted =
-      event.tokens !== null && !refusedServer(event.tokens) && (await proveInTime({ ...event, origin })).ok;
+      event.tokens !== null &&
+      !refusedServer(event.tokens) &&
+      (await prover.proveInTime({ ...event, origin })).ok;
     const saved = await installations.update(event.memberId, (known) => {
       if (!isLive(known)) return known;
       const wiped = { ...known, registered: {}, registeredAt: undefined };

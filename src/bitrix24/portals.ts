@@ -16,6 +16,7 @@ import { createTokenKeeper, type RefreshResult } from './oauth.ts';
 import { createOutbound } from './outbound.ts';
 import { createPresence, type Presence } from './presence.ts';
 import { createProver, isSameSecret } from './proof.ts';
+import { createProofDesk } from './proof-desk.ts';
 import { createReader, type Reader } from './reader.ts';
 import type { RobotRegistration } from './registration.ts';
 import { createRegistrationCheck, type RegistrationCheck } from './registration-check.ts';
@@ -67,6 +68,8 @@ export function createPortals(options: {
   timeoutMs?: number;
   onRequest?: RequestHook;
   onRefresh?: (result: RefreshResult) => void;
+  /** What employees are told of Directum when they open the application; without it, that it answers. */
+  isDirectumDown?: () => boolean;
   /** A person asked for a document's newest state; without it the click is taken and ignored. */
   onRefreshAsked?: (refresh: RefreshAsked) => void | Promise<void>;
 }): Portals {
@@ -102,6 +105,7 @@ export function createPortals(options: {
     rest,
     robots: options.robots,
     claims,
+    isDirectumDown: options.isDirectumDown ?? (() => false),
     onRefreshAsked: options.onRefreshAsked,
     now,
     log,
@@ -119,6 +123,7 @@ export function createPortals(options: {
   const reader = createReader({ rest, installations, fetchFile: outbound.fetchFile });
   const answers = createAnswers({ rest, log });
   const deals = createDeals({ rest, installations, claims, now, log });
+  const desk = createProofDesk(rest);
   const keptAt = new Map<string, number>();
 
   const offered = new Map<string, TokenPair>();
@@ -167,7 +172,7 @@ export function createPortals(options: {
     removals: createRemovals({ rest, keeper, installations, claims, now, log }),
     proofOf: (call, callLog) =>
       createCallProof(
-        { rest, installations, log: callLog },
+        { rest, desk, installations, log: callLog },
         {
           ...call,
           async onAccepted() {
