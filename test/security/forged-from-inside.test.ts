@@ -235,6 +235,24 @@ it('a contract costs one hit for proof and reading together, and a proof is aske
   expect(proofs(since).length).toBe(2);
 }, 60_000);
 
+it('proofs that are asked in one hit are told apart', async () => {
+  await contract();
+  const calls: { workflow: string; form: Record<string, string> }[] = [];
+  for (let n = 0; n < 12; n += 1) calls.push(await lostCall(addDeal(stand).deal, CREATE, { subject: '' }));
+  const before = await forgedRuns();
+  const since = mark();
+  const sent = calls.map(({ form }, n) => (n % 2 ? form : { ...form, event_token: made(form) }));
+  expect(await Promise.all(sent.map((form) => post(CREATE, form)))).toEqual(sent.map(() => 200));
+  await expect.poll(forgedRuns, { timeout: 15_000 }).toBe(before + 6);
+  const status = () => calls.map(({ workflow }) => stand.portal.step(workflow, CREATE).status);
+  await expect.poll(status, { timeout: 15_000 }).toEqual(calls.map((_, n) => (n % 2 ? 'closed' : 'waiting')));
+  expect(proofs(since)).toHaveLength(12);
+  const hits = stand.portal.journal
+    .slice(since.portal)
+    .filter(({ params, viaBatch }) => !viaBatch && JSON.stringify(params).includes('bizproc.activity.log'));
+  expect(hits.length).toBeLessThan(6);
+}, 60_000);
+
 it('a wait that is woken needs no new proof', async () => {
   const document = await contract();
   const { deal } = addDeal(stand);
