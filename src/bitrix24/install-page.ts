@@ -50,8 +50,8 @@ const TEXTS = {
     about:
       'Приложение связывает CRM с Directum RX: роботы на стадиях создают договоры, отправляют их на согласование, ждут подписания и ведут контрагентов. Что с договором, видно в самой сделке.',
     works: 'Приложение установлено и работает.',
-    portalAway:
-      'Сейчас приложение не может обращаться к порталу, поэтому роботы ждут. Сообщите администратору портала: пусть он откроет это приложение.',
+    ailingNow:
+      'Сейчас приложение работает не полностью, и роботы ждут. Сообщите администратору портала: когда он откроет это приложение, оно скажет, что исправить.',
     directumAway: 'Сейчас Directum не отвечает. Роботы ждут и продолжат сами, когда он ответит.',
     whom: 'Настраивает роботов администратор портала. С вопросами обращайтесь к нему.',
   },
@@ -72,8 +72,8 @@ const TEXTS = {
     about:
       'The application connects CRM with Directum RX: robots on stages create contracts, send them to approval, wait for signatures and keep counterparties. How a contract stands is shown in the deal itself.',
     works: 'The application is installed and works.',
-    portalAway:
-      'At the moment the application cannot reach the portal, so its robots wait. Tell the administrator of the portal: let them open this application.',
+    ailingNow:
+      'At the moment not everything works, and the robots wait. Tell the administrator of the portal: when they open this application, it says what to mend.',
     directumAway:
       'At the moment Directum does not answer. The robots wait and go on by themselves when it does.',
     whom: 'The administrator of the portal sets the robots up. Turn to them with questions.',
@@ -170,7 +170,7 @@ export function renderInstallPage(facts: PageFacts): string {
 export function renderCalmPage(language: 'ru' | 'en', health: Health): string {
   const texts = TEXTS[language];
   const works = health.directum ? texts.works : texts.directumAway;
-  const lines = [texts.about, health.portal ? works : texts.portalAway, texts.whom];
+  const lines = [texts.about, health.portal ? works : texts.ailingNow, texts.whom];
   return page(language, lines.map((line) => `<p>${line}</p>`).join(''), '');
 }
 

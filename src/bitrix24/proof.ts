@@ -89,7 +89,10 @@ export function createProver(options: {
       // Whoever is dismissed gets an empty answer (A2b).
       if (!isRecord(profile) || toUserId(profile['ID']) === null) return refuse(memberId, 'no_such_user');
       if (!(await knownPortalAgrees(target))) return refuse(memberId, 'another_portal');
-      if (!isYes(profile['ADMIN'])) return EMPLOYEE;
+      if (!isYes(profile['ADMIN'])) {
+        log.info('proof.not_an_administrator', { memberId });
+        return EMPLOYEE;
+      }
       log.info('proof.accepted', { memberId });
       return {
         ok: true,

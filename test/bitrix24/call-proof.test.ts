@@ -41,7 +41,7 @@ async function called(eventToken: string) {
     },
   });
   expect(await made.proof.checkCall(call)).toBe('ok');
-  let kept = 0;
+  const kept: string[] = [];
   const proof = made.proofOf(
     {
       memberId: MEMBER,
@@ -50,7 +50,7 @@ async function called(eventToken: string) {
       workflowId: 'w',
       receivedAt: RECEIVED,
       accepted: false,
-      onAccepted: async () => void (kept += 1),
+      onAccepted: async () => void kept.push(eventToken),
     },
     made.log,
   );
@@ -64,7 +64,7 @@ async function called(eventToken: string) {
     await made.presence.isThere(MEMBER, 'answer');
     return portal.hits.some(({ method }) => method === 'bizproc.robot.list');
   };
-  return { outcome, kept: () => kept, spares, asksForRobots, portal, proof };
+  return { outcome, kept: () => kept.length, spares, asksForRobots, portal, proof };
 }
 
 it('a call that the portal signed brings its pair, and shows that robots are there', async () => {
