@@ -85,14 +85,16 @@ const publicUrl = z.string().transform((text, context) => {
 });
 
 const proxy = z.string().transform((text, context) => {
-  const url = URL.parse(text);
-  const bare = url?.protocol === 'http:' && url.pathname === '/' && !url.search && !url.hash;
-  return bare && url.hostname !== ''
-    ? url.href
-    : refuse(
-        context,
-        'an address such as http://proxy.example:3128 or http://user:password@proxy.example:3128 is expected',
-      );
+  try {
+    const url = new URL(text);
+    // A password that cannot be decoded could not be sent either.
+    decodeURIComponent(url.username + url.password);
+    if (url.protocol === 'http:' && url.pathname === '/' && !url.search && !url.hash) return url.href;
+  } catch {}
+  return refuse(
+    context,
+    'an address such as http://proxy.example:3128 or http://user:password@proxy.example:3128 is expected',
+  );
 });
 
 const rate = z.string().transform((text, context) => {

@@ -118,6 +118,7 @@ describe('settings', () => {
     ['SECRET_KEYS', `k1:${'A'.repeat(43)}=,k1:${'B'.repeat(43)}=`],
     ['LOG_LEVEL', 'loud'],
     ['OUTBOUND_PROXY', 'proxy.example:3128'],
+    ['OUTBOUND_PROXY', 'http://user:%pass-word@proxy.example'],
     ['OUTBOUND_PROXY', 'socks5://user:pass-word@proxy.example'],
     ['OUTBOUND_PROXY', 'http://user:pass-word@proxy.example/path'],
     ['DATABASE_URL', 'mysql://x'],

@@ -105,7 +105,9 @@ export function createCallProof(
 
   async function accept(): Promise<void> {
     if (installations.get(memberId)?.provesCalls !== true)
-      await installations.update(memberId, (known) => known && { ...known, provesCalls: true });
+      await installations.update(memberId, (known) =>
+        known === undefined || known.provesCalls ? known : { ...known, provesCalls: true },
+      );
     await call.onAccepted();
     accepted = true;
   }
