@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { openStore } from '../../src/store/store.ts';
 import { addDeal, runStep, type Stand, startStand } from '../journeys/stand.ts';
 
 /**
@@ -253,20 +255,34 @@ it('proofs that are asked in one hit are told apart', async () => {
   expect(hits.length).toBeLessThan(6);
 }, 60_000);
 
-it('a wait that is woken needs no new proof', async () => {
-  const document = await contract();
-  const { deal } = addDeal(stand);
-  const since = mark();
-  const stage = `C1:F${++stages}`;
-  stand.portal.placeRobot(stage, 'directum_wait_signature', { document_id: String(document) });
-  const workflow = await stand.portal.moveItem(2, deal, stage);
-  await expect.poll(() => logged(since, 'run.waiting'), { timeout: 15_000 }).toBe(1);
-  await stand.restart();
-  stand.directum.patch('IContracts', document, { InternalApprovalState: 'Signed' });
-  const { outputs } = await stand.portal.waitForStep(workflow, 'directum_wait_signature', 30_000);
-  expect(outputs).toMatchObject({ result: 'signed' });
-  expect(proofs(since).length).toBe(1);
-}, 60_000);
+it.each([
+  ['that is woken needs no new proof', false],
+  ['that an earlier version began is asked about when it is woken', true],
+])(
+  'a wait %s',
+  async (_, isOlder) => {
+    const document = await contract();
+    const { deal } = addDeal(stand);
+    const since = mark();
+    const stage = `C1:F${++stages}`;
+    stand.portal.placeRobot(stage, 'directum_wait_signature', { document_id: String(document) });
+    const workflow = await stand.portal.moveItem(2, deal, stage);
+    await expect.poll(() => logged(since, 'run.waiting'), { timeout: 15_000 }).toBe(1);
+    await stand.restart();
+    if (isOlder) {
+      const log = { debug() {}, info() {}, warn() {}, error() {} };
+      const keys = await loadSecretKeys({ dataDir: stand.dataDir });
+      const store = await openStore({ dataDir: stand.dataDir, keys, log, now: () => new Date() });
+      await store.pool.query(`UPDATE run SET proven = DEFAULT WHERE state = 'waiting'`);
+      await store.close();
+    }
+    stand.directum.patch('IContracts', document, { InternalApprovalState: 'Signed' });
+    const { outputs } = await stand.portal.waitForStep(workflow, 'directum_wait_signature', 30_000);
+    expect(outputs).toMatchObject({ result: 'signed' });
+    expect(proofs(since).length).toBe(isOlder ? 2 : 1);
+  },
+  60_000,
+);
 
 const removal = (change: Record<string, string> = {}) =>
   fetch(`${stand.url}/bitrix24/events`, {
