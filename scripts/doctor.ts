@@ -5,7 +5,7 @@ import { checkDirectum } from './doctor/directum.ts';
 import { inspect, LIMIT_MS, notChecked, within } from './doctor/finding.ts';
 import { checkPublicUrl, openAll } from './doctor/own.ts';
 import { checkPortals } from './doctor/portals.ts';
-import { readSettings, toHide } from './doctor/settings.ts';
+import { checkProxies, readSettings, toHide } from './doctor/settings.ts';
 import type { Shell } from './shell.ts';
 
 const USAGE = 'usage: npm run doctor -- [--json]';
@@ -26,13 +26,18 @@ async function examine({ argv, env, stdout }: Shell): Promise<number> {
     ({ state, language }) => state !== 'uninstalled' && toLanguage(language) === 'ru',
   );
   const hide = toHide(config);
-  const checks = [settings, ...opened.checks, publicUrl, ...portals, ...directum].map(
-    ({ check, ok, text }) => ({
-      check,
-      ok,
-      text: hide(inRussian && text.ru !== text.en ? `${text.en} / ${text.ru}` : text.en).replace(/\s+/g, ' '),
-    }),
-  );
+  const checks = [
+    settings,
+    ...checkProxies(config),
+    ...opened.checks,
+    publicUrl,
+    ...portals,
+    ...directum,
+  ].map(({ check, ok, text }) => ({
+    check,
+    ok,
+    text: hide(inRussian && text.ru !== text.en ? `${text.en} / ${text.ru}` : text.en).replace(/\s+/g, ' '),
+  }));
   const output = values.json
     ? `${JSON.stringify(checks, null, 2)}\n`
     : checks.map(({ check, ok, text }) => `${ok ? '✓' : '✗'} ${check}: ${text}\n`).join('');

@@ -56,6 +56,8 @@ const MEANINGS: Record<string, string> = {
     'What a run that failed leaves besides its outputs: `comment` in the item’s timeline, `notice` to its responsible person, `both`, or `off`. A step that does not wait leaves its comment in any case.',
   SECRET_KEYS:
     '`id:base64(32 bytes)`, comma-separated; the first encrypts, all decrypt. Absent: a key is generated in `DATA_DIR`.',
+  OUTBOUND_PROXY:
+    'HTTP proxy for requests to the portal and its OAuth servers, `http://user:password@proxy.example:3128`. Directum is always asked directly; `HTTP_PROXY` and its kin count for nothing.',
   OPS_TOKEN: 'Bearer token of `/metrics`. Absent: `/metrics` answers 404.',
   LOG_LEVEL: '`fatal`, `error`, `warn`, `info`, `debug` or `trace`.',
 };

@@ -85,6 +85,19 @@ const publicUrl = z.string().transform((text, context) => {
   return origin;
 });
 
+const proxy = z.string().transform((text, context) => {
+  try {
+    const url = new URL(text);
+    // A password that cannot be decoded could not be sent either.
+    decodeURIComponent(url.username + url.password);
+    if (url.protocol === 'http:' && url.pathname === '/' && !url.search && !url.hash) return url.href;
+  } catch {}
+  return refuse(
+    context,
+    'an address such as http://proxy.example:3128 or http://user:password@proxy.example:3128 is expected',
+  );
+});
+
 const rate = z.string().transform((text, context) => {
   const match = /^(\d{1,6}(?:\.\d{1,6})?)\/(\d{1,9})$/.exec(text);
   if (!match || Number(match[1]) <= 0 || Number(match[2]) < 1) {
@@ -157,12 +170,17 @@ export const settings = {
   WAIT_MAX_HOURS: integer(1, 8760).prefault('720'),
   FAILURES_SHOWN: choice(['comment', 'notice', 'both', 'off']).prefault('both'),
   SECRET_KEYS: secretKeys.optional(),
+  OUTBOUND_PROXY: proxy.optional(),
   OPS_TOKEN: z.string().optional(),
   LOG_LEVEL: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).prefault('info'),
 } satisfies Record<string, z.ZodType>;
 
 const schema = z.object(settings);
-export type Config = Omit<z.output<typeof schema>, 'DIRECTUM_WEB_URL'> & { DIRECTUM_WEB_URL: string };
+export type Config = Omit<z.output<typeof schema>, 'DIRECTUM_WEB_URL'> & {
+  DIRECTUM_WEB_URL: string;
+  /** Names of proxy settings that other programs obey; we do not, so without OUTBOUND_PROXY somebody may be wrong. */
+  ignoredProxies: string[];
+};
 
 /**
  * Reads the settings once. An empty value counts as absent.
@@ -194,5 +212,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   const webUrl = parsed.data.DIRECTUM_WEB_URL ?? new URL('/Client', parsed.data.DIRECTUM_URL).href;
-  return { ...parsed.data, DIRECTUM_WEB_URL: webUrl.replace(/\/+$/, '') };
+  const ignoredProxies =
+    parsed.data.OUTBOUND_PROXY === undefined
+      ? Object.keys(given).filter((name) => /^(https?|all)_proxy$/i.test(name))
+      : [];
+  return { ...parsed.data, DIRECTUM_WEB_URL: webUrl.replace(/\/+$/, ''), ignoredProxies };
 }

@@ -12,6 +12,7 @@ export function redact(value: unknown, depth = 0): unknown {
     return cut(value, MAX_TEXT)
       .replace(/([?&](?:auth|access_token|refresh_token|token|client_secret|code)=)[^&\s"']+/gi, '$1[hidden]')
       .replace(/(postgres(?:ql)?:\/\/[^:@/\s]+:)[^@\s]+@/gi, '$1[hidden]@')
+      .replace(/(http:\/\/[^:@/\s]+:)[^@\s]+@/gi, '$1[hidden]@')
       .replace(/\b(Basic|Bearer)\s+[A-Za-z0-9+/_.=-]{6,}/g, '$1 [hidden]');
   }
   if (value instanceof Error) {

@@ -85,6 +85,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
       clientId: config.BITRIX24_CLIENT_ID,
       clientSecret: config.BITRIX24_CLIENT_SECRET,
       publicUrl: config.PUBLIC_URL,
+      outboundProxy: config.OUTBOUND_PROXY,
     },
     store: {
       get: async (memberId) => (await documents.get(memberId)) ?? undefined,
@@ -98,6 +99,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     log,
     onRequest: ({ method, seconds }) => metrics.portalSeconds.observe({ method }, seconds),
     onRefresh: (result) => metrics.refreshes.inc({ result }),
+    isDirectumDown: () => directum.isDown(),
     onRefreshAsked: (asked) => deals.refresh(asked),
   });
   const deals = openDealDocuments({

@@ -6,6 +6,7 @@ import { robots } from '../robots/index.ts';
 import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
 import { isEventForm, parseEvent } from './bitrix24/events.ts';
 import { isLive, isReady } from './bitrix24/installation.ts';
+import type { Removed } from './bitrix24/removals.ts';
 import type { Config } from './config.ts';
 import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
 import { createSlowProofServer } from './http/server.ts';
@@ -39,6 +40,8 @@ const STOP_MS = 9_500;
 /** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
 const PING_MS = 30_000;
 const PING_LIMIT_MS = 20_000;
+/** How long a removal's event waits for the portal to confirm it. */
+const REMOVAL_MS = 500;
 /** How long a first question about readiness waits for Directum's first answer. */
 const FIRST_PING_MS = 1_000;
 
@@ -64,6 +67,8 @@ export interface Service {
 
 /** Starts the whole package: database, routes, jobs and answers. @throws when it cannot listen or reach its database */
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
+  if (config.ignoredProxies.length > 0)
+    ports.log.warn('proxy.ignored', { settings: config.ignoredProxies, instead: 'OUTBOUND_PROXY' });
   const { log, now, random, leaseMs = LEASE_MS, tickMs = TICK_MS, attemptDelays } = ports;
   const server = createSlowProofServer();
   const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
@@ -131,16 +136,31 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         surround: (run, call, runLog) => {
           const item = parseItemRef(call.documentId);
           const language = toLanguage(portals.installations.get(run.memberId)?.language ?? 'ru');
+          const { eventToken, workflowId } = call;
+          const proof = portals.proofOf(
+            {
+              memberId: run.memberId,
+              item,
+              eventToken,
+              workflowId,
+              receivedAt: run.receivedAt,
+              accepted: run.proven,
+              onAccepted: () => runs.proved(run.id),
+            },
+            runLog,
+          );
+          const ref = item ?? { typeId: 0, id: 0, code: run.itemCode };
           return {
             language,
             item,
-            portal: portals.reader(run.memberId, item ?? { typeId: 0, id: 0, code: run.itemCode }, runLog),
+            portal: portals.reader(run.memberId, ref, runLog, proof),
             directum: directum.forPortal({
               pairs: store.pairs(run.portal),
               claims: store.claims,
               log: runLog,
             }),
             slots: store.slots(run.portal, run.itemCode, run.id),
+            proof,
           };
         },
         circuit: directum,
@@ -229,19 +249,22 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   async function handleEvent(body: unknown): Promise<'ok' | 'forbidden'> {
     const handled = await portals.installer.handleEvent(body);
-    if (handled.uninstalled !== undefined) {
-      await calls.settleAll();
-      const cancelled = await runs.cancelOf(handled.uninstalled, now());
-      for (const robot of cancelled) metrics.runs.inc({ robot, ending: 'cancelled' });
-      const portal = portals.installations.get(handled.uninstalled)?.portalKey;
-      if (portal !== undefined) await deals.dropFailures(portal);
-      if (handled.clean && portal !== undefined) {
-        await store.forgetPortal(portal);
-        await deals.forget(portal);
-      }
-    }
+    // Most portals say it at once: then nothing more of this one is taken when its event is answered.
+    if (handled.removal) await within(REMOVAL_MS, checkRemovals()).catch(() => undefined);
     return handled.result;
   }
+
+  /** Runs of a portal that let us go end with it; with CLEAN=1 what links its items to Directum goes too. */
+  async function tidy({ memberId, portalKey, clean }: Removed): Promise<void> {
+    await calls.settleAll();
+    const cancelled = await runs.cancelOf(memberId, now());
+    for (const robot of cancelled) metrics.runs.inc({ robot, ending: 'cancelled' });
+    await deals.dropFailures(portalKey);
+    if (!clean) return;
+    await store.forgetPortal(portalKey);
+    await deals.forget(portalKey);
+  }
+  const checkRemovals = () => portals.removals.check(tidy);
 
   const event: AppPorts['event'] = async (body) =>
     parseEvent(body, now()) === null ? 'forbidden' : spooling.takeEvent(body);
@@ -299,6 +322,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const ticking = [
     delivery.wake,
     portals.registration.check,
+    checkRemovals,
     ...[settling, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
   ];
   let turn = 0;
@@ -320,7 +344,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     server.closeIdleConnections();
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
-    const loops = [settling, deadlines, polling, sweeping, portals.registration, ...showing];
+    const asking = [portals.registration, portals.removals];
+    const loops = [settling, deadlines, polling, sweeping, ...asking, ...showing];
     await Promise.all([
       closed.then(spooling.stop),
       workers.stop(),

@@ -40,6 +40,22 @@ describe('settings', () => {
     });
   });
 
+  it('names the proxies of other programs only while it has none of its own', () => {
+    const env = {
+      ...good,
+      http_proxy: 'http://a',
+      HTTPS_PROXY: 'http://b',
+      All_Proxy: 'http://c',
+      NO_PROXY: 'x',
+    };
+    expect(parseConfig(env).ignoredProxies).toEqual(['http_proxy', 'HTTPS_PROXY', 'All_Proxy']);
+    expect(parseConfig({ ...env, OUTBOUND_PROXY: 'http://proxy.example:3128' })).toMatchObject({
+      OUTBOUND_PROXY: 'http://proxy.example:3128/',
+      ignoredProxies: [],
+    });
+    expect(parseConfig({ ...good, HTTP_PROXY: '', NO_PROXY: '*' }).ignoredProxies).toEqual([]);
+  });
+
   it('lists every problem at once, with names and without values', () => {
     const problems = problemsOf({
       ...good,
@@ -108,6 +124,10 @@ describe('settings', () => {
     ['SECRET_KEYS', 'k1:short'],
     ['SECRET_KEYS', `k1:${'A'.repeat(43)}=,k1:${'B'.repeat(43)}=`],
     ['LOG_LEVEL', 'loud'],
+    ['OUTBOUND_PROXY', 'proxy.example:3128'],
+    ['OUTBOUND_PROXY', 'http://user:%pass-word@proxy.example'],
+    ['OUTBOUND_PROXY', 'socks5://user:pass-word@proxy.example'],
+    ['OUTBOUND_PROXY', 'http://user:pass-word@proxy.example/path'],
     ['DATABASE_URL', 'mysql://x'],
     ['DATABASE_URL', 'postgresql://user:pass#word@host/db'],
     ['DATABASE_URL', 'postgresql://user:pass-word@host:port/db'],

@@ -272,6 +272,25 @@ describe('an answer', () => {
     expect(ended['result']).toEqual([]);
   });
 
+  it('accepts the signature of a token by an empty message, whatever became of its step, and writes nothing', async () => {
+    const run = await placed();
+    const step = portal.step(run, 'make');
+    const proof = () => rest('bizproc.activity.log', { EVENT_TOKEN: step.eventToken, LOG_MESSAGE: '' });
+    const accepted = { status: 400, error: 'ERROR_EMPTY_LOG_MESSAGE' };
+    expect(await proof()).toMatchObject(accepted);
+    portal.terminateWorkflow(run);
+    expect(await proof()).toMatchObject(accepted);
+    portal.world.workflows.delete(run);
+    expect(await proof()).toMatchObject(accepted);
+    expect(step.log).toEqual([]);
+    const forged = { EVENT_TOKEN: `${step.eventToken}0`, LOG_MESSAGE: '' };
+    expect(await rest('bizproc.activity.log', forged)).toMatchObject({
+      status: 403,
+      error: 'ACCESS_DENIED',
+      error_description: 'Access denied!',
+    });
+  });
+
   it('feeds the next robot of the chain, and only that', async () => {
     await rest('bizproc.robot.add', robot('first'));
     await rest('bizproc.robot.add', robot('second'));

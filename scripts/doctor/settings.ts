@@ -13,6 +13,17 @@ export const STAND_INS: Record<string, string> = {
   DIRECTUM_PASSWORD: 'stand-in-value',
 };
 
+/** Who sets these expects them to be obeyed; the portal is then asked another way than he thinks. */
+export function checkProxies({ ignoredProxies }: Config): Check[] {
+  if (ignoredProxies.length === 0) return [];
+  const names = ignoredProxies.join(', ');
+  const finding = bad(
+    `${names} is set, and the service does not obey it. Give the proxy for the portal in OUTBOUND_PROXY, or take ${names} away from this service.`,
+    `Задано ${names}, но служба этого не учитывает. Укажите прокси для портала в OUTBOUND_PROXY или уберите ${names} из окружения службы.`,
+  );
+  return [{ check: 'proxy', ...finding }];
+}
+
 export function readSettings(env: NodeJS.ProcessEnv): { config: Config; wrong: string[]; check: Check } {
   try {
     const config = parseConfig(env);
@@ -47,6 +58,7 @@ export function toHide(config: Config): (text: string) => string {
     config.BITRIX24_CLIENT_SECRET,
     config.OPS_TOKEN ?? '',
     password ? decodeURIComponent(password.password) : '',
+    decodeURIComponent(URL.parse(config.OUTBOUND_PROXY ?? '')?.password ?? ''),
     ...keys,
   ].filter((secret) => secret.length > 3);
   return (text) =>

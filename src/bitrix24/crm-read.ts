@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Log } from '../robot/ports.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
+import type { CallProof } from './call-proof.ts';
 import { PortalError } from './portal-error.ts';
 import type { PortalRest } from './rest.ts';
 
@@ -27,21 +28,28 @@ export interface CrmRead {
   getAllowed: CrmRead['tryGet'];
 }
 
-/** Sends the batch and answers a reader over it (bitrix24.md H3, L10). @throws PortalError */
+/**
+ * Sends the batch and answers a reader over it (bitrix24.md H3, L10). The call's proof rides in it.
+ * @throws PortalError, and what `proof` throws
+ */
 export async function readTogether(options: {
   rest: PortalRest;
   memberId: string;
   commands: Record<string, BatchCommand>;
+  proof: CallProof;
   log: Log;
 }): Promise<CrmRead> {
-  const { rest, memberId, log } = options;
+  const { rest, memberId, proof, log } = options;
   let answers: Record<string, BatchAnswer> = {};
   try {
-    answers = await rest.batch(memberId, options.commands);
+    answers = await rest.batch(memberId, { ...options.commands, ...proof.commands() });
   } catch (error) {
-    if (!(error instanceof PortalError) || error.kind !== 'refused') throw error;
+    if (!(error instanceof PortalError)) throw error;
+    await proof.hear(error);
+    if (error.kind !== 'refused') throw error;
     log.warn('portal.batch_refused', { code: error.code });
   }
+  await proof.hear(answers);
 
   async function get<T extends z.ZodType>(
     key: string,

@@ -9,6 +9,16 @@ export interface PageFacts {
   notes: string[];
   /** The portal says the installation was finished before. */
   finished: boolean;
+  /** It was installed already: somebody opens it again. */
+  again: boolean;
+  directumAway: boolean;
+}
+
+/** What the page says of an installed application's health. */
+export interface Health {
+  /** The portal lets it in, and its robots are known to be there. */
+  portal: boolean;
+  directum: boolean;
 }
 
 /** What each scope is for, so that an administrator knows what stays off without it (interface.md §2). */
@@ -33,6 +43,17 @@ const TEXTS = {
     notes: 'Роботы работают, но в сделках не всё будет показано:',
     again: 'Повторить',
     refused: 'Установка отклонена.',
+    notInstalled: 'Приложение ещё не установлено.',
+    notOpened: 'Страницу не удалось открыть.',
+    healthy: 'Приложение установлено и работает. Его роботы — на стадиях CRM: «Роботы» → «Другие».',
+    ailing: 'Приложение установлено, но работает не полностью:',
+    about:
+      'Приложение связывает CRM с Directum RX: роботы на стадиях создают договоры, отправляют их на согласование, ждут подписания и ведут контрагентов. Что с договором, видно в самой сделке.',
+    works: 'Приложение установлено и работает.',
+    ailingNow:
+      'Сейчас приложение работает не полностью, и роботы ждут. Сообщите администратору портала: когда он откроет это приложение, оно скажет, что исправить.',
+    directumAway: 'Сейчас Directum не отвечает. Роботы ждут и продолжат сами, когда он ответит.',
+    whom: 'Настраивает роботов администратор портала. С вопросами обращайтесь к нему.',
   },
   en: {
     title: 'Directum robots',
@@ -44,6 +65,18 @@ const TEXTS = {
     notes: 'Robots work, but deals will not show everything:',
     again: 'Try again',
     refused: 'The installation was refused.',
+    notInstalled: 'The application is not installed yet.',
+    notOpened: 'The page could not be opened.',
+    healthy: 'The application is installed and works. Its robots are on CRM stages: Automation → Other.',
+    ailing: 'The application is installed, but not everything works:',
+    about:
+      'The application connects CRM with Directum RX: robots on stages create contracts, send them to approval, wait for signatures and keep counterparties. How a contract stands is shown in the deal itself.',
+    works: 'The application is installed and works.',
+    ailingNow:
+      'At the moment not everything works, and the robots wait. Tell the administrator of the portal: when they open this application, it says what to mend.',
+    directumAway:
+      'At the moment Directum does not answer. The robots wait and go on by themselves when it does.',
+    whom: 'The administrator of the portal sets the robots up. Turn to them with questions.',
   },
 };
 
@@ -58,8 +91,12 @@ const REASONS: Record<string, { ru: string; en: string }> = {
     en: 'The address of the portal is not in the setting BITRIX24_PORTALS.',
   },
   not_an_administrator: {
-    ru: 'Устанавливать приложение может только администратор портала.',
-    en: 'Only an administrator of the portal may install the application.',
+    ru: 'Установить его может только администратор портала. Попросите его открыть это приложение.',
+    en: 'Only an administrator of the portal may install it. Ask them to open this application.',
+  },
+  no_such_user: {
+    ru: 'Портал не узнал сотрудника. Войдите на портал заново и откройте приложение ещё раз.',
+    en: 'The portal does not know the user. Log in to the portal again and open the application once more.',
   },
   another_application: {
     ru: 'Токен выдан другому приложению. Проверьте BITRIX24_CLIENT_ID.',
@@ -104,12 +141,14 @@ export function toPageLanguage(language: string): 'ru' | 'en' {
 export function renderInstallPage(facts: PageFacts): string {
   const texts = TEXTS[facts.language];
   const blocks: string[] = [];
-  const installed = facts.missingScopes.includes('bizproc') ? texts.withoutRobots : texts.installed;
+  const whole = facts.again && !facts.directumAway ? texts.healthy : texts.installed;
+  const installed = facts.missingScopes.includes('bizproc') ? texts.withoutRobots : whole;
   if (facts.failures.length === 0) blocks.push(`<p>${installed}</p>`);
   else {
-    blocks.push(`<p>${texts.failed}</p>${list(facts.failures)}`);
+    blocks.push(`<p>${facts.again ? texts.ailing : texts.failed}</p>${list(facts.failures)}`);
     blocks.push(`<p><button onclick="location.reload()">${texts.again}</button></p>`);
   }
+  if (facts.again && facts.directumAway) blocks.push(`<p>${texts.directumAway}</p>`);
   if (facts.missingScopes.length > 0) {
     const named = facts.missingScopes.map((scope) => {
       const what = SCOPES[scope]?.[facts.language];
@@ -127,14 +166,25 @@ export function renderInstallPage(facts: PageFacts): string {
   return page(facts.language, blocks.join(''), script);
 }
 
-/** The page of a refused installation. */
-export function renderRefusal(language: 'ru' | 'en', reason: string): string {
+/** The page of an installed application for who does not administer it: what it is, whether it works, whom to ask. */
+export function renderCalmPage(language: 'ru' | 'en', health: Health): string {
   const texts = TEXTS[language];
+  const works = health.directum ? texts.works : texts.directumAway;
+  const lines = [texts.about, health.portal ? works : texts.ailingNow, texts.whom];
+  return page(language, lines.map((line) => `<p>${line}</p>`).join(''), '');
+}
+
+/** The page for who could not be let in; `isInstalled`: on a portal that has the application. */
+export function renderRefusal(language: 'ru' | 'en', reason: string, isInstalled = false): string {
+  const texts = TEXTS[language];
+  const isNobodys = isInstalled || reason === 'database_away';
+  const headings = reason === 'not_an_administrator' ? texts.notInstalled : texts.refused;
+  const heading = isNobodys ? texts.notOpened : headings;
   const why = REASONS[reason] ?? {
     ru: `Портал не подтвердил токен (${reason}). Откройте приложение ещё раз.`,
     en: `The portal did not confirm the token (${reason}). Open the application again.`,
   };
-  return page(language, `<p>${texts.refused}</p>${list([why[language]])}`, '');
+  return page(language, `<p>${heading}</p>${list([why[language]])}`, '');
 }
 
 function list(lines: readonly string[]): string {

@@ -1,9 +1,9 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { isRecord, toText } from './call.ts';
 import { type PortalEvent, parseEvent, parsePage, type RefreshAsked, toRefresh } from './events.ts';
-import { renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
+import { renderCalmPage, renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
 import { runInstallSteps, type StepsResult } from './install-steps.ts';
-import { type Installation, type Installations, isLive } from './installation.ts';
+import { type Installation, type Installations, isLive, isReady } from './installation.ts';
 import { PortalError } from './portal-error.ts';
 import { isSameSecret, type Proof, type Prover } from './proof.ts';
 import type { RobotRegistration } from './registration.ts';
@@ -24,9 +24,8 @@ export interface EventOutcome {
   /** Upper-cased name of the event that was accepted. */
   event?: string;
   memberId?: string;
-  /** Set when the application was removed: open runs end, with `clean` the mapping goes too. */
-  uninstalled?: string;
-  clean?: boolean;
+  /** Set when the event says that the application was removed, which is still to be believed. */
+  removal?: true;
   /** Set when somebody clicked "refresh now" on a document's activity. */
   refresh?: RefreshAsked;
 }
@@ -40,9 +39,6 @@ export interface Installer {
   handleEvent(form: unknown): Promise<EventOutcome>;
   proveAndPin: Prover['proveAndPin'];
 }
-
-/** An ONAPPINSTALL comes once: a portal that cannot answer its proof at the moment is asked again. */
-const PROOF_PAUSES_MS = [1_000, 3_000];
 
 interface Arrival {
   memberId: string;
@@ -60,6 +56,8 @@ export function createInstaller(options: {
   rest: PortalRest;
   robots: (language: string) => readonly RobotRegistration[];
   claims: ClaimsPort;
+  /** What an employee who opens the application is told of Directum. */
+  isDirectumDown: () => boolean;
   /** Told of each click on "refresh now" after its proof; the answer to the portal does not wait for it. */
   onRefreshAsked?: ((refresh: RefreshAsked) => void | Promise<void>) | undefined;
   now: () => Date;
@@ -95,6 +93,7 @@ export function createInstaller(options: {
           registered: known?.registered ?? {},
           fields: known?.fields,
           methods: known?.methods,
+          provesCalls: known?.provesCalls,
           version: known?.version ?? 0,
         };
       });
@@ -130,12 +129,7 @@ export function createInstaller(options: {
       const pins = isLive(known) && known.applicationToken === null && (await isGenuine(event, known));
       return pins ? { ok: true, memberId } : refuse(memberId, 'no_refresh_token');
     }
-    let proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
-    for (const pause of PROOF_PAUSES_MS) {
-      if (proof.ok || !proof.passing || proof.reason === 'too_many_tries') break;
-      await new Promise((resolve) => setTimeout(resolve, pause));
-      proof = await prover.prove({ memberId, origin, accessToken: event.accessToken });
-    }
+    const proof = await prover.proveInTime(event);
     if (!proof.ok) return proof;
     const language = event.language ?? proof.language ?? 'en';
     await store({ ...event, origin: origin as string, language }, proof);
@@ -153,11 +147,19 @@ export function createInstaller(options: {
     const page = parsePage(query, body, options.now());
     const asked = page?.language ?? (isRecord(query) ? toText(query['LANG']) : null);
     const language = toPageLanguage(asked ?? 'en');
-    const refused = (reason: string) => ({ status: 403, html: renderRefusal(language, reason) });
+    const known = page === null ? undefined : installations.get(page.memberId);
+    const refused = (reason: string) => ({
+      status: 403,
+      html: renderRefusal(language, reason, isLive(known)),
+    });
     if (page === null) return refused('unreadable');
     if (refusedServer(page.tokens)) return refused('oauth_server_not_listed');
     const proof = await prover.prove(page);
-    if (!proof.ok) return refused(proof.reason);
+    if (!proof.ok) {
+      if (proof.reason !== 'not_an_administrator' || !isLive(known)) return refused(proof.reason);
+      const health = { portal: isReady(known), directum: !options.isDirectumDown() };
+      return { status: 200, html: renderCalmPage(language, health) };
+    }
     if (page.tokens === null) return refused('no_refresh_token');
     await store({ ...page, origin: page.origin as string, language: proof.language ?? page.language }, proof);
     log.info('portal.installed', { memberId: page.memberId, by: 'page' });
@@ -168,6 +170,8 @@ export function createInstaller(options: {
       missingScopes,
       notes: notes.map((note) => note[language]),
       finished: proof.finished,
+      again: isLive(known) && proof.finished,
+      directumAway: options.isDirectumDown(),
     });
     return { status: 200, html };
   }
@@ -198,7 +202,7 @@ export function createInstaller(options: {
       return { result: 'forbidden' };
     }
     const outcome: EventOutcome = { result: 'ok', event: event.event, memberId };
-    if (event.event === 'ONAPPUPDATE') await update(event);
+    if (event.event === 'ONAPPUPDATE') await update(event, known);
     const refresh = toRefresh(event);
     if (refresh !== null && isLive(known)) {
       outcome.refresh = refresh;
@@ -206,41 +210,38 @@ export function createInstaller(options: {
         .then(options.onRefreshAsked)
         .catch((error: unknown) => log.error('refresh.failed', { memberId, error }));
     }
-    if (event.event === 'ONAPPUNINSTALL') {
-      await installations.update(
-        memberId,
-        (now) =>
-          now && {
-            ...now,
-            state: 'uninstalled',
-            tokens: null,
-            spares: {},
-            registered: {},
-            registeredAt: undefined,
-          },
+    if (event.event === 'ONAPPUNINSTALL' && isLive(known)) {
+      const removal = { at: options.now().toISOString(), clean: event.clean };
+      await installations.update(memberId, (current) =>
+        isLive(current) ? { ...current, removal } : current,
       );
-      log.info('portal.uninstalled', { memberId, clean: event.clean });
-      return { ...outcome, uninstalled: memberId, clean: event.clean };
+      log.info('removal.announced', { memberId, clean: event.clean });
+      outcome.removal = true;
     }
     return outcome;
   }
 
-  /** The portal has wiped robots and event handlers: everything again, before any answer leaves (B8). */
-  async function update(event: PortalEvent): Promise<void> {
-    const tokens = refusedServer(event.tokens) ? null : event.tokens;
+  /**
+   * The portal has wiped robots and event handlers: everything again, before any answer leaves (B8). What the event
+   * brings is taken only when its token is proven at the stored address: the application token is no proof (A2b).
+   */
+  async function update(event: PortalEvent, { origin }: Installation): Promise<void> {
+    const isTrusted =
+      event.tokens !== null &&
+      !refusedServer(event.tokens) &&
+      (await prover.proveInTime({ ...event, origin })).ok;
     const saved = await installations.update(event.memberId, (known) => {
-      if (known === undefined || known.state === 'uninstalled') return known;
-      const pair = tokens ?? known.tokens;
-      const state = tokens === null ? known.state : 'active';
+      if (!isLive(known)) return known;
+      const wiped = { ...known, registered: {}, registeredAt: undefined };
+      if (!isTrusted) return wiped;
       return {
-        ...known,
-        state,
+        ...wiped,
+        state: 'active' as const,
         pausedReason: undefined,
-        tokens: pair,
+        tokens: event.tokens,
         // A new version may ask for other rights, and not every portal lists them when asked.
         scopes: event.scopes.length > 0 ? event.scopes : known.scopes,
-        registered: {},
-        registeredAt: undefined,
+        removal: undefined,
       };
     });
     log.info('portal.updated', { memberId: event.memberId });

@@ -29,6 +29,10 @@ export interface Installation {
   registeredAt?: string | undefined;
   /** Methods the tariff has, of those asked for. */
   methods?: string[] | undefined;
+  /** The portal has accepted the signature of a call once: from then on its refusal counts (bitrix24.md D3). */
+  provesCalls?: true | undefined;
+  /** The portal's event said that the application was removed; kept until that is believed and tidied up, or not. */
+  removal?: { at: string; clean: boolean } | undefined;
   version: number;
 }
 

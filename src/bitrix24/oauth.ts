@@ -2,6 +2,7 @@ import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { parseJson } from '../robot/text.ts';
 import { isRecord } from './call.ts';
 import type { Installation, Installations } from './installation.ts';
+import type { Outbound } from './outbound.ts';
 import { errorCode, PortalError, toPortalError } from './portal-error.ts';
 import { type TokenPair, toExpiry, toOrigin, toUserId } from './tokens.ts';
 
@@ -20,11 +21,6 @@ export interface TokenKeeper {
   /** The pair's user or the application is no longer let in: a spare pair, or the installation is paused. */
   giveUp(memberId: string, failedAccess: string, reason: string): Promise<TokenPair>;
 }
-
-type Fetch = (
-  url: string,
-  init: { method: string; body: URLSearchParams; redirect: 'error'; signal: AbortSignal },
-) => Promise<Pick<Response, 'status' | 'body'>>;
 
 /** Codes after which this pair is of no use, though another user's may be. */
 const DEAD_PAIR = new Set(['invalid_grant', 'authorization_error', 'expired_token', 'bad_verification_code']);
@@ -49,7 +45,7 @@ export function createTokenKeeper(options: {
   installations: Installations;
   claims: ClaimsPort;
   config: OAuthConfig;
-  fetch: Fetch;
+  postForm: Outbound['postForm'];
   now: () => Date;
   log: Log;
   timeoutMs?: number | undefined;
@@ -173,18 +169,15 @@ export function createTokenKeeper(options: {
     let status: number | null = null;
     let answer: unknown;
     try {
-      const response = await options.fetch(`${server}/oauth/token/`, {
-        method: 'POST',
-        body: new URLSearchParams({
-          grant_type: 'refresh_token',
-          client_id: config.clientId,
-          client_secret: config.clientSecret,
-          refresh_token: tokens.refresh,
-        }),
-        redirect: 'error',
-        signal: AbortSignal.timeout(Math.min(options.timeoutMs ?? TIMEOUT_MS, TIMEOUT_MS)),
+      const form = new URLSearchParams({
+        grant_type: 'refresh_token',
+        client_id: config.clientId,
+        client_secret: config.clientSecret,
+        refresh_token: tokens.refresh,
       });
-      status = response.status;
+      const signal = AbortSignal.timeout(Math.min(options.timeoutMs ?? TIMEOUT_MS, TIMEOUT_MS));
+      const response = await options.postForm(`${server}/oauth/token/`, form, signal);
+      status = response.statusCode ?? null;
       answer = parseJson(await readShort(response));
     } catch {
       // The cause may hold the form with our secret, so it is not kept.
@@ -233,10 +226,10 @@ export function createTokenKeeper(options: {
 }
 
 /** @throws when the text is longer than an answer may be */
-async function readShort(response: Pick<Response, 'body'>): Promise<string> {
+async function readShort(body: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of body) {
     size += chunk.length;
     if (size > MAX_ANSWER_BYTES) throw new RangeError('too large');
     chunks.push(chunk);

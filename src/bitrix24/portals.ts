@@ -1,9 +1,9 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import { type Answers, createAnswers } from './answers.ts';
 import type { RobotCall } from './call.ts';
+import { type CallProof, type CallToProve, createCallProof } from './call-proof.ts';
 import { createDeals, type Deals } from './deals.ts';
 import type { RefreshAsked } from './events.ts';
-import { fetchFile } from './file-fetch.ts';
 import { createInstaller, type Installer, type InstallerConfig } from './install.ts';
 import {
   createInstallations,
@@ -13,12 +13,16 @@ import {
   withSpare,
 } from './installation.ts';
 import { createTokenKeeper, type RefreshResult } from './oauth.ts';
+import { createOutbound } from './outbound.ts';
 import { createPresence, type Presence } from './presence.ts';
 import { createProver, isSameSecret } from './proof.ts';
+import { createProofDesk } from './proof-desk.ts';
 import { createReader, type Reader } from './reader.ts';
 import type { RobotRegistration } from './registration.ts';
 import { createRegistrationCheck, type RegistrationCheck } from './registration-check.ts';
+import { createRemovals, type Removals } from './removals.ts';
 import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest.ts';
+import type { TokenPair } from './tokens.ts';
 
 /** What was found out about a call: nobody's is `unknown`, a portal's without its proof `forged`. */
 export type CallCheck = 'ok' | 'unknown' | 'forged';
@@ -32,6 +36,9 @@ export interface Portals {
   deals: Deals;
   registration: RegistrationCheck;
   presence: Presence;
+  removals: Removals;
+  /** Does the portal vouch for the call of a run (bitrix24.md D3)? */
+  proofOf(call: CallToProve & { receivedAt: Date }, log: Log): CallProof;
   proof: {
     /**
      * Is the call of a portal that installed us (bitrix24.md A4)? Without a pinned application token the portal is
@@ -43,10 +50,14 @@ export interface Portals {
 
 /** A pair that came with a call is kept at most so often: each call brings a new one (bitrix24.md C4). */
 const KEEP_EVERY_MS = 600_000;
+/** Pairs of calls that are not proven yet; more come with later calls. */
+const OFFERS_KEPT = 200;
+
+const toUser = (memberId: string, { userId }: TokenPair) => `${memberId}:${userId ?? 0}`;
 
 /** The whole portal side: nothing here touches network or store until it is called. */
 export function createPortals(options: {
-  config: InstallerConfig;
+  config: InstallerConfig & { outboundProxy?: string | undefined };
   store: InstallationStore;
   claims: ClaimsPort;
   budget: BudgetPort;
@@ -57,16 +68,19 @@ export function createPortals(options: {
   timeoutMs?: number;
   onRequest?: RequestHook;
   onRefresh?: (result: RefreshResult) => void;
+  /** What employees are told of Directum when they open the application; without it, that it answers. */
+  isDirectumDown?: () => boolean;
   /** A person asked for a document's newest state; without it the click is taken and ignored. */
   onRefreshAsked?: (refresh: RefreshAsked) => void | Promise<void>;
 }): Portals {
   const { config, claims, now, log } = options;
+  const outbound = createOutbound(config.outboundProxy);
   const installations = createInstallations({ store: options.store, claims, now, log });
   const keeper = createTokenKeeper({
     installations,
     claims,
     config,
-    fetch,
+    postForm: outbound.postForm,
     now,
     log,
     timeoutMs: options.timeoutMs,
@@ -77,6 +91,7 @@ export function createPortals(options: {
     keeper,
     budget: options.budget,
     allowedOrigins: config.portals,
+    agents: outbound.agents,
     now,
     log,
     timeoutMs: options.timeoutMs,
@@ -90,6 +105,7 @@ export function createPortals(options: {
     rest,
     robots: options.robots,
     claims,
+    isDirectumDown: options.isDirectumDown ?? (() => false),
     onRefreshAsked: options.onRefreshAsked,
     now,
     log,
@@ -104,23 +120,35 @@ export function createPortals(options: {
     log,
   });
   const presence = createPresence({ rest, installations, now, log });
-  const reader = createReader({ rest, installations, fetchFile });
+  const reader = createReader({ rest, installations, fetchFile: outbound.fetchFile });
   const answers = createAnswers({ rest, log });
   const deals = createDeals({ rest, installations, claims, now, log });
+  const desk = createProofDesk(rest);
   const keptAt = new Map<string, number>();
 
-  /** Remembers the newest pair of the call's user, and brings a paused installation back to life with it. */
-  function keepPair(call: RobotCall): void {
-    const { memberId, tokens: pair } = call;
+  const offered = new Map<string, TokenPair>();
+
+  /**
+   * The pair of a call brings a paused installation back to life, which else could not even ask for the call's proof.
+   * Of any other call it is kept when that is given.
+   */
+  function offerPair({ memberId, eventToken, tokens: pair }: RobotCall): void {
     if (pair === null || pair.serverOrigin === null || !config.oauthServers.includes(pair.serverOrigin))
       return;
     const known = installations.get(memberId);
     if (known === undefined || known.tokens?.access === pair.access) return;
-    const key = `${memberId}:${pair.userId ?? 0}`;
+    if (known.state === 'paused') keepPair(memberId, pair);
+    if (known.state !== 'active') return;
     const time = now().getTime();
-    if (known.state === 'active' && time - (keptAt.get(key) ?? Number.NEGATIVE_INFINITY) < KEEP_EVERY_MS)
-      return;
-    keptAt.set(key, time);
+    const last = keptAt.get(toUser(memberId, pair)) ?? Number.NEGATIVE_INFINITY;
+    if (time - last < KEEP_EVERY_MS) return;
+    offered.set(`${memberId} ${eventToken}`, pair);
+    if (offered.size > OFFERS_KEPT) offered.delete(offered.keys().next().value as string);
+  }
+
+  /** Remembers the newest pair of a user. */
+  function keepPair(memberId: string, pair: TokenPair): void {
+    keptAt.set(toUser(memberId, pair), now().getTime());
     installations
       .update(memberId, (current) => {
         if (!isLive(current)) return current;
@@ -141,6 +169,22 @@ export function createPortals(options: {
     deals,
     registration,
     presence,
+    removals: createRemovals({ rest, keeper, installations, claims, now, log }),
+    proofOf: (call, callLog) =>
+      createCallProof(
+        { rest, desk, installations, log: callLog },
+        {
+          ...call,
+          async onAccepted() {
+            const { memberId, eventToken, receivedAt } = call;
+            presence.seen(memberId, receivedAt);
+            const pair = offered.get(`${memberId} ${eventToken}`);
+            offered.delete(`${memberId} ${eventToken}`);
+            if (pair !== undefined) keepPair(memberId, pair);
+            await call.onAccepted();
+          },
+        },
+      ),
     proof: {
       checkCall(call) {
         const { memberId, applicationToken, tokens } = call;
@@ -148,8 +192,7 @@ export function createPortals(options: {
         if (!isLive(known)) return 'unknown';
         const toCheck = (genuine: boolean) => {
           if (!genuine) return 'forged';
-          keepPair(call);
-          presence.seen(memberId);
+          offerPair(call);
           return 'ok';
         };
         return known.applicationToken === null

@@ -2,14 +2,15 @@ import type { Log } from '../robot/ports.ts';
 import type { Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
 import { isTriggerKey, toCodes } from './registration.ts';
-import type { PortalRest, Priority } from './rest.ts';
+import type { PortalRest } from './rest.ts';
+import { type Priority, Urgency } from './urgency.ts';
 
 /** How long a sign that the robots are there is believed; at most one question a portal in this time. */
 const BELIEVED_MS = 60_000;
 
 export interface Presence {
-  /** A robot of the portal has called: nobody has wiped them, for a wipe takes all (bitrix24.md B8). */
-  seen(memberId: string): void;
+  /** A robot of the portal called at that time: nobody had wiped them, for a wipe takes all (bitrix24.md B8). */
+  seen(memberId: string, at: Date): void;
   /**
    * Whether the portal has our robots. Where no call and no registration of the last minute shows it, the portal is
    * asked, because an answer it takes without them closes its step with empty outputs and says `true` (I61).
@@ -26,11 +27,12 @@ export function createPresence(options: {
 }): Presence {
   const { rest, installations, now, log } = options;
   const seenAt = new Map<string, number>();
-  const asking = new Map<string, Promise<boolean>>();
-  const seen = (memberId: string) => void seenAt.set(memberId, now().getTime());
+  const asking = new Map<string, { answer: Promise<boolean>; urgency: Urgency }>();
+  const seen = (memberId: string, at: Date) =>
+    void seenAt.set(memberId, Math.max(seenAt.get(memberId) ?? 0, at.getTime()));
   const isRecent = (at: number) => Math.abs(now().getTime() - at) < BELIEVED_MS;
 
-  async function ask(memberId: string, priority: Priority): Promise<boolean> {
+  async function ask(memberId: string, priority: Urgency): Promise<boolean> {
     const { registered = {} } = installations.get(memberId) ?? {};
     let listed: string[];
     try {
@@ -39,12 +41,12 @@ export function createPresence(options: {
       if (!(error instanceof PortalError)) throw error;
       if (['network', 'server', 'auth', 'limit'].includes(error.kind)) return false;
       // Who may not ask any more, as an installer who is no administrator, still answers.
-      seen(memberId);
+      seen(memberId, now());
       return true;
     }
     const codes = Object.keys(registered).filter((key) => !isTriggerKey(key) && !listed.includes(key));
     if (codes.length === 0) {
-      seen(memberId);
+      seen(memberId, now());
       return true;
     }
     log.warn('robots.vanished', { memberId, codes });
@@ -62,12 +64,16 @@ export function createPresence(options: {
         registeredAt === undefined ? 0 : Date.parse(registeredAt),
       );
       if (isRecent(at)) return true;
-      let question = asking.get(memberId);
-      if (question === undefined) {
-        question = ask(memberId, priority).finally(() => asking.delete(memberId));
-        asking.set(memberId, question);
+      const joined = asking.get(memberId);
+      if (joined !== undefined) {
+        // A first answer must not wait behind all reading because a second one asked before it.
+        joined.urgency.raise(priority);
+        return joined.answer;
       }
-      return question;
+      const urgency = new Urgency(priority);
+      const answer = ask(memberId, urgency).finally(() => asking.delete(memberId));
+      asking.set(memberId, { answer, urgency });
+      return answer;
     },
   };
 }

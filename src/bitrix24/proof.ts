@@ -10,11 +10,14 @@ import { toOrigin, toUserId } from './tokens.ts';
 /** What a presented access token turned out to be (bitrix24.md A4). */
 export type Proof =
   | { ok: true; userId: number | null; finished: boolean; language: string | null }
+  /** `not_an_administrator`: everything else is proven, the token is an employee's. */
   | { ok: false; reason: string; passing: boolean };
 
 export interface Prover {
   /** Asks the portal at `origin` (must be listed) who the token belongs to: our application, an administrator. */
   prove(claim: { memberId: string; origin: string | null; accessToken: string | null }): Promise<Proof>;
+  /** As `prove`, for an event, which comes once: a portal that cannot answer at the moment is asked again. */
+  proveInTime: Prover['prove'];
   /** Pins the application token of an installation that has none, by the sender's own access token. */
   proveAndPin(
     memberId: string,
@@ -27,6 +30,8 @@ export interface Prover {
 const REFUSED_FOR_MS = 60_000;
 const TRIES_PER_MINUTE = 60;
 const REFUSALS_KEPT = 1_000;
+const PROOF_PAUSES_MS = [1_000, 3_000];
+const EMPLOYEE: Proof = { ok: false, reason: 'not_an_administrator', passing: false };
 
 export function createProver(options: {
   config: { portals: readonly string[]; clientId: string };
@@ -37,6 +42,7 @@ export function createProver(options: {
 }): Prover {
   const { config, installations, rest, log } = options;
   const refused = new Map<string, number>();
+  const employees = new Map<string, number>();
   const pinning = new Map<string, Promise<boolean>>();
   let window = { from: 0, tries: 0 };
 
@@ -58,9 +64,12 @@ export function createProver(options: {
     window.tries += 1;
     if (window.tries > TRIES_PER_MINUTE) return refuse(memberId, 'too_many_tries', true);
 
+    const key = toKey(`${memberId} ${origin} ${accessToken}`);
+    if ((employees.get(key) ?? 0) > time) return EMPLOYEE;
     const proof = await ask({ memberId, origin, access: accessToken });
     // Who proves himself is no stranger.
-    if (proof.ok) window.tries -= 1;
+    if (proof.ok || proof === EMPLOYEE) window.tries -= 1;
+    if (proof === EMPLOYEE) remember(employees, key, time + REFUSED_FOR_MS);
     return proof;
   }
 
@@ -77,8 +86,13 @@ export function createProver(options: {
       const member = app['member_id'] ?? app['MEMBER_ID'];
       if (typeof member === 'string' && member !== memberId) return refuse(memberId, 'another_portal');
       const profile = await rest.probe(target, 'profile');
-      if (!isRecord(profile) || !isYes(profile['ADMIN'])) return refuse(memberId, 'not_an_administrator');
+      // Whoever is dismissed gets an empty answer (A2b).
+      if (!isRecord(profile) || toUserId(profile['ID']) === null) return refuse(memberId, 'no_such_user');
       if (!(await knownPortalAgrees(target))) return refuse(memberId, 'another_portal');
+      if (!isYes(profile['ADMIN'])) {
+        log.info('proof.not_an_administrator', { memberId });
+        return EMPLOYEE;
+      }
       log.info('proof.accepted', { memberId });
       return {
         ok: true,
@@ -119,8 +133,7 @@ export function createProver(options: {
     if (!proof.ok) {
       if (proof.passing)
         throw new PortalError({ code: proof.reason, status: null, kind: 'server', retry: true });
-      refused.set(key, time + REFUSED_FOR_MS);
-      if (refused.size > REFUSALS_KEPT) refused.delete(refused.keys().next().value as string);
+      remember(refused, key, time + REFUSED_FOR_MS);
       return false;
     }
     const saved = await installations.update(memberId, (current) =>
@@ -132,6 +145,15 @@ export function createProver(options: {
 
   return {
     prove,
+    async proveInTime(claim) {
+      let proof = await prove(claim);
+      for (const pause of PROOF_PAUSES_MS) {
+        if (proof.ok || !proof.passing || proof.reason === 'too_many_tries') break;
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        proof = await prove(claim);
+      }
+      return proof;
+    },
     async proveAndPin(memberId, accessToken, applicationToken) {
       if (!applicationToken) return false;
       // A storm of first calls is one question to the portal for each access token.
@@ -159,6 +181,11 @@ export function isSameSecret(stored: string | null, given: string | null): boole
 /** The portal's many ways to say yes: boolean, `Y`, 1 (bitrix24.md A1). */
 export function isYes(value: unknown): boolean {
   return value === true || value === 'Y' || value === 1 || value === '1' || value === 'true';
+}
+
+function remember(tokens: Map<string, number>, key: string, until: number): void {
+  tokens.set(key, until);
+  if (tokens.size > REFUSALS_KEPT) tokens.delete(tokens.keys().next().value as string);
 }
 
 function toKey(text: string): string {

@@ -16,22 +16,39 @@ export function toRobotFailure(error: unknown, log: Log): unknown {
       { cause: error },
     );
   }
-  if (error.kind === 'access' && !error.retry) {
-    return new RobotFailure(
-      'portal_access_denied',
-      {
-        ru: `Портал не дал приложению прочитать данные CRM (${error.code || 'доступ запрещён'}). Проверьте права приложения и сотрудника, который его установил.`,
-        en: `The portal did not let the application read CRM data (${error.code || 'access denied'}). Check the permissions of the application and of the person who installed it.`,
-      },
-      { cause: error },
-    );
-  }
+  if (error.kind === 'access' && !error.retry) return denied(error);
+  return unavailable(error);
+}
+
+/**
+ * Why the portal could not vouch for a call yet: it lets nothing through (`isDenied`), or is as good as away. Either may
+ * pass, so the run is tried again up to its limit (interface.md §2).
+ */
+export function unproven(error: PortalError | null, isDenied: boolean, log: Log): RobotFailure {
+  log.warn('call.not_proven', { code: error?.code, kind: error?.kind, description: error?.description });
+  return isDenied ? denied(error, true) : unavailable(error);
+}
+
+function denied(cause: PortalError | null, heals = false): RobotFailure {
+  const code = cause?.code;
+  return new RobotFailure(
+    'portal_access_denied',
+    {
+      ru: `Портал не дал приложению прочитать данные CRM (${code || 'доступ запрещён'}). Проверьте тариф портала, права приложения и сотрудника, который его установил.`,
+      en: `The portal did not let the application read CRM data (${code || 'access denied'}). Check the plan of the portal and the permissions of the application and of the person who installed it.`,
+    },
+    { cause, heals },
+  );
+}
+
+function unavailable(cause: PortalError | null): RobotFailure {
+  const code = cause?.code;
   return new RobotFailure(
     'portal_unavailable',
     {
-      ru: `Не удалось прочитать данные CRM (${error.code || 'ошибка портала'}). Повторите позже или проверьте установку приложения.`,
-      en: `CRM data could not be read (${error.code || 'an error of the portal'}). Try again later or check the installation of the application.`,
+      ru: `Не удалось прочитать данные CRM (${code || 'ошибка портала'}). Повторите позже или проверьте установку приложения.`,
+      en: `CRM data could not be read (${code || 'an error of the portal'}). Try again later or check the installation of the application.`,
     },
-    { cause: error },
+    { cause },
   );
 }

@@ -1,4 +1,5 @@
 import type { ItemRef, ItemSnapshot, Log, PortalPort, PortalUser, ReadRequest } from '../robot/ports.ts';
+import type { CallProof } from './call-proof.ts';
 import {
   COMPANY,
   extraUsers,
@@ -21,7 +22,7 @@ import { PortalError } from './portal-error.ts';
 import { toRobotFailure } from './reader-failures.ts';
 import type { PortalRest } from './rest.ts';
 
-export type Reader = (memberId: string, ref: ItemRef, log: Log) => PortalPort;
+export type Reader = (memberId: string, ref: ItemRef, log: Log, proof: CallProof) => PortalPort;
 
 /** What robots read of the portal: one batch hit a run (bitrix24.md F1, F4, F5). */
 export function createReader(options: {
@@ -30,12 +31,12 @@ export function createReader(options: {
   fetchFile: FileFetch;
 }): Reader {
   const { rest, installations } = options;
-  return (memberId, ref, log) => {
+  return (memberId, ref, log, proof) => {
     const origin = () => installations.get(memberId)?.origin ?? '';
     return {
       async read(request = {}) {
         try {
-          return await readItem({ rest, memberId, ref, request, log, origin: origin() });
+          return await readItem({ rest, memberId, ref, request, proof, log, origin: origin() });
         } catch (error) {
           throw toRobotFailure(error, log);
         }
@@ -78,6 +79,7 @@ interface Reading {
   memberId: string;
   ref: ItemRef;
   request: ReadRequest;
+  proof: CallProof;
   log: Log;
   origin: string;
 }

@@ -2,21 +2,23 @@ import type { Log } from '../robot/ports.ts';
 import { type BatchAnswer, type BatchCommand, readBatch, toBatchParams } from './batch.ts';
 import type { Installations } from './installation.ts';
 import type { TokenKeeper } from './oauth.ts';
+import type { Outbound } from './outbound.ts';
 import { PortalError } from './portal-error.ts';
 import { createSdkClient, PortalMoved, type SdkClient } from './sdk-client.ts';
 import { type TokenPair, toOrigin } from './tokens.ts';
+import type { Priority, Urgency } from './urgency.ts';
 
-export type Priority = 'run' | 'answer' | 'repeat';
+export type { Priority } from './urgency.ts';
 
 /** The REST hits of a portal, shared by all processes (design.md, shared REST budget). */
 export interface BudgetPort {
-  take(memberId: string, priority: Priority): Promise<void>;
+  take(memberId: string, priority: Priority | Urgency): Promise<void>;
   /** The portal said QUERY_LIMIT_EXCEEDED although we kept to the budget. */
   penalize?(memberId: string, ms: number): Promise<void>;
 }
 
 export interface RestOptions {
-  priority?: Priority;
+  priority?: Priority | Urgency;
 }
 
 export interface PortalRest {
@@ -61,12 +63,13 @@ export function createRest(options: {
   keeper: TokenKeeper;
   budget: BudgetPort;
   allowedOrigins: readonly string[];
+  agents: Outbound['agents'];
   now: () => Date;
   log: Log;
   timeoutMs?: number | undefined;
   onRequest?: RequestHook | undefined;
 }): PortalRest {
-  const { installations, keeper, budget, log } = options;
+  const { installations, keeper, budget, agents, log } = options;
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const clients = new Map<string, SdkClient>();
   const blocked = new Map<string, number>();
@@ -74,7 +77,7 @@ export function createRest(options: {
   function clientOf(memberId: string, origin: string, access: string): SdkClient {
     const known = clients.get(memberId);
     if (known?.origin === origin && known.access === access) return known;
-    const made = createSdkClient({ origin, access, timeoutMs });
+    const made = createSdkClient({ origin, access, timeoutMs, agents });
     clients.delete(memberId);
     clients.set(memberId, made);
     if (clients.size > CLIENTS_KEPT) clients.delete(clients.keys().next().value as string);
@@ -101,7 +104,7 @@ export function createRest(options: {
     budgetKey: string,
     method: string,
     params: Record<string, unknown>,
-    priority: Priority,
+    priority: Priority | Urgency,
     turnedAway = 0,
   ): Promise<unknown> {
     const left = blockOf(budgetKey, method);
@@ -207,7 +210,7 @@ export function createRest(options: {
     async probe({ memberId, origin, access }, method) {
       // Strangers must not fill the budget table with names of their own.
       const budgetKey = installations.get(memberId) === undefined ? `probe:${origin}` : memberId;
-      const client = createSdkClient({ origin, access, timeoutMs: Math.min(timeoutMs, 20_000) });
+      const client = createSdkClient({ origin, access, timeoutMs: Math.min(timeoutMs, 20_000), agents });
       return hit(client, budgetKey, method, {}, 'run');
     },
   };

@@ -2,6 +2,7 @@ import { AjaxError, ApiVersion, B24OAuth, EnumAppStatus, type HttpV2 } from '@bi
 import { parseJson } from '../robot/text.ts';
 import { isRecord } from './call.ts';
 import { toJsonBody } from './file-content.ts';
+import type { Outbound } from './outbound.ts';
 import { errorCode, PortalError, toPortalError } from './portal-error.ts';
 
 /** The portal moved: nothing was done, and `location` says where the same POST belongs (bitrix24.md A10). */
@@ -31,7 +32,12 @@ const FAR_FUTURE = Date.UTC(9999, 0) / 1_000;
  * b24jssdk's client for one token at one address, kept from doing on its own what is ours to decide: it follows no
  * redirect, repeats nothing, waits for no limiter of its own, refreshes nothing and logs nothing.
  */
-export function createSdkClient(options: { origin: string; access: string; timeoutMs: number }): SdkClient {
+export function createSdkClient(options: {
+  origin: string;
+  access: string;
+  timeoutMs: number;
+  agents: Outbound['agents'];
+}): SdkClient {
   const { origin, access } = options;
   const sdk = new B24OAuth(
     {
@@ -66,6 +72,8 @@ export function createSdkClient(options: { origin: string; access: string; timeo
   const http = sdk.getHttpClient(ApiVersion.v2) as HttpV2;
   const axios = http.ajaxClient;
   axios.defaults.maxRedirects = 0;
+  // Agents that say themselves which way requests go: then it does not look at HTTP_PROXY and its kin.
+  Object.assign(axios.defaults, options.agents);
   axios.defaults.maxContentLength = MAX_ANSWER_BYTES;
   // Its own would parse the text again to trim it.
   axios.defaults.transformRequest = (data: unknown) => data;

@@ -1,15 +1,33 @@
 import { createServer, type Server } from 'node:http';
 
 /**
+ * Longer than proxies keep an idle connection to us (nginx and balancers a minute, Go's 90 s, Caddy two minutes): whoever
+ * closes first must be the proxy, for a call that it sends at the moment we close is lost.
+ */
+const IDLE_MS = 130_000;
+/** Of more connections than this the idle ones are closed: strangers who come and stay must not use them up. */
+const MANY = 1_000;
+
+/**
  * A server whose callers cannot hold it by being slow: a portal's call is a small form, so its headers come within 5 s
- * and all of it within 10 s, or the connection is closed with 408 (OWASP API4).
+ * and all of it within 10 s, or the connection is closed with 408 (OWASP API4). Both count from a request's first
+ * byte, so they are no matter to a connection that is idle between two.
  */
 export function createSlowProofServer(): Server {
-  return createServer({
+  const server = createServer({
     headersTimeout: 5_000,
     requestTimeout: 10_000,
     connectionsCheckingInterval: 1_000,
-    keepAliveTimeout: 10_000,
+    keepAliveTimeout: IDLE_MS,
     maxHeaderSize: 16 * 1024,
   });
+  let open = 0;
+  server.on('connection', (socket) => {
+    open += 1;
+    socket.once('close', () => {
+      open -= 1;
+    });
+    if (open > MANY) server.closeIdleConnections();
+  });
+  return server;
 }

@@ -36,7 +36,7 @@ export type ErrorCode =
   | 'cancelled'
   | 'internal_error';
 
-/** Codes whose cause may pass by itself, so the run is tried again until its limit. */
+/** Codes whose cause may pass by itself wherever they come from. */
 const HEALING: ReadonlySet<ErrorCode> = new Set([
   'portal_unavailable',
   'directum_locked',
@@ -53,23 +53,27 @@ export class RobotFailure extends Error {
   readonly text: LocalText;
   /** Outputs that were known when it failed; sent along with the error. */
   readonly known: Record<string, unknown>;
+  /** Its cause may pass by itself, so the run is tried again until its limit. */
+  readonly heals: boolean;
 
   constructor(
     code: ErrorCode,
     text: LocalText,
-    options: { cause?: unknown; known?: Record<string, unknown> } = {},
+    options: { cause?: unknown; known?: Record<string, unknown>; heals?: boolean } = {},
   ) {
     super(`${code}: ${text.en}`);
     this.code = code;
     this.text = text;
     this.known = options.known ?? {};
+    this.heals = options.heals ?? HEALING.has(code);
     // Raw causes may hold addresses and tokens, so no serializer may walk into them.
     Object.defineProperty(this, 'cause', { value: options.cause, enumerable: false });
   }
 
   /** The same failure with outputs that were already known when it happened. */
   withKnown(known: Record<string, unknown>): RobotFailure {
-    return new RobotFailure(this.code, this.text, { cause: this.cause, known: { ...known, ...this.known } });
+    const { cause, heals } = this;
+    return new RobotFailure(this.code, this.text, { cause, heals, known: { ...known, ...this.known } });
   }
 
   /** The same failure, said of a field of the robot by its title. */
@@ -79,11 +83,8 @@ export class RobotFailure extends Error {
       ru: `«${field.ru}»: ${begun(this.text.ru)}`,
       en: `«${field.en}»: ${begun(this.text.en)}`,
     };
-    return new RobotFailure(this.code, text, { cause: this.cause, known: this.known });
-  }
-
-  get heals(): boolean {
-    return HEALING.has(this.code);
+    const { cause, heals, known } = this;
+    return new RobotFailure(this.code, text, { cause, heals, known });
   }
 }
 

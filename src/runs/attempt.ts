@@ -1,4 +1,4 @@
-import type { Language, LocalText } from '../robot/failure.ts';
+import { type Language, type LocalText, RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, ItemRef, Log, PortalPort, RobotSettings, SlotsPort } from '../robot/ports.ts';
 import type { AnyRobot } from '../robot/robot.ts';
 import { type Ending, failAgain, type Outcome, runRobot, toAnswer } from '../robot/run-robot.ts';
@@ -6,7 +6,11 @@ import { toSeen } from '../robot/signature.ts';
 import type { NewAnswer, RunStore, StoredRun } from '../store/runs.ts';
 import type { WaitStore } from '../store/waits.ts';
 import { type KeptCall, toDeadline, toNextAttempt } from './call.ts';
+import { guardEffects } from './guard.ts';
 import { isOutage } from './outage.ts';
+
+/** How a run of a call that its portal did not make ends; there is no answer, so it is no error code. */
+const FORGED = 'forged';
 
 /** What a run's portal gives to its robot. */
 export interface Surroundings {
@@ -15,6 +19,17 @@ export interface Surroundings {
   portal: PortalPort;
   directum: DirectumPort;
   slots: SlotsPort;
+  /** Whether the portal vouches for the call. */
+  proof: CallProof;
+}
+
+/** The portal's word on a call (interface.md §2): without it a run has no effect, whatever its robot comes to. */
+export interface CallProof {
+  isAccepted(): boolean;
+  /** Somebody else made the call. */
+  isForged(): boolean;
+  /** Asks when it is not accepted yet. @throws RobotFailure that heals, or an error of its own for a forged call */
+  demand(): Promise<void>;
 }
 
 export interface AttemptPorts {
@@ -53,11 +68,13 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   const startedAt = now();
 
   const around = ports.surround(run, call, log);
+  const { proof } = around;
   // A robot that waits has its own limit from the first attempt on, whatever that attempt comes to.
   let { deadlineAt } = run;
   const attempted = () =>
     runRobot(robot, call.properties, {
       ...around,
+      ...guardEffects(around, proof.demand),
       documentType: call.documentId[2],
       wait: {
         until: (hours) => {
@@ -73,15 +90,26 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
       log,
     });
   const known = inVain(run, robot, ports);
-  const outcome: Outcome =
+  const reached: Outcome =
     known === null
       ? await attempted()
       : failAgain(robot, 'directum_unavailable', known, run.lastValues ?? {});
 
   const finishedAt = now();
   // A blink of our own database is no answer to a deal: the attempt counts as lost and is made again.
-  const ours = outcome.kind === 'failed' && outcome.code === 'internal_error' && finishedAt < deadlineAt;
-  if (ours && isOutage(outcome.cause)) throw outcome.cause;
+  const ours = reached.kind === 'failed' && reached.code === 'internal_error' && finishedAt < deadlineAt;
+  if (ours && isOutage(reached.cause)) throw reached.cause;
+  // What is told needs the proof too, though nothing on the way did.
+  const isAgain = reached.kind === 'failed' && reached.heals && finishedAt < deadlineAt;
+  const missing = isAgain || proof.isForged() ? null : await unproven(robot, proof);
+  if (proof.isForged()) {
+    const forged = { startedAt, finishedAt, ending: FORGED, text: null };
+    if (!(await runs.end(run.id, forged, {}, []))) return;
+    log.warn('run.forged', { attempt: run.attempts + 1 });
+    ports.onEnd(run, FORGED);
+    return;
+  }
+  const outcome = missing ?? reached;
   if (outcome.kind === 'waiting') {
     const { wait } = outcome;
     const fresh = await ports.waits.save(
@@ -129,6 +157,17 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   else log.info('run.done', facts);
   ports.onEnd(run, attempt.ending);
   ports.onAnswer();
+}
+
+/** Why the portal does not vouch for the call yet; null when it does, or never will. */
+async function unproven(robot: AnyRobot, proof: CallProof): Promise<Ending | null> {
+  try {
+    await proof.demand();
+  } catch (error) {
+    if (error instanceof RobotFailure) return failAgain(robot, error.code, error.text, {});
+    if (!proof.isForged()) throw error;
+  }
+  return null;
 }
 
 /**

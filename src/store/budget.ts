@@ -3,12 +3,18 @@ import type { Pool } from 'pg';
 /** `run` reads and `answer` deliver at once; `repeat` (the second send) leaves a fifth of the bucket to them. */
 export type BudgetPriority = 'run' | 'answer' | 'repeat';
 
+/** A priority that may rise while its hit waits; `onRaise` answers how to stop listening. */
+export interface RisingPriority {
+  readonly priority: BudgetPriority;
+  onRaise(listener: () => void): () => void;
+}
+
 /** The REST hits of a portal, shared by all processes on the database. */
 export interface Budget {
   /** Hits that are left in the bucket now. */
   left(memberId: string): Promise<number>;
   /** Waits until one hit may be made. Rejects when the database is away, the signal aborts or the store closes. */
-  take(memberId: string, priority: BudgetPriority, signal?: AbortSignal): Promise<void>;
+  take(memberId: string, priority: BudgetPriority | RisingPriority, signal?: AbortSignal): Promise<void>;
   /** The portal said QUERY_LIMIT_EXCEEDED: the bucket counts as full, and nothing leaves for so long. */
   penalize(memberId: string, ms: number): Promise<void>;
   close(): void;
@@ -54,6 +60,13 @@ interface Line {
   wake(): void;
 }
 
+function leave(line: Line, waiter: Waiter): void {
+  for (const queue of [line.urgent, line.repeats]) {
+    const place = queue.indexOf(waiter);
+    if (place >= 0) queue.splice(place, 1);
+  }
+}
+
 export function createBudget(options: { pool: Pool; perSecond: number; bucket: number }): Budget {
   const { pool, bucket } = options;
   const speed = options.perSecond * SPEED;
@@ -81,11 +94,10 @@ export function createBudget(options: { pool: Pool; perSecond: number; bucket: n
       try {
         const waitMs = await attempt(memberId, queue === line.repeats ? repeatLimit : limit);
         if (waitMs > 0) await nap(line, waitMs);
-        // Whoever gave up meanwhile leaves his hit to the next of the same queue.
-        else queue.shift()?.resolve();
+        // Whoever gave up, or rose, meanwhile leaves his hit to the next.
+        else (queue.shift() ?? line.urgent.shift())?.resolve();
       } catch (error) {
-        const failed = queue.indexOf(waiter);
-        if (failed >= 0) queue.splice(failed, 1);
+        leave(line, waiter);
         waiter.reject(error);
       }
     }
@@ -129,22 +141,28 @@ export function createBudget(options: { pool: Pool; perSecond: number; bucket: n
       if (closed) return Promise.reject(new Error('the store is closed'));
       if (signal?.aborted) return Promise.reject(signal.reason);
       const line = lineOf(memberId);
-      const queue = priority === 'repeat' ? line.repeats : line.urgent;
+      const rising = typeof priority === 'string' ? null : priority;
+      const queue = (rising?.priority ?? priority) === 'repeat' ? line.repeats : line.urgent;
       return new Promise<void>((resolve, reject) => {
         const waiter = {
           resolve: () => settle(resolve),
           reject: (error: unknown) => settle(() => reject(error)),
         };
         const giveUp = () => {
-          const place = queue.indexOf(waiter);
-          if (place >= 0) queue.splice(place, 1);
+          leave(line, waiter);
           waiter.reject(signal?.reason);
           line.wake();
         };
         const settle = (end: () => void) => {
           signal?.removeEventListener('abort', giveUp);
+          unheard?.();
           end();
         };
+        const unheard = rising?.onRaise(() => {
+          leave(line, waiter);
+          line.urgent.push(waiter);
+          line.wake();
+        });
         signal?.addEventListener('abort', giveUp);
         const first = queue.push(waiter) === 1;
         // Only the head of a queue changes what the mover waits for.

@@ -5,6 +5,8 @@ import { lockedRuns } from './lock-order.ts';
 
 export interface StoredRun extends NewRun {
   state: 'accepted' | 'running' | 'waiting' | 'ended';
+  /** The portal has accepted the signature of its call. */
+  proven: boolean;
   /** From when limits are counted: the receipt, or the order of an operator to do it again. */
   countedFrom: Date;
   attempts: number;
@@ -76,6 +78,11 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       );
     },
 
+    /** The portal has accepted the run's call; no later attempt asks again. */
+    async proved(id: string): Promise<void> {
+      await relaxed.query('UPDATE run SET proven = true WHERE id = $1', [id]);
+    },
+
     /** What `code` put off is due now, because its cause has passed. */
     async hasten(code: string, now: Date): Promise<void> {
       await pool.query(
@@ -85,7 +92,10 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       );
     },
 
-    /** The run has ended: its ending, its answer and that it failed are written together, once. */
+    /**
+     * The run has ended: its ending, its answer and that it failed are written together, once. A call that the portal does
+     * not vouch for leaves nothing but its answer.
+     */
     async end(id: string, attempt: Attempt, outcome: unknown, answers: NewAnswer[]): Promise<boolean> {
       const { rowCount } = await pool.query(
         `WITH changed AS (UPDATE run SET state = 'ended', attempts = attempts + 1, ending = $2, last_code = $2, last_text = $3,
@@ -98,7 +108,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
              ON CONFLICT DO NOTHING),
            failed AS (INSERT INTO failure (run_id, portal, robot, item_code, code, text, wants_answer, quiet, failed_at)
              SELECT id, portal, robot, item_code, ending, last_text, wants_answer, ending = ANY($9), ended_at FROM changed
-             WHERE ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer))
+             WHERE proven AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer))
          SELECT id FROM changed`,
         [
           id,
@@ -235,6 +245,7 @@ export function fromRow(row: any): StoredRun {
     receivedAt: row.received_at,
     deadlineAt: row.deadline_at,
     state: row.state,
+    proven: row.proven,
     countedFrom: row.reopened_at ?? row.received_at,
     attempts: row.attempts,
     lastCode: row.last_code,

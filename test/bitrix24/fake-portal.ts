@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { CallProof } from '../../src/bitrix24/call-proof.ts';
 import type { Installation, InstallationStore } from '../../src/bitrix24/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
 import type { RobotRegistration } from '../../src/bitrix24/registration.ts';
@@ -85,7 +86,7 @@ export async function fakePortal(
       const result =
         method === 'batch' && methods['batch'] === undefined
           ? batch(params.cmd, auth)
-          : run(method, params, auth);
+          : await run(method, params, auth);
       return answer(200, { result, time: { start: 1, operating: 0 } });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -117,6 +118,15 @@ function parseQuery(query: string, resolve: (value: string) => string): Params {
   }
   return params;
 }
+
+/** The proof of a call that the portal has accepted before. */
+export const PROVEN: CallProof = {
+  isAccepted: () => true,
+  isForged: () => false,
+  commands: () => ({}),
+  hear: async () => undefined,
+  demand: async () => undefined,
+};
 
 export const MEMBER = '7d3b0c5ae1f94c2d8e6a5b4c3d2e1f00';
 export const CLIENT = 'local.64f0a1b2c3d4e5.12345678';
@@ -160,7 +170,7 @@ export function bench(
     store,
     claims: memoryClaims(),
     budget: {
-      take: async (id, priority) => void taken.push([id, priority]),
+      take: async (id, asked) => void taken.push([id, typeof asked === 'string' ? asked : asked.priority]),
       penalize: async (_, ms) => void penalties.push(ms),
     },
     robots: () => robots,

@@ -327,6 +327,94 @@ describe('the installer page', () => {
   });
 });
 
+describe('the application opened again', () => {
+  const employee = {
+    'app.info': () => ({ ID: 1, CODE: CLIENT, INSTALLED: true }),
+    profile: () => ({ ID: '9', ADMIN: false }),
+  };
+  const russian = page({ origin: 'http://x' })[0];
+  it.each([
+    [{}, /работает/, /works/],
+    [{ state: 'paused' as const }, /работает не полностью/, /not everything works/],
+    [{ registeredAt: undefined }, /работает не полностью/, /not everything works/],
+  ])('by an employee is a calm page that changes nothing: %j', async (change, ru, en) => {
+    const portal = await startPortal(employee);
+    const made = await installed(portal, { registeredAt: '2026-09-01T09:00:00Z', ...change });
+    const before = structuredClone(made.stored.get(MEMBER));
+    for (const [LANG, health, whom] of [
+      ['ru', ru, /обращайтесь к нему/],
+      ['de', en, /Turn to them/],
+    ] as const) {
+      const opened = await made.installer.openPage(...page(portal, {}, { LANG }));
+      expect(opened).toEqual({ status: 200, html: expect.stringMatching(health) });
+      expect(opened.html).toMatch(whom);
+      expect(opened.html).toMatch(/Directum RX/);
+      expect(opened.html).not.toMatch(/отклонена|refused|installFinish|<script/);
+    }
+    expect(made.stored.get(MEMBER)).toEqual(before);
+    // The same token is not asked about again within the minute.
+    expect(portal.hits.length).toBe(2);
+  });
+
+  it('by more employees than strangers may try, and by an administrator after them', async () => {
+    const portal = await startPortal(employee);
+    const made = await installed(portal, { registeredAt: '2026-09-01T09:00:00Z' });
+    for (let user = 0; user < 70; user += 1)
+      expect((await made.installer.openPage(...page(portal, { AUTH_ID: `access-${user}` }))).status).toBe(
+        200,
+      );
+    portal.methods['profile'] = () => ({ ID: '1', ADMIN: true });
+    expect((await made.installer.openPage(...page(portal, { AUTH_ID: 'access-admin' }))).status).toBe(200);
+  });
+
+  it('by an employee before an administrator installed it says whom to ask', async () => {
+    const portal = await startPortal(employee);
+    const made = bench(portal);
+    const opened = await made.installer.openPage(...page(portal));
+    expect(opened).toEqual({
+      status: 403,
+      html: expect.stringMatching(/ещё не установлено.*администратор/s),
+    });
+    expect(opened.html).not.toContain('отклонена');
+    expect(made.stored.size).toBe(0);
+  });
+
+  it('by an administrator says that it works, or what is missing', async () => {
+    const portal = await startPortal({ 'app.info': employee['app.info'] });
+    const made = await installed(portal);
+    const works = await made.installer.openPage(...page(portal));
+    expect(works).toEqual({ status: 200, html: expect.stringContaining('установлено и работает') });
+    expect(works.html).not.toMatch(/отклонена|не завершена|installFinish/);
+    portal.methods['bizproc.robot.update'] = () => refuse('ERROR_METHOD_NOT_FOUND', 404);
+    portal.methods['bizproc.robot.list'] = () => refuse('ERROR_METHOD_NOT_FOUND', 404);
+    const ails = await made.installer.openPage(...page(portal));
+    expect(ails).toEqual({
+      status: 200,
+      html: expect.stringMatching(/работает не полностью:.*Тариф портала/s),
+    });
+    expect(ails.html).not.toMatch(/отклонена|не завершена|installFinish/);
+  });
+
+  it.each([
+    ['a token that proves nothing', { AUTH_ID: 'stolen' }, {}, employee],
+    ['another address', {}, { DOMAIN: 'evil.example' }, employee],
+    ['a user who is gone', {}, {}, { ...employee, profile: () => [] }],
+    ['another application', {}, {}, { ...employee, 'app.info': () => ({ ID: 1, CODE: 'local.other' }) }],
+  ])('with %s is refused in plain words, and not as an installation', async (_, body, query, methods) => {
+    const portal = await startPortal();
+    for (const [name, method] of Object.entries(methods))
+      portal.methods[name] = (_, token) =>
+        token.startsWith('access') ? method() : refuse('invalid_token', 401);
+    const made = await installed(portal, { registeredAt: '2026-09-01T09:00:00Z' });
+    const opened = await made.installer.openPage(
+      ...page(portal, body, { ...russian, DOMAIN: new URL(portal.origin).host, ...query }),
+    );
+    expect(opened).toEqual({ status: 403, html: expect.stringContaining('Страницу не удалось открыть.') });
+    expect(opened.html).toMatch(/<li>[А-Я][^<]*\.<\/li>/);
+    expect(opened.html).not.toContain('отклонена');
+  });
+});
+
 describe('an installation without an application token', () => {
   it('is pinned by the first call whose own token passes the proof, and by no other', async () => {
     const portal = await startPortal();
@@ -403,24 +491,6 @@ describe('later events', () => {
     portal.methods['batch'] = () => refuse('INTERNAL_SERVER_ERROR', 500);
     await made.installer.handleEvent(event(portal, 'ONAPPUPDATE'));
     expect(made.stored.get(MEMBER)?.registeredAt).toBeUndefined();
-  });
-
-  it('ONAPPUNINSTALL drops tokens and says whether to wipe', async () => {
-    const portal = await startPortal();
-    const made = await installed(portal);
-    const removal = event(
-      portal,
-      'ONAPPUNINSTALL',
-      { access_token: undefined, refresh_token: undefined },
-      { CLEAN: '1' },
-    );
-    expect(await made.installer.handleEvent(removal)).toMatchObject({
-      result: 'ok',
-      uninstalled: MEMBER,
-      clean: true,
-    });
-    expect(made.stored.get(MEMBER)).toMatchObject({ state: 'uninstalled', tokens: null, spares: {} });
-    expect(await made.proof.checkCall(call(APP_TOKEN))).toBe('unknown');
   });
 
   it('with a wrong application token changes nothing', async () => {

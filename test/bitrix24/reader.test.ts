@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { fileName } from '../../src/bitrix24/item-file.ts';
 import type { ItemRef } from '../../src/robot/ports.ts';
-import { fakePortal, installed, MEMBER, type Methods, type Params, refuse } from './fake-portal.ts';
+import { fakePortal, installed, MEMBER, type Methods, type Params, PROVEN, refuse } from './fake-portal.ts';
 
 const open: { close(): void }[] = [];
 afterEach(() => {
@@ -133,7 +133,7 @@ async function start(
   const portal = await fakePortal(change(crm()), raw);
   open.push(portal);
   const made = await installed(portal);
-  return { portal, made, port: made.reader(MEMBER, ref, made.log) };
+  return { portal, made, port: made.reader(MEMBER, ref, made.log, PROVEN) };
 }
 
 describe('one read of a deal', () => {

@@ -7,7 +7,7 @@ import type { InstallationStore } from '../../src/bitrix24/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
 import { CARD, deal } from './deal-stand.ts';
-import { memoryClaims } from './fake-portal.ts';
+import { memoryClaims, PROVEN } from './fake-portal.ts';
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {
@@ -117,7 +117,7 @@ it('installs by the page, takes a call, reads the deal and answers it', async ()
 
   const ref = parseItemRef(call.documentId);
   const snapshot = await portals
-    .reader(call.memberId, ref!, { debug() {}, info() {}, warn() {}, error() {} })
+    .reader(call.memberId, ref!, { debug() {}, info() {}, warn() {}, error() {} }, PROVEN)
     .read();
   expect(snapshot).toMatchObject({
     title: 'Станок',
@@ -148,7 +148,11 @@ it('installs by the event, registers again after an update and lets go after rem
   expect(portal.isOffered('directum_test', 2)).toBe(true);
   await portal.uninstall({ clean: true });
   await portal.settled();
-  expect(outcomes.at(-1)).toMatchObject({ uninstalled: portal.memberId, clean: true });
+  expect(outcomes.at(-1)).toMatchObject({ event: 'ONAPPUNINSTALL', removal: true });
+  const tidied: unknown[] = [];
+  portals.removals.check(async (removed) => void tidied.push(removed));
+  await portals.removals.stop();
+  expect(tidied).toEqual([{ memberId: portal.memberId, portalKey: portal.memberId, clean: true }]);
   expect(portals.installations.get(portal.memberId)).toMatchObject({ state: 'uninstalled', tokens: null });
 });
 

@@ -392,6 +392,18 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
         expect(await portal.call(method, params)).toMatchObject({ status: 403, error: 'ACCESS_DENIED' });
       },
     );
+
+    it('is told by an empty message, also in a batch, that nobody signed a token (D3)', async () => {
+      const token = `${mark()}|A1_1_1_1|${mark()}.${mark()}`;
+      const refusal = { error: 'ACCESS_DENIED', error_description: 'Access denied!' };
+      const params = { EVENT_TOKEN: token, LOG_MESSAGE: '' };
+      expect(await portal.call('bizproc.activity.log', params)).toMatchObject({ status: 403, ...refusal });
+      const query = new URLSearchParams(params);
+      const { result } = await portal.call('batch', {
+        cmd: { proof: `bizproc.activity.log?${query}`, witness: 'profile' },
+      });
+      expect(result).toMatchObject({ result: { witness: { ID: me } }, result_error: { proof: refusal } });
+    });
   });
 
   describe('an event', () => {

@@ -19,6 +19,8 @@ export interface FailedRun {
   text?: { ru: string; en: string } | null;
   waits?: boolean;
   portal?: string;
+  /** The portal vouches for the call. */
+  proven?: boolean;
 }
 
 /** Failures on a real database and two processes, with a clock that is moved by hand and portals that are given. */
@@ -76,8 +78,8 @@ export async function failureBench() {
       made += 1;
       const id = `run${made}`;
       await store.pool.query(
-        `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at, next_at)
-         VALUES ($1, 'm', $2, $3, $4, 'not to be opened', $5, 'accepted', $6, $6, $6)`,
+        `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, proven, state, received_at, deadline_at, next_at)
+         VALUES ($1, 'm', $2, $3, $4, 'not to be opened', $5, $7, 'accepted', $6, $6, $6)`,
         [
           id,
           failed.portal ?? 'p',
@@ -85,6 +87,7 @@ export async function failureBench() {
           failed.item ?? 'DEAL_1',
           failed.waits ?? true,
           now(),
+          failed.proven ?? true,
         ],
       );
       await end(id, failed);

@@ -47,6 +47,15 @@ describe('a run that ended badly', () => {
     expect(deals.notices[0]?.text).toContain('CRM item: ');
   });
 
+  it.each([true, false])(
+    'leaves nothing for a call that the portal does not vouch for, step waits: %s',
+    async (waits) => {
+      await bench.fail({ proven: false, waits });
+      await bench.pass(10_000);
+      expect([deals.comments, deals.notices]).toEqual([[], []]);
+    },
+  );
+
   it('says as much as it answered, 500 characters', async () => {
     await bench.fail({ text: { ru: 'я'.repeat(700), en: 'x' } });
     await bench.pass(10_000);

@@ -104,16 +104,11 @@ it('no word of Directum, of the deal or of an input becomes markup', async () =>
 it('the responsible of a company is told as that of a deal', async () => {
   const user = stand.portal.addUser({ NAME: 'Пётр', EMAIL: 'company@acme.example' });
   const company = stand.portal.addCompany({ TITLE: 'Без реквизитов', assignedById: user });
-  const [call] = await lostCalls(stand, 1, CODE, EMPTY);
-  const form = {
-    ...call?.form,
-    'document_id[1]': 'CCrmDocumentCompany',
-    'document_id[2]': `COMPANY_${company}`,
-    'document_type[1]': 'CCrmDocumentCompany',
-    'document_type[2]': 'COMPANY',
-    event_token: `company|${Math.random()}`,
-  };
-  expect(await send(form)).toBe(200);
+  const sync = 'directum_sync_counterparty';
+  stand.portal.placeRobot('C1:COMPANY', sync, {}, { entityTypeId: 4 });
+  const workflow = await stand.portal.moveItem(4, company, 'C1:COMPANY');
+  const { outputs } = await stand.portal.waitForStep(workflow, sync, 15_000);
+  expect(outputs).toMatchObject({ error_code: 'requisites_invalid' });
   await settle(() => told(user).length, 1);
   expect(told(user)[0]?.message).toContain(`/crm/company/details/${company}/`);
   expect(stand.portal.timeline(4, company)).toHaveLength(1);
@@ -132,7 +127,8 @@ it('the installer is told for a responsible who is dismissed', async () => {
 it('a comment or a notice whose answer was lost is left once', async () => {
   const { deal, user } = ownDeal();
   stand.portal.misbehave.next({ method: 'crm.timeline.comment.add', cutAfterEffect: true });
-  stand.portal.misbehave.next({ method: 'batch', cutAfterEffect: true, times: 2 });
+  for (const holding of ['crm.timeline.comment.add', 'im.notify'])
+    stand.portal.misbehave.next({ method: 'batch', holding, cutAfterEffect: true });
   await runStep(stand, deal, CODE, EMPTY);
   await settle(() => told(user).length, 1);
   await settle(() => comments(deal).length, 1);
@@ -166,7 +162,9 @@ it('a portal that speaks English is told in English', async () => {
 it('what was not told before the service stopped is told when it is back, once', async () => {
   const { deal, user } = ownDeal();
   const broken = { status: 502, body: 'Bad Gateway' };
-  for (const method of ['batch', 'crm.timeline.comment.add', 'crm.timeline.comment.list'])
+  for (const holding of ['crm.timeline.comment', 'im.notify'])
+    stand.portal.misbehave.next({ method: 'batch', holding, ...broken, times: 1_000 });
+  for (const method of ['crm.timeline.comment.add', 'crm.timeline.comment.list'])
     stand.portal.misbehave.next({ method, ...broken, times: 1_000 });
   stand.portal.placeRobot('C1:BACK', CODE, EMPTY);
   const workflow = await stand.portal.moveItem(2, deal, 'C1:BACK');
@@ -181,8 +179,10 @@ it('what was not told before the service stopped is told when it is back, once',
 
 it('a portal from which the application was removed hears nothing of what failed before', async () => {
   const { deal, user } = ownDeal();
-  for (const method of ['batch', 'crm.timeline.comment.add'])
-    stand.portal.misbehave.next({ method, status: 502, body: 'Bad Gateway', times: 1_000 });
+  const broken = { status: 502, body: 'Bad Gateway', times: 1_000 };
+  for (const holding of ['crm.timeline.comment', 'im.notify'])
+    stand.portal.misbehave.next({ method: 'batch', holding, ...broken });
+  stand.portal.misbehave.next({ method: 'crm.timeline.comment.add', ...broken });
   await runStep(stand, deal, CODE, EMPTY);
   await stand.portal.uninstall();
   await stand.portal.settled();

@@ -40,7 +40,14 @@ async function endingOf(error: unknown, deadlineAt = new Date(Date.now() + 3_600
       settings: { contractKind: null, businessUnit: null, responsible: null, timeZone: 'UTC' },
       seal: { encrypt: (text) => text, decrypt: (text) => text },
       surround: () =>
-        part<ReturnType<Ports['surround']>>({ language: 'ru', item: { typeId: 2, id: 1, code: 'DEAL_1' } }),
+        part<ReturnType<Ports['surround']>>({
+          language: 'ru',
+          item: { typeId: 2, id: 1, code: 'DEAL_1' },
+          portal: {},
+          directum: {},
+          slots: {},
+          proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
+        }),
       log,
       scope: () => log,
       now: () => new Date(),

@@ -148,6 +148,7 @@ async function live(until: Date): Promise<void> {
             } as unknown as PortalPort,
             directum: directum.forPortal({ pairs: memoryPairs(), claims: memoryClaims(), log: quietLog }),
             slots: {} as SlotsPort,
+            proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
           }),
           circuit: directum,
           log: quietLog,

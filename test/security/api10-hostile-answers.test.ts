@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { PortalError } from '../../src/bitrix24/portal-error.ts';
 import { RobotFailure } from '../../src/robot/failure.ts';
-import { fakePortal, installed, MEMBER } from '../bitrix24/fake-portal.ts';
+import { fakePortal, installed, MEMBER, PROVEN } from '../bitrix24/fake-portal.ts';
 import { adapter, company, label, quietLog } from '../directum/stand.ts';
 
 /** OWASP API10, API4: what both platforms answer is hostile input; it is healed or a clear error, at bounded cost. */
@@ -156,7 +156,7 @@ it('a portal answers with anything at all', async () => {
     await measured(`portal: ${name}`, {
       call: () => made.rest.call(MEMBER, 'profile', {}),
       batch: () => made.rest.batch(MEMBER, { one: { method: 'profile', params: {} } }),
-      read: () => made.reader(MEMBER, item, quietLog).read(),
+      read: () => made.reader(MEMBER, item, quietLog, PROVEN).read(),
       send: () => made.answers.send(MEMBER, results, 'answer'),
       comment: () => made.deals(MEMBER).comment([{ item, text: 'x', mark: 'x', unsure: 'lost' }]),
     });

@@ -68,12 +68,17 @@ it('only an administrator installs, and only the bearer of the token reads the m
           PLACEMENT: 'DEFAULT',
         }),
       },
-    ).then(({ status }) => status);
+    ).then(async (answer) => ({ status: answer.status, html: await answer.text() }));
   };
-  expect(await install(employee)).toBe(403);
-  expect(stand.portal.robots()).toEqual(robots);
+  const asked = stand.portal.journal.length;
+  const calm = await install(employee);
+  expect(calm).toMatchObject({ status: 200, html: expect.stringContaining('обращайтесь к нему') });
+  const changing = () =>
+    stand.portal.journal.slice(asked).filter(({ method }) => /bind|robot|batch/.test(method)).length;
+  expect([stand.portal.robots(), changing()]).toEqual([robots, 0]);
   // The control: the same page of an administrator.
-  expect(await install(1)).toBe(200);
+  expect((await install(1)).status).toBe(200);
+  expect(changing()).toBeGreaterThan(0);
   for (const authorization of ['', 'Bearer ', 'Bearer canary-ops-toke', 'Basic canary-ops-token'])
     expect((await fetch(`${stand.url}/metrics`, { headers: { authorization } })).status).toBe(401);
   for (const path of ['/bitrix24/runs', '/runs', '/admin', '/bitrix24/backup'])

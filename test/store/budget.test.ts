@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Urgency } from '../../src/bitrix24/urgency.ts';
 import { createBudget } from '../../src/store/budget.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type StoreBench, storeBench } from './bench.ts';
@@ -71,6 +72,20 @@ describe('budget', () => {
       one.budget.take('order', priority).then(() => order.push(name));
     await Promise.all([take('repeat', 'repeat'), take('a', 'run'), take('b', 'answer'), take('c', 'run')]);
     expect(order).toEqual(['a', 'b', 'c', 'repeat']);
+  });
+
+  it('a repeat whose answer somebody urgent waits for moves up', async () => {
+    const rising = new Urgency('repeat');
+    await one.budget.penalize('rising', 300);
+    const order: string[] = [];
+    const take = (name: string, priority: Parameters<typeof one.budget.take>[1]) =>
+      one.budget.take('rising', priority).then(() => order.push(name));
+    const taken = [take('other repeat', 'repeat'), take('joined', rising), take('a', 'run')];
+    rising.raise('repeat');
+    rising.raise('answer');
+    taken.push(take('b', 'run'));
+    await Promise.all(taken);
+    expect(order).toEqual(['a', 'joined', 'b', 'other repeat']);
   });
 
   it('waits out a penalty in every process', async () => {

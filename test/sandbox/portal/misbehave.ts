@@ -4,8 +4,10 @@ import type { Fields, Misbehave, Rule } from './types.ts';
 import { isObject } from './wire.ts';
 import type { World } from './world.ts';
 
-export function takeRule(world: World, method: string): Rule | undefined {
-  const index = world.rules.findIndex((rule) => rule.method === undefined || rule.method === method);
+export function takeRule(world: World, method: string, params: Fields = {}): Rule | undefined {
+  const isMeant = ({ method: name = method, holding = '' }: Rule) =>
+    name === method && (holding === '' || JSON.stringify(params).includes(holding));
+  const index = world.rules.findIndex(isMeant);
   const rule = world.rules[index];
   if (rule === undefined) return undefined;
   const left = (rule.times ?? 1) - 1;
@@ -31,7 +33,7 @@ export async function obey(
   params: Fields,
   work: () => Promise<HttpAnswer>,
 ): Promise<void> {
-  const rule = takeRule(world, method);
+  const rule = takeRule(world, method, params);
   if (rule?.delayMs !== undefined) await new Promise((done) => setTimeout(done, rule.delayMs));
   if (rule?.until !== undefined) await rule.until;
   if (rule?.hang === true) {

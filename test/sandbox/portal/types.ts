@@ -69,6 +69,8 @@ export interface Delivery {
 
 export interface Rule {
   method?: string;
+  /** Only a request whose parameters hold this text. */
+  holding?: string;
   status?: number;
   body?: string | object;
   headers?: Record<string, string>;
