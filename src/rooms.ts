@@ -12,6 +12,7 @@ import type { Language } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
 import { within } from './runs/patience.ts';
 import { createIncomingCalls } from './store/incoming-calls.ts';
+import { createOpenRuns } from './store/open-runs.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys } from './store/secrets.ts';
 import { openSpool } from './store/spool.ts';
@@ -27,7 +28,10 @@ export function toLanguage(portalLanguage: string): Language {
 }
 
 /** Everything that talks to the portals and to Directum, on an open store; shared by the service and the scripts. */
-export async function openRooms(config: Config, { log, now }: { log: Log; now: () => Date }) {
+export async function openRooms(
+  config: Config,
+  { log, now, leaseMs }: { log: Log; now: () => Date; leaseMs?: number },
+) {
   const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
   const store = await openStore({
     databaseUrl: config.DATABASE_URL,
@@ -36,13 +40,15 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     log,
     now,
     rate: config.BITRIX24_RATE,
+    leaseMs,
   });
   const runs = createRunStore(store.pool, store.relaxed);
+  const open = createOpenRuns(store.pool);
   const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log });
   const waits = createWaits(store.pool);
   const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const measure = async () => ({
-    ...(await runs.measure(now())),
+    ...(await open.measure(now())),
     portals: await Promise.all(
       portals.installations
         .list()
@@ -117,6 +123,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     spool,
     calls,
     runs,
+    open,
     waits,
     metrics,
     directum,

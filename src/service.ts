@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { robots } from '../robots/index.ts';
-import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
+import { CallError, parseItemRef, parseRobotCall, type RobotCall, toItemRef } from './bitrix24/call.ts';
 import { isEventForm, parseEvent } from './bitrix24/events.ts';
 import { isLive, isReady } from './bitrix24/installation.ts';
 import type { Config } from './config.ts';
@@ -13,15 +13,17 @@ import { openOrWait, refuseInstall } from './lobby.ts';
 import { scopeLog } from './log.ts';
 import type { Log } from './robot/ports.ts';
 import { DATABASE_MS, openRooms, toLanguage } from './rooms.ts';
-import { attemptRun } from './runs/attempt.ts';
 import { toDeadline, toKeptCall, toRunId } from './runs/call.ts';
 import { createDelivery } from './runs/deliver.ts';
 import { createIntake } from './runs/intake.ts';
 import { createLoop } from './runs/loop.ts';
+import { attemptRun } from './runs/lost-attempts.ts';
+import { createAttemptClaims } from './runs/overtaken.ts';
 import { within } from './runs/patience.ts';
 import { createPulse } from './runs/pulse.ts';
 import { createSettling } from './runs/settling.ts';
 import { createSpooling } from './runs/spooling.ts';
+import { createStrays } from './runs/strays.ts';
 import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
 import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
@@ -81,6 +83,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     },
     comment: (memberId, item, text) => portals.answers.comment(memberId, item, text),
     parseItem: parseItemRef,
+    toItem: toItemRef,
     members: () =>
       portals.installations
         .list()
@@ -92,14 +95,31 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     log,
   });
 
+  const languageOf = (memberId: string) => toLanguage(portals.installations.get(memberId)?.language ?? 'ru');
   const intake = createIntake({ calls, onRuns: () => workers.wake(), onCrowd: () => settling.wake() });
-  const lines = () =>
-    portals.installations
+  const strays = createStrays({
+    open: rooms.open,
+    runs,
+    isInstalled: (memberId) => isLive(portals.installations.get(memberId)),
+    isInstalledNow: async (memberId) => isLive(await portals.installations.fresh(memberId)),
+    knowsRobot: (code) => byCode.has(code),
+    onCancelled: (robot) => metrics.runs.inc({ robot, ending: 'cancelled' }),
+    now,
+    log,
+  });
+  const straying = createLoop(async () => {
+    await strays.find();
+    return false;
+  }, log);
+  const lines = () => [
+    ...portals.installations
       .list()
       .filter(isLive)
       .flatMap(({ memberId }) =>
         robots.map((robot) => ({ memberId, robot: robot.code, waits: robot.waits === true })),
-      );
+      ),
+    ...strays.lines(),
+  ];
   const settling = createSettling({
     burst: intake.burst,
     settle: calls.settle,
@@ -117,8 +137,9 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     burst: intake.burst,
     now,
     log,
-    work: (run) =>
-      attemptRun(run, {
+    work: (run, isHeld) => {
+      const claims = createAttemptClaims(store.claims, isHeld);
+      return attemptRun(run, {
         runs,
         waits,
         waitMaxHours: config.WAIT_MAX_HOURS,
@@ -132,19 +153,19 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         seal: keys,
         surround: (run, call, runLog) => {
           const item = parseItemRef(call.documentId);
-          const language = toLanguage(portals.installations.get(run.memberId)?.language ?? 'ru');
           return {
-            language,
+            language: languageOf(run.memberId),
             item,
             portal: portals.reader(run.memberId, item ?? { typeId: 0, id: 0, code: run.itemCode }, runLog),
             directum: directum.forPortal({
               pairs: store.pairs(run.portal),
-              claims: store.claims,
+              claims,
               log: runLog,
             }),
-            slots: store.slots(run.portal, run.itemCode, run.id),
+            slots: store.slots(run.portal, run.itemCode, run.id, claims),
           };
         },
+        languageOf,
         circuit: directum,
         log,
         scope: (facts) => scopeLog(log, facts),
@@ -160,7 +181,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         },
         onWait: (run) => metrics.runs.inc({ robot: run.robot, ending: 'waiting' }),
         onAnswer: delivery.wake,
-      }),
+      });
+    },
   });
   const watch = createWatch({
     waits,
@@ -300,7 +322,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const ticking = [
     delivery.wake,
     portals.registration.check,
-    ...[settling, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
+    ...[settling, straying, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
   ];
   let turn = 0;
   const timers = [
@@ -321,7 +343,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     server.closeIdleConnections();
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
-    const loops = [settling, deadlines, polling, sweeping, portals.registration, ...showing];
+    const loops = [settling, straying, deadlines, polling, sweeping, portals.registration, ...showing];
     await Promise.all([
       closed.then(spooling.stop),
       workers.stop(),

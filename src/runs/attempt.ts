@@ -5,8 +5,9 @@ import { type Ending, failAgain, type Outcome, runRobot, toAnswer } from '../rob
 import { toSeen } from '../robot/signature.ts';
 import type { NewAnswer, RunStore, StoredRun } from '../store/runs.ts';
 import type { WaitStore } from '../store/waits.ts';
-import { type KeptCall, toDeadline, toNextAttempt } from './call.ts';
+import { type CallAddress, type KeptCall, toDeadline, toNextAttempt } from './call.ts';
 import { isOutage } from './outage.ts';
+import { Overtaken } from './overtaken.ts';
 
 /** What a run's portal gives to its robot. */
 export interface Surroundings {
@@ -26,6 +27,8 @@ export interface AttemptPorts {
   settings: Omit<RobotSettings, 'language'>;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
   surround(run: StoredRun, call: KeptCall, log: Log): Surroundings;
+  /** The language of the run's portal. */
+  languageOf(memberId: string): Language;
   /** Whether Directum is down, and whether a run that it did not answer may ask again. */
   circuit: { isDown(): boolean; admits(): boolean };
   log: Log;
@@ -42,12 +45,10 @@ export interface AttemptPorts {
 
 /**
  * One attempt of one run, from its row to its next state. A crash anywhere before the last write repeats the
- * attempt, which is why robots are idempotent.
+ * attempt, which is why robots are idempotent. @throws when it came to no outcome
  */
-export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<void> {
+export async function attemptOnce(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): Promise<void> {
   const { runs, now } = ports;
-  const robot = ports.robots.get(run.robot);
-  if (!robot) throw new Error(`no robot ${run.robot}`);
   const call = JSON.parse(ports.seal.decrypt(run.call)) as KeptCall;
   const log = ports.scope({ runId: run.id, robot: run.robot, item: run.itemCode });
   const startedAt = now();
@@ -80,15 +81,14 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
 
   const finishedAt = now();
   // A blink of our own database is no answer to a deal: the attempt counts as lost and is made again.
-  const ours = outcome.kind === 'failed' && outcome.code === 'internal_error' && finishedAt < deadlineAt;
-  if (ours && isOutage(outcome.cause)) throw outcome.cause;
+  const ours = outcome.kind === 'failed' && outcome.code === 'internal_error' ? outcome.cause : null;
+  if (ours instanceof Overtaken || (isOutage(ours) && finishedAt < deadlineAt)) throw ours;
+  const dropped = () => log.warn('attempt.dropped', { reason: 'the run is not this attempt’s any more' });
   if (outcome.kind === 'waiting') {
     const { wait } = outcome;
-    const fresh = await ports.waits.save(
-      run.id,
-      { startedAt, finishedAt },
-      { ...wait, seen: toSeen(wait.document) },
-    );
+    const seen = toSeen(wait.document);
+    const fresh = await ports.waits.save(run, { startedAt, finishedAt }, { ...wait, seen });
+    if (fresh === null) return dropped();
     log.info('run.waiting', { documentId: wait.documentId, until: wait.until.toISOString() });
     if (fresh) ports.onWait(run);
     return;
@@ -107,7 +107,7 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   };
   if (failed && outcome.heals && finishedAt < deadlineAt) {
     const nextAt = toNextAttempt(run.attempts, finishedAt, deadlineAt, ports.random, ports.delays);
-    await runs.postpone(run.id, attempt, outcome.values, { nextAt, deadlineAt });
+    if (!(await runs.postpone(run, attempt, outcome.values, { nextAt, deadlineAt }))) return dropped();
     // It came back while this run was being put off, so nobody else would call the run.
     if (known !== null && !ports.circuit.isDown()) await runs.hasten(outcome.code, finishedAt);
     log.warn('run.postponed', { ...facts, text: outcome.text.en, nextAt: nextAt.toISOString() });
@@ -118,8 +118,9 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     attempt,
     outcome.values,
     toAnswers(run, call, outcome, around.language, ports),
+    run,
   );
-  if (!ended) return;
+  if (!ended) return dropped();
   if (failed)
     log[outcome.code === 'internal_error' ? 'error' : 'warn']('run.failed', {
       ...facts,
@@ -141,10 +142,13 @@ function inVain(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): LocalText
   return run.lastText;
 }
 
-/** What the portal is told: the result to a step that waits, a comment on the item for a failure nobody waits for. */
+/**
+ * What the portal is told: the result to a step that waits, a comment on the item for a failure that nobody waits for or
+ * whose step cannot be told.
+ */
 export function toAnswers(
   run: StoredRun,
-  call: KeptCall,
+  { eventToken, documentId }: CallAddress,
   outcome: Ending,
   language: Language,
   ports: Pick<AttemptPorts, 'robots' | 'seal' | 'now'>,
@@ -152,9 +156,9 @@ export function toAnswers(
   const base = { runId: run.id, memberId: run.memberId, number: 1, dueAt: ports.now() };
   const seal = (value: object) => ports.seal.encrypt(JSON.stringify(value));
   const values = toAnswer(outcome, run.id, language);
-  if (run.wantsAnswer) {
+  if (run.wantsAnswer && eventToken !== null) {
     const payload = {
-      eventToken: call.eventToken,
+      eventToken,
       values,
       log: outcome.kind === 'failed' ? `Directum RX: ${values['error_text']}` : 'Directum RX: OK',
     };
@@ -166,7 +170,10 @@ export function toAnswers(
     {
       ...base,
       kind: 'comment',
-      payload: seal({ documentId: call.documentId, text: `${title}: ${values['error_text']} (${run.id})` }),
+      payload: seal({
+        ...(documentId ? { documentId } : { itemCode: run.itemCode }),
+        text: `${title}: ${values['error_text']} (${run.id})`,
+      }),
     },
   ];
 }

@@ -17,6 +17,31 @@ export function toKeptCall(call: KeptCall): KeptCall {
   return { documentId, eventToken, workflowId, properties, timeoutSeconds };
 }
 
+/** What a run's ending is told by. */
+export interface CallAddress {
+  /** Null where the kept call does not tell: then the step that waits cannot be answered. */
+  eventToken: string | null;
+  /** The item as the portal named it; absent where the kept call does not tell. */
+  documentId?: readonly [string, string, string];
+}
+
+/** Where to tell of a run whose kept call cannot be worked off, as far as its text can still be opened and read. */
+export function readAddress(call: string, decrypt: (text: string) => string): CallAddress {
+  let text: string;
+  try {
+    text = decrypt(call);
+  } catch {
+    return { eventToken: null };
+  }
+  try {
+    const { eventToken, documentId } = JSON.parse(text) as Partial<KeptCall>;
+    return { eventToken: eventToken ?? null, ...(documentId && { documentId }) };
+  } catch {
+    const [, quoted] = /"eventToken":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
+    return { eventToken: quoted === undefined ? null : (JSON.parse(quoted) as string) };
+  }
+}
+
 /** Stable name of a run: found again by the portal and event token, and neither can be read from it. */
 export function toRunId(memberId: string, eventToken: string): string {
   return hash('sha256', `${memberId}\n${eventToken}`).slice(0, 24);

@@ -17,6 +17,8 @@ export interface DeliveryPorts {
   send(memberId: string, answers: StepResult[], priority: 'answer' | 'repeat'): Promise<Delivery[]>;
   comment(memberId: string, item: ItemRef, text: string): Promise<void>;
   parseItem(documentId: readonly [string, string, string]): ItemRef | null;
+  /** The item of a code such as `DEAL_915`. */
+  toItem(code: string): ItemRef | null;
   /** Portals that can be reached now: paused and removed ones are not. */
   members(): string[];
   decrypt(text: string): string;
@@ -105,7 +107,7 @@ const toBlock = (delivery: Delivery) =>
   typeof delivery === 'object' && 'blockedMs' in delivery ? delivery.blockedMs : 0;
 
 async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<Delivery[]> {
-  const opened = group.map((answer) => openResult(answer, ports));
+  const opened = group.map((answer) => open<StepResult>(answer, ports));
   const sendable = opened.filter((result) => result !== null);
   const [, priority] = NUMBERS.find(([number]) => number === group[0]?.number) ?? NUMBERS[0];
   let sent: Delivery[];
@@ -116,15 +118,15 @@ async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<De
     sent = [];
   }
   let next = 0;
-  return opened.map((result) =>
-    result === null ? { refused: 'its key is not in SECRET_KEYS any more' } : (sent[next++] ?? 'retry'),
-  );
+  return opened.map((result) => (result === null ? NOT_OPENED : (sent[next++] ?? 'retry')));
 }
 
+const NOT_OPENED = { refused: 'its key is not in SECRET_KEYS any more' };
+
 /** One that cannot be opened must not hold up the others of its batch. */
-function openResult(answer: DueAnswer, ports: DeliveryPorts): StepResult | null {
+function open<T>(answer: DueAnswer, ports: DeliveryPorts): T | null {
   try {
-    return JSON.parse(ports.decrypt(answer.payload)) as StepResult;
+    return JSON.parse(ports.decrypt(answer.payload)) as T;
   } catch (error) {
     ports.log.error('answer.not_opened', { error, runId: answer.runId });
     return null;
@@ -132,11 +134,13 @@ function openResult(answer: DueAnswer, ports: DeliveryPorts): StepResult | null 
 }
 
 async function sendComment(answer: DueAnswer, ports: DeliveryPorts): Promise<Delivery> {
-  const { documentId, text } = JSON.parse(ports.decrypt(answer.payload)) as {
-    documentId: [string, string, string];
-    text: string;
-  };
-  const item = ports.parseItem(documentId);
+  const kept = open<({ documentId: [string, string, string] } | { itemCode: string }) & { text: string }>(
+    answer,
+    ports,
+  );
+  if (kept === null) return NOT_OPENED;
+  const { text } = kept;
+  const item = 'itemCode' in kept ? ports.toItem(kept.itemCode) : ports.parseItem(kept.documentId);
   if (!item) return { refused: 'no such item type' };
   try {
     await ports.comment(answer.memberId, item, text);

@@ -112,7 +112,7 @@ export function createRunHistory(pool: pg.Pool) {
     async reopen(id: string, now: Date, deadlineAt: Date): Promise<boolean> {
       const { rows } = await pool.query(
         `WITH again AS (UPDATE run SET state = 'accepted', next_at = $2, deadline_at = $3, reopened_at = $2, ending = NULL, outcome = NULL,
-             ended_at = NULL WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING id),
+             ended_at = NULL, lost = 0, abandoned = 0 WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING id),
            forgotten AS (DELETE FROM answer USING again WHERE answer.run_id = again.id)
          SELECT id FROM again`,
         [id, now, deadlineAt],

@@ -176,7 +176,8 @@ export function memoryClaims(): ClaimsPort {
   const tails = new Map<string, Promise<unknown>>();
   return {
     hold(key, work) {
-      const mine = (tails.get(key) ?? Promise.resolve()).then(work, work);
+      const begin = () => work({ isHeld: () => true });
+      const mine = (tails.get(key) ?? Promise.resolve()).then(begin, begin);
       tails.set(key, mine);
       return mine;
     },

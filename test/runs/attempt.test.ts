@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineRobot } from '../../src/robot/robot.ts';
-import { attemptRun } from '../../src/runs/attempt.ts';
+import { attemptRun } from '../../src/runs/lost-attempts.ts';
 import type { StoredRun } from '../../src/store/runs.ts';
 
 const log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -41,6 +41,7 @@ async function endingOf(error: unknown, deadlineAt = new Date(Date.now() + 3_600
       seal: { encrypt: (text) => text, decrypt: (text) => text },
       surround: () =>
         part<ReturnType<Ports['surround']>>({ language: 'ru', item: { typeId: 2, id: 1, code: 'DEAL_1' } }),
+      languageOf: () => 'ru',
       log,
       scope: () => log,
       now: () => new Date(),

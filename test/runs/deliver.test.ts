@@ -43,6 +43,7 @@ function deliveryOf(
     send,
     comment: async () => undefined,
     parseItem: () => null,
+    toItem: () => null,
     members: () => ['slow', 'quick'],
     decrypt: (text) => {
       if (text.includes('lost key')) throw new Error('no key');

@@ -181,7 +181,10 @@ it.each([
   [
     'released',
     'running',
-    () => createClaimedRuns(store.pool, 'me').release(ITEMS.map(({ documentId }) => `running${documentId}`)),
+    () =>
+      createClaimedRuns(store.pool, 'me').release(
+        ITEMS.map(({ documentId }) => ({ id: `running${documentId}`, holder: 'me', takes: 0 })),
+      ),
   ],
 ])('runs that are %s are locked in one order', async (_, prefix, work) => {
   await waitsForFirst(rowsOf('run', 'id', prefix), work);

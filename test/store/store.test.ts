@@ -73,7 +73,7 @@ describe('slots', () => {
     const { rows } = await store.pool.query('SELECT file_sha256 FROM document_slot');
     expect(rows).toEqual([{ file_sha256: 'ab' }]);
     expect(await store.slots('p2', 'DEAL_915', 'run-1').find('contract')).toBeNull();
-    await slots.release('CONTRACT');
+    await slots.release('CONTRACT', 5_000_000_001);
     expect(await slots.find('contract')).toBeNull();
   });
 

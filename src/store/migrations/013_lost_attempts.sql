@@ -6,8 +6,8 @@ ALTER TABLE run ADD COLUMN takes integer NOT NULL DEFAULT 0,
   ADD COLUMN lost integer NOT NULL DEFAULT 0,
   ADD COLUMN abandoned integer NOT NULL DEFAULT 0;
 
--- What is open, however many runs have ended: asked for by /metrics, by waits and by a removal.
-CREATE INDEX run_open ON run (received_at) WHERE state <> 'ended';
+-- What is open of a portal, however many runs have ended: asked for by /metrics, by waits and by a removal.
+CREATE INDEX run_open ON run (member_id, received_at) WHERE state <> 'ended';
 
 -- Down Migration
 
