@@ -6,7 +6,7 @@ import { createLog, redact } from '../src/log.ts';
 import type { Outcome } from '../src/robot/run-robot.ts';
 import { openRooms, toLanguage } from '../src/rooms.ts';
 import { toAnswers } from '../src/runs/attempt.ts';
-import { type KeptCall, toDeadline } from '../src/runs/call.ts';
+import { type KeptCall, readAddress, toDeadline } from '../src/runs/call.ts';
 import { createRunHistory, type ListedRun, type RunHistory } from '../src/store/run-history.ts';
 import type { Shell } from './shell.ts';
 
@@ -252,10 +252,15 @@ async function obey({ argv, env, stdout, stderr }: Shell): Promise<void> {
     const ports = { robots: new Map(robots.map((one) => [one.code, one])), seal: rooms.keys, now };
     const at = now();
     const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text: outcome.text };
-    const answers = toAnswers(stored, openCall(), outcome, language, ports);
+    const address = readAddress(stored.call, rooms.keys.decrypt);
+    const answers = toAnswers(stored, address, outcome, language, ports);
     if (!(await rooms.runs.end(stored.id, attempt, outcome.values, answers)))
       throw new Refusal(`run ${run.id} has just ended; look at it with show`);
     print(`run ${run.id} is cancelled; the service tells the portal within seconds`);
+    if (stored.wantsAnswer && address.eventToken === null)
+      print(
+        'its step cannot be answered, for the key of its call is not in SECRET_KEYS or DATA_DIR/keys: a comment on the item says so; stop the workflow in the portal',
+      );
   } finally {
     await rooms.close();
   }

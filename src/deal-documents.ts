@@ -43,7 +43,12 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
   const documents = createDocumentStore(store.pool);
   const showing = createShowStore(store.pool);
   const tellings = createTellings(store.pool);
-  const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on: config.DIRECTUM_TASKS === 'on' });
+  const mirrored = createMirroredTasks({
+    pool: store.pool,
+    seal: keys,
+    on: config.DIRECTUM_TASKS === 'on',
+    log,
+  });
   const looks = createDueLooks(store.pool);
   const news = createNews({
     tellings,

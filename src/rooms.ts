@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
-import { type Installation, isLive } from './bitrix24/installation.ts';
+import { type Installation, isLive, toSealed } from './bitrix24/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import { openDealDocuments } from './deal-documents.ts';
@@ -14,7 +14,7 @@ import { within } from './runs/patience.ts';
 import { createIncomingCalls } from './store/incoming-calls.ts';
 import { createOpenRuns } from './store/open-runs.ts';
 import { createRunStore } from './store/runs.ts';
-import { loadSecretKeys } from './store/secrets.ts';
+import { loadSecretKeys, SecretError } from './store/secrets.ts';
 import { openSpool } from './store/spool.ts';
 import { openStore } from './store/store.ts';
 import { createWaits } from './store/waits.ts';
@@ -84,6 +84,21 @@ export async function openRooms(
     },
   });
   const documents = store.installations<Installation>();
+  const sealed = new Map<string, Promise<Installation>>();
+  async function toSealedOnce(memberId: string): Promise<Installation> {
+    log.error('installation.sealed', {
+      memberId,
+      todo: 'give back the key that is missing in SECRET_KEYS, or let an administrator of the portal open the application',
+    });
+    // The key of its contracts stands open in its runs.
+    return toSealed(memberId, (await runs.portalOf(memberId)) ?? memberId, now());
+  }
+  function standIn(memberId: string): Promise<Installation> {
+    const known = sealed.get(memberId) ?? toSealedOnce(memberId);
+    sealed.set(memberId, known);
+    known.catch(() => sealed.delete(memberId));
+    return known;
+  }
   const portals = createPortals({
     config: {
       portals: config.BITRIX24_PORTALS,
@@ -93,9 +108,16 @@ export async function openRooms(
       publicUrl: config.PUBLIC_URL,
     },
     store: {
-      get: async (memberId) => (await documents.get(memberId)) ?? undefined,
+      get: async (memberId) => {
+        try {
+          return (await documents.get(memberId)) ?? undefined;
+        } catch (error) {
+          if (!(error instanceof SecretError)) throw error;
+          return standIn(memberId);
+        }
+      },
       set: documents.set,
-      list: async () => (await documents.list()).map((document) => document.value),
+      list: async () => Promise.all((await documents.list()).map(({ key, value }) => value ?? standIn(key))),
     },
     claims: store.claims,
     budget: store.budget,

@@ -29,6 +29,8 @@ export interface Installation {
   registeredAt?: string | undefined;
   /** Methods the tariff has, of those asked for. */
   methods?: string[] | undefined;
+  /** What is stored of it cannot be opened, for its key is not in SECRET_KEYS: only a new installation changes it. */
+  sealed?: true;
   version: number;
 }
 
@@ -47,10 +49,14 @@ export interface Installations {
   list(): Installation[];
   /** Reads the store anew and refreshes memory. */
   fresh(memberId: string): Promise<Installation | undefined>;
-  /** One change at a time across processes; `change` answers undefined to leave things as they are. */
+  /**
+   * One change at a time across processes; `change` answers undefined to leave things as they are. One that cannot be opened
+   * is left alone, unless it is `replaced` as a whole.
+   */
   update(
     memberId: string,
     change: (current: Installation | undefined) => Installation | undefined,
+    how?: 'replaced',
   ): Promise<Installation | undefined>;
 }
 
@@ -62,6 +68,30 @@ export function isLive(installation: Installation | undefined): installation is 
 /** Something may be sent to its portal: its tokens work, and its robots are known to be there (bitrix24.md B8). */
 export function isReady(installation: Installation | undefined): installation is Installation {
   return installation?.state === 'active' && installation.registeredAt !== undefined;
+}
+
+/**
+ * What stands for an installation that cannot be opened. Its portal is paused until a new authorisation, and nothing is
+ * sent anywhere meanwhile.
+ */
+export function toSealed(memberId: string, portalKey: string, now: Date): Installation {
+  return {
+    memberId,
+    origin: 'https://sealed.invalid',
+    portalKey,
+    applicationToken: null,
+    state: 'paused',
+    pausedReason: 'what is stored of it cannot be opened: its key is not in SECRET_KEYS',
+    language: 'ru',
+    scopes: [],
+    installerUserId: null,
+    tokens: null,
+    spares: {},
+    registered: {},
+    sealed: true,
+    // Above any that was stored: its own number is sealed too.
+    version: Math.floor(now.getTime() / 1000),
+  };
 }
 
 export const MAX_SPARES = 5;
@@ -78,6 +108,8 @@ export function createInstallations(options: {
 
   function remember(installation: Installation): void {
     const known = memory.get(installation.memberId);
+    // Another process may have other keys, and what it wrote says nothing against what is known here.
+    if (known !== undefined && installation.sealed) return;
     // A slow reload must not bring back what a change has just replaced.
     if (known === undefined || known.version <= installation.version) {
       memory.set(installation.memberId, installation);
@@ -106,9 +138,10 @@ export function createInstallations(options: {
     get: (memberId) => memory.get(memberId),
     list: () => [...memory.values()],
     fresh,
-    update: (memberId, change) =>
+    update: (memberId, change, how) =>
       claims.hold(`installation:${memberId}`, async () => {
         const current = await store.get(memberId);
+        if (current?.sealed && how !== 'replaced') return current;
         const changed = change(current);
         if (changed === undefined || changed === current) return current;
         const saved = { ...changed, memberId, version: (current?.version ?? 0) + 1 };

@@ -78,10 +78,13 @@ async function fire(deals: DealPort, due: DueTelling[], ports: TellPorts): Promi
 /** Finds whom to tell, and writes the message with the deal's title and link. */
 async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Promise<void> {
   const { tellings, now, seal } = ports;
-  const open = due.map((telling): Unaddressed => {
-    const { email, text } = JSON.parse(seal.decrypt(telling.payload as string));
-    return { telling, email, text };
-  });
+  const open: Unaddressed[] = [];
+  const nobody: SettledTelling[] = [];
+  for (const telling of due) {
+    const payload = openPayload<Pick<Unaddressed, 'email' | 'text'>>(telling, ports);
+    if (payload === null) nobody.push(notOpened(telling, ports));
+    else open.push({ telling, email: payload.email, text: payload.text });
+  }
   const refs = new Map(
     open.flatMap(({ telling: { itemCode } }) => {
       const ref = ports.toItem(itemCode);
@@ -96,16 +99,13 @@ async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Pr
     users = emails.length === 0 ? new Map() : await deals.usersByEmail(emails);
   } catch (error) {
     failed('notices.not_addressed', ports)(error);
-    await tellings.settle(
-      due.map((telling) => settled(telling, { ok: false, why: 'retry' }, ports)),
-      now(),
-    );
+    const again = open.map(({ telling }) => settled(telling, { ok: false, why: 'retry' }, ports));
+    await tellings.settle([...nobody, ...again], now());
     return;
   }
   const byCode = new Map([...refs.keys()].map((code, at) => [code, items[at] ?? null]));
   const byEmail = new Map([...users].map(([email, id]) => [email.toLowerCase(), id]));
   const addressed: { id: string; userId: number; payload: string }[] = [];
-  const nobody: SettledTelling[] = [];
   for (const { telling, email, text } of open) {
     const item = byCode.get(telling.itemCode);
     // A performer whom the portal does not know works in Directum alone; the deal's person cannot decide instead.
@@ -121,21 +121,56 @@ async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Pr
 }
 
 async function send(deals: DealPort, due: DueMessage[], ports: TellPorts): Promise<void> {
-  const written = due.map(({ userId, message, notices }) => {
-    const texts = notices.map(
-      ({ payload }) => JSON.parse(ports.seal.decrypt(payload as string)).message as string,
-    );
-    const [first] = notices as [DueTelling];
-    return notices.length === 1
-      ? { userId, text: texts[0] as string, tag: `directum:${first.documentId}:${first.code}:${first.key}` }
-      : { userId, text: toDigest(texts, deals.language()), tag: `directum:${message}` };
+  const closed: SettledTelling[] = [];
+  const open = due.flatMap(({ userId, message, notices }) => {
+    const known = notices.flatMap((telling) => {
+      const payload = openPayload<{ message: string }>(telling, ports);
+      if (payload === null) closed.push(notOpened(telling, ports));
+      return payload === null ? [] : [{ telling, text: payload.message }];
+    });
+    const [first] = known;
+    if (first === undefined) return [];
+    const { telling, text } = first;
+    const written =
+      notices.length === 1
+        ? { userId, text, tag: `directum:${telling.documentId}:${telling.code}:${telling.key}` }
+        : {
+            userId,
+            text: toDigest(
+              known.map((one) => one.text),
+              deals.language(),
+            ),
+            tag: `directum:${message}`,
+          };
+    return [{ written, notices: known.map((one) => one.telling) }];
   });
-  const results = await resultsOf(due.length, () => deals.notify(written), failed('notices.failed', ports));
-  const all = due.flatMap(({ notices }, at) =>
+  const results = await resultsOf(
+    open.length,
+    () => deals.notify(open.map(({ written }) => written)),
+    failed('notices.failed', ports),
+  );
+  const all = open.flatMap(({ notices }, at) =>
     notices.map((telling) => settled(telling, results[at] as WriteResult, ports)),
   );
-  await ports.tellings.settle(all, ports.now());
+  await ports.tellings.settle([...closed, ...all], ports.now());
 }
+
+/** Null when it cannot be opened: it must not hold up the others. */
+function openPayload<T>(telling: DueTelling, { seal, log }: TellPorts): T | null {
+  try {
+    return JSON.parse(seal.decrypt(telling.payload as string)) as T;
+  } catch (error) {
+    log.error('telling.not_opened', { ...factsOf(telling), error });
+    return null;
+  }
+}
+
+const notOpened = (telling: DueTelling, { now }: TellPorts): SettledTelling => ({
+  id: telling.id,
+  state: 'refused',
+  dueAt: now(),
+  error: 'its key is not in SECRET_KEYS any more',
+});
 
 function settled(telling: DueTelling, result: WriteResult, ports: TellPorts): SettledTelling {
   const now = ports.now();

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { ShownAssignment, WantedTask } from '../documents/mirror.ts';
+import type { Log } from '../robot/ports.ts';
 import type { TellingClient } from './tellings.ts';
 
 export interface DueTask {
@@ -46,6 +47,7 @@ export interface MirroredTasksOptions {
   seal: { encrypt(text: string): string; decrypt(text: string): string };
   /** DIRECTUM_TASKS: without it no task is begun, and those begun before are still brought to their end. */
   on: boolean;
+  log: Log;
 }
 
 /** As all who write several tasks lock them (lock-order.ts). */
@@ -60,7 +62,7 @@ const lockedOf = (columns = '') =>
 const IS_LOCKED = 'm.portal = one.portal AND m.assignment_id = one."assignmentId"';
 
 /** Which assignment is which task of a portal, and what the task must show. */
-export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
+export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOptions) {
   const toDue = (row: Record<string, unknown>): DueTask => ({
     portal: row['portal'] as string,
     assignmentId: Number(row['assignment_id']),
@@ -72,6 +74,34 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
     hash: row['wanted_hash'] as string,
     attempts: row['attempts'] as number,
   });
+
+  /**
+   * Tasks whose key is gone do not take the others with them: each is left as the portal shows it, and written anew when
+   * its assignment is looked at next, at night at the latest.
+   */
+  async function opened<T extends DueTask>(
+    rows: Record<string, unknown>[],
+    open: (row: Record<string, unknown>) => T,
+  ): Promise<T[]> {
+    const closed: { portal: unknown; assignmentId: number }[] = [];
+    const tasks = rows.flatMap((row) => {
+      try {
+        return [open(row)];
+      } catch (error) {
+        const assignmentId = Number(row['assignment_id']);
+        closed.push({ portal: row['portal'], assignmentId });
+        log.error('task.not_opened', { error, assignmentId });
+        return [];
+      }
+    });
+    if (closed.length > 0)
+      await pool.query(
+        `WITH ${lockedOf()}
+         UPDATE mirrored_task AS m SET wanted_hash = '', due_at = NULL FROM one WHERE ${IS_LOCKED}`,
+        [JSON.stringify(closed)],
+      );
+    return tasks;
+  }
 
   async function record(client: TellingClient, wanted: Wanted[], now: Date): Promise<void> {
     const ids = wanted.flatMap(({ tasks }) => tasks.map((one) => one.assignmentId));
@@ -129,7 +159,7 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
          RETURNING m.*`,
         [portals, now, new Date(now.getTime() + leaseMs), limit],
       );
-      return rows.map(toDue).sort((a, b) => a.assignmentId - b.assignmentId);
+      return (await opened(rows, toDue)).sort((a, b) => a.assignmentId - b.assignmentId);
     },
 
     /** Written before tasks are made: a crash then leaves a trace of them. */
@@ -159,11 +189,11 @@ export function createMirroredTasks({ pool, seal, on }: MirroredTasksOptions) {
          ORDER BY assignment_id`,
         [portal, documentIds, on],
       );
-      return rows.map((row) => ({
+      return opened(rows, (row) => ({
         ...toDue(row),
-        documentId: Number(row.document_id),
-        ended: row.ended as boolean,
-        due: row.due_at !== null,
+        documentId: Number(row['document_id']),
+        ended: row['ended'] as boolean,
+        due: row['due_at'] !== null,
       }));
     },
 

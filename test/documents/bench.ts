@@ -217,7 +217,7 @@ export async function documentBench() {
   const documents = createDocumentStore(store.pool);
   const showing = createShowStore(store.pool);
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
-  const mirrored = createMirroredTasks({ pool: store.pool, seal, on: true });
+  const mirrored = createMirroredTasks({ pool: store.pool, seal, on: true, log: bench.log });
   const tellings = createTellings(store.pool);
   const looks = createDueLooks(store.pool);
   const news = createNews({

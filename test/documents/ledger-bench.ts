@@ -22,7 +22,7 @@ export async function ledgerBench() {
 
   const replica = (store: Store, on = true) => {
     const tellings = createTellings(store.pool);
-    const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on });
+    const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, on, log: bench.log });
     const looks = createDueLooks(store.pool);
     const news = createNews({
       tellings,

@@ -54,7 +54,7 @@ beforeEach(async () => {
 
 const tellings = () => createTellings(store.pool);
 const seal = { encrypt: (text: string) => text, decrypt: (text: string) => text };
-const mirrored = () => createMirroredTasks({ pool: store.pool, seal, on: true });
+const mirrored = () => createMirroredTasks({ pool: store.pool, seal, on: true, log: bench.log });
 const showing = () => createShowStore(store.pool);
 const waits = () => createWaits(store.pool);
 const runs = () => createRunStore(store.pool, store.pool);
