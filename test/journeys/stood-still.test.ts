@@ -61,6 +61,23 @@ it('a process that stands still while it is alone keeps no place from one that i
   await expect.poll(held).toBe(20);
 }, 90_000);
 
+/** The call of a deal's next step, which the portal lost on its way. */
+async function callOf(deal: number, code: string) {
+  stand.portal.misbehave.dropCalls = true;
+  stand.portal.placeRobot(`C1:W${deal}`, code, {});
+  const workflow = await stand.portal.moveItem(2, deal, `C1:W${deal}`);
+  stand.portal.misbehave.dropCalls = false;
+  return { workflow, form: { ...stand.portal.buildRobotCall(workflow, code).form } };
+}
+
+async function contract(): Promise<{ deal: number; made: number }> {
+  const [call] = await lostCalls(stand, 1, CREATE, { subject: 'Замер' });
+  if (!call) throw new Error('a call was made');
+  await send(one, CREATE, call.form);
+  const { outputs } = await stand.portal.waitForStep(call.workflow, CREATE, 30_000);
+  return { deal: call.deal, made: Number(outputs?.['document_id']) };
+}
+
 /** How an attempt comes to its write once Directum has answered its question. */
 const MOMENTS = [
   { before: 'the end', signed: true, fault: {} },
@@ -71,15 +88,15 @@ const MOMENTS = [
 it.each(MOMENTS)(
   'a process that stands still before $before changes nothing of a run that another has taken over',
   async ({ signed, fault }) => {
-    const made = stand.directum.add('IContracts', { Name: 'Договор' });
+    const { deal, made } = await contract();
     if (signed) stand.directum.sign(made);
-    const [call] = await lostCalls(stand, 1, WAIT, { document_id: String(made) });
-    if (!call) throw new Error('a call was made');
+    const call = await callOf(deal, WAIT);
     const row = async () =>
       (
-        await client.query(`SELECT id, state, holder, takes, attempts FROM run WHERE item_code = $1`, [
-          `DEAL_${call.deal}`,
-        ])
+        await client.query(
+          `SELECT id, state, holder, takes, attempts FROM run WHERE item_code = $1 AND robot = $2`,
+          [`DEAL_${deal}`, WAIT],
+        )
       ).rows[0];
     const question = `IOfficialDocuments(${made})`;
     const asked = () =>
