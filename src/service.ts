@@ -153,10 +153,18 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         seal: keys,
         surround: (run, call, runLog) => {
           const item = parseItemRef(call.documentId);
+          const around = item ?? { typeId: 0, id: 0, code: run.itemCode };
+          const portal = portals.reader(run.memberId, around, runLog);
           return {
             language: languageOf(run.memberId),
             item,
-            portal: portals.reader(run.memberId, item ?? { typeId: 0, id: 0, code: run.itemCode }, runLog),
+            portal: {
+              ...portal,
+              saveFile: async (fieldCode, file) => {
+                claims.check();
+                await portal.saveFile(fieldCode, file);
+              },
+            },
             directum: directum.forPortal({
               pairs: store.pairs(run.portal),
               claims,

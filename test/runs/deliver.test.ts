@@ -77,11 +77,13 @@ it('a portal that does not answer holds up no other, and second sendings hold up
 
 it('an answer whose key is gone takes no other with it', async () => {
   const lost = { ...answer('quick', 1, 'lost'), payload: 'lost key' };
-  const { delivery, settled } = deliveryOf([lost, answer('quick', 1, 'q1')], async (_memberId, answers) =>
-    answers.map(() => 'sent'),
-  );
+  const comment: DueAnswer = { ...lost, id: 'comment', kind: 'comment' };
+  const due = [lost, comment, answer('quick', 1, 'q1')];
+  const { delivery, settled } = deliveryOf(due, async (_memberId, answers) => answers.map(() => 'sent'), {
+    batch: 3,
+  });
   delivery.wake();
-  await vi.waitFor(() => expect(settled).toEqual({ lost: 'refused', q1: 'sent' }));
+  await vi.waitFor(() => expect(settled).toEqual({ lost: 'refused', comment: 'refused', q1: 'sent' }));
   await delivery.stop();
 });
 
