@@ -31,7 +31,7 @@ export interface LockSession {
   current(): Promise<pg.Client>;
   /** One question at a time: a connection of pg does not take a second one before the first is answered. */
   ask(client: pg.Client, sql: string, values: unknown[]): Promise<pg.QueryResult>;
-  /** The client is still the session, as far as is known. */
+  /** The client is still the session, and moved so lately that nobody can have ended it for standing still. */
   holds(client: pg.Client): boolean;
   /** Ends a session of whose locks nothing is known any more. */
   drop(client: pg.Client): void;
@@ -58,9 +58,16 @@ export function createLockSession({
   let closed = false;
   let still = new Map<string, { moved: string; looks: number }>();
   let looking = false;
+  /** When the last question was sent that was answered; this clock goes on while the process stands still. */
+  let movedAt = Number.NEGATIVE_INFINITY;
 
   function ask(client: pg.Client, sql: string, values: unknown[] = []): Promise<pg.QueryResult> {
-    const answer = asked.then(() => client.query(sql, values));
+    const answer = asked.then(async () => {
+      const sentAt = performance.now();
+      const result = await client.query(sql, values);
+      movedAt = sentAt;
+      return result;
+    });
     asked = answer.catch(() => undefined);
     return answer;
   }
@@ -108,7 +115,9 @@ export function createLockSession({
     };
     client.on('error', lose);
     client.on('end', () => lose());
+    const sentAt = performance.now();
     await client.connect();
+    movedAt = sentAt;
     connected = client;
     return client;
   }
@@ -131,7 +140,7 @@ export function createLockSession({
       return session;
     },
     ask,
-    holds: (client) => client === connected,
+    holds: (client) => client === connected && performance.now() - movedAt < leaseMs,
     drop(client) {
       forget(client);
       client.end().catch(() => undefined);

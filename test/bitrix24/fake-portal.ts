@@ -172,11 +172,11 @@ export function bench(
   return { ...portals, stored, store, lines, log, taken, penalties, clock, metrics };
 }
 
-export function memoryClaims(): ClaimsPort {
+export function memoryClaims(isHeld = () => true): ClaimsPort {
   const tails = new Map<string, Promise<unknown>>();
   return {
     hold(key, work) {
-      const begin = () => work({ isHeld: () => true });
+      const begin = () => work({ isHeld });
       const mine = (tails.get(key) ?? Promise.resolve()).then(begin, begin);
       tails.set(key, mine);
       return mine;

@@ -56,3 +56,13 @@ it('leaves alone who is there, though he asks nothing himself, and who is none o
   ]);
   await other.client.end();
 });
+
+it('is not held for as long as it was not heard of, for another process may have ended it meanwhile', async () => {
+  const session = join();
+  const client = await session.current();
+  // This process stands still for longer than a lease.
+  for (const until = performance.now() + LEASE_MS + 50; performance.now() < until; );
+  expect(session.holds(client)).toBe(false);
+  await session.ask(client, 'SELECT 1', []);
+  expect(session.holds(client)).toBe(true);
+});
