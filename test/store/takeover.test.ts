@@ -1,5 +1,6 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { expect, it } from 'vitest';
+import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import { memoryLog, openFolder, type StoreBench, storeBench } from './bench.ts';
@@ -32,6 +33,34 @@ it('documents that an earlier version bound to slots are watched after the updat
       { item_code: 'DEAL_1', document_id: 1, ...watched },
       { item_code: 'DEAL_1', document_id: 2, ...watched },
       { item_code: 'DEAL_2', document_id: 2, ...watched },
+    ]);
+  } finally {
+    client.release(true);
+    await bench.close();
+  }
+}, 30_000);
+
+it('a run that an earlier version was at is taken up and counted from the beginning', async () => {
+  const bench = await storeBench();
+  const { pool } = await bench.open();
+  const client = await pool.connect();
+  try {
+    await client.query('CREATE SCHEMA earlier; SET search_path TO earlier');
+    for (const name of (await readdir(FOLDER)).sort()) {
+      if (name.startsWith('013')) {
+        await client.query(
+          `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, holder, lease_until, received_at, deadline_at, next_at)
+           VALUES ('r', 'm', 'm', 'robot', 'DEAL_1', 'x', true, 'running', 'earlier', now() - interval '1 s', now(), now(), now())`,
+        );
+      }
+      const [up = ''] = (await readFile(new URL(name, FOLDER), 'utf8')).split('-- Down Migration');
+      await client.query(up);
+    }
+    const claimed = createClaimedRuns(client as never, 'later');
+    expect(await claimed.reclaim(new Date())).toBe(1);
+    const line = { memberId: 'm', robot: 'robot', running: 0, room: 1 };
+    expect(await claimed.claim(new Date(Date.now() + 1_000), 1, [line])).toMatchObject([
+      { id: 'r', holder: 'later', takes: 1, lost: 0, abandoned: 1 },
     ]);
   } finally {
     client.release(true);
