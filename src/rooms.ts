@@ -15,6 +15,7 @@ import { createIncomingCalls } from './store/incoming-calls.ts';
 import { createOpenRuns } from './store/open-runs.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys, SecretError } from './store/secrets.ts';
+import { portalKeyOf } from './store/slots.ts';
 import { openSpool } from './store/spool.ts';
 import { openStore } from './store/store.ts';
 import { createWaits } from './store/waits.ts';
@@ -91,7 +92,7 @@ export async function openRooms(
       todo: 'give back the key that is missing in SECRET_KEYS, or let an administrator of the portal open the application',
     });
     // The key of its contracts stands open in its runs.
-    return toSealed(memberId, (await runs.portalOf(memberId)) ?? memberId, now());
+    return toSealed(memberId, (await portalKeyOf(store.pool, memberId)) ?? memberId, now());
   }
   function standIn(memberId: string): Promise<Installation> {
     const known = sealed.get(memberId) ?? toSealedOnce(memberId);

@@ -75,7 +75,7 @@ export function createInstaller(options: {
       const first = installations
         .list()
         .find((known) => known.origin === origin && known.memberId !== memberId);
-      const replace = (known: Installation | undefined): Installation => {
+      return installations.update(memberId, (known) => {
         const fresh = known === undefined || known.state === 'uninstalled' || !proof.finished;
         // The pair must be renewable by us, so its user is the one the proof has named.
         const tokens = arrival.tokens && { ...arrival.tokens, userId: arrival.tokens.userId ?? proof.userId };
@@ -97,8 +97,7 @@ export function createInstaller(options: {
           methods: known?.methods,
           version: known?.version ?? 0,
         };
-      };
-      return installations.update(memberId, replace, 'replaced');
+      });
     });
   }
 

@@ -51,12 +51,11 @@ export interface Installations {
   fresh(memberId: string): Promise<Installation | undefined>;
   /**
    * One change at a time across processes; `change` answers undefined to leave things as they are. One that cannot be opened
-   * is left alone, unless it is `replaced` as a whole.
+   * is left alone, unless it is replaced as a whole.
    */
   update(
     memberId: string,
     change: (current: Installation | undefined) => Installation | undefined,
-    how?: 'replaced',
   ): Promise<Installation | undefined>;
 }
 
@@ -138,12 +137,11 @@ export function createInstallations(options: {
     get: (memberId) => memory.get(memberId),
     list: () => [...memory.values()],
     fresh,
-    update: (memberId, change, how) =>
+    update: (memberId, change) =>
       claims.hold(`installation:${memberId}`, async () => {
         const current = await store.get(memberId);
-        if (current?.sealed && how !== 'replaced') return current;
         const changed = change(current);
-        if (changed === undefined || changed === current) return current;
+        if (changed === undefined || changed === current || changed.sealed) return current;
         const saved = { ...changed, memberId, version: (current?.version ?? 0) + 1 };
         await store.set(memberId, saved);
         remember(saved);

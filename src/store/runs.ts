@@ -57,15 +57,6 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       return rows[0] ? fromRow(rows[0]) : null;
     },
 
-    /** The key under which the portal's newest run made its contracts. */
-    async portalOf(memberId: string): Promise<string | null> {
-      const { rows } = await pool.query(
-        'SELECT portal FROM run WHERE member_id = $1 ORDER BY received_at DESC LIMIT 1',
-        [memberId],
-      );
-      return rows[0]?.portal ?? null;
-    },
-
     /**
      * The attempt failed with something that may heal, and knew these values: the run is taken up again at `nextAt`, for
      * the last time at its limit. `lost`: it came to no outcome of its robot. False: the run is not the attempt's any more,

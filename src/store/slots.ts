@@ -119,6 +119,15 @@ export function createSlots(
   };
 }
 
+/** The key of a portal's contracts, as its newest run has it. */
+export async function portalKeyOf(pool: Pool, memberId: string): Promise<string | null> {
+  const { rows } = await pool.query(
+    'SELECT portal FROM run WHERE member_id = $1 ORDER BY received_at DESC LIMIT 1',
+    [memberId],
+  );
+  return rows[0]?.portal ?? null;
+}
+
 /** Uninstallation with CLEAN=1: contracts already made are found again by their ExternalId. */
 export async function forgetPortal(pool: Pool, portalKey: string): Promise<void> {
   await pool.query(
