@@ -30,7 +30,7 @@ export interface StoreOptions {
   now: () => Date;
   /** REST rate of the portals (`BITRIX24_RATE`). */
   rate?: { perSecond: number; bucket: number } | undefined;
-  /** After so long a process that says nothing more has lost its claims and places; 12 s unless a test is in a hurry. */
+  /** After so long a process that says nothing more has lost its claims, places and locks; 12 s unless a test is in a hurry. */
   leaseMs?: number | undefined;
 }
 
@@ -67,6 +67,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { dataDir, keys, log, now } = options;
   const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log });
   const url = options.databaseUrl ?? embedded!.url;
+  const leaseMs = options.leaseMs ?? LEASE_MS;
   try {
     await migrate(url, log);
   } catch (error) {
@@ -74,11 +75,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     throw error;
   }
 
+  // Between the statements of a transaction nothing else is waited for: one that says nothing is of a process that stands
+  // still, and its locks must not hold up the others.
+  const lively = { ...LIVELY, idle_in_transaction_session_timeout: leaseMs };
   const pool = new pg.Pool({
     connectionString: url,
     max: POOL_SIZE,
     application_name: 'directum-robots',
-    ...LIVELY,
+    ...lively,
   });
   // Commits here are not waited for: what a crash of the database may lose is only done again.
   const relaxed = new pg.Pool({
@@ -86,7 +90,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     options: RELAXED,
     max: RELAXED_POOL_SIZE,
     application_name: 'directum-robots-relaxed',
-    ...LIVELY,
+    ...lively,
   });
   // Idle connections die with a restart of the database; unheard that would end the process.
   for (const each of [pool, relaxed]) {
@@ -95,7 +99,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     each.on('connect', (client) => client.on('error', () => undefined));
   }
 
-  const session = createLockSession({ databaseUrl: url, leaseMs: options.leaseMs ?? LEASE_MS, log });
+  const session = createLockSession({ databaseUrl: url, leaseMs, log });
   const claims = createClaims({ session, log });
   const budget = createBudget({ pool: relaxed, ...(options.rate ?? { perSecond: 2, bucket: 50 }) });
   const spaces = new Map<string, Keyv>();

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isOutage } from '../../src/runs/outage.ts';
 import { createCache } from '../../src/store/cache.ts';
 import { createDocuments, createEncryptedKv } from '../../src/store/encrypted-kv.ts';
 import { createSecretKeys, loadSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
-import type { Store } from '../../src/store/store.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
 import { type StoreBench, storeBench } from './bench.ts';
 
 let bench: StoreBench;
@@ -128,4 +129,21 @@ describe('cache', () => {
     expect(await cache.get('entry-5')).toBeUndefined();
     expect(await cache.get('entry-509')).toBe(509);
   });
+});
+
+it('a transaction of a process that stands still is ended after a lease, and with it its locks', async () => {
+  const keys = await loadSecretKeys({ dataDir: bench.dataDir });
+  const options = { dataDir: bench.dataDir, keys, log: bench.log, now: () => new Date(), leaseMs: 300 };
+  const still = await openStore(options);
+  for (const pool of [still.pool, still.relaxed]) {
+    const client = await pool.connect();
+    await client.query('BEGIN');
+    await client.query('SELECT pg_advisory_xact_lock(4711)');
+    // Waits for the lock as other processes do.
+    await store.pool.query('SELECT pg_advisory_xact_lock(4711)');
+    const late = await client.query('SELECT 1').catch((error) => error);
+    expect(isOutage(late)).toBe(true);
+    client.release(true);
+  }
+  await still.close();
 });
