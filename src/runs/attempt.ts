@@ -5,7 +5,7 @@ import { type Ending, failAgain, type Outcome, runRobot, toAnswer } from '../rob
 import { toSeen } from '../robot/signature.ts';
 import type { NewAnswer, RunStore, StoredRun } from '../store/runs.ts';
 import type { WaitStore } from '../store/waits.ts';
-import { type CallAddress, type KeptCall, toDeadline, toNextAttempt } from './call.ts';
+import { type CallAddress, type KeptCall, readCall, toDeadline, toNextAttempt } from './call.ts';
 import { isOutage } from './outage.ts';
 import { Overtaken } from './overtaken.ts';
 
@@ -49,7 +49,7 @@ export interface AttemptPorts {
  */
 export async function attemptOnce(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): Promise<void> {
   const { runs, now } = ports;
-  const call = JSON.parse(ports.seal.decrypt(run.call)) as KeptCall;
+  const call = readCall(ports.seal.decrypt(run.call));
   const log = ports.scope({ runId: run.id, robot: run.robot, item: run.itemCode });
   const startedAt = now();
 

@@ -17,6 +17,15 @@ export function toKeptCall(call: KeptCall): KeptCall {
   return { documentId, eventToken, workflowId, properties, timeoutSeconds };
 }
 
+/** What was kept of a call. @throws without its text, which is people's */
+export function readCall(text: string): KeptCall {
+  try {
+    return JSON.parse(text) as KeptCall;
+  } catch {
+    throw new Error('the kept call is no JSON');
+  }
+}
+
 /** What a run's ending is told by. */
 export interface CallAddress {
   /** Null where the kept call does not tell: then the step that waits cannot be answered. */

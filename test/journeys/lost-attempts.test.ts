@@ -68,6 +68,8 @@ it('a call whose text is damaged is answered by what can be read of it, and the 
   await isFree(deal);
   const { out } = await runCommand('runs', ['show', id], stand.env);
   expect(out).toMatch(/state +ended: internal_error/);
+  expect(stand.lines.join('')).toContain('the kept call is no JSON');
+  expect(stand.lines.join('')).not.toContain('Поставка');
 });
 
 it('a run whose robot is no more ends', async () => {
