@@ -234,7 +234,7 @@ async function findOwned(slot: string, { directum, slots }: RobotContext): Promi
   const read = (id: number) => knowing({ document_id: id }, () => directum.contracts.byId(id));
   const own = known === null ? null : await read(known);
   if (own) return own;
-  if (known !== null) await slots.release(slot);
+  if (known !== null) await slots.release(slot, known);
   return directum.contracts.byExternalId(slots.externalId(slot));
 }
 

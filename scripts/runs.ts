@@ -7,7 +7,7 @@ import type { Outcome } from '../src/robot/run-robot.ts';
 import { toClean } from '../src/robot/text.ts';
 import { openRooms, toLanguage } from '../src/rooms.ts';
 import { toAnswers } from '../src/runs/attempt.ts';
-import { type KeptCall, toDeadline } from '../src/runs/call.ts';
+import { type KeptCall, readEventToken, toDeadline } from '../src/runs/call.ts';
 import { createRunHistory, type ListedRun, type RunHistory } from '../src/store/run-history.ts';
 import type { Shell } from './shell.ts';
 
@@ -250,13 +250,19 @@ async function obey({ argv, env, stdout, stderr }: Shell): Promise<void> {
       heals: false,
       values: Object.fromEntries(empty),
     };
-    const ports = { robots: new Map(robots.map((one) => [one.code, one])), seal: rooms.keys, now };
+    const ports = { seal: rooms.keys, now };
     const at = now();
-    const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text: outcome.text };
-    const answers = toAnswers(stored, openCall(), outcome, language, ports);
+    const eventToken = readEventToken(stored.call, rooms.keys.decrypt);
+    const unanswerable = stored.wantsAnswer && eventToken === null;
+    const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text: outcome.text, unanswerable };
+    const answers = toAnswers(stored, eventToken, outcome, language, ports);
     if (!(await rooms.runs.end(stored.id, attempt, outcome.values, answers)))
       throw new Refusal(`run ${run.id} has just ended; look at it with show`);
     print(`run ${run.id} is cancelled; the service tells the portal within seconds`);
+    if (unanswerable)
+      print(
+        'its step cannot be answered, for the key of its call is not in SECRET_KEYS or DATA_DIR/keys: a comment on the item says so; stop the workflow in the portal',
+      );
   } finally {
     await rooms.close();
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
-import { type Installation, isLive } from './bitrix24/installation.ts';
+import { type Installation, isLive, toSealed } from './bitrix24/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import { openDealDocuments } from './deal-documents.ts';
@@ -12,8 +12,10 @@ import type { Language } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
 import { within } from './runs/patience.ts';
 import { createIncomingCalls } from './store/incoming-calls.ts';
+import { createOpenRuns } from './store/open-runs.ts';
 import { createRunStore } from './store/runs.ts';
-import { loadSecretKeys } from './store/secrets.ts';
+import { loadSecretKeys, SecretError } from './store/secrets.ts';
+import { portalKeyOf } from './store/slots.ts';
 import { openSpool } from './store/spool.ts';
 import { openStore } from './store/store.ts';
 import { createWaits } from './store/waits.ts';
@@ -27,7 +29,10 @@ export function toLanguage(portalLanguage: string): Language {
 }
 
 /** Everything that talks to the portals and to Directum, on an open store; shared by the service and the scripts. */
-export async function openRooms(config: Config, { log, now }: { log: Log; now: () => Date }) {
+export async function openRooms(
+  config: Config,
+  { log, now, leaseMs }: { log: Log; now: () => Date; leaseMs?: number },
+) {
   const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
   const store = await openStore({
     databaseUrl: config.DATABASE_URL,
@@ -36,13 +41,15 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     log,
     now,
     rate: config.BITRIX24_RATE,
+    leaseMs,
   });
   const runs = createRunStore(store.pool, store.relaxed);
+  const open = createOpenRuns(store.pool);
   const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log });
   const waits = createWaits(store.pool);
   const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const measure = async () => ({
-    ...(await runs.measure(now())),
+    ...(await open.measure(now())),
     portals: await Promise.all(
       portals.installations
         .list()
@@ -78,6 +85,21 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     },
   });
   const documents = store.installations<Installation>();
+  const sealed = new Map<string, Promise<Installation>>();
+  async function toSealedOnce(memberId: string): Promise<Installation> {
+    log.error('installation.sealed', {
+      memberId,
+      todo: 'give back the key that is missing in SECRET_KEYS, or let an administrator of the portal open the application',
+    });
+    // The key of its contracts stands open in its runs.
+    return toSealed(memberId, (await portalKeyOf(store.pool, memberId)) ?? memberId, now());
+  }
+  function standIn(memberId: string): Promise<Installation> {
+    const known = sealed.get(memberId) ?? toSealedOnce(memberId);
+    sealed.set(memberId, known);
+    known.catch(() => sealed.delete(memberId));
+    return known;
+  }
   const portals = createPortals({
     config: {
       portals: config.BITRIX24_PORTALS,
@@ -88,9 +110,16 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
       outboundProxy: config.OUTBOUND_PROXY,
     },
     store: {
-      get: async (memberId) => (await documents.get(memberId)) ?? undefined,
+      get: async (memberId) => {
+        try {
+          return (await documents.get(memberId)) ?? undefined;
+        } catch (error) {
+          if (!(error instanceof SecretError)) throw error;
+          return standIn(memberId);
+        }
+      },
       set: documents.set,
-      list: async () => (await documents.list()).map((document) => document.value),
+      list: async () => Promise.all((await documents.list()).map(({ key, value }) => value ?? standIn(key))),
     },
     claims: store.claims,
     budget: store.budget,
@@ -120,6 +149,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     spool,
     calls,
     runs,
+    open,
     waits,
     metrics,
     directum,

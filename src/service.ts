@@ -14,15 +14,17 @@ import { openOrWait, refuseInstall } from './lobby.ts';
 import { scopeLog } from './log.ts';
 import type { Log } from './robot/ports.ts';
 import { DATABASE_MS, openRooms, toLanguage } from './rooms.ts';
-import { attemptRun } from './runs/attempt.ts';
 import { toDeadline, toKeptCall, toRunId } from './runs/call.ts';
 import { createDelivery } from './runs/deliver.ts';
 import { createIntake } from './runs/intake.ts';
 import { createLoop } from './runs/loop.ts';
+import { attemptRun } from './runs/lost-attempts.ts';
+import { createAttemptClaims } from './runs/overtaken.ts';
 import { within } from './runs/patience.ts';
 import { createPulse } from './runs/pulse.ts';
 import { createSettling } from './runs/settling.ts';
 import { createSpooling } from './runs/spooling.ts';
+import { createStrays } from './runs/strays.ts';
 import { createWatch } from './runs/watch.ts';
 import { startWorkers } from './runs/workers.ts';
 import { createClaimedRuns, LEASE_MS } from './store/claimed-runs.ts';
@@ -95,14 +97,31 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     log,
   });
 
+  const languageOf = (memberId: string) => toLanguage(portals.installations.get(memberId)?.language ?? 'ru');
   const intake = createIntake({ calls, onRuns: () => workers.wake(), onCrowd: () => settling.wake() });
-  const lines = () =>
-    portals.installations
+  const strays = createStrays({
+    open: rooms.open,
+    runs,
+    isInstalled: (memberId) => isLive(portals.installations.get(memberId)),
+    isInstalledNow: async (memberId) => isLive(await portals.installations.fresh(memberId)),
+    knowsRobot: (code) => byCode.has(code),
+    onCancelled: (robot) => metrics.runs.inc({ robot, ending: 'cancelled' }),
+    now,
+    log,
+  });
+  const straying = createLoop(async () => {
+    await strays.find();
+    return false;
+  }, log);
+  const lines = () => [
+    ...portals.installations
       .list()
       .filter(isLive)
       .flatMap(({ memberId }) =>
         robots.map((robot) => ({ memberId, robot: robot.code, waits: robot.waits === true })),
-      );
+      ),
+    ...strays.lines(),
+  ];
   const settling = createSettling({
     burst: intake.burst,
     settle: calls.settle,
@@ -120,8 +139,9 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     burst: intake.burst,
     now,
     log,
-    work: (run) =>
-      attemptRun(run, {
+    work: (run, isHeld) => {
+      const claims = createAttemptClaims(store.claims, isHeld);
+      return attemptRun(run, {
         runs,
         waits,
         waitMaxHours: config.WAIT_MAX_HOURS,
@@ -135,7 +155,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         seal: keys,
         surround: (run, call, runLog) => {
           const item = parseItemRef(call.documentId);
-          const language = toLanguage(portals.installations.get(run.memberId)?.language ?? 'ru');
+          const language = languageOf(run.memberId);
           const { eventToken, workflowId } = call;
           const proof = portals.proofOf(
             {
@@ -150,19 +170,27 @@ export async function startService(config: Config, ports: ServicePorts): Promise
             runLog,
           );
           const ref = item ?? { typeId: 0, id: 0, code: run.itemCode };
+          const portal = portals.reader(run.memberId, ref, runLog, proof);
           return {
             language,
             item,
-            portal: portals.reader(run.memberId, ref, runLog, proof),
+            portal: {
+              ...portal,
+              saveFile: async (fieldCode, file) => {
+                claims.check();
+                await portal.saveFile(fieldCode, file);
+              },
+            },
             directum: directum.forPortal({
               pairs: store.pairs(run.portal),
-              claims: store.claims,
+              claims,
               log: runLog,
             }),
-            slots: store.slots(run.portal, run.itemCode, run.id),
+            slots: store.slots(run.portal, run.itemCode, run.id, claims),
             proof,
           };
         },
+        languageOf,
         circuit: directum,
         log,
         scope: (facts) => scopeLog(log, facts),
@@ -178,7 +206,8 @@ export async function startService(config: Config, ports: ServicePorts): Promise
         },
         onWait: (run) => metrics.runs.inc({ robot: run.robot, ending: 'waiting' }),
         onAnswer: delivery.wake,
-      }),
+      });
+    },
   });
   const watch = createWatch({
     waits,
@@ -323,7 +352,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     delivery.wake,
     portals.registration.check,
     checkRemovals,
-    ...[settling, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
+    ...[settling, straying, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
   ];
   let turn = 0;
   const timers = [
@@ -345,7 +374,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
     const asking = [portals.registration, portals.removals];
-    const loops = [settling, deadlines, polling, sweeping, ...asking, ...showing];
+    const loops = [settling, straying, deadlines, polling, sweeping, ...asking, ...showing];
     await Promise.all([
       closed.then(spooling.stop),
       workers.stop(),

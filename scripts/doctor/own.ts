@@ -19,6 +19,7 @@ import {
   now,
   within,
 } from './finding.ts';
+import { trySealed } from './sealed.ts';
 
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
@@ -157,14 +158,12 @@ export async function openAll(config: Config, wrong: string[]): Promise<Opened> 
           );
     try {
       const real = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
-      const { rows: sealed } = await store.pool.query(
-        `SELECT value FROM keyv WHERE starts_with(key, 'installation:')`,
-      );
-      for (const { value } of sealed) real.decrypt(value, 'installation');
-      return good(
-        `${sealed.length} sealed values open`,
-        `зашифрованных значений прочитано: ${sealed.length}`,
-      );
+      const { count, closed } = await trySealed(store.pool, real);
+      if (closed.length > 0)
+        throw new Error(
+          `${[...new Set(closed.map(({ reason }) => reason))].join('; ')} (${closed.map((one) => `${one.name}: ${one.count}`).join(', ')})`,
+        );
+      return good(`${count} sealed values open`, `зашифрованных значений прочитано: ${count}`);
     } catch (error) {
       const { message } = error as Error;
       return bad(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ActivityCard, WriteResult } from '../documents/ports.ts';
-import type { ClaimsPort, ItemRef, Log } from '../robot/ports.ts';
+import type { Claim, ClaimsPort, ItemRef, Log } from '../robot/ports.ts';
 import { ACTIVITY_ORIGINATOR, toActivityFields, toLayout } from './activity-card.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
 import { toWriteResult, type Writer } from './writes.ts';
@@ -62,6 +62,7 @@ export function createActivityWriter({
     memberId: string,
     writes: readonly ActivityWrite[],
     language: 'ru' | 'en',
+    claim: Claim,
   ): Promise<WriteResult[]> {
     const results = new Array<WriteResult>(writes.length);
     const listed = await writer.send(memberId, writes.map(lookUp));
@@ -91,6 +92,11 @@ export function createActivityWriter({
       }
     }
     const missing = writes.map((_, index) => index).filter((index) => results[index] === undefined);
+    if (!claim.isHeld()) {
+      // This process stood still, and what was not there when it looked may have been made by another.
+      for (const index of missing) results[index] = { ok: false, why: 'retry' };
+      return results;
+    }
     const answers = await writer.send(
       memberId,
       missing.map((index) => toAdd(writes[index] as ActivityWrite, language)),
@@ -134,11 +140,12 @@ export function createActivityWriter({
     }
     const open = writes.map((_, index) => index).filter((index) => results[index] === undefined);
     if (open.length === 0) return results;
-    const made = await claims.hold(`activities:${memberId}`, () =>
+    const made = await claims.hold(`activities:${memberId}`, (claim) =>
       make(
         memberId,
         open.map((index) => writes[index] as ActivityWrite),
         language,
+        claim,
       ),
     );
     for (const [at, index] of open.entries()) results[index] = made[at] as WriteResult;

@@ -33,6 +33,8 @@ export interface Installation {
   provesCalls?: true | undefined;
   /** The portal's event said that the application was removed; kept until that is believed and tidied up, or not. */
   removal?: { at: string; clean: boolean } | undefined;
+  /** What is stored of it cannot be opened, for its key is not in SECRET_KEYS: only a new installation changes it. */
+  sealed?: true;
   version: number;
 }
 
@@ -51,7 +53,10 @@ export interface Installations {
   list(): Installation[];
   /** Reads the store anew and refreshes memory. */
   fresh(memberId: string): Promise<Installation | undefined>;
-  /** One change at a time across processes; `change` answers undefined to leave things as they are. */
+  /**
+   * One change at a time across processes; `change` answers undefined to leave things as they are. One that cannot be opened
+   * is left alone, unless it is replaced as a whole.
+   */
   update(
     memberId: string,
     change: (current: Installation | undefined) => Installation | undefined,
@@ -68,6 +73,30 @@ export function isReady(installation: Installation | undefined): installation is
   return installation?.state === 'active' && installation.registeredAt !== undefined;
 }
 
+/**
+ * What stands for an installation that cannot be opened. Its portal is paused until a new authorisation, and nothing is
+ * sent anywhere meanwhile.
+ */
+export function toSealed(memberId: string, portalKey: string, now: Date): Installation {
+  return {
+    memberId,
+    origin: 'https://sealed.invalid',
+    portalKey,
+    applicationToken: null,
+    state: 'paused',
+    pausedReason: 'what is stored of it cannot be opened: its key is not in SECRET_KEYS',
+    language: 'ru',
+    scopes: [],
+    installerUserId: null,
+    tokens: null,
+    spares: {},
+    registered: {},
+    sealed: true,
+    // Above any that was stored: its own number is sealed too.
+    version: Math.floor(now.getTime() / 1000),
+  };
+}
+
 export const MAX_SPARES = 5;
 
 /** Installations in memory over a store, so that calls are checked while the database is away. */
@@ -82,6 +111,8 @@ export function createInstallations(options: {
 
   function remember(installation: Installation): void {
     const known = memory.get(installation.memberId);
+    // Another process may have other keys, and what it wrote says nothing against what is known here.
+    if (known !== undefined && installation.sealed) return;
     // A slow reload must not bring back what a change has just replaced.
     if (known === undefined || known.version <= installation.version) {
       memory.set(installation.memberId, installation);
@@ -114,7 +145,7 @@ export function createInstallations(options: {
       claims.hold(`installation:${memberId}`, async () => {
         const current = await store.get(memberId);
         const changed = change(current);
-        if (changed === undefined || changed === current) return current;
+        if (changed === undefined || changed === current || changed.sealed) return current;
         const saved = { ...changed, memberId, version: (current?.version ?? 0) + 1 };
         await store.set(memberId, saved);
         remember(saved);

@@ -14,6 +14,7 @@ import {
 } from './installation.ts';
 import { createTokenKeeper, type RefreshResult } from './oauth.ts';
 import { createOutbound } from './outbound.ts';
+import { PortalError } from './portal-error.ts';
 import { createPresence, type Presence } from './presence.ts';
 import { createProver, isSameSecret } from './proof.ts';
 import { createProofDesk } from './proof-desk.ts';
@@ -190,6 +191,8 @@ export function createPortals(options: {
         const { memberId, applicationToken, tokens } = call;
         const known = installations.get(memberId);
         if (!isLive(known)) return 'unknown';
+        // Kept until the portal is installed anew, for then it can be told.
+        if (known.sealed) throw new PortalError({ code: 'SEALED', status: null, kind: 'auth', retry: true });
         const toCheck = (genuine: boolean) => {
           if (!genuine) return 'forged';
           offerPair(call);

@@ -115,6 +115,8 @@ export function createProver(options: {
   }): Promise<boolean> {
     const known = installations.get(target.memberId);
     if (known === undefined || known.origin === target.origin || known.state === 'uninstalled') return true;
+    // Where it was cannot be read any more.
+    if (known.sealed) return true;
     try {
       await rest.probe({ ...target, origin: known.origin }, 'app.info');
       return true;

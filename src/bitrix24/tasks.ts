@@ -1,5 +1,5 @@
 import type { MirrorTask, SeenTask, WriteResult } from '../documents/ports.ts';
-import type { ClaimsPort, ItemRef } from '../robot/ports.ts';
+import type { Claim, ClaimsPort, ItemRef } from '../robot/ports.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
 import { isClosed, madeIdOf, rowIn, rowsOf, type TaskRow } from './task-rows.ts';
 import { isPassing, said, toWriteResult, type Writer } from './writes.ts';
@@ -56,7 +56,7 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
     return results;
   }
 
-  async function make(memberId: string, writes: readonly TaskWrite[]): Promise<WriteResult[]> {
+  async function make(memberId: string, writes: readonly TaskWrite[], claim: Claim): Promise<WriteResult[]> {
     const results = new Array<WriteResult>(writes.length);
     const bindings = [...new Set(writes.map(({ task }) => toTaskBinding(task.item)))];
     const listed = await writer.send(memberId, bindings.map(lookUp));
@@ -74,6 +74,11 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
     const updated = await update(memberId, found);
     for (const [at, { index }] of found.entries()) results[index] = updated[at] as WriteResult;
     const missing = writes.map((_, index) => index).filter((index) => results[index] === undefined);
+    if (!claim.isHeld()) {
+      // This process stood still, and what was not there when it looked may have been made by another.
+      for (const index of missing) results[index] = { ok: false, why: 'retry' };
+      return results;
+    }
     const answers = await writer.send(
       memberId,
       missing.map((index) => toAdd(writes[index] as TaskWrite)),
@@ -111,10 +116,11 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
       const fresh = writes.map((_, index) => index).filter((index) => writes[index]?.taskId === null);
       if (fresh.length === 0) return results;
       // Between looking and making nobody else may do the same.
-      const made = await claims.hold(`tasks:${memberId}`, () =>
+      const made = await claims.hold(`tasks:${memberId}`, (claim) =>
         make(
           memberId,
           fresh.map((index) => writes[index] as TaskWrite),
+          claim,
         ),
       );
       for (const [at, index] of fresh.entries()) results[index] = made[at] as WriteResult;

@@ -98,6 +98,8 @@ export function createContracts({
     try {
       made = await transport.send('POST', set, body);
     } catch (error) {
+      // Not Directum's: the run was taken over, and the log must say so where both have made a card.
+      if (!(error instanceof RobotFailure)) await byExternalId(externalId).catch(() => null);
       if (!(error instanceof RobotFailure) || error.code !== 'directum_unavailable') throw error;
       // The card may have been made although no answer came (directum.md J.6): it is looked for before reporting.
       const late = await byExternalId(externalId);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { SurroundingsPort } from '../documents/ports.ts';
-import type { CachePort, ChangesPort, ClaimsPort, DirectumPort, Log, PairsPort } from '../robot/ports.ts';
+import type { AttemptClaims, CachePort, ChangesPort, DirectumPort, Log, PairsPort } from '../robot/ports.ts';
 import { createApprovals } from './approvals.ts';
 import { createBulk } from './bulk.ts';
 import { createCatalogue } from './catalogue.ts';
@@ -47,8 +47,8 @@ export interface Watching {
 }
 
 export interface DirectumService extends Watching {
-  /** Directum for the runs of one portal. */
-  forPortal(ports: { pairs: PairsPort; claims: ClaimsPort; log: Log }): DirectumPort;
+  /** Directum for an attempt of a portal's run. */
+  forPortal(ports: { pairs: PairsPort; claims: AttemptClaims; log: Log }): DirectumPort;
   /** The same questions, each request when `pace` lets it: for those that are many and urgent to nobody. */
   paced(pace: () => Promise<void>): Watching;
   /** Cheap check of address and account. @throws RobotFailure */
@@ -91,22 +91,22 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const watching = watchBy(reader);
 
   return {
-    forPortal: (ports) => ({
-      catalogue,
-      employees,
-      counterparties: createCounterparties({ ...stand, ...ports, transport, links, claimScope }),
-      contracts: createContracts({ transport, reader, metadata, links, log: ports.log }),
-      versions: createVersions({ ...stand, transport, log: ports.log }),
-      approvals: createApprovals({
-        ...stand,
-        ...ports,
-        transport,
-        links,
-        claimScope: `${scope}:approval`,
-        login: options.login,
-      }),
-      states: watching.states,
-    }),
+    forPortal: (ports) => {
+      const writing = { ...stand, ...ports, transport: guarded(transport, ports.claims), links };
+      return {
+        catalogue,
+        employees,
+        counterparties: createCounterparties({ ...writing, claimScope }),
+        contracts: createContracts(writing),
+        versions: createVersions(writing),
+        approvals: createApprovals({
+          ...writing,
+          claimScope: `${scope}:approval`,
+          login: options.login,
+        }),
+        states: watching.states,
+      };
+    },
     ...watching,
     paced(pace) {
       const get: Transport['get'] = async (path, how) => {
@@ -124,5 +124,26 @@ export function createDirectum(options: DirectumOptions): DirectumService {
     isDown: transport.isDown,
     admits: transport.admits,
     close: () => transport.close(),
+  };
+}
+
+/**
+ * A process may stand still between a look-up and the write that follows from it, while another takes over its run: no
+ * write leaves without a look at whether the run is still its own. One that stood still during the write itself learns it
+ * right after, and what it made is left to be found by its key.
+ */
+function guarded(transport: Transport, { check }: Pick<AttemptClaims, 'check'>): Transport {
+  return {
+    ...transport,
+    async send(...request) {
+      check();
+      const answer = await transport.send(...request);
+      check();
+      return answer;
+    },
+    async upload(...request) {
+      check();
+      return transport.upload(...request);
+    },
   };
 }

@@ -392,8 +392,8 @@ export interface SlotsPort {
   ): Promise<void>;
   /** The item was given a document by its id: from now on the item shows it too. */
   give(documentId: number): Promise<void>;
-  /** The document was deleted in Directum: the slot is free again. */
-  release(slot: string): Promise<void>;
+  /** The document was deleted in Directum: the slot is free again, unless it holds another one by now. */
+  release(slot: string, documentId: number): Promise<void>;
 }
 
 /** Our own record of which counterparty belongs to which CRM company or contact of one portal. */
@@ -419,9 +419,20 @@ export interface WaitPort {
   fileSaved(sha256: string): Promise<void>;
 }
 
+/** A claim as the work under it sees it: lost when the process stood still for long or its database went away. */
+export interface Claim {
+  isHeld(): boolean;
+}
+
 /** One holder at a time across all processes; others wait, for `patienceMs` when it is given. */
 export interface ClaimsPort {
-  hold<T>(key: string, work: () => Promise<T>, patienceMs?: number): Promise<T>;
+  hold<T>(key: string, work: (claim: Claim) => Promise<T>, patienceMs?: number): Promise<T>;
+}
+
+/** The claims of one attempt of a run. */
+export interface AttemptClaims extends ClaimsPort {
+  /** Asked right before each write to another system. @throws when another process may have taken the run over */
+  check(): void;
 }
 
 /** Answers of Directum that rarely change, kept between runs and processes. */

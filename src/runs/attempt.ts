@@ -5,9 +5,10 @@ import { type Ending, failAgain, type Outcome, runRobot, toAnswer } from '../rob
 import { toSeen } from '../robot/signature.ts';
 import type { NewAnswer, RunStore, StoredRun } from '../store/runs.ts';
 import type { WaitStore } from '../store/waits.ts';
-import { type KeptCall, toDeadline, toNextAttempt } from './call.ts';
+import { type KeptCall, readCall, toDeadline, toNextAttempt } from './call.ts';
 import { guardEffects } from './guard.ts';
 import { isOutage } from './outage.ts';
+import { Overtaken } from './overtaken.ts';
 
 /** How a run of a call that its portal did not make ends; there is no answer, so it is no error code. */
 const FORGED = 'forged';
@@ -41,6 +42,8 @@ export interface AttemptPorts {
   settings: Omit<RobotSettings, 'language'>;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
   surround(run: StoredRun, call: KeptCall, log: Log): Surroundings;
+  /** The language of the run's portal. */
+  languageOf(memberId: string): Language;
   /** Whether Directum is down, and whether a run that it did not answer may ask again. */
   circuit: { isDown(): boolean; admits(): boolean };
   log: Log;
@@ -57,13 +60,11 @@ export interface AttemptPorts {
 
 /**
  * One attempt of one run, from its row to its next state. A crash anywhere before the last write repeats the
- * attempt, which is why robots are idempotent.
+ * attempt, which is why robots are idempotent. @throws when it came to no outcome
  */
-export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<void> {
+export async function attemptOnce(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): Promise<void> {
   const { runs, now } = ports;
-  const robot = ports.robots.get(run.robot);
-  if (!robot) throw new Error(`no robot ${run.robot}`);
-  const call = JSON.parse(ports.seal.decrypt(run.call)) as KeptCall;
+  const call = readCall(ports.seal.decrypt(run.call));
   const log = ports.scope({ runId: run.id, robot: run.robot, item: run.itemCode });
   const startedAt = now();
 
@@ -97,14 +98,15 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
 
   const finishedAt = now();
   // A blink of our own database is no answer to a deal: the attempt counts as lost and is made again.
-  const ours = reached.kind === 'failed' && reached.code === 'internal_error' && finishedAt < deadlineAt;
-  if (ours && isOutage(reached.cause)) throw reached.cause;
+  const ours = reached.kind === 'failed' && reached.code === 'internal_error' ? reached.cause : null;
+  if (ours instanceof Overtaken || (isOutage(ours) && finishedAt < deadlineAt)) throw ours;
+  const dropped = () => log.warn('attempt.dropped', { reason: 'the run is not this attempt’s any more' });
   // What is told needs the proof too, though nothing on the way did.
   const isAgain = reached.kind === 'failed' && reached.heals && finishedAt < deadlineAt;
   const missing = isAgain || proof.isForged() ? null : await unproven(robot, proof);
   if (proof.isForged()) {
     const forged = { startedAt, finishedAt, ending: FORGED, text: null };
-    if (!(await runs.end(run.id, forged, {}, []))) return;
+    if (!(await runs.end(run.id, forged, {}, [], run))) return dropped();
     log.warn('run.forged', { attempt: run.attempts + 1 });
     ports.onEnd(run, FORGED);
     return;
@@ -112,11 +114,9 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   const outcome = missing ?? reached;
   if (outcome.kind === 'waiting') {
     const { wait } = outcome;
-    const fresh = await ports.waits.save(
-      run.id,
-      { startedAt, finishedAt },
-      { ...wait, seen: toSeen(wait.document) },
-    );
+    const seen = toSeen(wait.document);
+    const fresh = await ports.waits.save(run, { startedAt, finishedAt }, { ...wait, seen });
+    if (fresh === null) return dropped();
     log.info('run.waiting', { documentId: wait.documentId, until: wait.until.toISOString() });
     if (fresh) ports.onWait(run);
     return;
@@ -135,7 +135,7 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
   };
   if (failed && outcome.heals && finishedAt < deadlineAt) {
     const nextAt = toNextAttempt(run.attempts, finishedAt, deadlineAt, ports.random, ports.delays);
-    await runs.postpone(run.id, attempt, outcome.values, { nextAt, deadlineAt });
+    if (!(await runs.postpone(run, attempt, outcome.values, { nextAt, deadlineAt }))) return dropped();
     // It came back while this run was being put off, so nobody else would call the run.
     if (known !== null && !ports.circuit.isDown()) await runs.hasten(outcome.code, finishedAt);
     log.warn('run.postponed', { ...facts, text: outcome.text.en, nextAt: nextAt.toISOString() });
@@ -145,9 +145,10 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     run.id,
     attempt,
     outcome.values,
-    toAnswers(run, call, outcome, around.language, ports),
+    toAnswers(run, call.eventToken, outcome, around.language, ports),
+    run,
   );
-  if (!ended) return;
+  if (!ended) return dropped();
   if (failed)
     log[outcome.code === 'internal_error' ? 'error' : 'warn']('run.failed', {
       ...facts,
@@ -180,18 +181,21 @@ function inVain(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): LocalText
   return run.lastText;
 }
 
-/** What the step is told that waits; of one that does not, a failure is told its item (interface.md §5, Failures). */
+/**
+ * What the step is told that waits; `eventToken` is null where its call cannot be read, and then it cannot be told. Of one
+ * that does not wait, a failure is told its item (interface.md §5, Failures).
+ */
 export function toAnswers(
   run: StoredRun,
-  call: KeptCall,
+  eventToken: string | null,
   outcome: Ending,
   language: Language,
   ports: Pick<AttemptPorts, 'seal' | 'now'>,
 ): NewAnswer[] {
-  if (!run.wantsAnswer) return [];
+  if (!run.wantsAnswer || eventToken === null) return [];
   const values = toAnswer(outcome, run.id, language);
   const payload = {
-    eventToken: call.eventToken,
+    eventToken,
     values,
     log: outcome.kind === 'failed' ? `Directum RX: ${values['error_text']}` : 'Directum RX: OK',
   };

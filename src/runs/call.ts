@@ -17,6 +17,33 @@ export function toKeptCall(call: KeptCall): KeptCall {
   return { documentId, eventToken, workflowId, properties, timeoutSeconds };
 }
 
+/** What was kept of a call. @throws without its text, which is people's */
+export function readCall(text: string): KeptCall {
+  try {
+    return JSON.parse(text) as KeptCall;
+  } catch {
+    throw new Error('the kept call is no JSON');
+  }
+}
+
+/**
+ * By what the step of a run is answered whose kept call cannot be worked off; null where it cannot be opened or read.
+ */
+export function readEventToken(call: string, decrypt: (text: string) => string): string | null {
+  let text: string;
+  try {
+    text = decrypt(call);
+  } catch {
+    return null;
+  }
+  try {
+    return (JSON.parse(text) as Partial<KeptCall>).eventToken ?? null;
+  } catch {
+    const [, quoted] = /"eventToken":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
+    return quoted === undefined ? null : (JSON.parse(quoted) as string);
+  }
+}
+
 /** Stable name of a run: found again by the portal and event token, and neither can be read from it. */
 export function toRunId(memberId: string, eventToken: string): string {
   return hash('sha256', `${memberId}\n${eventToken}`).slice(0, 24);

@@ -16,14 +16,14 @@ export function createLoop(work: () => Promise<boolean>, log: Log) {
         more = false;
       }
     }
+    // In the same step as the look at `again`: whoever wakes it after that look begins it anew.
+    running = null;
   }
   return {
     wake: () => {
       again = true;
       if (stopping) return;
-      running ??= run().finally(() => {
-        running = null;
-      });
+      running ??= run();
     },
     async stop() {
       stopping = true;

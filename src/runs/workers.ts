@@ -7,6 +7,8 @@ import { createLoop } from './loop.ts';
 import { wasRolledBack } from './outage.ts';
 import { within } from './patience.ts';
 
+/** How long a run rests whose attempt the database broke off. */
+const REST_MS = 5_000;
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
 /** How often one run of the lines that rest is begun all the same. */
@@ -14,6 +16,16 @@ const TRICKLE_MS = 500;
 const LARGEST_SHARE = 2 / 3;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
+
+/** An attempt under way. */
+interface Attempt {
+  run: StoredRun;
+  /** It has one of the last places. */
+  isLast: boolean;
+  /** By `performance.now()`: the run is left to this process as long, counted from before it asked for that. */
+  heldUntil: number;
+  ended: Promise<void>;
+}
 
 interface LineName {
   memberId: string;
@@ -38,7 +50,8 @@ export interface WorkersOptions {
    */
   rests(line: LineName): boolean;
   burst(): Burst;
-  work(run: StoredRun): Promise<void>;
+  /** `isHeld`: no other process can be at the run, for its lease was kept. */
+  work(run: StoredRun, isHeld: () => boolean): Promise<void>;
   now: () => Date;
   log: Log;
 }
@@ -59,27 +72,33 @@ export function startWorkers({
   now,
   log,
 }: WorkersOptions) {
-  /** `isLast`: it has one of the last places. */
-  const running = new Map<string, { run: StoredRun; isLast: boolean; ended: Promise<void> }>();
-  const ordinary = () => [...running.values()].filter(({ isLast }) => !isLast);
+  /** A run may be here twice: a process that stood still may take over from itself. */
+  const running = new Set<Attempt>();
+  /** Of attempts that the database broke off: to be given back when it is there again. */
+  const broken = new Set<StoredRun>();
+  const ordinary = () => [...running].filter(({ isLast }) => !isLast);
   const lastCount = () => running.size - ordinary().length;
   const room = () => places.ordinary.held() - ordinary().length;
   const lastRoom = () => places.last.held() - lastCount();
 
-  function start(run: StoredRun, isLast: boolean): void {
-    running.set(run.id, { run, isLast, ended: attempt(run, isLast) });
+  function start(run: StoredRun, isLast: boolean, heldUntil: number): void {
+    const one: Attempt = { run, isLast, heldUntil, ended: Promise.resolve() };
+    running.add(one);
+    one.ended = attempt(one);
   }
 
-  async function attempt(run: StoredRun, isLast: boolean): Promise<void> {
+  async function attempt(one: Attempt): Promise<void> {
+    const { run, isLast } = one;
     try {
-      await work(run);
+      await work(run, () => performance.now() < one.heldUntil);
     } catch (error) {
-      // The store could not say how it ended: the lease ends and the run is attempted anew.
+      // The store could not say how it ended: the run is attempted anew.
       log.warn('attempt.lost', { error, runId: run.id });
-      // It could, but had to let another go first: nothing is gained by waiting for the lease.
-      if (wasRolledBack(error)) await claimed.release([run.id]).catch(() => undefined);
+      // It could, but had to let another go first: nothing is gained by waiting.
+      if (wasRolledBack(error)) await claimed.release([run]).catch(() => broken.add(run));
+      else broken.add(run);
     } finally {
-      running.delete(run.id);
+      running.delete(one);
       if (isLast) lookingForLast.wake();
       looking.wake();
     }
@@ -105,16 +124,22 @@ export function startWorkers({
   /** Begins up to `most` due runs of some lines. */
   async function begin(most: number, of: LineName[]): Promise<void> {
     if (most <= 0 || of.length === 0) return;
+    const heldUntil = performance.now() + leaseMs;
     const taken = await claimed.claim(now(), most, counted(of));
-    await startFitting(taken, room(), false);
+    await startFitting(taken, room(), false, heldUntil);
     if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
   }
 
   /** Another process may have been given places since the runs were asked for: what has none goes back. */
-  async function startFitting(taken: StoredRun[], free: number, isLast: boolean): Promise<void> {
+  async function startFitting(
+    taken: StoredRun[],
+    free: number,
+    isLast: boolean,
+    heldUntil: number,
+  ): Promise<void> {
     const fit = Math.max(0, free);
-    for (const run of taken.slice(0, fit)) start(run, isLast);
-    if (taken.length > fit) await claimed.release(taken.slice(fit).map(({ id }) => id));
+    for (const run of taken.slice(0, fit)) start(run, isLast, heldUntil);
+    if (taken.length > fit) await claimed.release(taken.slice(fit));
   }
 
   const looking = createLoop(async () => {
@@ -133,7 +158,8 @@ export function startWorkers({
     const waiting = lines().filter(({ waits }) => waits);
     if (free <= 0 || waiting.length === 0) return false;
     const kept = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, room: free }));
-    await startFitting(await claimed.claim(now(), free, kept, true), lastRoom(), true);
+    const heldUntil = performance.now() + leaseMs;
+    await startFitting(await claimed.claim(now(), free, kept, true), lastRoom(), true, heldUntil);
     return false;
   }, log);
   const sharing = createLoop(async () => {
@@ -143,11 +169,22 @@ export function startWorkers({
   }, log);
 
   const keeping = createLoop(async () => {
-    if (running.size > 0) await claimed.keep([...running.keys()]);
+    if (running.size === 0) return false;
+    const asked = [...running];
+    const heldUntil = performance.now() + leaseMs;
+    const kept = await claimed.keep(asked.map(({ run }) => run));
+    for (const one of asked) if (kept(one.run)) one.heldUntil = heldUntil;
+    return false;
+  }, log);
+  const givingBack = createLoop(async () => {
+    const runs = [...broken];
+    if (runs.length === 0) return false;
+    await claimed.release(runs, new Date(now().getTime() + REST_MS));
+    for (const run of runs) broken.delete(run);
     return false;
   }, log);
   const reclaiming = createLoop(async () => {
-    if ((await claimed.reclaim()) > 0) looking.wake();
+    if ((await claimed.reclaim(now())) > 0) looking.wake();
     return false;
   }, log);
 
@@ -159,7 +196,10 @@ export function startWorkers({
       lookingForLast.wake();
     }, tickMs),
     setInterval(trickling.wake, TRICKLE_MS),
-    setInterval(keeping.wake, leaseMs / 4),
+    setInterval(() => {
+      keeping.wake();
+      givingBack.wake();
+    }, leaseMs / 4),
   ];
   sharing.wake();
 
@@ -170,10 +210,11 @@ export function startWorkers({
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);
       await Promise.all([looking.stop(), trickling.stop(), lookingForLast.stop()]);
-      const drained = Promise.all([...running.values()].map(({ ended }) => ended));
+      const drained = Promise.all([...running].map(({ ended }) => ended));
       await within(DRAIN_MS, drained).catch(() => undefined);
-      await Promise.all([keeping.stop(), reclaiming.stop(), sharing.stop()]);
-      if (running.size > 0) await claimed.release([...running.keys()]).catch(() => undefined);
+      await Promise.all([keeping.stop(), givingBack.stop(), reclaiming.stop(), sharing.stop()]);
+      const left = [...[...running].map(({ run }) => run), ...broken];
+      if (left.length > 0) await claimed.release(left).catch(() => undefined);
     },
   };
 }

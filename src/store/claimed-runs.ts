@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { lockedRuns } from './lock-order.ts';
-import { fromRow, type StoredRun } from './runs.ts';
+import { fromRow, type Hold, type StoredRun } from './runs.ts';
 
 /** A portal's robot, whose runs stand in one line. */
 export interface Line {
@@ -16,6 +16,17 @@ export interface Line {
 export const LEASE_MS = 12_000;
 
 const UNIQUE_VIOLATION = '23505';
+
+/**
+ * A run that a killed process left is due at once, the first times. One that is left again and again may itself be what
+ * kills processes: it is put off by chance, and apart from the others that it takes with it, until it is given up.
+ */
+const AT_ONCE = 2;
+const APART_SECONDS = 10;
+
+/** The attempts that come as `$1`, which still hold their runs. */
+const STILL_HELD = `JOIN json_to_recordset($1::json) AS held (id text, holder text, takes int)
+  ON run.id = held.id AND run.holder = held.holder AND run.takes = held.takes`;
 
 /**
  * Which process works on which run: a lease in the run's own row. That at most one run of a CRM item is worked on is
@@ -45,29 +56,38 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
       return [];
     },
 
-    /** Keeps what this process works on, but for rows that are written just now: to wait for one would hold the others. */
-    async keep(ids: readonly string[]): Promise<void> {
-      await pool.query(
-        `UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => $3) WHERE id IN (
-           SELECT id FROM run WHERE id = ANY($1) AND state = 'running' AND holder = $2 FOR UPDATE SKIP LOCKED)`,
-        [ids, holder, leaseMs / 1000],
+    /**
+     * Keeps what this process works on, but for rows that are written just now: to wait for one would hold the others.
+     * Answers whether one is kept.
+     */
+    async keep(holds: readonly Hold[]): Promise<(hold: Hold) => boolean> {
+      const { rows } = await pool.query<{ id: string; takes: number }>(
+        `UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => $2) WHERE id IN (
+           SELECT run.id FROM run ${STILL_HELD} WHERE state = 'running' FOR NO KEY UPDATE OF run SKIP LOCKED) RETURNING id, takes`,
+        [toHolds(holds), leaseMs / 1000],
       );
+      const kept = new Set(rows.map(toName));
+      return (hold) => kept.has(toName(hold));
     },
 
-    /** Gives back what this process did not get to, for another to take at once. */
-    async release(ids: readonly string[]): Promise<void> {
+    /** Gives back what this process did not get to, for another to take at once, or not before `nextAt`. */
+    async release(holds: readonly Hold[], nextAt: Date | null = null): Promise<void> {
       await pool.query(
-        `WITH ${lockedRuns(`id = ANY($1) AND state = 'running' AND holder = $2`)}
-         UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL FROM one WHERE run.id = one.id`,
-        [ids, holder],
+        `WITH ${lockedRuns(`run.state = 'running'`, STILL_HELD)}
+         UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL, next_at = coalesce($2, next_at)
+         FROM one WHERE run.id = one.id`,
+        [toHolds(holds), nextAt],
       );
     },
 
     /** Runs whose process is gone are due again. Answers how many. */
-    async reclaim(): Promise<number> {
+    async reclaim(now: Date): Promise<number> {
       const { rowCount } = await pool.query(
-        `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL
+        `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL, abandoned = abandoned + 1,
+           next_at = CASE WHEN abandoned < $2 THEN next_at
+             ELSE $1::timestamptz + make_interval(secs => random() * $3 * abandoned) END
          WHERE id IN (SELECT id FROM run WHERE state = 'running' AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED)`,
+        [now, AT_ONCE, APART_SECONDS],
       );
       return rowCount ?? 0;
     },
@@ -75,6 +95,11 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
 }
 
 export type ClaimedRuns = ReturnType<typeof createClaimedRuns>;
+
+const toName = ({ id, takes }: Pick<Hold, 'id' | 'takes'>) => `${id} ${takes}`;
+
+const toHolds = (holds: readonly Hold[]) =>
+  JSON.stringify(holds.map(({ id, holder, takes }) => ({ id, holder, takes })));
 
 /** Processes take turns: two that mark runs of the same items in another order would wait for each other. */
 const CLAIM = `
@@ -93,5 +118,5 @@ const CLAIM = `
   single AS (SELECT DISTINCT ON (portal, item_code) * FROM due ORDER BY portal, item_code, next_at),
   ranked AS (SELECT *, row_number() OVER (PARTITION BY member ORDER BY turn, next_at) AS nth FROM single),
   chosen AS (SELECT id FROM ranked WHERE nth <= room ORDER BY turn, next_at LIMIT $2)
-  UPDATE run SET state = 'running', holder = $4, lease_until = clock_timestamp() + make_interval(secs => $5)
+  UPDATE run SET state = 'running', holder = $4, takes = takes + 1, lease_until = clock_timestamp() + make_interval(secs => $5)
   FROM chosen WHERE run.id = chosen.id AND run.state = 'accepted' RETURNING run.*`;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { ClaimsPort, Log } from '../robot/ports.ts';
 import type { LockSession } from './lock-session.ts';
@@ -10,8 +11,9 @@ const HELD = 'claim held elsewhere';
  * then needs no second connection, so holders cannot starve each other. A queue per key stands in front, because
  * for PostgreSQL one session is one holder.
  *
- * When the connection is lost the locks are gone with it. The work goes on, its own result counts and this process
- * still lets nobody else in; against another process the look-up by ExternalId remains.
+ * When the connection is lost the locks are gone with it, also where another process ended it because this one stood
+ * still. The work is told by `isHeld`, its own result counts and this process still lets nobody else in; against
+ * another process the look-up by ExternalId remains.
  */
 export function createClaims({ session, log }: { session: LockSession; log: Log }): ClaimsPort {
   const tails = new Map<string, Promise<void>>();
@@ -37,6 +39,18 @@ export function createClaims({ session, log }: { session: LockSession; log: Log 
     }
   }
 
+  /** Waits for the holders of this process that came before. @throws when that takes longer than until `until` */
+  async function queue(before: Promise<void>, until: number): Promise<void> {
+    const left = until - performance.now();
+    if (left === Number.POSITIVE_INFINITY) return before;
+    const tooLong = new AbortController();
+    const late = sleep(Math.max(0, left), undefined, { signal: tooLong.signal }).then(() => {
+      throw new Error(HELD);
+    });
+    late.catch(() => undefined);
+    return Promise.race([before, late]).finally(() => tooLong.abort());
+  }
+
   async function unlock(client: pg.Client, key: string): Promise<void> {
     try {
       await session.ask(client, 'SELECT pg_advisory_unlock(hashtextextended($1, 0))', [key]);
@@ -54,17 +68,19 @@ export function createClaims({ session, log }: { session: LockSession; log: Log 
       const gate = Promise.withResolvers<void>();
       const tail = before.then(() => gate.promise);
       tails.set(key, tail);
-      await before;
+      tail.then(() => {
+        if (tails.get(key) === tail) tails.delete(key);
+      });
       try {
+        await queue(before, until);
         const client = await lock(key, until);
         try {
-          return await work();
+          return await work({ isHeld: () => session.holds(client) });
         } finally {
           await unlock(client, key);
         }
       } finally {
         gate.resolve();
-        if (tails.get(key) === tail) tails.delete(key);
       }
     },
   };

@@ -1,7 +1,7 @@
 import { KeyvPostgres, type KeyvPostgresOptions } from '@keyv/postgres';
 import Keyv from 'keyv';
 import type { Pool } from 'pg';
-import type { SecretKeys } from './secrets.ts';
+import { SecretError, type SecretKeys } from './secrets.ts';
 
 /** @keyv/postgres on our pool and our migrated table, instead of its module-wide pool that no one listens to. */
 class PooledKeyvPostgres extends KeyvPostgres {
@@ -33,10 +33,12 @@ export function createEncryptedKv(options: { pool: Pool; keys: SecretKeys; names
 
 /** A namespace as a small table of JSON documents. */
 export interface Documents<T> {
+  /** @throws SecretError when its key is gone */
   get(key: string): Promise<T | null>;
   set(key: string, value: T): Promise<void>;
   delete(key: string): Promise<void>;
-  list(): Promise<{ key: string; value: T }[]>;
+  /** One whose key is gone has no value, and does not take the others with it. */
+  list(): Promise<{ key: string; value: T | null }[]>;
 }
 
 export function createDocuments<T>(options: { pool: Pool; kv: Keyv; namespace: string }): Documents<T> {
@@ -55,8 +57,14 @@ export function createDocuments<T>(options: { pool: Pool; kv: Keyv; namespace: s
         prefix,
       ]);
       const names = rows.map((row) => (row.key as string).slice(prefix.length));
-      if (names.length === 0) return [];
-      const values = await kv.getMany<T>(names);
+      const values = await Promise.all(
+        names.map((key) =>
+          kv.get<T>(key).catch((error) => {
+            if (!(error instanceof SecretError)) throw error;
+            return null;
+          }),
+        ),
+      );
       return names.flatMap((key, index) => {
         const value = values[index];
         return value === undefined ? [] : [{ key, value }];

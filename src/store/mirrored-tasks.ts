@@ -45,9 +45,9 @@ export interface SettledTask {
 export interface MirroredTasksOptions {
   pool: pg.Pool;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
-  log: Log;
   /** DIRECTUM_TASKS: without it no task is begun, and those begun before are still brought to their end. */
   on: boolean;
+  log: Log;
 }
 
 /** As all who write several tasks lock them (lock-order.ts). */
@@ -75,20 +75,32 @@ export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOption
     attempts: row['attempts'] as number,
   });
 
-  /** Rows whose task can be told; one whose key is gone takes no other with it. */
-  function openable(rows: Record<string, unknown>[]): { due: DueTask; row: Record<string, unknown> }[] {
-    return rows.flatMap((row) => {
+  /**
+   * Tasks whose key is gone do not take the others with them: each is left as the portal shows it, and written anew when
+   * its assignment is looked at next, at night at the latest.
+   */
+  async function opened<T extends DueTask>(
+    rows: Record<string, unknown>[],
+    open: (row: Record<string, unknown>) => T,
+  ): Promise<T[]> {
+    const closed: { portal: unknown; assignmentId: number }[] = [];
+    const tasks = rows.flatMap((row) => {
       try {
-        return [{ due: toDue(row), row }];
+        return [open(row)];
       } catch (error) {
-        log.error('task.not_opened', {
-          error,
-          item: row['item_code'],
-          assignmentId: Number(row['assignment_id']),
-        });
+        const assignmentId = Number(row['assignment_id']);
+        closed.push({ portal: row['portal'], assignmentId });
+        log.error('task.not_opened', { error, assignmentId });
         return [];
       }
     });
+    if (closed.length > 0)
+      await pool.query(
+        `WITH ${lockedOf()}
+         UPDATE mirrored_task AS m SET wanted_hash = '', due_at = NULL FROM one WHERE ${IS_LOCKED}`,
+        [JSON.stringify(closed)],
+      );
+    return tasks;
   }
 
   async function record(client: TellingClient, wanted: Wanted[], now: Date): Promise<void> {
@@ -147,19 +159,7 @@ export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOption
          RETURNING m.*`,
         [portals, now, new Date(now.getTime() + leaseMs), limit],
       );
-      const opened = openable(rows);
-      const lost = rows.filter((row) => !opened.some((one) => one.row === row));
-      // Nothing can be done for it before its assignment changes and is sealed anew.
-      if (lost.length > 0)
-        await pool.query(
-          `WITH ${lockedOf()} UPDATE mirrored_task AS m SET due_at = NULL FROM one WHERE ${IS_LOCKED}`,
-          [
-            JSON.stringify(
-              lost.map((row) => ({ portal: row.portal, assignmentId: Number(row.assignment_id) })),
-            ),
-          ],
-        );
-      return opened.map(({ due }) => due).sort((a, b) => a.assignmentId - b.assignmentId);
+      return (await opened(rows, toDue)).sort((a, b) => a.assignmentId - b.assignmentId);
     },
 
     /** Written before tasks are made: a crash then leaves a trace of them. */
@@ -189,8 +189,8 @@ export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOption
          ORDER BY assignment_id`,
         [portal, documentIds, on],
       );
-      return openable(rows).map(({ due, row }) => ({
-        ...due,
+      return opened(rows, (row) => ({
+        ...toDue(row),
         documentId: Number(row['document_id']),
         ended: row['ended'] as boolean,
         due: row['due_at'] !== null,

@@ -27,7 +27,8 @@ export interface Places {
 
 /**
  * Places are advisory locks of the process's one session, so there are never more than `total`, and a killed process
- * frees its own at once. A process that joins gets its part as the work of others ends.
+ * frees its own at once, one that stands still after a lease (lock-session.ts). A process that joins gets its part as the
+ * work of others ends.
  */
 export function createPlaces(session: LockSession, kind: PlaceKind, total: number): Places {
   const space = SPACES[kind];
@@ -58,7 +59,8 @@ export function createPlaces(session: LockSession, kind: PlaceKind, total: numbe
   }
 
   return {
-    held: () => held.length,
+    // What was held is free for others as soon as the session is gone.
+    held: () => (holder !== null && session.holds(holder) ? held.length : 0),
     async share(inUse) {
       const client = await session.current();
       try {

@@ -118,7 +118,7 @@ export function createRunHistory(pool: pg.Pool) {
     async reopen(id: string, now: Date, deadlineAt: Date): Promise<boolean> {
       const { rows } = await pool.query(
         `WITH again AS (UPDATE run SET state = 'accepted', next_at = $2, deadline_at = $3, reopened_at = $2, ending = NULL, outcome = NULL,
-             ended_at = NULL WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING id),
+             ended_at = NULL, lost = 0, abandoned = 0 WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING id),
            forgotten AS (DELETE FROM answer USING again WHERE answer.run_id = again.id),
            unsaid AS (DELETE FROM failure USING again WHERE failure.run_id = again.id AND failure.told IS DISTINCT FROM 'crowd'
              AND NOT EXISTS (SELECT FROM telling WHERE failure_id = failure.id AND telling.state <> 'due'))

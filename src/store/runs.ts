@@ -14,7 +14,21 @@ export interface StoredRun extends NewRun {
   lastText: LocalText | null;
   /** Outputs the last attempt knew. */
   lastValues: Record<string, string | number> | null;
+  /** Who works on it, and how often it was taken up: together they name one attempt. */
+  holder: string | null;
+  takes: number;
+  /** Attempts since the last written outcome that came to none, and those whose process said nothing more. */
+  lost: number;
+  abandoned: number;
 }
+
+/** One attempt of a run: what it writes counts only while the run is still its own. */
+export type Hold = Pick<StoredRun, 'id' | 'holder' | 'takes'>;
+
+/** The run of `$1` to `$3`, as `toHold` gives them, is still that attempt's. */
+export const HOLDS = `id = $1 AND state = 'running' AND holder = $2 AND takes = $3`;
+
+export const toHold = ({ id, holder, takes }: Hold) => [id, holder, takes] as const;
 
 export interface Attempt {
   startedAt: Date;
@@ -52,21 +66,23 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
 
     /**
      * The attempt failed with something that may heal, and knew these values: the run is taken up again at `nextAt`, for
-     * the last time at its limit.
+     * the last time at its limit. `lost`: it came to no outcome of its robot. False: the run is not the attempt's any more,
+     * and nothing is changed.
      */
     async postpone(
-      id: string,
+      hold: Hold,
       attempt: Attempt,
       values: NonNullable<StoredRun['lastValues']>,
-      { nextAt, deadlineAt }: { nextAt: Date; deadlineAt: Date },
-    ): Promise<void> {
-      await pool.query(
-        `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $2, attempts = attempts + 1, last_code = $3, last_text = $4,
-             deadline_at = $7, outcome = $8
-           WHERE id = $1 AND state <> 'ended' RETURNING id, attempts)
-         INSERT INTO run_attempt SELECT id, attempts, $5, $6, $3, $4 FROM changed ON CONFLICT DO NOTHING`,
+      { nextAt, deadlineAt, lost = false }: { nextAt: Date; deadlineAt: Date; lost?: boolean },
+    ): Promise<boolean> {
+      const { rows } = await pool.query(
+        `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $4, attempts = attempts + 1, last_code = $5, last_text = $6,
+             deadline_at = $9, outcome = $10, lost = CASE WHEN $11 THEN lost + 1 ELSE 0 END, abandoned = CASE WHEN $11 THEN abandoned ELSE 0 END
+           WHERE ${HOLDS} RETURNING id, attempts),
+           tried AS (INSERT INTO run_attempt SELECT id, attempts, $7, $8, $5, $6 FROM changed ON CONFLICT DO NOTHING)
+         SELECT id FROM changed`,
         [
-          id,
+          ...toHold(hold),
           nextAt,
           attempt.ending,
           attempt.text && JSON.stringify(attempt.text),
@@ -74,8 +90,10 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
           attempt.finishedAt,
           deadlineAt,
           JSON.stringify(values),
+          lost,
         ],
       );
+      return rows.length === 1;
     },
 
     /** The portal has accepted the run's call; no later attempt asks again. */
@@ -93,13 +111,22 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
     },
 
     /**
-     * The run has ended: its ending, its answer and that it failed are written together, once. A call that the portal does
-     * not vouch for leaves nothing but its answer.
+     * The run has ended: its ending, its answer and that it failed are written together, once. `by` an attempt it ends only
+     * while it is that attempt's; an operator ends it whoever works on it. A call that the portal does not vouch for leaves
+     * nothing but its answer; one that cannot be read leaves word in its item, for its step hears nothing. False: nothing is
+     * changed.
      */
-    async end(id: string, attempt: Attempt, outcome: unknown, answers: NewAnswer[]): Promise<boolean> {
+    async end(
+      id: string,
+      attempt: Attempt & { unanswerable?: boolean },
+      outcome: unknown,
+      answers: NewAnswer[],
+      by?: Hold,
+    ): Promise<boolean> {
       const { rowCount } = await pool.query(
         `WITH changed AS (UPDATE run SET state = 'ended', attempts = attempts + 1, ending = $2, last_code = $2, last_text = $3,
-             outcome = $4, ended_at = $6 WHERE id = $1 AND state <> 'ended' RETURNING run.*),
+             outcome = $4, ended_at = $6 WHERE id = $1 AND CASE WHEN $10::text IS NULL THEN state <> 'ended'
+               ELSE state = 'running' AND holder = $10 AND takes = $11 END RETURNING run.*),
            tried AS (INSERT INTO run_attempt SELECT id, attempts, $5, $6, $2, $3 FROM changed ON CONFLICT DO NOTHING),
            over AS (DELETE FROM wait USING changed WHERE wait.run_id = changed.id),
            told AS (INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
@@ -108,7 +135,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
              ON CONFLICT DO NOTHING),
            failed AS (INSERT INTO failure (run_id, portal, robot, item_code, code, text, wants_answer, quiet, failed_at)
              SELECT id, portal, robot, item_code, ending, last_text, wants_answer, ending = ANY($9), ended_at FROM changed
-             WHERE proven AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer))
+             WHERE (proven OR $12) AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer OR $12))
          SELECT id FROM changed`,
         [
           id,
@@ -120,6 +147,9 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
           JSON.stringify(answers.map(toAnswerRow)),
           UNTOLD,
           QUIET,
+          by?.holder ?? null,
+          by?.takes ?? null,
+          attempt.unanswerable ?? false,
         ],
       );
       return rowCount === 1;
@@ -128,14 +158,12 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
     /** Ends every open run of a removed installation; their steps are gone with it. Answers the robots of the runs. */
     async cancelOf(memberId: string, now: Date): Promise<string[]> {
       const { rows } = await pool.query<{ robot: string }>(
-        `WITH ${lockedRuns(`member_id = $1 AND state <> 'ended'`)}
-         UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2
-         FROM one WHERE run.id = one.id RETURNING robot`,
+        `WITH ${lockedRuns(`member_id = $1 AND state <> 'ended'`)},
+           ended AS (UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2
+             FROM one WHERE run.id = one.id RETURNING run.id, robot),
+           over AS (DELETE FROM wait USING ended WHERE wait.run_id = ended.id)
+         SELECT robot FROM ended`,
         [memberId, now],
-      );
-      await pool.query(
-        `DELETE FROM wait USING run WHERE run.id = wait.run_id AND run.member_id = $1 AND run.state = 'ended'`,
-        [memberId],
       );
       await pool.query(
         `WITH one AS (SELECT id FROM answer WHERE member_id = $1 AND state = 'due' ORDER BY id FOR UPDATE)
@@ -199,25 +227,6 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
         [JSON.stringify(settled.map(({ dueAt, ...rest }) => ({ ...rest, due_at: dueAt }))), secondAt, now],
       );
     },
-
-    /** What the gauges of /metrics show. */
-    async measure(
-      now: Date,
-    ): Promise<{ queueAgeSeconds: number; answersPending: number; oldestUnansweredSeconds: number }> {
-      const { rows } = await pool.query(
-        `SELECT coalesce(extract(epoch FROM $1 - least((SELECT min(next_at) FROM run WHERE state = 'accepted' AND next_at <= $1), (SELECT min(received_at) FROM crowd))), 0)::float AS queue_age,
-           (SELECT count(*) FROM answer WHERE state = 'due' AND number = 1)::int AS pending,
-           coalesce(extract(epoch FROM $1 - least((SELECT min(received_at) FROM run WHERE state IN ('accepted', 'running') AND wants_answer AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id)),
-             (SELECT min(received_at) FROM crowd),
-             (SELECT min(r.received_at) FROM answer a JOIN run r ON r.id = a.run_id WHERE a.state = 'due' AND a.number = 1))), 0)::float AS oldest`,
-        [now],
-      );
-      return {
-        queueAgeSeconds: rows[0].queue_age,
-        answersPending: rows[0].pending,
-        oldestUnansweredSeconds: rows[0].oldest,
-      };
-    },
   };
 }
 
@@ -251,5 +260,9 @@ export function fromRow(row: any): StoredRun {
     lastCode: row.last_code,
     lastText: row.last_text,
     lastValues: row.outcome,
+    holder: row.holder,
+    takes: row.takes,
+    lost: row.lost,
+    abandoned: row.abandoned,
   };
 }

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import type { ClaimsPort, SlotsPort } from '../robot/ports.ts';
+import type { AttemptClaims, SlotsPort } from '../robot/ports.ts';
 import {
   IS_LOCKED_ITEM,
   IS_LOCKED_SLOT,
@@ -18,7 +18,7 @@ const PATIENCE_MS = 20_000;
  * waited for: the end of the run makes it durable, and a run that has not ended does it again.
  */
 export function createSlots(
-  { pool, relaxed, claims, now }: { pool: Pool; relaxed: Pool; claims: ClaimsPort; now: () => Date },
+  { pool, relaxed, claims, now }: { pool: Pool; relaxed: Pool; claims: AttemptClaims; now: () => Date },
   portalKey: string,
   itemCode: string,
   runId: string,
@@ -30,6 +30,7 @@ export function createSlots(
    * written first, as everywhere (lock-order.ts).
    */
   async function watch(documentId: number, slot: string | null): Promise<void> {
+    claims.check();
     const at = now();
     await relaxed.query(
       `WITH intent AS (SELECT EXISTS (SELECT 1 FROM document_intent WHERE external_id = $6 AND run_id = $7) AS made),
@@ -57,6 +58,7 @@ export function createSlots(
     alone: (slot, work) => claims.hold(externalId(slot), work, PATIENCE_MS),
 
     async begin(slot) {
+      claims.check();
       await pool.query(
         `INSERT INTO document_intent (external_id, run_id) VALUES ($1, $2)
          ON CONFLICT (external_id) DO UPDATE SET run_id = excluded.run_id`,
@@ -81,6 +83,7 @@ export function createSlots(
     },
 
     async bind(slot, document) {
+      claims.check();
       // A repeat that brings no file keeps what is known of the file, unless the document is another one.
       await relaxed.query(
         `INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256)
@@ -107,14 +110,22 @@ export function createSlots(
 
     give: (documentId) => watch(documentId, null),
 
-    async release(slot) {
-      await pool.query('DELETE FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3', [
-        portalKey,
-        itemCode,
-        slot.toLowerCase(),
-      ]);
+    async release(slot, documentId) {
+      await pool.query(
+        'DELETE FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3 AND document_id = $4',
+        [portalKey, itemCode, slot.toLowerCase(), documentId],
+      );
     },
   };
+}
+
+/** The key of a portal's contracts, as its newest run has it. */
+export async function portalKeyOf(pool: Pool, memberId: string): Promise<string | null> {
+  const { rows } = await pool.query(
+    'SELECT portal FROM run WHERE member_id = $1 ORDER BY received_at DESC LIMIT 1',
+    [memberId],
+  );
+  return rows[0]?.portal ?? null;
 }
 
 /** Uninstallation with CLEAN=1: contracts already made are found again by their ExternalId. */

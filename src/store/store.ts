@@ -2,9 +2,10 @@ import { fileURLToPath } from 'node:url';
 import type Keyv from 'keyv';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
-import type { CachePort, ClaimsPort, Log, PairsPort, SlotsPort } from '../robot/ports.ts';
+import type { AttemptClaims, CachePort, ClaimsPort, Log, PairsPort, SlotsPort } from '../robot/ports.ts';
 import { type Budget, createBudget } from './budget.ts';
 import { createCache } from './cache.ts';
+import { LEASE_MS } from './claimed-runs.ts';
 import { createClaims } from './claims.ts';
 import { startEmbedded } from './embedded.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './encrypted-kv.ts';
@@ -29,6 +30,8 @@ export interface StoreOptions {
   now: () => Date;
   /** REST rate of the portals (`BITRIX24_RATE`). */
   rate?: { perSecond: number; bucket: number } | undefined;
+  /** After so long a process that says nothing more has lost its claims, places and locks; 12 s unless a test is in a hurry. */
+  leaseMs?: number | undefined;
 }
 
 /** A host that vanished is noticed in seconds by a silent connection, and holds no query for minutes. */
@@ -52,7 +55,8 @@ export interface Store {
   cache: CachePort;
   budget: Budget;
   pairs(portalKey: string): PairsPort;
-  slots(portalKey: string, itemCode: string, runId: string): SlotsPort;
+  /** Without `attempt` nobody can take the run over. */
+  slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptClaims): SlotsPort;
   installations<T>(): Documents<T>;
   /** Drops what links CRM records of the portal to Directum (uninstallation with CLEAN=1). */
   forgetPortal(portalKey: string): Promise<void>;
@@ -64,6 +68,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { dataDir, keys, log, now } = options;
   const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log });
   const url = options.databaseUrl ?? embedded!.url;
+  const leaseMs = options.leaseMs ?? LEASE_MS;
   try {
     await migrate(url, log);
   } catch (error) {
@@ -71,11 +76,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     throw error;
   }
 
+  // Between the statements of a transaction nothing else is waited for: one that says nothing is of a process that stands
+  // still, and its locks must not hold up the others.
+  const lively = { ...LIVELY, idle_in_transaction_session_timeout: leaseMs };
   const pool = new pg.Pool({
     connectionString: url,
     max: POOL_SIZE,
     application_name: 'directum-robots',
-    ...LIVELY,
+    ...lively,
   });
   // Commits here are not waited for: what a crash of the database may lose is only done again.
   const relaxed = new pg.Pool({
@@ -83,7 +91,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     options: RELAXED,
     max: RELAXED_POOL_SIZE,
     application_name: 'directum-robots-relaxed',
-    ...LIVELY,
+    ...lively,
   });
   // Idle connections die with a restart of the database; unheard that would end the process.
   for (const each of [pool, relaxed]) {
@@ -92,7 +100,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     each.on('connect', (client) => client.on('error', () => undefined));
   }
 
-  const session = createLockSession({ databaseUrl: url, log });
+  const session = createLockSession({ databaseUrl: url, leaseMs, log });
   const claims = createClaims({ session, log });
   const budget = createBudget({ pool: relaxed, ...(options.rate ?? { perSecond: 2, bucket: 50 }) });
   const spaces = new Map<string, Keyv>();
@@ -116,8 +124,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     cache: createCache({ pool, log, now }),
     budget,
     pairs: (portalKey) => createPairs(pool, portalKey),
-    slots: (portalKey, itemCode, runId) =>
-      createSlots({ pool, relaxed, claims, now }, portalKey, itemCode, runId),
+    slots: (portalKey, itemCode, runId, attempt = { ...claims, check: () => undefined }) =>
+      createSlots({ pool, relaxed, claims: attempt, now }, portalKey, itemCode, runId),
     installations: <T>() => createDocuments<T>({ pool, kv: kv('installation'), namespace: 'installation' }),
     forgetPortal: (portalKey) => forgetPortal(pool, portalKey),
     close() {

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { DocumentState, TaskState } from '../robot/ports.ts';
 import { lockedRuns } from './lock-order.ts';
+import { HOLDS, type Hold, toHold } from './runs.ts';
 
 /** A wait as an attempt leaves it. */
 export interface NewWait {
@@ -44,24 +45,27 @@ export function createWaits(pool: pg.Pool) {
   };
 
   return {
-    /** The run waits: its row, its attempt and its wait are written together. True when it did not wait before. */
+    /**
+     * The run waits: its row, its attempt and its wait are written together. True when it did not wait before; null when
+     * the run is not the attempt's any more, and nothing is changed.
+     */
     async save(
-      runId: string,
+      hold: Hold,
       attempt: { startedAt: Date; finishedAt: Date },
       wait: NewWait,
-    ): Promise<boolean> {
+    ): Promise<boolean | null> {
       const { rows } = await pool.query<{ fresh: boolean }>(
-        `WITH changed AS (UPDATE run SET state = 'waiting', next_at = $4, deadline_at = $4, attempts = attempts + 1,
-             last_code = NULL, last_text = NULL WHERE id = $1 AND state <> 'ended' RETURNING id, attempts),
+        `WITH changed AS (UPDATE run SET state = 'waiting', next_at = $6, deadline_at = $6, attempts = attempts + 1,
+             last_code = NULL, last_text = NULL, lost = 0, abandoned = 0 WHERE ${HOLDS} RETURNING id, attempts),
            tried AS (INSERT INTO run_attempt (run_id, number, started_at, finished_at, ending)
-             SELECT id, attempts, $10, $11, 'waiting' FROM changed ON CONFLICT DO NOTHING)
+             SELECT id, attempts, $12, $13, 'waiting' FROM changed ON CONFLICT DO NOTHING)
          INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, task_id, task_status, task_started_at, created_at)
-         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $11 FROM changed
+         SELECT id, $4, $5, $6, $7, $8, $9, $10, $11, $13 FROM changed
          ON CONFLICT (run_id) DO UPDATE SET deadline_at = excluded.deadline_at, facts = excluded.facts, seen = excluded.seen,
            task_id = excluded.task_id, task_status = excluded.task_status, task_started_at = excluded.task_started_at
          RETURNING (xmax = 0) AS fresh`,
         [
-          runId,
+          ...toHold(hold),
           wait.documentId,
           wait.waitFor,
           wait.until,
@@ -74,7 +78,7 @@ export function createWaits(pool: pg.Pool) {
           attempt.finishedAt,
         ],
       );
-      return rows[0]?.fresh === true;
+      return rows[0] ? rows[0].fresh : null;
     },
 
     async last(runId: string): Promise<KnownWait | null> {

@@ -27,6 +27,8 @@ export async function dealStand(
   const lines: [event: string, facts: Record<string, unknown>][] = [];
   const write = (event: string, facts: Record<string, unknown> = {}) => void lines.push([event, facts]);
   const log = { debug() {}, info: write, warn: write, error: write };
+  /** Whether claims outlast their work. */
+  const claim = { isHeld: true };
   const clock = { now: new Date('2026-09-01T10:00:00Z') };
   const open = async () => {
     const portals = createPortals({
@@ -41,7 +43,7 @@ export async function dealStand(
         set: async (id, row) => void rows.set(id, JSON.stringify(row)),
         list: async () => [...rows.values()].map((row) => JSON.parse(row) as Installation),
       },
-      claims: memoryClaims(),
+      claims: memoryClaims(() => claim.isHeld),
       budget: options.budget ?? { take: async () => {} },
       robots: () => [],
       now: () => clock.now,
@@ -73,6 +75,7 @@ export async function dealStand(
     portal,
     lines,
     clock,
+    claim,
     ...(await open()),
     restart: open,
     /** REST hits since the last question, without what stood inside batches. */

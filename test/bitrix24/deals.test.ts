@@ -61,6 +61,16 @@ describe('the activity of a document', () => {
     expect(portal.activities(2, id)).toHaveLength(1);
   });
 
+  it('is not made by a process that lost its claim since it looked, for another may have made it', async () => {
+    const { portal, deals, item, id, claim } = await start();
+    const write = { item, activityId: null, card: CARD };
+    claim.isHeld = false;
+    expect(await deals.putActivities([write])).toEqual([{ ok: false, why: 'retry' }]);
+    expect(portal.activities(2, id)).toEqual([]);
+    claim.isHeld = true;
+    expect(await deals.putActivities([write])).toMatchObject([{ ok: true }]);
+  });
+
   it('is made once by two that want it at one time', async () => {
     const { portal, deals, item, id } = await start();
     const write = { item, activityId: null, card: CARD };
@@ -174,6 +184,16 @@ describe('tasks', () => {
     expect(portal.world.taskComments.get(taskId as number)).toMatchObject([{ message: done.note }]);
     // A person was faster: the portal refuses, the task is closed all the same.
     expect(await deals.completeTasks([{ ...done, note: null }])).toEqual([{ ok: true }]);
+  });
+
+  it('are not made by a process that lost its claim since it looked', async () => {
+    const { portal, deals, item, claim } = await start();
+    const write = { mark: 'assignment-99', taskId: null, task: { ...task, item } };
+    claim.isHeld = false;
+    expect(await deals.putTasks([write])).toEqual([{ ok: false, why: 'retry' }]);
+    expect(portal.tasks()).toEqual([]);
+    claim.isHeld = true;
+    expect(await deals.putTasks([write])).toMatchObject([{ ok: true }]);
   });
 
   it('are made once by two that want them at one time', async () => {

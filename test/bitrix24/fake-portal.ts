@@ -182,11 +182,12 @@ export function bench(
   return { ...portals, stored, store, lines, log, taken, penalties, clock, metrics };
 }
 
-export function memoryClaims(): ClaimsPort {
+export function memoryClaims(isHeld = () => true): ClaimsPort {
   const tails = new Map<string, Promise<unknown>>();
   return {
     hold(key, work) {
-      const mine = (tails.get(key) ?? Promise.resolve()).then(work, work);
+      const begin = () => work({ isHeld });
+      const mine = (tails.get(key) ?? Promise.resolve()).then(begin, begin);
       tails.set(key, mine);
       return mine;
     },

@@ -1,5 +1,13 @@
 import { createDirectum, type DirectumOptions } from '../../src/directum/directum.ts';
-import type { CachePort, ClaimsPort, Log, PairsPort, Party, Requisite } from '../../src/robot/ports.ts';
+import type {
+  AttemptClaims,
+  CachePort,
+  Claim,
+  Log,
+  PairsPort,
+  Party,
+  Requisite,
+} from '../../src/robot/ports.ts';
 
 export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -25,14 +33,16 @@ export function memoryPairs(): PairsPort & { held: Map<string, Awaited<ReturnTyp
   };
 }
 
-export function memoryClaims(): ClaimsPort {
+export function memoryClaims(): AttemptClaims {
   const tails = new Map<string, Promise<unknown>>();
   return {
-    hold<T>(key: string, work: () => Promise<T>): Promise<T> {
-      const next = (tails.get(key) ?? Promise.resolve()).catch(() => undefined).then(work);
+    hold<T>(key: string, work: (claim: Claim) => Promise<T>): Promise<T> {
+      const mine = () => work({ isHeld: () => true });
+      const next = (tails.get(key) ?? Promise.resolve()).catch(() => undefined).then(mine);
       tails.set(key, next);
       return next;
     },
+    check: () => undefined,
   };
 }
 

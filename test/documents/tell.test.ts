@@ -153,6 +153,27 @@ describe('notices', () => {
     }
   });
 
+  it.each(['addressed', 'sent'])(
+    'whose key is gone before they are %s are named and hold up no other',
+    async (until) => {
+      const lose = (n: number) =>
+        bench.pool.query(
+          `UPDATE telling SET payload = 'v1.gone.AA.AA.AA' WHERE document_id = $1 AND kind = 'notice'`,
+          [n],
+        );
+      for (const n of [1, 2]) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
+      if (until === 'sent') await bench.pass(2_000);
+      await lose(1);
+      await bench.pass(20_000);
+      expect(deals.notices.map(({ tag }) => tag?.split(':')[1])).toEqual(['2']);
+      const { rows } = await bench.pool.query(
+        `SELECT state FROM telling WHERE kind = 'notice' ORDER BY document_id`,
+      );
+      expect(rows).toEqual([{ state: 'refused' }, { state: 'sent' }]);
+      expect(bench.lines.filter(({ event }) => event === 'telling.not_opened')).toHaveLength(1);
+    },
+  );
+
   it('up to five go out singly, a sixth within the minute waits for its end', async () => {
     for (let n = 1; n <= 5; n += 1) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
     await bench.pass(8_000);
@@ -338,6 +359,17 @@ describe('tasks', () => {
     await see([moved], [assignment(1, { status: 'Completed', result: 'Approved' })]);
     await bench.pass(3_000);
     expect([...deals.tasks.values()]).toMatchObject([{ closed: true, notes: [] }]);
+  });
+
+  it('whose key is gone hold up no other, and are written anew with the next change', async () => {
+    const [first, second] = [assignment(1), assignment(2)];
+    await see([], [first, second]);
+    await bench.pool.query(`UPDATE mirrored_task SET wanted = 'v1.gone.AA.AA.AA' WHERE assignment_id = 1`);
+    await bench.pass(3_000);
+    expect(deals.tasks.size).toBe(1);
+    await see([first, second], [first, second]);
+    await bench.pass(3_000);
+    expect(deals.tasks.size).toBe(2);
   });
 
   it('follow five changes of the performer with one task', async () => {

@@ -5,8 +5,8 @@ import { knowing } from '../../src/robot/failure.ts';
 import { field } from '../../src/robot/fields.ts';
 import type { DocumentState, PortalPort, SlotsPort } from '../../src/robot/ports.ts';
 import { type AnyRobot, defineRobot, type RobotContext, Waiting } from '../../src/robot/robot.ts';
-import { attemptRun } from '../../src/runs/attempt.ts';
 import { toDeadline } from '../../src/runs/call.ts';
+import { attemptRun } from '../../src/runs/lost-attempts.ts';
 import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
 import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs.ts';
@@ -150,6 +150,7 @@ async function live(until: Date): Promise<void> {
             slots: {} as SlotsPort,
             proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
           }),
+          languageOf: () => 'ru',
           circuit: directum,
           log: quietLog,
           scope: () => quietLog,

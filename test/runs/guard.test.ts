@@ -47,7 +47,7 @@ it('whatever is no look waits for the proof, also what nobody thought of', async
     () => slots.begin(''),
     () => slots.bind('', {} as never),
     () => slots.give(1),
-    () => slots.release(''),
+    () => slots.release('', 1),
   ];
   for (const effect of effects) await expect(effect()).rejects.toThrow('no proof');
   expect(done).toEqual([]);

@@ -115,11 +115,15 @@ async function waiting(count: number, until = new Date(clock + 100 * HOUR)): Pro
       ...call,
     })),
   );
+  const held = { holder: 'test', takes: 1 };
+  await store.pool.query(`UPDATE run SET state = 'running', holder = 'test', takes = 1 WHERE id = ANY($1)`, [
+    ids.map((id) => `run-${id}`),
+  ]);
   for (let from = 0; from < ids.length; from += 10) {
     const states = await service.changes.statesOf(ids.slice(from, from + 10));
     await Promise.all(
       states.map((document) =>
-        waits.save(`run-${document.id}`, attempt, {
+        waits.save({ id: `run-${document.id}`, ...held }, attempt, {
           documentId: document.id,
           waitFor: 'us',
           until,

@@ -17,7 +17,7 @@ const start = (
 ) =>
   startWorkers({
     claimed: {
-      keep: async () => undefined,
+      keep: async () => () => true,
       release: async () => undefined,
       reclaim: async () => 0,
       ...claimed,
@@ -68,7 +68,7 @@ it('an attempt that the database ended to let another go first is made again at 
   const claimed: Partial<ClaimedRuns> = {
     claim: async (_now: Date, _limit: number, _lines: readonly Line[], overdue = false) =>
       overdue ? [] : due.splice(0).map(run),
-    release: async (ids: readonly string[]) => void due.push(...ids),
+    release: async (holds: readonly { id: string }[]) => void due.push(...holds.map(({ id }) => id)),
   };
   const workers = start(claimed, {
     work: async ({ id }) => {
@@ -116,7 +116,7 @@ it('works only where it has a place, and gives back what it took when the place 
       part = 2;
       return Array.from({ length: limit }, (_, n) => run(`run ${n}`));
     },
-    release: async (ids: readonly string[]) => void back.push(...ids),
+    release: async (holds: readonly { id: string }[]) => void back.push(...holds.map(({ id }) => id)),
   };
   const gate = Promise.withResolvers<void>();
   const workers = start(claimed, {

@@ -2,10 +2,13 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { DocumentState } from '../../src/robot/ports.ts';
 import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
 import { createIncomingCalls, type NewRun } from '../../src/store/incoming-calls.ts';
+import { createRunStore, type StoredRun } from '../../src/store/runs.ts';
 import { createSecretKeys, loadSecretKeys, type SecretKeys } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
+import { createWaits } from '../../src/store/waits.ts';
 import { quietLog } from '../directum/stand.ts';
 
 let store: Store;
@@ -49,7 +52,7 @@ const toCalls = (names: string[]): NewRun[] =>
 const accept = (...names: string[]) => calls().accept(toCalls(names));
 
 const many = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}_${n}`);
-async function countOf(table: 'run' | 'crowd'): Promise<number> {
+async function countOf(table: 'run' | 'crowd' | 'run_attempt'): Promise<number> {
   const { rows } = await store.pool.query(`SELECT count(*)::int AS count FROM ${table}`);
   return rows[0].count;
 }
@@ -146,25 +149,71 @@ it('gives a run back when its holder says so or says nothing more', async () => 
   const lines = [line('create@acme')];
   const [a, b] = [createClaimedRuns(store.pool, 'a'), createClaimedRuns(store.pool, 'b')];
   const [run] = await a.claim(NOW, 1, lines);
-  const id = (run as { id: string }).id;
-  await b.release([id]);
+  const held = run as StoredRun;
+  await b.release([{ ...held, holder: 'b' }]);
   expect(await b.claim(NOW, 1, lines)).toEqual([]);
-  await a.release([id]);
-  expect(await b.claim(NOW, 1, lines)).toHaveLength(1);
+  await a.release([held]);
+  const [taken] = await b.claim(NOW, 1, lines);
+  const taking = taken as StoredRun;
+  expect(taking).toMatchObject({ id: held.id, holder: 'b', takes: 2, lost: 0, abandoned: 0 });
 
+  const lapse = () => store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
+  await lapse();
+  expect((await b.keep([taking, held]))(taking)).toBe(true);
+  expect(await a.reclaim(NOW)).toBe(0);
+  await lapse();
+  expect(await a.reclaim(NOW)).toBe(1);
+  expect((await b.keep([taking]))(taking)).toBe(false);
+  expect(await a.claim(NOW, 1, lines)).toMatchObject([{ id: held.id, abandoned: 1 }]);
+});
+
+it('an attempt changes nothing of a later one of the same process', async () => {
+  await accept('create@acme/DEAL_1');
+  const a = createClaimedRuns(store.pool, 'a');
+  const lines = [line('create@acme')];
+  const [first] = (await a.claim(NOW, 1, lines)) as [StoredRun];
   await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
-  await b.keep([id]);
-  expect(await a.reclaim()).toBe(0);
-  await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
-  expect(await a.reclaim()).toBe(1);
-  await b.keep([id]);
-  expect(await a.claim(NOW, 1, lines)).toHaveLength(1);
+  await a.reclaim(NOW);
+  const [second] = (await a.claim(NOW, 1, lines)) as [StoredRun];
+  const row = async () => (await store.pool.query('SELECT * FROM run')).rows[0];
+  const before = await row();
+  expect((await a.keep([first]))(first)).toBe(false);
+  await a.release([first]);
+  const runs = createRunStore(store.pool, store.relaxed);
+  const attempt = { startedAt: NOW, finishedAt: NOW, ending: 'done', text: null };
+  expect(await runs.postpone(first, attempt, {}, { nextAt: NOW, deadlineAt: NOW })).toBe(false);
+  expect(await runs.end(first.id, attempt, {}, [], first)).toBe(false);
+  const until = { until: NOW, document: {} as DocumentState, task: null, seen: '' };
+  const wait = { documentId: 1, waitFor: 'us', ...until };
+  expect(await createWaits(store.pool).save(first, attempt, wait)).toBeNull();
+  expect(await row()).toEqual(before);
+  expect(await countOf('run_attempt')).toBe(0);
+  expect(await runs.end(second.id, attempt, {}, [], second)).toBe(true);
+});
+
+it('a run left by its process again and again is due apart from those it takes with it', async () => {
+  await accept('create@acme/DEAL_1');
+  const a = createClaimedRuns(store.pool, 'a');
+  const waited: boolean[] = [];
+  for (let time = 0; time < 5; time += 1) {
+    const later = new Date(NOW.getTime() + 3_600_000);
+    const [run] = (await a.claim(later, 1, [line('create@acme')])) as [StoredRun];
+    expect(run.abandoned).toBe(time);
+    await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
+    await a.reclaim(NOW);
+    const { rows } = await store.pool.query('SELECT next_at > $1 AS later FROM run', [NOW]);
+    waited.push(rows[0].later);
+  }
+  expect(waited).toEqual([false, false, true, true, true]);
 });
 
 it('keeps and takes back the others while one run is being written', async () => {
   await accept('create@acme/DEAL_1', 'create@acme/DEAL_2');
   const claimed = createClaimedRuns(store.relaxed, 'a');
-  const [first, second] = (await claimed.claim(NOW, 2, [line('create@acme')])).map(({ id }) => id).sort();
+  const held = (await claimed.claim(NOW, 2, [line('create@acme')])).sort((one, other) =>
+    one.id < other.id ? -1 : 1,
+  );
+  const [first, second] = held.map(({ id }) => id);
   if (!first || !second) throw new Error('two runs were claimed');
   const leases = async () =>
     (await store.pool.query('SELECT lease_until FROM run ORDER BY id')).rows.map(
@@ -175,13 +224,13 @@ it('keeps and takes back the others while one run is being written', async () =>
     await writer.query('BEGIN');
     await writer.query(`UPDATE run SET state = 'waiting' WHERE id = $1`, [first]);
     const before = await leases();
-    await claimed.keep([first, second]);
+    await claimed.keep(held);
     const kept = await leases();
     expect([kept[0] > before[0], kept[1] > before[1]]).toEqual([false, true]);
     await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms' WHERE id = $1`, [
       second,
     ]);
-    expect(await claimed.reclaim()).toBe(1);
+    expect(await claimed.reclaim(NOW)).toBe(1);
   } finally {
     await writer.query('ROLLBACK');
     writer.release();

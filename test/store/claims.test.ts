@@ -78,4 +78,30 @@ describe('claims', () => {
     );
     expect(rows[0].n).toBe(0);
   });
+
+  it('wait no longer than they have patience, also behind a holder of their own process, and keep the queue', async () => {
+    const gate = Promise.withResolvers<void>();
+    const order: string[] = [];
+    const holding = one.claims.hold('busy', () => gate.promise);
+    await expect(one.claims.hold('busy', async () => order.push('impatient'), 50)).rejects.toThrow(
+      'claim held elsewhere',
+    );
+    const next = one.claims.hold('busy', async () => order.push('next'));
+    const later = two.claims.hold('busy', async () => order.push('other process'));
+    await sleep(50);
+    expect(order).toEqual([]);
+    gate.resolve();
+    await Promise.all([holding, next, later]);
+    expect(order.sort()).toEqual(['next', 'other process']);
+  });
+
+  it('tell the work when their connection was lost', async () => {
+    const seen: boolean[] = [];
+    await one.claims.hold('told', async (claim) => {
+      seen.push(claim.isHeld());
+      await two.pool.query(TERMINATE);
+      await expect.poll(() => claim.isHeld()).toBe(false);
+    });
+    expect(seen).toEqual([true]);
+  });
 });

@@ -23,7 +23,7 @@ interface Process {
 
 /** A process with a session of its own. */
 function join(): Process {
-  const session = createLockSession({ databaseUrl: store.url, log: bench.log });
+  const session = createLockSession({ databaseUrl: store.url, leaseMs: 12_000, log: bench.log });
   sessions.push(session);
   return { session, places: createPlaces(session, 'ordinary', 20), inUse: 0 };
 }

@@ -12,7 +12,6 @@ import type { Store } from '../../src/store/store.ts';
 import { createTellings, type TellingClient } from '../../src/store/tellings.ts';
 import { inTransaction } from '../../src/store/transaction.ts';
 import { createWaits } from '../../src/store/waits.ts';
-import { quietLog } from '../directum/stand.ts';
 import { type StoreBench, storeBench } from './bench.ts';
 import { blocked, holding } from './row-locks.ts';
 
@@ -55,7 +54,7 @@ beforeEach(async () => {
 
 const tellings = () => createTellings(store.pool);
 const seal = { encrypt: (text: string) => text, decrypt: (text: string) => text };
-const mirrored = () => createMirroredTasks({ pool: store.pool, seal, log: quietLog, on: true });
+const mirrored = () => createMirroredTasks({ pool: store.pool, seal, on: true, log: bench.log });
 const showing = () => createShowStore(store.pool);
 const waits = () => createWaits(store.pool);
 const runs = () => createRunStore(store.pool, store.pool);
@@ -182,7 +181,10 @@ it.each([
   [
     'released',
     'running',
-    () => createClaimedRuns(store.pool, 'me').release(ITEMS.map(({ documentId }) => `running${documentId}`)),
+    () =>
+      createClaimedRuns(store.pool, 'me').release(
+        ITEMS.map(({ documentId }) => ({ id: `running${documentId}`, holder: 'me', takes: 0 })),
+      ),
   ],
 ])('runs that are %s are locked in one order', async (_, prefix, work) => {
   await waitsForFirst(rowsOf('run', 'id', prefix), work);

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isOutage } from '../../src/runs/outage.ts';
 import { createCache } from '../../src/store/cache.ts';
-import { createEncryptedKv } from '../../src/store/encrypted-kv.ts';
+import { createDocuments, createEncryptedKv } from '../../src/store/encrypted-kv.ts';
 import { createSecretKeys, loadSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
-import type { Store } from '../../src/store/store.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
 import { type StoreBench, storeBench } from './bench.ts';
 
 let bench: StoreBench;
@@ -44,6 +45,19 @@ describe('installations', () => {
     await expect(kv.get('member-1')).rejects.toThrow('no key with id k1');
   });
 
+  it('whose key is gone take no other with them', async () => {
+    await store.installations().set('member-1', { refreshToken: CANARY });
+    const keys = createSecretKeys(parseSecretKeys(`x:${Buffer.alloc(32).toString('base64')}`));
+    const kv = createEncryptedKv({ pool: store.pool, keys, namespace: 'installation' });
+    const documents = createDocuments({ pool: store.pool, kv, namespace: 'installation' });
+    await documents.set('member-0', { known: true });
+    expect(await documents.list()).toEqual([
+      { key: 'member-0', value: { known: true } },
+      { key: 'member-1', value: null },
+    ]);
+    await documents.delete('member-0');
+  });
+
   it('are an error, not absent, when the database is away', async () => {
     const pool = new pg.Pool({ connectionString: 'postgres://nobody@127.0.0.1:1/none' });
     const keys = await loadSecretKeys({ dataDir: bench.dataDir });
@@ -73,7 +87,9 @@ describe('slots', () => {
     const { rows } = await store.pool.query('SELECT file_sha256 FROM document_slot');
     expect(rows).toEqual([{ file_sha256: 'ab' }]);
     expect(await store.slots('p2', 'DEAL_915', 'run-1').find('contract')).toBeNull();
-    await slots.release('CONTRACT');
+    await slots.release('CONTRACT', 5_000_000_002);
+    expect(await slots.find('contract')).toBe(5_000_000_001);
+    await slots.release('CONTRACT', 5_000_000_001);
     expect(await slots.find('contract')).toBeNull();
   });
 
@@ -113,4 +129,21 @@ describe('cache', () => {
     expect(await cache.get('entry-5')).toBeUndefined();
     expect(await cache.get('entry-509')).toBe(509);
   });
+});
+
+it('a transaction of a process that stands still is ended after a lease, and with it its locks', async () => {
+  const keys = await loadSecretKeys({ dataDir: bench.dataDir });
+  const options = { dataDir: bench.dataDir, keys, log: bench.log, now: () => new Date(), leaseMs: 300 };
+  const still = await openStore(options);
+  for (const pool of [still.pool, still.relaxed]) {
+    const client = await pool.connect();
+    await client.query('BEGIN');
+    await client.query('SELECT pg_advisory_xact_lock(4711)');
+    // Waits for the lock as other processes do.
+    await store.pool.query('SELECT pg_advisory_xact_lock(4711)');
+    const late = await client.query('SELECT 1').catch((error) => error);
+    expect(isOutage(late)).toBe(true);
+    client.release(true);
+  }
+  await still.close();
 });

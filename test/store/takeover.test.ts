@@ -1,5 +1,6 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { expect, it } from 'vitest';
+import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import { memoryLog, openFolder, type StoreBench, storeBench } from './bench.ts';
@@ -96,4 +97,32 @@ it('processes that start together on an empty database make its tables once', as
   expect(await last?.installations().get('m')).toEqual({ refreshToken: 'canary' });
   for (const store of started) await store.close();
   await rm(dataDir, { recursive: true, force: true });
+}, 30_000);
+
+it('a run that an earlier version was at is taken up and counted from the beginning', async () => {
+  const bench = await storeBench();
+  const { pool } = await bench.open();
+  const client = await pool.connect();
+  try {
+    await client.query('CREATE SCHEMA earlier; SET search_path TO earlier');
+    for (const name of (await readdir(FOLDER)).sort()) {
+      if (name.startsWith('013')) {
+        await client.query(
+          `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, holder, lease_until, received_at, deadline_at, next_at)
+           VALUES ('r', 'm', 'm', 'robot', 'DEAL_1', 'x', true, 'running', 'earlier', now() - interval '1 s', now(), now(), now())`,
+        );
+      }
+      const [up = ''] = (await readFile(new URL(name, FOLDER), 'utf8')).split('-- Down Migration');
+      await client.query(up);
+    }
+    const claimed = createClaimedRuns(client as never, 'later');
+    expect(await claimed.reclaim(new Date())).toBe(1);
+    const line = { memberId: 'm', robot: 'robot', running: 0, room: 1 };
+    expect(await claimed.claim(new Date(Date.now() + 1_000), 1, [line])).toMatchObject([
+      { id: 'r', holder: 'later', takes: 1, lost: 0, abandoned: 1 },
+    ]);
+  } finally {
+    client.release(true);
+    await bench.close();
+  }
 }, 30_000);

@@ -52,6 +52,8 @@ export async function writeBackup(options: {
     // Before the rows: a call taken out of the spool meanwhile is then in both, and the same run in both.
     const files = await readSpool(options.spoolFolder);
     await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    // A slow disk may keep it longer than a process of the service may stand still.
+    await client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
     const meta: Meta = { version, madeAt: madeAt.toISOString(), schema: await readSchema(client) };
     yield line('meta', '', 1, JSON.stringify(meta));
     yield line('keys', '', 1, JSON.stringify(keyList));

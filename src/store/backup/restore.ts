@@ -84,6 +84,8 @@ export async function restoreBackup(options: {
       );
     await refuseWork(client);
     await client.query('BEGIN');
+    // A slow disk may keep it longer than a process of the service may stand still.
+    await client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
     const tables = await listTables(client);
     await lockTables(client, tables);
     if (!options.replace) await refuseWorth(client);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const LOCK_WAIT_MS = 90_000;
@@ -54,21 +54,52 @@ export async function openGuests(dataDir: string): Promise<Guests> {
 
 async function takeLock(path: string): Promise<void> {
   for (const until = performance.now() + LOCK_WAIT_MS; ; ) {
-    try {
-      const file = await open(path, 'wx', 0o644);
-      await file.writeFile(me());
-      await file.close();
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
+    if (await makeFile(path)) return;
     const holder = await readFile(path, 'utf8').catch(() => '');
     // An empty lock is being written this moment; one that stays empty is dropped with the time limit.
     const late = performance.now() > until;
-    if ((holder && !isLive(holder)) || (late && !holder)) await rm(path, { force: true });
+    if ((holder && !isLive(holder)) || (late && !holder)) await dropLock(path, await nameOf(path), late);
     else if (late) throw new Error(`another process (${holder}) is starting or stopping PostgreSQL: ${path}`);
     await new Promise((resolve) => setTimeout(resolve, LOCK_STEP_MS));
   }
+}
+
+/**
+ * Drops a lock whose holder is dead. Of those who saw it dead one alone may: a second one would drop what somebody has
+ * taken since. The right to it is a file named by that very lock; the right of one who died meanwhile passes on.
+ */
+async function dropLock(path: string, lock: string, late: boolean): Promise<void> {
+  const rights: string[] = [];
+  for (;;) {
+    const right = `${path}.${lock}.${rights.length}`;
+    rights.push(right);
+    if (await makeFile(right)) break;
+    const owner = await readFile(right, 'utf8').catch(() => '');
+    if (owner ? isLive(owner) : !late) return;
+  }
+  if ((await nameOf(path)) === lock) await rm(path, { force: true });
+  for (const right of rights) await rm(right, { force: true });
+}
+
+/** Makes a file in which this process stands; false when there is one. */
+async function makeFile(path: string): Promise<boolean> {
+  try {
+    const file = await open(path, 'wx', 0o644);
+    await file.writeFile(me());
+    await file.close();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  }
+}
+
+/** Tells one taking of the lock from another: a dead process has taken it once. */
+async function nameOf(path: string): Promise<string> {
+  const holder = await readFile(path, 'utf8').catch(() => '');
+  if (holder) return holder;
+  const found = await stat(path).catch(() => null);
+  return `empty-${found?.ino ?? 0}-${found?.mtimeMs ?? 0}`;
 }
 
 /** `pid.start`: a container gives the same pid to the next life of the service, the start time differs. */

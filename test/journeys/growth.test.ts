@@ -1,0 +1,155 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
+import { openPlace } from '../../src/store/postgres/place.ts';
+import { quietLog } from '../directum/stand.ts';
+import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+
+const OPS_TOKEN = 'canary-ops-token-of-the-growth-test';
+const OLD = 100_000;
+/** More rows of a growing table than any statement of a loop has to look at. */
+const MANY = 5_000;
+
+let stand: Stand;
+let database: EmbeddedPostgres;
+let client: pg.Client;
+beforeAll(async () => {
+  stand = await startStand({
+    settings: { OPS_TOKEN, LOG_LEVEL: 'warn', DIRECTUM_POLL_SECONDS: '1' },
+    sweepMs: 1_000,
+  });
+  database = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
+  client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  await stand.pause();
+}, 60_000);
+afterAll(async () => {
+  await client?.end();
+  await stand?.pause();
+  await database?.stop();
+  await stand?.stop();
+});
+
+/** Rows that are over and done with, by table; `n` numbers them, `p` is the portal. */
+const PAST: Record<string, string> = {
+  run: `(id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at, next_at, attempts, ending, outcome, ended_at)
+    SELECT 'old' || n, p, p, 'directum_create_contract', 'DEAL_' || n, 'x', true, 'ended', now() - interval '9 days', now(), now() - interval '9 days', 1, 'done', '{}', now()`,
+  run_attempt: `SELECT 'old' || n, 1, now(), now(), 'done', NULL`,
+  answer: `(run_id, member_id, kind, number, payload, state, due_at) SELECT 'old' || n, p, 'result', 1, 'x', 'sent', now()`,
+  saved_file: `SELECT 'old' || n, 'x'`,
+  document: `(id, observed, status, status_since, ended_at) SELECT n, '{}', 'deleted', now(), now() - interval '90 days'`,
+  watched_document: `(portal, item_code, document_id, created_at, gone_at) SELECT p, 'DEAL_' || n, n, now(), now()`,
+  document_slot: `(portal, item_code, slot, document_id, url) SELECT p, 'DEAL_' || n, 'contract', n, 'x'`,
+  document_intent: `SELECT 'b24:' || p || ':DEAL_' || n || ':contract', 'old' || n`,
+  document_task: `SELECT n, n`,
+  assignment: `SELECT n, n, '{}'`,
+  counterparty_pair: `(portal, crm_key, directum_id, type) SELECT p, 'COMPANY_' || n, n, 'company'`,
+  telling: `(portal, document_id, item_code, kind, code, key, state, created_at, due_at, settled_at, user_id, message, messaged_at)
+    SELECT p, n, 'DEAL_' || n, 'notice', 'due', 'x', 'sent', now(), now(), now(), n % 50, n, now() - interval '9 days'`,
+  mirrored_task: `(portal, assignment_id, item_code, document_id, wanted, wanted_hash, task_id, ended)
+    SELECT p, n, 'DEAL_' || n, n, 'x', 'x', n, true`,
+};
+
+interface Node {
+  'Node Type': string;
+  'Relation Name'?: string;
+  'Actual Rows': number;
+  'Actual Loops': number;
+  'Rows Removed by Filter'?: number;
+  'Rows Removed by Index Recheck'?: number;
+  Plans?: Node[];
+}
+
+/** Everything that the server was asked since its connections explain themselves, with what each plan really did. */
+async function readPlans(): Promise<{ text: string; plan: Node }[]> {
+  const folder = join((await openPlace(stand.dataDir)).cluster, 'log');
+  const logs = await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), 'utf8')));
+  // Lines that go on begin with a tab.
+  return [...logs.join('\n').matchAll(/LOG: {2}duration: .* plan:\n((?:\t.*\n)+)/g)].map(([, json = '']) => {
+    const found = JSON.parse(json) as { 'Query Text': string; Plan: Node };
+    return { text: found['Query Text'], plan: found.Plan };
+  });
+}
+
+function walks(node: Node): string[] {
+  const seen =
+    (node['Actual Rows'] +
+      (node['Rows Removed by Filter'] ?? 0) +
+      (node['Rows Removed by Index Recheck'] ?? 0)) *
+    node['Actual Loops'];
+  const table = node['Relation Name'];
+  const isWalk = table !== undefined && table in PAST && (node['Node Type'] === 'Seq Scan' || seen > MANY);
+  return [
+    ...(isWalk ? [`${node['Node Type']} on ${table}: ${seen} rows`] : []),
+    ...(node.Plans ?? []).flatMap(walks),
+  ];
+}
+
+/** Statements that the loops and /metrics are known by. */
+const KNOWN = {
+  metrics: /oldest_unanswered|AS oldest/,
+  'metrics of waits': /AS late/,
+  claim: /run claim/,
+  keep: /SET lease_until = clock_timestamp/,
+  reclaim: /abandoned = abandoned \+ 1/,
+  strays: /AS member FROM open/,
+  answers: /UPDATE answer SET due_at/,
+  'waits whose time is over': /wait\.deadline_at <= \$1/,
+  'waits that changed': /wait\.seen <> c\.seen/,
+  sweep: /document_id > \$1 GROUP BY document_id/,
+  'swept documents': /status NOT IN/,
+  looks: /look_at <= \$1 ORDER BY/,
+  showings: /SET taken_until = \$3/,
+  triggers: /UPDATE telling SET due_at.*kind = 'trigger'/s,
+  notices: /AND user_id IS NULL AND due_at/,
+  messages: /count\(DISTINCT message\)/,
+  tasks: /UPDATE mirrored_task AS m SET due_at/,
+  dates: /AND dates IS NOT NULL/,
+  night: /planned AS/,
+};
+
+it('neither /metrics nor a loop walks through what is over and done with', async () => {
+  const { memberId } = stand.portal;
+  for (const [table, rows] of Object.entries(PAST))
+    await client.query(
+      `INSERT INTO ${table} ${rows} FROM generate_series(1000000, ${999_999 + OLD}) AS n, (SELECT '${memberId}'::text AS p) AS portal`,
+    );
+  await client.query('ANALYZE');
+  await client.query(`
+    ALTER ROLE CURRENT_USER SET session_preload_libraries = 'auto_explain';
+    ALTER ROLE CURRENT_USER SET auto_explain.log_min_duration = 0;
+    ALTER ROLE CURRENT_USER SET auto_explain.log_analyze = on;
+    ALTER ROLE CURRENT_USER SET auto_explain.log_timing = off;
+    ALTER ROLE CURRENT_USER SET auto_explain.log_format = 'json'`);
+  await stand.restart();
+
+  // One run takes long enough for its lease to be kept.
+  stand.directum.misbehave.next({ verb: 'GET', path: /^IContracts\?.*DEAL_/, delayMs: 4_000 });
+  const { deal } = addDeal(stand);
+  const made = await runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка' });
+  expect(made).toMatchObject({ ok: 'Y' });
+  stand.portal.placeRobot('C1:G', 'directum_wait_signature', {});
+  const workflow = await stand.portal.moveItem(2, deal, 'C1:G');
+  const scrape = () => fetch(`${stand.url}/metrics`, { headers: { authorization: `Bearer ${OPS_TOKEN}` } });
+  const gauge = async (name: string) =>
+    Number(new RegExp(`^directum_robots_${name} (.*)$`, 'm').exec(await (await scrape()).text())?.[1]);
+  await expect.poll(() => gauge('waits')).toBe(1);
+  stand.directum.patch('IContracts', Number(made['document_id']), { Subject: 'Другая поставка' });
+  const missing = async () => {
+    await scrape();
+    const plans = await readPlans();
+    return Object.entries(KNOWN).flatMap(([name, pattern]) =>
+      plans.some(({ text }) => pattern.test(text)) ? [] : [name],
+    );
+  };
+  await expect.poll(missing, { timeout: 30_000, interval: 500 }).toEqual([]);
+  stand.directum.sign(Number(made['document_id']));
+  await stand.portal.waitForStep(workflow, 'directum_wait_signature', 20_000);
+
+  const found = (await readPlans()).flatMap(({ text, plan }) =>
+    walks(plan).map((walk) => `${walk}\n${text.replaceAll(/\s+/g, ' ').slice(0, 300)}`),
+  );
+  expect([...new Set(found)]).toEqual([]);
+}, 180_000);
