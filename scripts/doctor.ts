@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { redact } from '../src/log.ts';
 import { toLanguage } from '../src/rooms.ts';
-import { checkDirectum } from './doctor/directum.ts';
+import { checkDirectum, checkDocuments } from './doctor/directum.ts';
 import { inspect, LIMIT_MS, notChecked, within } from './doctor/finding.ts';
 import { checkPublicUrl, openAll } from './doctor/own.ts';
 import { checkPortals } from './doctor/portals.ts';
@@ -20,13 +20,17 @@ async function examine({ argv, env, stdout }: Shell): Promise<number> {
       : inspect('public url', () => checkPublicUrl(config)),
     checkDirectum(config, wrong),
   ]);
+  const { rooms } = opened;
+  const documents = rooms
+    ? await inspect('directum documents', () => checkDocuments(rooms))
+    : notChecked('directum documents', opened.blockedBy);
   const portals = await checkPortals(opened, config, wrong);
   const live = opened.rooms?.portals.installations.list() ?? [];
   const inRussian = live.some(
     ({ state, language }) => state !== 'uninstalled' && toLanguage(language) === 'ru',
   );
   const hide = toHide(config);
-  const checks = [settings, ...opened.checks, publicUrl, ...portals, ...directum].map(
+  const checks = [settings, ...opened.checks, publicUrl, ...portals, ...directum, documents].map(
     ({ check, ok, text }) => ({
       check,
       ok,

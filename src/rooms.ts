@@ -59,6 +59,9 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     ...(await within(DATABASE_MS, measure()).catch(() => UNMEASURED)),
     spoolCalls: spool.waiting(),
   }));
+  const hasten = () => {
+    runs.hasten('directum_unavailable', now()).catch((error) => log.warn('runs.not_hastened', { error }));
+  };
   const directum = createDirectum({
     baseUrl: config.DIRECTUM_URL,
     webUrl: config.DIRECTUM_WEB_URL,
@@ -69,9 +72,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     cache: store.cache,
     now,
     log,
-    onBack: () => {
-      runs.hasten('directum_unavailable', now()).catch((error) => log.warn('runs.not_hastened', { error }));
-    },
+    onBack: hasten,
     onRequest: ({ operation, seconds, errorCode }) => {
       metrics.directumSeconds.observe({ operation }, seconds);
       if (errorCode) metrics.directumErrors.inc({ code: errorCode });
@@ -107,6 +108,7 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     directum,
     portals,
     onUnknown: () => metrics.unknownStates.inc(),
+    onRightsBack: hasten,
     now,
     log,
   });

@@ -1,7 +1,15 @@
 import { RobotFailure } from '../robot/failure.ts';
-import type { ApprovalRequest, ClaimsPort, DirectumPort, Log, StartedApproval } from '../robot/ports.ts';
+import type {
+  AbsencePort,
+  ApprovalRequest,
+  ClaimsPort,
+  DirectumPort,
+  Log,
+  StartedApproval,
+} from '../robot/ports.ts';
+import { isAnyShown } from './absence.ts';
 import { explained, noFunction } from './approval-refusals.ts';
-import { badAnswer } from './errors.ts';
+import { badAnswer, lostRights } from './errors.ts';
 import type { Links } from './links.ts';
 import { type Capabilities, leafOf, type Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
@@ -48,6 +56,7 @@ interface Ports {
   metadata: Metadata;
   links: Links;
   claims: ClaimsPort;
+  absence: AbsencePort;
   claimScope: string;
   /** Of the package's own account. */
   login: string;
@@ -56,7 +65,7 @@ interface Ports {
 
 /** Approval tasks by rule, by process and free (directum.md D.1, D.2, F.2, J.6). */
 export function createApprovals(ports: Ports): DirectumPort['approvals'] {
-  const { transport, reader, metadata, links, claims, claimScope, login, log } = ports;
+  const { transport, reader, metadata, links, claims, absence, claimScope, login, log } = ports;
 
   /** Drafts and running tasks of one kind, newest first. */
   async function list(can: Capabilities, kind: Kind, documentId: number): Promise<Task[]> {
@@ -82,6 +91,16 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     return rows
       .map((row) => ({ kind, id: idOf(row), status: textOf(row, 'Status'), row }))
       .sort((a, b) => b.id - a.id);
+  }
+
+  /** A task that may not be read is not "no task": a second one would be started beside it. */
+  async function assertTasksShown(can: Capabilities, documentId: number): Promise<void> {
+    const set = can.set('Task');
+    const { own, others } = await absence.tasksOf(documentId);
+    if (set === null || own.length === 0) return;
+    // Where no other task is known, any does.
+    const asked = others.length === 0 ? [] : [...own.slice(0, 3), ...others];
+    if ((await isAnyShown(reader, set, asked)) !== true) throw lostRights({ ru: 'задачи', en: 'tasks' });
   }
 
   async function statusOf(can: Capabilities, kind: Kind, id: number): Promise<string | null> {
@@ -182,6 +201,7 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
       started,
     });
     if (running) return told(running.kind, running.id, false);
+    if (tasks.length === 0) await assertTasksShown(can, documentId);
 
     const kind =
       request.type === 'auto' ? (can.has(KINDS.process.create) ? 'process' : 'rule') : request.type;

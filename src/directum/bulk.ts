@@ -1,5 +1,6 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { ChangesPage } from '../robot/ports.ts';
+import { isAnyShown } from './absence.ts';
 import type { Capabilities, Metadata } from './metadata.ts';
 import type { Query } from './query.ts';
 import { allPages, PAGE, type Reader } from './reader.ts';
@@ -21,6 +22,8 @@ export interface Bulk {
   changed(set: string, since: string, after: number, query: Shown): Promise<ChangesPage<Row>>;
   /** Those of the records that can be read, ten a question. */
   byIds(set: string, ids: readonly number[], query: Shown): Promise<Row[]>;
+  /** Whether any record of the set can be read; null when Directum refuses the question. */
+  anyShown(set: string): Promise<boolean | null>;
   /** All rows of `filterOf(ids)`, page by page, asked in lists of at most `most` ids. */
   ofList(
     set: string,
@@ -85,6 +88,7 @@ export function createBulk({ reader, metadata }: { reader: Reader; metadata: Met
       const last = Math.max(after, ...rows.map((row) => idOf(row)));
       return { rows, next: rows.length >= PAGE && last > after ? last : null };
     },
+    anyShown: (set) => isAnyShown(reader, set),
     byIds: (set, ids, query) => inLists(ids, IDS, (list) => ask(set, eachOf('Id', list), query)),
     ofList: (set, ids, most, filterOf, query) =>
       inLists(ids, most, (list) => whole(set, filterOf(list), query)),

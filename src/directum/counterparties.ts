@@ -8,6 +8,7 @@ import type {
   Party,
   UpdateMode,
 } from '../robot/ports.ts';
+import { assertShown } from './absence.ts';
 import type { Stand } from './catalogue.ts';
 import {
   assertOpen,
@@ -26,6 +27,8 @@ import { same } from './same.ts';
 import type { Transport } from './transport.ts';
 
 const KEEP_BANK_MS = 10 * 60_000;
+const MOST_OTHERS = 8;
+const COUNTERPARTIES = { ru: 'контрагентов', en: 'counterparties' };
 
 interface Ports extends Stand {
   transport: Transport;
@@ -48,6 +51,8 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
     const { set, ...query } = await cardQuery(metadata, pair.type);
     const row = await reader.one(set, pair.id, query);
     if (!row) {
+      // Without the rights a second card would be made of the same company.
+      await assertShown(reader, set, await pairs.others(pair.type, pair.id, MOST_OTHERS), COUNTERPARTIES);
       log.info('counterparty.gone', { counterpartyId: pair.id });
       await pairs.release(crmKey);
       return null;

@@ -1,4 +1,6 @@
 import type { Bulk } from './bulk.ts';
+import { EMPLOYEES } from './employees.ts';
+import { lostRights } from './errors.ts';
 import type { Metadata } from './metadata.ts';
 import { idOf, textOf } from './rows.ts';
 
@@ -22,6 +24,8 @@ export function createEmails(ports: { metadata: Metadata; now: () => Date }): (b
     const set = can.set('Employee');
     if (set === null || can.property('Employee', 'Email') === null) return;
     const rows = await bulk.byIds(set, ids, { select: ['Id', 'Email'] });
+    // A role is nobody's card, but without the rights everybody would seem to be one, and their tasks would be closed.
+    if (rows.length === 0 && (await bulk.anyShown(set)) === false) throw lostRights(EMPLOYEES);
     const found = new Map(rows.map((row) => [idOf(row), textOf(row, 'Email')]));
     if (kept.size + ids.length > MOST) kept.clear();
     for (const id of ids) kept.set(id, { email: found.get(id) ?? null, until: now().getTime() + KEEP_MS });

@@ -6,6 +6,7 @@ import type {
   Signing,
   TaskState,
 } from '../robot/ports.ts';
+import { isAnyShown } from './absence.ts';
 import type { Bulk } from './bulk.ts';
 import type { Links } from './links.ts';
 import { leafOf, type Metadata } from './metadata.ts';
@@ -137,6 +138,10 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
       async statesOf(ids) {
         const { set, ...query } = await documentQuery();
         return (await bulk.byIds(set, ids, query)).map(toState);
+      },
+      async anyContract() {
+        const can = await metadata.capabilities();
+        return (await isAnyShown(reader, can.set('Contract') ?? can.need(LEAF))) === true;
       },
       async taskStatesOf(ids) {
         if (await bulk.hasModified('Task')) return null;

@@ -3,6 +3,7 @@ import { zoneShift } from '../robot/zone.ts';
 import type { Comparisons, Found } from '../store/comparisons.ts';
 import { type Awaited, readAwaited } from './awaited.ts';
 import { type ComparePorts, compareIn, type Difference } from './compare.ts';
+import type { Look } from './deletions.ts';
 import type { Observer } from './observe.ts';
 
 /** Documents a step: what one question surely takes (directum.md A.5). */
@@ -17,25 +18,38 @@ const NIGHT_HOUR = 3;
 
 export interface ReconcilePorts extends ComparePorts {
   comparisons: Comparisons;
-  observer: Pick<Observer, 'whole'>;
+  observer: Pick<Observer, 'whole' | 'vanished' | 'deletions'>;
   log: Log;
 }
 
 type OnDifference = (difference: Difference) => void;
 
+/** What a comparison by command comes to. */
+export interface Compared extends Omit<Found, 'differences'> {
+  /** Documents that Directum does not show and that do not count as deleted. */
+  held: number[];
+}
+
 /**
  * Reads Directum's truth of everything watched, compares it with what the portals really show and makes what differs due
- * to be shown. What cannot be read is passed over. @returns documents seen, and how many could not be read or compared
+ * to be shown. What cannot be read is passed over. `accept`: whoever asks knows that all that Directum does not show was
+ * deleted. @returns documents seen, and how many could not be read or compared
  */
 export async function reconcile(
   ports: ReconcilePorts,
   onDifference: OnDifference,
-): Promise<Omit<Found, 'differences'>> {
+  accept = false,
+): Promise<Compared> {
   await letGo(ports);
   const result = { documents: 0, failed: 0 };
+  const missing: number[] = [];
   for (let after = 0; ; ) {
     const step = await compareAfter(after, ports, onDifference);
-    if (step === null) return result;
+    if (step === null) {
+      const look = { looked: result.documents, whole: true, accept };
+      return { ...result, held: await decide(missing, look, ports, onDifference) };
+    }
+    missing.push(...step.missing);
     result.documents += step.documents;
     result.failed += step.failed;
     after = step.last;
@@ -52,17 +66,27 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   if (turn === null) return false;
   if (turn.after === 0) await letGo(ports);
   let differences = 0;
-  const step = await compareAfter(turn.after, ports, ({ itemCode, documentId, what }) => {
+  const { deletions } = ports.observer;
+  const onDifference: OnDifference = ({ itemCode, documentId, what }) => {
     differences += 1;
     log.info('deal.differed', { item: itemCode, documentId, what });
-  });
+  };
+  const step = await compareAfter(turn.after, ports, onDifference);
   if (step !== null) {
+    await deletions.note('night', step.missing);
     await comparisons.keep(turn, step.last, { ...step, differences });
     return true;
   }
+  try {
+    const look = { looked: turn.documents, whole: true };
+    await decide(await deletions.notedBy('night'), look, ports, onDifference);
+  } catch (error) {
+    log.warn('reconcile.failed', { error });
+  }
   await comparisons.end(turn, toNextNight(now(), timeZone));
   const { documents, failed } = turn;
-  if (documents > 0) log.info('reconcile.done', { documents, differences: turn.differences, failed });
+  if (documents > 0)
+    log.info('reconcile.done', { documents, differences: turn.differences + differences, failed });
   return false;
 }
 
@@ -75,22 +99,49 @@ async function compareAfter(
   after: number,
   ports: ReconcilePorts,
   onDifference: OnDifference,
-): Promise<{ last: number; documents: number; failed: number } | null> {
-  const { comparisons, observer, portals, now, log } = ports;
+): Promise<{ last: number; documents: number; failed: number; missing: number[] } | null> {
+  const { comparisons, observer, now, log } = ports;
   const ids = await comparisons.after(after, GROUP, new Date(now().getTime() - DELETED_DAYS * DAY_MS));
   const last = ids.at(-1);
   if (last === undefined) return null;
   try {
-    const awaited = new Map<string, Awaited>();
-    for (const portal of portals.keys()) awaited.set(portal, await readAwaited(portal, ids, ports));
-    await observer.whole(ids);
-    for (const [portal, before] of awaited)
-      for (const difference of await compareIn(portal, ids, before, ports)) onDifference(difference);
-    return { last, documents: ids.length, failed: 0 };
+    const awaited = await awaitedOf(ids, ports);
+    const missing = await observer.whole(ids);
+    await compare(ids, awaited, ports, onDifference);
+    return { last, documents: ids.length, failed: 0, missing };
   } catch (error) {
     log.warn('reconcile.failed', { error, count: ids.length });
-    return { last, documents: ids.length, failed: ids.length };
+    return { last, documents: ids.length, failed: ids.length, missing: [] };
   }
+}
+
+/** The end of a look over all documents: what counts as deleted, and what items show of it. @returns what is held */
+async function decide(
+  missing: number[],
+  look: Look,
+  ports: ReconcilePorts,
+  onDifference: OnDifference,
+): Promise<number[]> {
+  const awaited = await awaitedOf(missing, ports);
+  const { deleted, held } = await ports.observer.vanished(missing, look);
+  if (deleted.length > 0) await compare(deleted, awaited, ports, onDifference);
+  return held;
+}
+
+async function awaitedOf(ids: number[], ports: ReconcilePorts): Promise<Map<string, Awaited>> {
+  const awaited = new Map<string, Awaited>();
+  for (const portal of ports.portals.keys()) awaited.set(portal, await readAwaited(portal, ids, ports));
+  return awaited;
+}
+
+async function compare(
+  ids: number[],
+  awaited: Map<string, Awaited>,
+  ports: ReconcilePorts,
+  onDifference: OnDifference,
+): Promise<void> {
+  for (const [portal, before] of awaited)
+    for (const difference of await compareIn(portal, ids, before, ports)) onDifference(difference);
 }
 
 /** When the next night's comparison begins. */

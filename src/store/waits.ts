@@ -190,6 +190,11 @@ export function createWaits(pool: pg.Pool) {
       );
     },
 
+    /** The next sweep begins now, unless one is under way. */
+    async sweepSoon(): Promise<void> {
+      await pool.query(`UPDATE watch SET sweep_at = '-infinity' WHERE sweep_started_at IS NULL`);
+    },
+
     /** Takes the turn for one step of the sweep; `after` is where the last step ended. */
     async takeSweep(now: Date): Promise<{ after: number; startedAt: Date; seesAssignments: boolean } | null> {
       const { rows } = await pool.query(

@@ -1,5 +1,13 @@
 import { createDirectum, type DirectumOptions } from '../../src/directum/directum.ts';
-import type { CachePort, ClaimsPort, Log, PairsPort, Party, Requisite } from '../../src/robot/ports.ts';
+import type {
+  AbsencePort,
+  CachePort,
+  ClaimsPort,
+  Log,
+  PairsPort,
+  Party,
+  Requisite,
+} from '../../src/robot/ports.ts';
 
 export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -21,6 +29,8 @@ export function memoryPairs(): PairsPort & { held: Map<string, Awaited<ReturnTyp
     find: async (key) => held.get(key) ?? null,
     bind: async (key, value) => void held.set(key, value),
     release: async (key) => void held.delete(key),
+    others: async (type, except) =>
+      [...held.values()].flatMap((one) => (one?.type === type && one.id !== except ? [one.id] : [])),
     externalId: (key) => `b24:portal-1:${key}`,
   };
 }
@@ -35,6 +45,12 @@ export function memoryClaims(): ClaimsPort {
     },
   };
 }
+
+/** Whatever is not shown is gone. */
+export const gone: AbsencePort = {
+  ofDocument: async () => 'gone',
+  tasksOf: async () => ({ own: [], others: [] }),
+};
 
 /** The adapter on a stand, with what the store would give it kept in memory. */
 export function adapter(at: { url: string; webUrl: string }, options: Partial<DirectumOptions> = {}) {
@@ -54,7 +70,7 @@ export function adapter(at: { url: string; webUrl: string }, options: Partial<Di
     onRequest: ({ seconds: _, ...rest }) => made.push(rest),
     ...options,
   });
-  const directum = service.forPortal({ pairs, claims: memoryClaims(), log: quietLog });
+  const directum = service.forPortal({ pairs, claims: memoryClaims(), absence: gone, log: quietLog });
   return { service, directum, cache, pairs, made };
 }
 

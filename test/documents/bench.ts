@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { createDeletions } from '../../src/documents/deletions.ts';
 import { mirrorTasks } from '../../src/documents/mirror-tasks.ts';
 import { createNews } from '../../src/documents/news.ts';
 import { createObservers } from '../../src/documents/observe.ts';
@@ -19,6 +20,7 @@ import { createComparisons } from '../../src/store/comparisons.ts';
 import { createDocumentStore } from '../../src/store/documents.ts';
 import { createDueLooks } from '../../src/store/due-looks.ts';
 import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
+import { createMissingDocuments } from '../../src/store/missing-documents.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { createShowStore } from '../../src/store/showing.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -114,6 +116,7 @@ export function fakeDirectum(now: () => Date) {
     tasks: (since, id) => ask('tasks', () => after(tasks, since, id)),
     statesOf: (ids) => ask('statesOf', () => ids.flatMap((id) => documents.get(id) ?? [])),
     taskStatesOf: async () => null,
+    anyContract: () => ask('anyContract', () => documents.size > 0),
   };
   const surroundings: SurroundingsPort = {
     newestAssignment: () =>
@@ -130,7 +133,6 @@ export function fakeDirectum(now: () => Date) {
   return {
     ...fake,
     ports: { changes, surroundings },
-    read: (id: number) => ask('read', () => documents.get(id) ?? null),
     set: fake,
   };
 }
@@ -231,6 +233,7 @@ export async function documentBench() {
   });
   const told: SightChange[] = [];
   const unknown: string[] = [];
+  let back = 0;
   const sides = () => {
     const directum = fakeDirectum(now);
     const portal = fakeDeals();
@@ -244,7 +247,17 @@ export async function documentBench() {
       now,
       log: bench.log,
     });
-    const asked = { ...directum.ports, states: { read: directum.read } };
+    const deletions = createDeletions({
+      store: createMissingDocuments(store.pool),
+      changes: directum.ports.changes,
+      quietMs: MINUTE,
+      onBack: () => {
+        back += 1;
+      },
+      now,
+      log: bench.log,
+    });
+    const asked = { ...directum.ports, deletions };
     const [observer, paced] = [observeBy(asked), observeBy(asked)];
     const watch = createWatch({
       waits: createWaits(store.pool),
@@ -291,6 +304,10 @@ export async function documentBench() {
     told,
     unknown,
     now,
+    /** How many times rights came back. */
+    get back() {
+      return back;
+    },
     get directum() {
       return current.directum.set;
     },
@@ -319,13 +336,14 @@ export async function documentBench() {
       current = sides();
       reached = null;
       told.length = 0;
+      back = 0;
       bench.lines.length = 0;
       await store.pool.query(
-        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling CASCADE',
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling, missing_document CASCADE',
       );
       await store.pool.query(
         `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,
-           task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL`,
+           task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL, rights_back_at = NULL`,
       );
       await store.pool.query(`UPDATE comparison SET due_at = NULL, held_until = '-infinity', after = 0`);
     },
@@ -390,15 +408,22 @@ export async function documentBench() {
       while (await mirrorTasks({ mirrored, portals, toItem, now, log: bench.log }));
     },
     /** Compares everything; answers the differences as lines. */
-    async reconcile() {
+    async reconcile(accept = false) {
       const lines: string[] = [];
-      const result = await reconcile(comparing(), ({ itemCode, documentId, what }) =>
-        lines.push(`${itemCode} ${documentId} ${what.join(',')}`),
+      const result = await reconcile(
+        comparing(),
+        ({ itemCode, documentId, what }) => lines.push(`${itemCode} ${documentId} ${what.join(',')}`),
+        accept,
       );
       return { lines, ...result };
     },
     /** One step of the night's comparison. */
     night: () => reconcileAtNight(comparing(), 'Europe/Moscow'),
+    /** Documents that are held for lost rights. */
+    async held(): Promise<number[]> {
+      const { rows } = await store.pool.query('SELECT id FROM missing_document WHERE held ORDER BY id');
+      return rows.map((row) => Number(row.id));
+    },
     async statusOf(id: number): Promise<string | null> {
       const { rows } = await store.pool.query('SELECT status FROM document WHERE id = $1', [id]);
       return rows[0]?.status ?? null;

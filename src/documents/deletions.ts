@@ -1,0 +1,254 @@
+import type { AbsencePort, ChangesPort, DocumentState, Log } from '../robot/ports.ts';
+import type { LookName, MissingDocuments, MissingFacts } from '../store/missing-documents.ts';
+
+/** So many may vanish at once whatever share they are (interface.md §2). */
+const MANY = 10;
+const SHARE = 10;
+/** Documents a question surely takes (directum.md A.5), of them at most so many that are missing. */
+const QUESTION = 10;
+const MISSING_A_QUESTION = 5;
+/** Others that are looked at when one of the first of them is missing too. */
+const OTHERS = 100;
+/** Above this nothing is asked once more before it counts as many. */
+const ASKED_AGAIN = 50;
+const NAMED = 20;
+
+export interface DeletionsPorts {
+  store: MissingDocuments;
+  changes: Pick<ChangesPort, 'statesOf' | 'anyContract'>;
+  /** Rights come back one document after another: so long nothing more came back before the rest counts as deleted. */
+  quietMs: number;
+  /** All that was held is shown again, or was decided. */
+  onBack(): void;
+  now: () => Date;
+  log: Log;
+}
+
+/** How documents were looked at that are now missing. */
+export interface Look {
+  /** How many were looked at together with the missing ones. */
+  looked: number;
+  /** Everything was looked at, so that what was held before is decided too. */
+  whole?: boolean;
+  /** An operator says that what is missing was deleted. */
+  accept?: boolean;
+}
+
+export interface Judged {
+  deleted: number[];
+  held: number[];
+  /** Those that are shown after all. */
+  shown: DocumentState[];
+}
+
+/**
+ * The one decision whether a document that Directum does not show counts as deleted (interface.md §2): only while another
+ * one can be read in the same look. When none can, or when many vanish at once, the account seems to have lost its rights:
+ * they are held, and nothing follows from their absence. Every method may throw what ChangesPort does.
+ */
+export function createDeletions(ports: DeletionsPorts) {
+  const { store, changes, now, log } = ports;
+
+  async function hold(ids: number[], why: 'none can be read' | 'many at once'): Promise<void> {
+    const before = (await store.held(1)).count;
+    const fresh = await store.hold(ids);
+    if (fresh === 0) return;
+    const facts = { why, documents: before + fresh, documentIds: ids.slice(0, NAMED) };
+    log[before === 0 ? 'error' : 'warn']('directum.rights_lost', facts);
+  }
+
+  /** Some of those held are no more. */
+  async function released(count: number): Promise<void> {
+    if (count === 0 || (await store.held(1)).count > 0) return;
+    log.warn('directum.rights_back');
+    ports.onBack();
+  }
+
+  async function shown(ids: number[]): Promise<void> {
+    if (ids.length > 0) await released(await store.shown(ids, now()));
+  }
+
+  async function readable(ids: number[]): Promise<DocumentState[]> {
+    const states: DocumentState[] = [];
+    for (const group of toGroups(ids, QUESTION)) states.push(...(await changes.statesOf(group)));
+    return states;
+  }
+
+  /**
+   * Asks for the missing ones once more, each question for others too: what is read at another moment proves nothing.
+   * `proven`: something else could be read; `lost`: others that are not shown either. `fresh` are those of the missing that
+   * the package could read until now.
+   */
+  async function ask(missing: number[], facts: ReadonlyMap<number, MissingFacts>, widen: boolean) {
+    const others = await store.others(missing, OTHERS);
+    const fresh = missing.filter((id) => facts.get(id)?.deleted === false).length;
+    const found = new Map<number, DocumentState>();
+    const proven = new Set<number>();
+    const lost = new Set<number>();
+    let used = 0;
+    for (const group of toGroups(missing, MISSING_A_QUESTION)) {
+      const controls = others.slice(0, QUESTION - group.length);
+      used = Math.max(used, controls.length);
+      const shownNow = new Set<number>();
+      for (const state of await changes.statesOf([...group, ...controls])) {
+        shownNow.add(state.id);
+        if (group.includes(state.id)) found.set(state.id, state);
+      }
+      for (const id of controls) if (!shownNow.has(id)) lost.add(id);
+      for (const id of group) if (shownNow.size > 0 || (await isProvenAlone(id))) proven.add(id);
+    }
+    if (widen && lost.size > 0 && proven.size > 0) {
+      const rest = others.slice(used);
+      const ids = new Set((await readable(rest)).map(({ id }) => id));
+      for (const id of rest) if (!ids.has(id)) lost.add(id);
+      used = others.length;
+    }
+    return { found, proven, lost: [...lost], looked: missing.length + used };
+
+    /** Any contract does where the package knows no other document, and for a number that it has never read. */
+    async function isProvenAlone(id: number): Promise<boolean> {
+      const known = facts.get(id);
+      const peers = others.length + fresh - (known?.deleted === false ? 1 : 0);
+      if (known === undefined) return peers === 0 || changes.anyContract();
+      return peers === 0 && changes.anyContract();
+    }
+  }
+
+  async function judge(missing: number[], { looked, whole = false, accept = false }: Look): Promise<Judged> {
+    if (missing.length === 0) return { deleted: [], held: [], shown: [] };
+    if (accept) return toJudged(missing, await readable(missing), () => true);
+    const facts = await store.facts(missing);
+    const undecided = { deleted: [], held: missing, shown: [] };
+    if (!whole && missing.every((id) => facts.get(id)?.held)) return undecided;
+    const fresh = missing.filter((id) => facts.get(id)?.deleted !== true);
+    if (fresh.length > ASKED_AGAIN && isMany(fresh.length, looked)) {
+      await hold(fresh, 'many at once');
+      return undecided;
+    }
+    const { found, proven, lost, looked: widely } = await ask(missing, facts, !whole);
+    const gone = fresh.filter((id) => !found.has(id));
+    const many = isMany(gone.length, looked) || (!whole && isMany(gone.length + lost.length, widely));
+    if (many) await hold([...gone, ...lost], 'many at once');
+    else if (proven.size < missing.length)
+      await hold(
+        [...gone.filter((id) => !proven.has(id)), ...(proven.size === 0 ? lost : [])],
+        'none can be read',
+      );
+    const backAt = await store.backAt();
+    const isQuiet =
+      found.size === 0 && (backAt === null || now().getTime() - backAt.getTime() >= ports.quietMs);
+    return toJudged(
+      missing,
+      [...found.values()],
+      (id) => !many && proven.has(id) && (facts.get(id)?.held !== true || (whole && isQuiet)),
+    );
+  }
+
+  /**
+   * Ends the holding of what was decided. Only after the decision is kept: what goes on at that moment must find it.
+   */
+  async function settle(judged: Pick<Judged, 'deleted' | 'shown'>): Promise<void> {
+    if (judged.deleted.length > 0) await released(await store.forget(judged.deleted));
+    await shown(judged.shown.map(({ id }) => id));
+  }
+
+  /** Whether anything can be read at all of what could be read before. */
+  async function isBlind(): Promise<boolean> {
+    const others = await store.others([], QUESTION);
+    if (others.length === 0 || (await changes.statesOf(others)).length > 0) return false;
+    if (await changes.anyContract()) return false;
+    await hold(others, 'none can be read');
+    return true;
+  }
+
+  /** Runs that miss documents at the same time are one look: whoever comes while one is under way joins the next. */
+  let next: { ids: Set<number>; judged: Promise<Judged> } | null = null;
+  let running: Promise<unknown> = Promise.resolve();
+
+  function judgeTogether(id: number): Promise<Judged> {
+    if (next === null) {
+      const ids = new Set<number>();
+      const judged = running.then(async () => {
+        next = null;
+        const decided = await judge([...ids], { looked: await store.count() });
+        await settle(decided);
+        return decided;
+      });
+      running = judged.catch(() => undefined);
+      next = { ids, judged };
+    }
+    next.ids.add(id);
+    return next.judged;
+  }
+
+  const absence: AbsencePort = {
+    async ofDocument(id) {
+      if (id === null) return (await isBlind()) ? 'unknown' : 'gone';
+      const { deleted, shown: found } = await judgeTogether(id);
+      if (found.some((state) => state.id === id)) return 'shown';
+      return deleted.includes(id) ? 'gone' : 'unknown';
+    },
+    tasksOf: (documentId) => store.tasksOf(documentId, MISSING_A_QUESTION),
+  };
+
+  return {
+    judge,
+    settle,
+    shown,
+    /** For the runs. */
+    absence,
+
+    /** A look over many documents did not see these; it decides at its end. @returns those that are known to be deleted */
+    async note(look: LookName, ids: number[]): Promise<number[]> {
+      if (ids.length === 0) return [];
+      const facts = await store.facts(ids);
+      const isDeleted = (id: number) => facts.get(id)?.deleted === true;
+      await store.note(
+        look,
+        ids.filter((id) => !isDeleted(id)),
+      );
+      return ids.filter(isDeleted);
+    },
+
+    notedBy: store.notedBy,
+    count: store.count,
+
+    /**
+     * Looks at what is held, all of it where that is little. `missing` is to be decided; `back`: many are held and some of
+     * them are shown, so that everything is to be read. Null: nothing is held.
+     */
+    async recheck(): Promise<{ missing: number[]; back: DocumentState[] } | null> {
+      if ((await store.held(1)).count === 0) return null;
+      await store.letGo();
+      const { ids, count } = await store.held(ASKED_AGAIN);
+      if (count <= ids.length) return { missing: ids, back: [] };
+      const back = await readable(ids);
+      await shown(back.map(({ id }) => id));
+      return { missing: [], back };
+    },
+
+    /** What an operator is told: how many are held, some of them, and whether any other can be read. */
+    async inspect(): Promise<{ held: number; ids: number[]; blind: boolean }> {
+      const { ids, count } = await store.held(NAMED);
+      const others = await store.others([], QUESTION);
+      const blind = others.length > 0 && (await changes.statesOf(others)).length === 0;
+      return { held: count, ids, blind: blind && !(others.length === 1 && (await changes.anyContract())) };
+    },
+  };
+}
+
+export type Deletions = ReturnType<typeof createDeletions>;
+
+function isMany(missing: number, looked: number): boolean {
+  return missing > MANY && missing > looked / SHARE;
+}
+
+function toGroups(ids: number[], size: number): number[][] {
+  return Array.from({ length: Math.ceil(ids.length / size) }, (_, n) => ids.slice(n * size, (n + 1) * size));
+}
+
+function toJudged(missing: number[], shown: DocumentState[], isDeleted: (id: number) => boolean): Judged {
+  const back = new Set(shown.map(({ id }) => id));
+  const gone = missing.filter((id) => !back.has(id));
+  return { shown, deleted: gone.filter(isDeleted), held: gone.filter((id) => !isDeleted(id)) };
+}
