@@ -93,14 +93,18 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
       .sort((a, b) => b.id - a.id);
   }
 
-  /** A task that may not be read is not "no task": a second one would be started beside it. */
-  async function assertTasksShown(can: Capabilities, documentId: number): Promise<void> {
+  /**
+   * A task that may not be read is not "no task": a second one would be started beside it.
+   * @throws RobotFailure directum_unavailable
+   */
+  async function hasHadTasks(can: Capabilities, documentId: number): Promise<boolean> {
     const set = can.set('Task');
     const { own, others } = await absence.tasksOf(documentId);
-    if (set === null || own.length === 0) return;
+    if (set === null || own.length === 0) return false;
     // Where no other task is known, any does.
     const asked = others.length === 0 ? [] : [...own.slice(0, 3), ...others];
     if ((await isAnyShown(reader, set, asked)) !== true) throw lostRights({ ru: 'задачи', en: 'tasks' });
+    return true;
   }
 
   async function statusOf(can: Capabilities, kind: Kind, id: number): Promise<string | null> {
@@ -191,7 +195,10 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
   async function run(request: ApprovalRequest): Promise<StartedApproval> {
     const can = await metadata.capabilities();
     const { documentId, signatoryId } = request;
-    const tasks = (await Promise.all(ALL.map((kind) => list(can, kind, documentId)))).flat();
+    const listed = async () => (await Promise.all(ALL.map((kind) => list(can, kind, documentId)))).flat();
+    let tasks = await listed();
+    // Asked once more: the rights may have come back between the two questions.
+    if (tasks.length === 0 && (await hasHadTasks(can, documentId))) tasks = await listed();
     const running = tasks
       .filter((task) => RUNNING.includes(task.status ?? ''))
       .sort((a, b) => b.id - a.id)[0];
@@ -201,7 +208,6 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
       started,
     });
     if (running) return told(running.kind, running.id, false);
-    if (tasks.length === 0) await assertTasksShown(can, documentId);
 
     const kind =
       request.type === 'auto' ? (can.has(KINDS.process.create) ? 'process' : 'rule') : request.type;

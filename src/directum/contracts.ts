@@ -22,6 +22,9 @@ const READ = [
   'HasVersions',
 ];
 
+/** Cards of one key: there should be one. */
+const MOST_DOUBLES = 10;
+
 const KEY_NOT_NEEDED = new Set<string>(['directum_refused', 'directum_access_denied']);
 
 interface Ports {
@@ -99,11 +102,16 @@ export function createContracts({
 
   async function byExternalId(externalId: string, expected = false): Promise<Contract | null> {
     const { set, ...rest } = await query();
-    const rows = await reader.some(set, { ...rest, filter: { ExternalId: externalId } }, 10);
+    const ask = () => reader.some(set, { ...rest, filter: { ExternalId: externalId } }, MOST_DOUBLES);
+    let rows = await ask();
+    if (rows.length === 0 && expected) {
+      await seen(null);
+      // The rights may have come back between the two questions.
+      rows = await ask();
+    }
     // Some databases compare without case; the key is exact.
     const own = rows.filter((row) => row['ExternalId'] === externalId).sort((a, b) => idOf(a) - idOf(b));
     if (own.length > 1) log.warn('contract.key_doubled', { documentIds: own.map((row) => idOf(row)) });
-    if (!own[0] && expected) await seen(null);
     return own[0] ? toContract(own[0]) : null;
   }
 

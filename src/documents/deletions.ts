@@ -82,6 +82,12 @@ export function createDeletions(ports: DeletionsPorts) {
   async function ask(missing: number[], facts: ReadonlyMap<number, MissingFacts>, widen: boolean) {
     const others = await store.others(missing, OTHERS);
     const fresh = missing.filter((id) => facts.get(id)?.deleted === false).length;
+    /** How many other documents the package knows. */
+    const peersOf = (id: number) => others.length + fresh - (facts.get(id)?.deleted === false ? 1 : 0);
+    /** Any contract proves for the only document of the package, and for a number that it has never read. */
+    const isAlone = (id: number) => !facts.has(id) || peersOf(id) === 0;
+    /** Nothing was ever read that could be lost. */
+    const isUnheardOf = (id: number) => !facts.has(id) && peersOf(id) === 0;
     const found = new Map<number, DocumentState>();
     const proven = new Set<number>();
     const lost = new Set<number>();
@@ -95,7 +101,12 @@ export function createDeletions(ports: DeletionsPorts) {
         if (group.includes(state.id)) found.set(state.id, state);
       }
       for (const id of controls) if (!shownNow.has(id)) lost.add(id);
-      for (const id of group) if (shownNow.size > 0 || (await isProvenAlone(id))) proven.add(id);
+      const alone = shownNow.size > 0 ? [] : group.filter(isAlone);
+      // Another question at another moment: the rights may have come back between the two.
+      const isAnyShown = alone.some((id) => !isUnheardOf(id)) && (await changes.anyContract());
+      for (const state of isAnyShown ? await changes.statesOf(alone) : []) found.set(state.id, state);
+      for (const id of group)
+        if (shownNow.size > 0 || (alone.includes(id) && (isAnyShown || isUnheardOf(id)))) proven.add(id);
     }
     if (widen && lost.size > 0 && proven.size > 0) {
       const rest = others.slice(used);
@@ -104,14 +115,6 @@ export function createDeletions(ports: DeletionsPorts) {
       used = others.length;
     }
     return { found, proven, lost: [...lost], looked: missing.length + used };
-
-    /** Any contract does where the package knows no other document, and for a number that it has never read. */
-    async function isProvenAlone(id: number): Promise<boolean> {
-      const known = facts.get(id);
-      const peers = others.length + fresh - (known?.deleted === false ? 1 : 0);
-      if (known === undefined) return peers === 0 || changes.anyContract();
-      return peers === 0 && changes.anyContract();
-    }
   }
 
   async function judge(missing: number[], { looked, whole = false, accept = false }: Look): Promise<Judged> {

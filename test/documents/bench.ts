@@ -45,6 +45,8 @@ export function fakeDirectum(now: () => Date) {
     documents,
     down: false,
     showsAssignments: true,
+    /** Happens just before a question is answered. */
+    meanwhile: null as ((question: string) => void) | null,
     /** A document as it is now; what is not given stays. */
     put(id: number, changes: Partial<DocumentState> = {}): DocumentState {
       const state: DocumentState = {
@@ -92,6 +94,7 @@ export function fakeDirectum(now: () => Date) {
   };
   const ask = <T>(question: string, answer: () => T): Promise<T> => {
     asked.push(question);
+    fake.meanwhile?.(question);
     return fake.down ? Promise.reject(new Error('down')) : Promise.resolve(structuredClone(answer()));
   };
   const after = <T extends { id: number; modified: string | null }>(

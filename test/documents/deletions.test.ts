@@ -251,3 +251,16 @@ it('dates of a contract that another question does not show any more are kept', 
   const { rows } = await bench.store.pool.query('SELECT dates FROM document WHERE id = 1');
   expect(rows[0].dates).toMatchObject({ validTill: '2026-03-05' });
 });
+
+describe('rights that come back between two questions', () => {
+  it('of the only document are not taken for its deletion', async () => {
+    await kept(1);
+    const back = hide([1]);
+    bench.directum.meanwhile = (question) => {
+      if (question === 'anyContract') back();
+    };
+    await round();
+    expect(await deleted()).toEqual([]);
+    expect(await bench.observer.deletions.absence.ofDocument(1)).toBe('shown');
+  });
+});

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => stand.stop());
 
 const create = (deal: number, properties = {}) =>
-  runStep(stand, deal, CREATE, { subject: 'Поставка', ...properties }, 30_000);
+  runStep(stand, deal, CREATE, { subject: 'Поставка', ...properties }, 120_000);
 const contractsOf = (deal: number) =>
   stand.directum.all('IContracts').filter((one) => String(one['ExternalId']).includes(`:DEAL_${deal}:`));
 /** The status a deal's list field shows, as its code; null when it is empty. */
