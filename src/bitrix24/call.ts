@@ -27,7 +27,6 @@ export interface RobotCall {
 }
 
 const MAX_TEXT = 65_535;
-const MAX_LIST = 1_000;
 /** No name of the portal is longer (bitrix24.md B1, B3); longer ones would not fit into an index. */
 const MAX_ID = 255;
 /** Characters that the database keeps in no text: a call with them would be taken and could become no run. */
@@ -131,10 +130,7 @@ function toList(value: unknown): string[] | null {
     if (!keys.every((key) => /^\d+$/.test(key))) return null;
     items = keys.sort((a, b) => Number(a) - Number(b)).map((key) => value[key]);
   } else return null;
-  return items
-    .slice(0, MAX_LIST)
-    .map(toText)
-    .filter((item) => item !== null);
+  return items.map(toText).filter((item) => item !== null);
 }
 
 /** A plain keyed object, not a list. */

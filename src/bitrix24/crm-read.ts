@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import type { Log } from '../robot/ports.ts';
-import type { BatchAnswer, BatchCommand } from './batch.ts';
+import { type BatchAnswer, type BatchCommand, MAX_BATCH } from './batch.ts';
 import { PortalError } from './portal-error.ts';
 import type { PortalRest } from './rest.ts';
 
-/** Commands read together in one hit, each repeated alone when the portal would not take it in a batch (L10). */
+/** Commands read together in one hit, or in as many as they need, each repeated alone when the portal would not take it in a batch (L10). */
 export interface CrmRead {
   /**
    * The answer of command `key` if `fits` says it is about the right record, else of a single call.
@@ -35,9 +35,15 @@ export async function readTogether(options: {
   log: Log;
 }): Promise<CrmRead> {
   const { rest, memberId, log } = options;
-  let answers: Record<string, BatchAnswer> = {};
+  const answers: Record<string, BatchAnswer> = {};
+  const commands = Object.entries(options.commands);
   try {
-    answers = await rest.batch(memberId, options.commands);
+    // Commands that refer to others come first and fit into one hit.
+    for (let from = 0; from < commands.length; from += MAX_BATCH)
+      Object.assign(
+        answers,
+        await rest.batch(memberId, Object.fromEntries(commands.slice(from, from + MAX_BATCH))),
+      );
   } catch (error) {
     if (!(error instanceof PortalError) || error.kind !== 'refused') throw error;
     log.warn('portal.batch_refused', { code: error.code });

@@ -8,7 +8,6 @@ import { idOf, type Row, timeOf } from './rows.ts';
 
 /** Comparisons of ids that fit the limit of a filter's nodes (directum.md G.2). */
 const IDS = 10;
-const MOST_ROWS = 5_000;
 
 export type Shown = Omit<Query, 'filter' | 'orderBy' | 'top'>;
 
@@ -38,9 +37,7 @@ export function createBulk({ reader, metadata }: { reader: Reader; metadata: Met
   const ask = reader.where;
 
   const whole = (set: string, filter: string, query: Shown) =>
-    allPages(MOST_ROWS, (last) =>
-      ask(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE }),
-    );
+    allPages((last) => ask(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE }));
 
   /**
    * A filter is limited to 100 nodes on one stand, a start line to 2048 characters (directum.md A.5): a list that is

@@ -22,9 +22,6 @@ const READ = [
   'HasVersions',
 ];
 
-/** Cards of one key: there should be one. */
-const MOST_DOUBLES = 10;
-
 const KEY_NOT_NEEDED = new Set<string>(['directum_refused', 'directum_access_denied']);
 
 interface Ports {
@@ -102,7 +99,7 @@ export function createContracts({
 
   async function byExternalId(externalId: string, expected = false): Promise<Contract | null> {
     const { set, ...rest } = await query();
-    const ask = () => reader.some(set, { ...rest, filter: { ExternalId: externalId } }, MOST_DOUBLES);
+    const ask = () => reader.all(set, { ...rest, filter: { ExternalId: externalId } });
     let rows = await ask();
     if (rows.length === 0 && expected) {
       await seen(null);

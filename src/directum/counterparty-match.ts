@@ -1,5 +1,6 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { CounterpartyResult } from '../robot/ports.ts';
+import { listed } from './listed.ts';
 import type { Metadata } from './metadata.ts';
 import type { Filter } from './query.ts';
 import type { Reader } from './reader.ts';
@@ -126,7 +127,7 @@ function ambiguous(found: readonly Found[], card: Card): RobotFailure {
   });
 }
 
-/** All of them, in as many words as an answer has room for: names, else ids with KPP, else ids alone. */
+/** All of them, in as many words as an answer has room for: names, else ids with KPP, else ids alone and how many more. */
 function named(found: readonly Found[]): { ru: string; en: string } {
   const list = found.map(({ row }) => {
     const trrc = textOf(row, 'TRRC');
@@ -138,8 +139,11 @@ function named(found: readonly Found[]): { ru: string; en: string } {
     const en = list.map((one) => `${name(one.name)}(id ${one.id}, TRRC ${one.trrc ?? 'none'})`).join(', ');
     if (ru.length <= LIST_LENGTH && en.length <= LIST_LENGTH) return { ru, en };
   }
-  const ids = list.map(({ id }) => id).join(', ');
-  return { ru: `ИД ${ids}`, en: `ids ${ids}` };
+  const ids = listed(
+    list.map(({ id }) => String(id)),
+    LIST_LENGTH - 4,
+  );
+  return { ru: `ИД ${ids.ru}`, en: `ids ${ids.en}` };
 }
 
 function clip(text: string, length = 40): string {

@@ -20,15 +20,11 @@ export function createEmployees({ reader, metadata, memory }: Stand): DirectumPo
   async function rows(filter: Filter): Promise<Row[]> {
     const set = (await metadata.capabilities()).need('Employee');
     const ask = (expand: object) =>
-      reader.some(
-        set,
-        {
-          filter: { and: [filter, { Status: 'Active' }] },
-          select: ['Id', 'Name', 'Email'],
-          expand: expand as Query['expand'] & object,
-        },
-        20,
-      );
+      reader.all(set, {
+        filter: { and: [filter, { Status: 'Active' }] },
+        select: ['Id', 'Name', 'Email'],
+        expand: expand as Query['expand'] & object,
+      });
     try {
       return await ask(WITH_UNIT);
     } catch (error) {

@@ -27,7 +27,6 @@ const READ = [
   'ExchangeState',
   'LastVersionApproved',
 ];
-const PAGE = 100;
 
 interface Ports {
   transport: Transport;
@@ -85,10 +84,8 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
         const set = can.set(leaf);
         if (set === null) return [];
         const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${group})`;
-        return reader.where(set, `${main} and Status ne 'Draft'`, {
+        return bulk.ofList(set, [documentId], 1, () => `${main} and Status ne 'Draft'`, {
           select: ['Id', 'Status', 'Started'],
-          orderBy: 'Id desc',
-          top: 5,
         });
       }),
     );
@@ -99,17 +96,12 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   async function signing(taskId: number): Promise<Signing | null> {
     const can = await metadata.capabilities();
     const people = ['CompletedBy', 'Performer'].filter((name) => can.property('Assignment', name) !== null);
-    const rows = await reader.where(
-      can.need('Assignment'),
-      `Task/Id eq ${taskId} and Status eq 'Completed'`,
-      {
-        select: ['Id', 'Result', 'Completed'],
-        expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
-        orderBy: 'Id desc',
-        top: PAGE,
-      },
-    );
-    const signed = rows.find((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
+    const completed = () => `Task/Id eq ${taskId} and Status eq 'Completed'`;
+    const rows = await bulk.ofList(can.need('Assignment'), [taskId], 1, completed, {
+      select: ['Id', 'Result', 'Completed'],
+      expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
+    });
+    const signed = rows.findLast((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
     if (!signed) return null;
     const [by] = people
       .map((name) => signed[name])
