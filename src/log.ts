@@ -28,10 +28,12 @@ export function redact(value: unknown, depth = 0): unknown {
       depth,
     );
   }
-  if (Array.isArray(value)) if (depth > 5) return '[deep]';
-  const more = value.length - MOST_ITEMS;
-  const shown = value.slice(0, MOST_ITEMS).map((item) => redact(item, depth + 1));
-  return more > 0 ? [...shown, `+${more}`] : shown;
+  if (Array.isArray(value)) {
+    if (depth > 5) return '[deep]';
+    const more = value.length - MOST_ITEMS;
+    const shown = value.slice(0, MOST_ITEMS).map((item) => redact(item, depth + 1));
+    return more > 0 ? [...shown, `+${more}`] : shown;
+  }
   if (value !== null && typeof value === 'object') {
     if (depth > 5) return '[deep]';
     return Object.fromEntries(
