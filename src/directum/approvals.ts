@@ -7,7 +7,7 @@ import type {
   Log,
   StartedApproval,
 } from '../robot/ports.ts';
-import { isAnyShown } from './absence.ts';
+import { DOCUMENTS, isAnyShown } from './absence.ts';
 import { explained, noFunction } from './approval-refusals.ts';
 import { badAnswer, lostRights } from './errors.ts';
 import type { Links } from './links.ts';
@@ -119,8 +119,10 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
       select: ['Id'],
       expand: { OurSignatory: { select: ['Id'] } } as never,
     });
-    if (row && refOf(row, 'OurSignatory') === signatoryId) return;
-    const set = await ownSet(can, documentId, row && textOf(row, '@odata.type'));
+    // It could be read a moment ago.
+    if (row === null) throw lostRights(DOCUMENTS);
+    if (refOf(row, 'OurSignatory') === signatoryId) return;
+    const set = await ownSet(can, documentId, textOf(row, '@odata.type'));
     await transport.send('PATCH', `${set}(${documentId})`, { OurSignatory: { Id: signatoryId } });
   }
 

@@ -222,7 +222,7 @@ export function createDeletions(ports: DeletionsPorts) {
      */
     async recheck(): Promise<{ missing: number[]; back: DocumentState[] } | null> {
       if ((await store.held(1)).count === 0) return null;
-      await store.letGo();
+      await released(await store.letGo());
       const { ids, count } = await store.held(ASKED_AGAIN);
       if (count <= ids.length) return { missing: ids, back: [] };
       const back = await readable(ids);

@@ -209,10 +209,15 @@ export function createWatch(ports: WatchPorts) {
 
   /** What is held for lost rights may be shown again, or be deleted after all. */
   async function lookAtHeld(): Promise<void> {
-    const found = await observer.deletions.recheck();
-    if (found === null) return;
-    await decided(found.missing, await observer.deletions.count(), observer);
-    if (found.back.length > 0) await waits.sweepSoon();
+    try {
+      const found = await observer.deletions.recheck();
+      if (found === null) return;
+      await decided(found.missing, await observer.deletions.count(), observer);
+      if (found.back.length > 0) await waits.sweepSoon();
+    } catch (error) {
+      log.warn('rights.not_looked_at', { error });
+    }
+    await waits.keepPoll(now());
   }
 
   /** The next documents of the sweep, one list of those waited for and those shown. */

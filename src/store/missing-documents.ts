@@ -116,12 +116,13 @@ export function createMissingDocuments(pool: pg.Pool) {
       return { ids: rows.map(({ id }) => Number(id)).sort((a, b) => a - b), count: rows[0]?.count ?? 0 };
     },
 
-    /** Those nobody shows and nobody waits for are nobody's any more. */
-    async letGo(): Promise<void> {
-      await pool.query(
-        `DELETE FROM missing_document m WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.id = m.id)
+    /** Those nobody shows and nobody waits for are nobody's any more. @returns how many of them were held */
+    async letGo(): Promise<number> {
+      const { rows } = await pool.query(
+        `SELECT id FROM missing_document m WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.id = m.id)
            AND NOT EXISTS (SELECT 1 FROM wait w WHERE w.document_id = m.id)`,
       );
+      return (await remove(rows.map(({ id }) => Number(id)))).length;
     },
 
     async backAt(): Promise<Date | null> {
