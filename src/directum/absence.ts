@@ -36,3 +36,19 @@ export async function assertShown(
 ): Promise<void> {
   if ((await isAnyShown(reader, set, others)) !== true) throw lostRights(what);
 }
+
+/**
+ * Whether a document that shows no task has had some. A task that may not be read is not "no task": a second one would be
+ * started beside it. @throws RobotFailure directum_unavailable while no task can be read
+ */
+export async function hasHadTasks(
+  reader: Reader,
+  set: string | null,
+  { own, others }: { own: readonly number[]; others: readonly number[] },
+): Promise<boolean> {
+  if (set === null || own.length === 0) return false;
+  // Where no other task is known, any does.
+  const asked = others.length === 0 ? [] : [...own.slice(0, 3), ...others];
+  if ((await isAnyShown(reader, set, asked)) !== true) throw lostRights({ ru: 'задачи', en: 'tasks' });
+  return true;
+}

@@ -7,7 +7,7 @@ import type {
   Log,
   StartedApproval,
 } from '../robot/ports.ts';
-import { DOCUMENTS, isAnyShown } from './absence.ts';
+import { DOCUMENTS, hasHadTasks } from './absence.ts';
 import { explained, noFunction } from './approval-refusals.ts';
 import { badAnswer, lostRights } from './errors.ts';
 import type { Links } from './links.ts';
@@ -92,20 +92,6 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     return rows
       .map((row) => ({ kind, id: idOf(row), status: textOf(row, 'Status'), row }))
       .sort((a, b) => b.id - a.id);
-  }
-
-  /**
-   * A task that may not be read is not "no task": a second one would be started beside it.
-   * @throws RobotFailure directum_unavailable
-   */
-  async function hasHadTasks(can: Capabilities, documentId: number): Promise<boolean> {
-    const set = can.set('Task');
-    const { own, others } = await absence.tasksOf(documentId);
-    if (set === null || own.length === 0) return false;
-    // Where no other task is known, any does.
-    const asked = others.length === 0 ? [] : [...own.slice(0, 3), ...others];
-    if ((await isAnyShown(reader, set, asked)) !== true) throw lostRights({ ru: 'задачи', en: 'tasks' });
-    return true;
   }
 
   async function statusOf(can: Capabilities, kind: Kind, id: number): Promise<string | null> {
@@ -201,7 +187,8 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     const listed = async () => (await Promise.all(ALL.map((kind) => list(can, kind, documentId)))).flat();
     let tasks = await listed();
     // Asked once more: the rights may have come back between the two questions.
-    if (tasks.length === 0 && (await hasHadTasks(can, documentId))) tasks = await listed();
+    if (tasks.length === 0 && (await hasHadTasks(reader, can.set('Task'), await absence.tasksOf(documentId))))
+      tasks = await listed();
     const running = tasks
       .filter((task) => RUNNING.includes(task.status ?? ''))
       .sort((a, b) => b.id - a.id)[0];

@@ -1,17 +1,14 @@
 import type { AbsencePort, ChangesPort, DocumentState, Log } from '../robot/ports.ts';
-import type { LookName, MissingDocuments, MissingFacts } from '../store/missing-documents.ts';
+import type { LookName, MissingDocuments } from '../store/missing-documents.ts';
+import { askTogether, QUESTION, readAll } from './ask-together.ts';
 
 /** So many may vanish at once whatever share they are (interface.md §2). */
 const MANY = 10;
 const SHARE = 10;
-/** Documents a question surely takes (directum.md A.5), of them at most so many that are missing. */
-const QUESTION = 10;
-const MISSING_A_QUESTION = 5;
-/** Others that are looked at when one of the first of them is missing too. */
-const OTHERS = 100;
 /** Above this nothing is asked once more before it counts as many. */
 const ASKED_AGAIN = 50;
 const NAMED = 20;
+const TASKS = 5;
 
 export interface DeletionsPorts {
   store: MissingDocuments;
@@ -68,54 +65,7 @@ export function createDeletions(ports: DeletionsPorts) {
     if (ids.length > 0) await released(await store.shown(ids, now()));
   }
 
-  async function readable(ids: number[]): Promise<DocumentState[]> {
-    const states: DocumentState[] = [];
-    for (const group of toGroups(ids, QUESTION)) states.push(...(await changes.statesOf(group)));
-    return states;
-  }
-
-  /**
-   * Asks for the missing ones once more, each question for others too: what is read at another moment proves nothing.
-   * `proven`: something else could be read; `lost`: others that are not shown either. `fresh` are those of the missing that
-   * the package could read until now.
-   */
-  async function ask(missing: number[], facts: ReadonlyMap<number, MissingFacts>, widen: boolean) {
-    const others = await store.others(missing, OTHERS);
-    const fresh = missing.filter((id) => facts.get(id)?.deleted === false).length;
-    /** How many other documents the package knows. */
-    const peersOf = (id: number) => others.length + fresh - (facts.get(id)?.deleted === false ? 1 : 0);
-    /** Any contract proves for the only document of the package, and for a number that it has never read. */
-    const isAlone = (id: number) => !facts.has(id) || peersOf(id) === 0;
-    /** Nothing was ever read that could be lost. */
-    const isUnheardOf = (id: number) => !facts.has(id) && peersOf(id) === 0;
-    const found = new Map<number, DocumentState>();
-    const proven = new Set<number>();
-    const lost = new Set<number>();
-    let used = 0;
-    for (const group of toGroups(missing, MISSING_A_QUESTION)) {
-      const controls = others.slice(0, QUESTION - group.length);
-      used = Math.max(used, controls.length);
-      const shownNow = new Set<number>();
-      for (const state of await changes.statesOf([...group, ...controls])) {
-        shownNow.add(state.id);
-        if (group.includes(state.id)) found.set(state.id, state);
-      }
-      for (const id of controls) if (!shownNow.has(id)) lost.add(id);
-      const alone = shownNow.size > 0 ? [] : group.filter(isAlone);
-      // Another question at another moment: the rights may have come back between the two.
-      const isAnyShown = alone.some((id) => !isUnheardOf(id)) && (await changes.anyContract());
-      for (const state of isAnyShown ? await changes.statesOf(alone) : []) found.set(state.id, state);
-      for (const id of group)
-        if (shownNow.size > 0 || (alone.includes(id) && (isAnyShown || isUnheardOf(id)))) proven.add(id);
-    }
-    if (widen && lost.size > 0 && proven.size > 0) {
-      const rest = others.slice(used);
-      const ids = new Set((await readable(rest)).map(({ id }) => id));
-      for (const id of rest) if (!ids.has(id)) lost.add(id);
-      used = others.length;
-    }
-    return { found, proven, lost: [...lost], looked: missing.length + used };
-  }
+  const readable = (ids: number[]) => readAll(ids, changes);
 
   async function judge(missing: number[], { looked, whole = false, accept = false }: Look): Promise<Judged> {
     if (missing.length === 0) return { deleted: [], held: [], shown: [] };
@@ -128,7 +78,7 @@ export function createDeletions(ports: DeletionsPorts) {
       await hold(fresh, 'many at once');
       return undecided;
     }
-    const { found, proven, lost, looked: widely } = await ask(missing, facts, !whole);
+    const { found, proven, lost, looked: widely } = await askTogether(missing, facts, !whole, ports);
     const gone = fresh.filter((id) => !found.has(id));
     const many = isMany(gone.length, looked) || (!whole && isMany(gone.length + lost.length, widely));
     if (many) await hold([...gone, ...lost], 'many at once');
@@ -191,7 +141,7 @@ export function createDeletions(ports: DeletionsPorts) {
       if (found.some((state) => state.id === id)) return 'shown';
       return deleted.includes(id) ? 'gone' : 'unknown';
     },
-    tasksOf: (documentId) => store.tasksOf(documentId, MISSING_A_QUESTION),
+    tasksOf: (documentId) => store.tasksOf(documentId, TASKS),
   };
 
   return {
@@ -244,10 +194,6 @@ export type Deletions = ReturnType<typeof createDeletions>;
 
 function isMany(missing: number, looked: number): boolean {
   return missing > MANY && missing > looked / SHARE;
-}
-
-function toGroups(ids: number[], size: number): number[][] {
-  return Array.from({ length: Math.ceil(ids.length / size) }, (_, n) => ids.slice(n * size, (n + 1) * size));
 }
 
 function toJudged(missing: number[], shown: DocumentState[], isDeleted: (id: number) => boolean): Judged {
