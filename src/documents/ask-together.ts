@@ -20,7 +20,6 @@ interface AskPorts {
 export async function askTogether(
   missing: number[],
   facts: ReadonlyMap<number, MissingFacts>,
-  widen: boolean,
   { store, changes }: AskPorts,
 ) {
   const others = await store.others(missing, OTHERS);
@@ -51,7 +50,7 @@ export async function askTogether(
     for (const id of group)
       if (shownNow.size > 0 || (alone.includes(id) && (isAnyShown || isUnheardOf(id)))) proven.add(id);
   }
-  if (widen && lost.size > 0 && proven.size > 0) {
+  if (lost.size > 0 && proven.size > 0) {
     const rest = others.slice(used);
     const ids = new Set((await readAll(rest, changes)).map(({ id }) => id));
     for (const id of rest) if (!ids.has(id)) lost.add(id);

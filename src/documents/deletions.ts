@@ -25,6 +25,8 @@ export interface DeletionsPorts {
 export interface Look {
   /** How many were looked at together with the missing ones. */
   looked: number;
+  /** How many more are missing, of which is not decided yet. */
+  more?: number;
   /** Everything was looked at, so that what was held before is decided too. */
   whole?: boolean;
   /** An operator says that what is missing was deleted. */
@@ -67,20 +69,24 @@ export function createDeletions(ports: DeletionsPorts) {
 
   const readable = (ids: number[]) => readAll(ids, changes);
 
-  async function judge(missing: number[], { looked, whole = false, accept = false }: Look): Promise<Judged> {
+  async function judge(
+    missing: number[],
+    { looked, more = 0, whole = false, accept = false }: Look,
+  ): Promise<Judged> {
     if (missing.length === 0) return { deleted: [], held: [], shown: [] };
     if (accept) return toJudged(missing, await readable(missing), () => true);
     const facts = await store.facts(missing);
     const undecided = { deleted: [], held: missing, shown: [] };
     if (!whole && missing.every((id) => facts.get(id)?.held)) return undecided;
     const fresh = missing.filter((id) => facts.get(id)?.deleted !== true);
-    if (fresh.length > ASKED_AGAIN && isMany(fresh.length, looked)) {
+    if (fresh.length > ASKED_AGAIN && isMany(fresh.length + more, looked)) {
       await hold(fresh, 'many at once');
       return undecided;
     }
-    const { found, proven, lost, looked: widely } = await askTogether(missing, facts, !whole, ports);
+    const { found, proven, lost, looked: widely } = await askTogether(missing, facts, ports);
     const gone = fresh.filter((id) => !found.has(id));
-    const many = isMany(gone.length, looked) || (!whole && isMany(gone.length + lost.length, widely));
+    const many =
+      isMany(gone.length + more, looked) || (lost.length > 0 && isMany(gone.length + lost.length, widely));
     if (many) await hold([...gone, ...lost], 'many at once');
     else if (proven.size < missing.length)
       await hold(
@@ -152,12 +158,13 @@ export function createDeletions(ports: DeletionsPorts) {
     absence,
 
     /** A look over many documents did not see these; it decides at its end. @returns those that are known to be deleted */
-    async note(look: LookName, ids: number[]): Promise<number[]> {
+    async note(look: LookName, round: number | null, ids: number[]): Promise<number[]> {
       if (ids.length === 0) return [];
       const facts = await store.facts(ids);
       const isDeleted = (id: number) => facts.get(id)?.deleted === true;
       await store.note(
         look,
+        round,
         ids.filter((id) => !isDeleted(id)),
       );
       return ids.filter(isDeleted);

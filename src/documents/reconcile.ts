@@ -73,13 +73,14 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   };
   const step = await compareAfter(turn.after, ports, onDifference);
   if (step !== null) {
-    await deletions.note('night', step.missing);
+    await deletions.note('night', null, step.missing);
     await comparisons.keep(turn, step.last, { ...step, differences });
     return true;
   }
   try {
     const look = { looked: turn.documents, whole: true };
-    await decide(await deletions.notedBy('night'), look, ports, onDifference);
+    const missing = await deletions.notedBy('night', null);
+    await decide(missing.before, look, ports, onDifference);
   } catch (error) {
     log.warn('reconcile.failed', { error });
   }

@@ -166,11 +166,7 @@ export function createWatch(ports: WatchPorts) {
       const { group, full } = await groupAfter(turn.after);
       const last = group.at(-1);
       try {
-        if (last === undefined) {
-          await endRound();
-          await waits.endSweep(nextRound, null);
-          return false;
-        }
+        if (last === undefined) return await endRound(turn.round, nextRound);
         const ids = group.map(({ id }) => id);
         const askedAt = now();
         const states = await paced.changes.statesOf(ids);
@@ -178,32 +174,42 @@ export function createWatch(ports: WatchPorts) {
         const missing = ids.filter((id) => !found.has(id));
         await seen(states, askedAt, paced.observer);
         // Runs that wait for one that is known to be deleted; of the others the end of the round decides.
-        const deleted = await paced.observer.deletions.note('sweep', missing);
+        const deleted = await paced.observer.deletions.note('sweep', turn.round, missing);
         if (deleted.length > 0) woken(await waits.wakeMissing(deleted, now()));
         await sweepTasks(group);
         if (!turn.seesAssignments) await paced.observer.whole(ids.filter((id) => found.has(id)));
-        if (!full) await endRound();
+        if (!full) return await endRound(turn.round, nextRound);
+        await waits.endSweep(now(), last.id);
+        return true;
       } catch (error) {
         log.warn('sweep.failed', { error });
         // The same group again, after a while: an outage is not a reason to pass documents over.
         await waits.endSweep(new Date(now().getTime() + Math.min(pollMs, sweepMs)), turn.after);
         return false;
       }
-      await waits.endSweep(full ? now() : nextRound, full ? (last?.id ?? null) : null);
-      return full;
     },
   };
 
-  /** Everything was looked at: what counts as deleted is known now. */
-  async function endRound(): Promise<void> {
-    const { deletions } = paced.observer;
-    const missing = await deletions.notedBy('sweep');
-    if (missing.length === 0) return;
-    await decided(missing, await deletions.count(), paced.observer);
+  /**
+   * Everything was looked at. What was missing before this round began is decided now; what is missing since may be the
+   * last few of many that vanished in its middle, so another round follows at once. True when one does.
+   */
+  async function endRound(round: number, nextRound: Date): Promise<boolean> {
+    const { before, since } = await paced.observer.deletions.notedBy('sweep', round);
+    await decided(before, since.length, paced.observer);
+    const again = since.length > 0;
+    await waits.endSweep(again ? now() : nextRound, null);
+    return again;
   }
 
-  async function decided(missing: number[], looked: number, by: Pick<Observer, 'vanished'>): Promise<void> {
-    const { deleted } = await by.vanished(missing, { looked, whole: true });
+  async function decided(
+    missing: number[],
+    more: number,
+    by: Pick<Observer, 'vanished' | 'deletions'>,
+  ): Promise<void> {
+    if (missing.length === 0) return;
+    const look = { looked: await by.deletions.count(), more, whole: true };
+    const { deleted } = await by.vanished(missing, look);
     if (deleted.length > 0) woken(await waits.wakeMissing(deleted, now()));
   }
 
@@ -212,7 +218,7 @@ export function createWatch(ports: WatchPorts) {
     try {
       const found = await observer.deletions.recheck();
       if (found === null) return;
-      await decided(found.missing, await observer.deletions.count(), observer);
+      await decided(found.missing, 0, observer);
       if (found.back.length > 0) await waits.sweepSoon();
     } catch (error) {
       log.warn('rights.not_looked_at', { error });

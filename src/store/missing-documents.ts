@@ -60,21 +60,29 @@ export function createMissingDocuments(pool: pg.Pool) {
       return rows[0].count;
     },
 
-    /** The look did not see them. Of two looks the sweep decides, which comes around sooner. */
-    async note(look: LookName, ids: number[]): Promise<void> {
+    /**
+     * The look did not see them, in that round of it. Of two looks the sweep decides, which comes around
+     * sooner.
+     */
+    async note(look: LookName, round: number | null, ids: number[]): Promise<void> {
       await pool.query(
-        `INSERT INTO missing_document AS m (id, look) SELECT id, $2 FROM unnest($1::bigint[]) AS id ORDER BY id
-         ON CONFLICT (id) DO UPDATE SET look = excluded.look WHERE excluded.look = 'sweep'`,
-        [ids, look],
+        `INSERT INTO missing_document AS m (id, look, round)
+         SELECT id, $2, $3::integer FROM unnest($1::bigint[]) AS id ORDER BY id
+         ON CONFLICT (id) DO UPDATE SET look = excluded.look, round = coalesce(m.round, excluded.round)
+           WHERE m.look <> 'sweep' AND excluded.look = 'sweep'`,
+        [ids, look, round],
       );
     },
 
-    /** What the look has not seen up to now. */
-    async notedBy(look: LookName): Promise<number[]> {
-      const { rows } = await pool.query('SELECT id FROM missing_document WHERE look = $1 ORDER BY id', [
-        look,
-      ]);
-      return rows.map(({ id }) => Number(id));
+    /** What the look has not seen: `before` the round, and only `since` it began. */
+    async notedBy(look: LookName, round: number | null): Promise<{ before: number[]; since: number[] }> {
+      const { rows } = await pool.query(
+        `SELECT id, coalesce(round = $2, false) AS fresh FROM missing_document WHERE look = $1 ORDER BY id`,
+        [look, round],
+      );
+      const of = (wanted: boolean) =>
+        rows.filter(({ fresh }) => fresh === wanted).map(({ id }) => Number(id));
+      return { before: of(false), since: of(true) };
     },
 
     /** Nothing follows from their absence until they are shown, or it is decided otherwise. Answers how many are new. */
