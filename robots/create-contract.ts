@@ -235,13 +235,18 @@ async function findOwned(slot: string, { directum, slots }: RobotContext): Promi
   const own = known === null ? null : await read(known);
   if (own) return own;
   if (known !== null) await slots.release(slot, known);
-  return directum.contracts.byExternalId(slots.externalId(slot));
+  // One whose making was cut off is there although nobody remembers its id.
+  const expected = known === null && (await slots.begunByAnyRun(slot));
+  return directum.contracts.byExternalId(slots.externalId(slot), expected);
 }
 
 /** The contract made by hand that is to be bound to the free slot; null when none is named. */
 async function findLinked(given: Inputs, { directum }: RobotContext): Promise<Contract | null> {
   if (given.link_document_id === undefined) return null;
-  const linked = await directum.contracts.byId(given.link_document_id);
+  const linked = await directum.contracts.byId(given.link_document_id).catch((error: unknown) => {
+    const isNone = error instanceof RobotFailure && error.code === 'document_not_found';
+    throw isNone ? error.about(label.link) : error;
+  });
   if (!linked) {
     throw new RobotFailure('document_not_found', {
       ru: `«${label.link.ru}»: договора с ИД ${given.link_document_id} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,

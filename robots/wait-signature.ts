@@ -144,7 +144,8 @@ async function look(
       states.read(before.documentId),
       states.newestTask(before.documentId),
     ]);
-    return { known: document ?? before.document, gone: document === null, task };
+    // A task that may not be read any more is not "no task".
+    return { known: document ?? before.document, gone: document === null, task: task ?? before.task };
   })();
   return inTime(fresh, left, () => ({ known: before.document, gone: false, task: before.task }));
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { redact } from '../src/log.ts';
 import { toLanguage } from '../src/rooms.ts';
-import { checkDirectum } from './doctor/directum.ts';
+import { checkDirectum, checkDocuments } from './doctor/directum.ts';
 import { inspect, LIMIT_MS, notChecked, within } from './doctor/finding.ts';
 import { checkPublicUrl, openAll } from './doctor/own.ts';
 import { checkPortals } from './doctor/portals.ts';
@@ -20,6 +20,10 @@ async function examine({ argv, env, stdout }: Shell): Promise<number> {
       : inspect('public url', () => checkPublicUrl(config)),
     checkDirectum(config, wrong),
   ]);
+  const { rooms } = opened;
+  const documents = rooms
+    ? await inspect('directum documents', () => checkDocuments(rooms))
+    : notChecked('directum documents', opened.blockedBy);
   const portals = await checkPortals(opened, config, wrong);
   const live = opened.rooms?.portals.installations.list() ?? [];
   const inRussian = live.some(
@@ -33,6 +37,7 @@ async function examine({ argv, env, stdout }: Shell): Promise<number> {
     publicUrl,
     ...portals,
     ...directum,
+    documents,
   ].map(({ check, ok, text }) => ({
     check,
     ok,

@@ -2,8 +2,9 @@ import { toItemRef } from './bitrix24/call.ts';
 import { isReady } from './bitrix24/installation.ts';
 import type { Portals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
-import type { DirectumService } from './directum/directum.ts';
+import type { DirectumService, Watching } from './directum/directum.ts';
 import type { Difference } from './documents/compare.ts';
+import { createDeletions } from './documents/deletions.ts';
 import { tellFailures } from './documents/failures.ts';
 import { mirrorTasks } from './documents/mirror-tasks.ts';
 import { createNews } from './documents/news.ts';
@@ -19,6 +20,7 @@ import { createDocumentStore } from './store/documents.ts';
 import { createDueLooks } from './store/due-looks.ts';
 import { createFailures } from './store/failures.ts';
 import { createMirroredTasks } from './store/mirrored-tasks.ts';
+import { createMissingDocuments } from './store/missing-documents.ts';
 import { createPace } from './store/pace.ts';
 import type { SecretKeys } from './store/secrets.ts';
 import { createShowStore } from './store/showing.ts';
@@ -35,6 +37,8 @@ export interface DealDocumentsPorts {
   robotName(code: string): LocalText;
   /** A state of Directum holds a value nobody knows. */
   onUnknown: (value: string) => void;
+  /** Directum shows again what it did not for lost rights. */
+  onRightsBack: () => void;
   now: () => Date;
   log: Log;
 }
@@ -72,12 +76,24 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     now,
     log,
   });
-  const observer = observeBy(directum);
+  const missing = createMissingDocuments(store.pool);
+  const watchBy = ({ changes, surroundings }: Watching) => {
+    const deletions = createDeletions({
+      store: missing,
+      changes,
+      quietMs: config.DIRECTUM_POLL_SECONDS * 1_000,
+      onBack: ports.onRightsBack,
+      now,
+      log,
+    });
+    return observeBy({ changes, surroundings, deletions });
+  };
+  const observer = watchBy(directum);
   const pace = createPace(store.relaxed);
   const slowly = directum.paced(pace.take);
-  const paced = { changes: slowly.changes, observer: observeBy(slowly) };
+  const paced = { changes: slowly.changes, observer: watchBy(slowly) };
   // A document that an item was just given, or that somebody wants to see anew, does not wait for a long row of others.
-  const { look } = observeBy(directum.paced(pace.owe));
+  const { look } = watchBy(directum.paced(pace.owe));
 
   const ready = () => portals.installations.list().filter(isReady);
   const reachable: ReachablePortals = {
@@ -128,8 +144,16 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     },
     /** Dates are looked at when the service starts (interface.md §5). */
     restartDates: looks.restart,
-    /** Compares everything now. */
-    compare: (onDifference: (difference: Difference) => void) => reconcile(comparing, onDifference),
+    /** Compares everything now; `accept`: all that Directum does not show was deleted. */
+    compare: (onDifference: (difference: Difference) => void, accept = false) =>
+      reconcile(comparing, onDifference, accept),
+    /** Items of reachable portals that show these documents. */
+    async itemsOf(ids: number[]): Promise<{ itemCode: string; documentId: number }[]> {
+      const shown = await Promise.all(reachable.keys().map((portal) => showing.shownOf(portal, ids)));
+      return shown.flat();
+    },
+    /** Does Directum withhold documents for lost rights? */
+    isBlind: async () => (await missing.held(1)).count > 0,
     /** How many items of reachable portals are still to be told of a document, and tasks to be written. */
     dueCount: async () =>
       (await showing.dueCount(reachable.keys())) + (await mirrored.dueCount(reachable.keys())),

@@ -5,6 +5,8 @@ import { cut } from './robot/text.ts';
 /** Keys whose values never reach the output, at any depth we use. */
 const SECRET = /token|secret|password|authorization|refresh|access|auth$|urlmachine|cookie|passphrase/i;
 const MAX_TEXT = 2000;
+/** Of a longer list the rest is counted. */
+const MOST_ITEMS = 50;
 
 /** Copies facts for the log without secrets, functions or endless texts. */
 export function redact(value: unknown, depth = 0): unknown {
@@ -27,8 +29,12 @@ export function redact(value: unknown, depth = 0): unknown {
       depth,
     );
   }
-  if (Array.isArray(value))
-    return depth > 5 ? '[deep]' : value.slice(0, 50).map((item) => redact(item, depth + 1));
+  if (Array.isArray(value)) {
+    if (depth > 5) return '[deep]';
+    const more = value.length - MOST_ITEMS;
+    const shown = value.slice(0, MOST_ITEMS).map((item) => redact(item, depth + 1));
+    return more > 0 ? [...shown, `+${more}`] : shown;
+  }
   if (value !== null && typeof value === 'object') {
     if (depth > 5) return '[deep]';
     return Object.fromEntries(

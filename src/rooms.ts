@@ -66,6 +66,9 @@ export async function openRooms(
     ...(await within(DATABASE_MS, measure()).catch(() => UNMEASURED)),
     spoolCalls: spool.waiting(),
   }));
+  const hasten = () => {
+    runs.hasten('directum_unavailable', now()).catch((error) => log.warn('runs.not_hastened', { error }));
+  };
   const directum = createDirectum({
     baseUrl: config.DIRECTUM_URL,
     webUrl: config.DIRECTUM_WEB_URL,
@@ -76,9 +79,7 @@ export async function openRooms(
     cache: store.cache,
     now,
     log,
-    onBack: () => {
-      runs.hasten('directum_unavailable', now()).catch((error) => log.warn('runs.not_hastened', { error }));
-    },
+    onBack: hasten,
     onRequest: ({ operation, seconds, errorCode }) => {
       metrics.directumSeconds.observe({ operation }, seconds);
       if (errorCode) metrics.directumErrors.inc({ code: errorCode });
@@ -139,6 +140,7 @@ export async function openRooms(
     portals,
     robotName: (code) => robots.find((robot) => robot.code === code)?.name ?? { ru: code, en: code },
     onUnknown: () => metrics.unknownStates.inc(),
+    onRightsBack: hasten,
     now,
     log,
   });

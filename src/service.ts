@@ -184,6 +184,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
             directum: directum.forPortal({
               pairs: store.pairs(run.portal),
               claims,
+              absence: deals.observer.deletions.absence,
               log: runLog,
             }),
             slots: store.slots(run.portal, run.itemCode, run.id, claims),
@@ -311,9 +312,13 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   async function readiness(): Promise<Readiness> {
     await firstPing;
+    let isBlind = false;
     const [database, spoolState] = await Promise.all([
-      within(DATABASE_MS, store.pool.query('SELECT 1')).then(
-        () => 'ok' as const,
+      within(DATABASE_MS, deals.isBlind()).then(
+        (found) => {
+          isBlind = found;
+          return 'ok' as const;
+        },
         () => 'down' as const,
       ),
       spool.state(),
@@ -323,7 +328,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       ready: database === 'ok' || spoolState === 'ok',
       database,
       spool: { state: spoolState, waiting: spool.waiting() },
-      directum: pulse.state(),
+      directum: isBlind ? 'down' : pulse.state(),
       portals: {
         total: live.length,
         ok: live.filter((installation) => installation.state === 'active').length,

@@ -17,3 +17,10 @@ it('hides secrets wherever they stand', () => {
   expect(lines.join('')).not.toContain(canary);
   expect(lines.join('')).toContain('call.taken');
 });
+
+it('counts what it leaves out of a long list', () => {
+  const lines: string[] = [];
+  const log = createLog('debug', (line) => lines.push(line));
+  log.info('call.taken', { ids: Array.from({ length: 60 }, (_, n) => n) });
+  expect(JSON.parse(lines[0] as string).ids).toEqual([...Array.from({ length: 50 }, (_, n) => n), '+10']);
+});

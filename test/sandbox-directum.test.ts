@@ -75,6 +75,30 @@ describe('reading', () => {
     expect((await call('GET', 'IContracts?$expand=Nope')).status).toBe(400);
   });
 
+  it('of what the account may not read any more: absent from lists, 404 by id, as if it were not there (A.3, A.9)', async () => {
+    const [first, second] = [await contract(), await contract()];
+    const seen = async () => {
+      const list = await filtered('IOfficialDocuments', 'Id gt 0', '&$select=Id');
+      const answers = await Promise.all(
+        [first, second].map((id) => call('GET', `IContracts(${id})?$select=Id`)),
+      );
+      return {
+        list: (list.json?.value ?? []).map((row: { Id: number }) => row.Id),
+        statuses: answers.map(({ status }) => status),
+      };
+    };
+    rx.misbehave.hide('IContracts', first);
+    expect(await seen()).toEqual({ list: [second], statuses: [404, 200] });
+    const draft = { documentId: first, text: null, signatoryId: null, addApproverIds: [] };
+    expect((await call('POST', 'Docflow/CreateApprovalTask', draft)).status).toBe(400);
+    rx.misbehave.hide('IElectronicDocuments');
+    expect(await seen()).toEqual({ list: [], statuses: [404, 404] });
+    expect((await call('GET', '$metadata')).text).toContain('Name="IContracts"');
+    rx.misbehave.show('IElectronicDocuments');
+    rx.misbehave.show('IContracts');
+    expect(await seen()).toEqual({ list: [first, second], statuses: [200, 200] });
+  });
+
   it('refuses a big set without a filter even with $top, and lets the dummy filter through', async () => {
     for (let n = 0; n < 21; n += 1) rx.add('ICompanies', { Name: `К${n}` });
     const refused = await call('GET', 'ICompanies?$top=2');

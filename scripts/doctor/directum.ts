@@ -2,6 +2,7 @@ import type { Config } from '../../src/config.ts';
 import { createSelfCheck, type SelfCheck } from '../../src/directum/self-check.ts';
 import type { LocalText } from '../../src/robot/failure.ts';
 import { bad, type Check, type Finding, good, inspect, LIMIT_MS, log, notChecked, now } from './finding.ts';
+import type { Rooms } from './own.ts';
 
 const CLOCK_LIMIT_SECONDS = 60;
 
@@ -105,6 +106,19 @@ function checkReferences(
       ru: 'замены для людей без сотрудника нет',
     }),
   ];
+}
+
+/** Whether what the package made or watches can still be read (interface.md §2). */
+export async function checkDocuments({ deals }: Rooms): Promise<Finding> {
+  const { held, ids, blind } = await deals.observer.deletions.inspect();
+  if (held === 0 && !blind)
+    return good('what the package watches can be read', 'отслеживаемые документы доступны');
+  const named = ids.join(', ') + (held > ids.length ? ', …' : '');
+  const which = held === 0 ? { en: '', ru: '' } : { en: ` (${held}: ${named})`, ru: ` (${held}: ${named})` };
+  return bad(
+    `Directum no longer shows documents that the package made or watches${which.en}: the account seems to have lost its rights. Directum administrator: give them back. If the documents were deleted: npm run reconcile -- --accept-deletions.`,
+    `Directum перестал показывать документы, которые пакет создал или отслеживает${which.ru}: похоже, у учётной записи отобрали права. Администратору Directum: верните права. Если документы удалены: npm run reconcile -- --accept-deletions.`,
+  );
 }
 
 /** Directum: login, clock, functions, account, rights, and each setting that names a record of it. */

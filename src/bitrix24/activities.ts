@@ -11,8 +11,6 @@ export interface ActivityWrite {
   card: ActivityCard;
 }
 
-/** Ours, and those that other applications have marked as we do: more are not tried. */
-const MAX_CANDIDATES = 3;
 const NO_METHOD = 'ERROR_METHOD_NOT_FOUND';
 const WRONG_APPLICATION = 'ERROR_WRONG_APPLICATION';
 
@@ -72,10 +70,14 @@ export function createActivityWriter({
       else {
         const ids = rowsShape.safeParse(answer.result).data ?? [];
         const own = ids.filter((id) => id !== writes[index]?.activityId);
-        candidates.set(index, own.sort((a, b) => b - a).slice(0, MAX_CANDIDATES));
+        candidates.set(
+          index,
+          own.sort((a, b) => b - a),
+        );
       }
     }
-    for (let round = 0; round < MAX_CANDIDATES; round += 1) {
+    // Ours, and those that other applications have marked as we do.
+    for (let round = 0; ; round += 1) {
       const open = [...candidates].flatMap(([index, ids]) => {
         const id = ids[round];
         return results[index] === undefined && id !== undefined ? [{ index, id }] : [];

@@ -28,7 +28,6 @@ export interface RobotCall {
 }
 
 const MAX_TEXT = 65_535;
-const MAX_LIST = 1_000;
 /** No name of the portal is longer (bitrix24.md B1, B3); longer ones would not fit into an index. */
 const MAX_ID = 255;
 /** `N` of a form, and what JSON makes of it. */
@@ -130,10 +129,7 @@ function toList(value: unknown): string[] | null {
     if (!keys.every((key) => /^\d+$/.test(key))) return null;
     items = keys.sort((a, b) => Number(a) - Number(b)).map((key) => value[key]);
   } else return null;
-  return items
-    .slice(0, MAX_LIST)
-    .map(toText)
-    .filter((item) => item !== null);
+  return items.map(toText).filter((item) => item !== null);
 }
 
 /** A plain keyed object, not a list. */

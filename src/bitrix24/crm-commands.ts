@@ -6,7 +6,6 @@ export const CONTACT = 3;
 export const COMPANY = 4;
 
 const REQUISITE = 8;
-const MAX_USERS = 20;
 
 export function getParams(entityTypeId: number, id: number | string): Record<string, unknown> {
   return { entityTypeId, id, useOriginalUfNames: 'Y' };
@@ -32,6 +31,11 @@ export const requisite = (id: number | string): BatchCommand => ({
 export const banks = (id: number | string): BatchCommand => ({
   method: 'crm.requisite.bankdetail.list',
   params: { filter: { ENTITY_ID: id, ACTIVE: 'Y' }, order: ORDER },
+});
+/** One bank account: a requisite may have more than a page of them (bitrix24.md H3). */
+export const bank = (id: number): BatchCommand => ({
+  method: 'crm.requisite.bankdetail.list',
+  params: { filter: { ID: id } },
 });
 export const addresses = (id: number | string): BatchCommand => ({
   method: 'crm.address.list',
@@ -100,5 +104,5 @@ export function plan(ref: ItemRef, request: ReadRequest): Record<string, BatchCo
 }
 
 export function extraUsers(request: ReadRequest): number[] {
-  return [...new Set(request.users ?? [])].slice(0, MAX_USERS);
+  return [...new Set(request.users ?? [])];
 }

@@ -2,6 +2,7 @@ import { RobotFailure } from '../robot/failure.ts';
 import type { ItemRef, Party, ReadRequest, Requisite } from '../robot/ports.ts';
 import {
   addresses,
+  bank,
   banks,
   COMPANY,
   CONTACT,
@@ -109,17 +110,27 @@ async function readRequisite(
       )[0];
   if (row === undefined) return null;
   const prefix = own ? 'linked' : kind;
+  const bankId = own ? (linked?.BANK_DETAIL_ID ?? null) : null;
   const ofRow = (rows: { ENTITY_ID: number | null }[]) =>
     rows.every(({ ENTITY_ID }) => ENTITY_ID === null || ENTITY_ID === row.ID);
   return toRequisiteOf({
     row,
     countryId: await readCountry(read, row.PRESET_ID),
-    banks: (await read.tryGet(`${prefix}_banks`, banks(row.ID), shapes.banksShape, ofRow)) ?? [],
+    banks: await readBanks(read, prefix, row.ID, bankId),
     addresses:
       (await read.tryGet(`${prefix}_addresses`, addresses(row.ID), shapes.addressesShape, ofRow)) ?? [],
-    bankId: own ? (linked?.BANK_DETAIL_ID ?? null) : null,
+    bankId,
     person: typeId === CONTACT,
   });
+}
+
+/** Accounts of a requisite; the one chosen on the item is among them though it stands on a later page. */
+async function readBanks(read: CrmRead, prefix: string, requisiteId: number, chosen: number | null) {
+  const ofRow = (rows: { ENTITY_ID: number | null }[]) =>
+    rows.every(({ ENTITY_ID }) => ENTITY_ID === null || ENTITY_ID === requisiteId);
+  const first = (await read.tryGet(`${prefix}_banks`, banks(requisiteId), shapes.banksShape, ofRow)) ?? [];
+  if (chosen === null || first.length < PAGE || first.some(({ ID }) => ID === chosen)) return first;
+  return [...first, ...((await read.tryGet('bank', bank(chosen), shapes.banksShape, ofRow)) ?? [])];
 }
 
 /** Country of a requisite's preset; null when the portal shows no such preset. */

@@ -1,11 +1,11 @@
 import type { z } from 'zod';
 import type { Log } from '../robot/ports.ts';
-import type { BatchAnswer, BatchCommand } from './batch.ts';
+import { type BatchAnswer, type BatchCommand, MAX_BATCH } from './batch.ts';
 import type { CallProof } from './call-proof.ts';
 import { PortalError } from './portal-error.ts';
 import type { PortalRest } from './rest.ts';
 
-/** Commands read together in one hit, each repeated alone when the portal would not take it in a batch (L10). */
+/** Commands read together in one hit, or in as many as they need, each repeated alone when the portal would not take it in a batch (L10). */
 export interface CrmRead {
   /**
    * The answer of command `key` if `fits` says it is about the right record, else of a single call.
@@ -40,9 +40,15 @@ export async function readTogether(options: {
   log: Log;
 }): Promise<CrmRead> {
   const { rest, memberId, proof, log } = options;
-  let answers: Record<string, BatchAnswer> = {};
+  const answers: Record<string, BatchAnswer> = {};
+  const commands = Object.entries({ ...proof.commands(), ...options.commands });
   try {
-    answers = await rest.batch(memberId, { ...options.commands, ...proof.commands() });
+    // The proof, the item and commands that refer to others come first and fit into one hit.
+    for (let from = 0; from < commands.length; from += MAX_BATCH)
+      Object.assign(
+        answers,
+        await rest.batch(memberId, Object.fromEntries(commands.slice(from, from + MAX_BATCH))),
+      );
   } catch (error) {
     if (!(error instanceof PortalError)) throw error;
     await proof.hear(error);

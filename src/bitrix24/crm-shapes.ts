@@ -22,7 +22,6 @@ const maybeId = z
 const list = <T extends z.ZodType>(row: T) =>
   z
     .array(z.unknown())
-    .max(5_000)
     .catch([])
     .transform((rows) =>
       rows.flatMap((item) => {

@@ -128,6 +128,5 @@ export function parseScopes(value: unknown): string[] {
   return items
     .filter((item) => typeof item === 'string')
     .map((item) => item.trim())
-    .filter((item) => item !== '')
-    .slice(0, 200);
+    .filter((item) => item !== '');
 }

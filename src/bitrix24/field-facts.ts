@@ -203,7 +203,7 @@ const MAX_DEPTH = 3;
 
 function listItems(value: unknown, depth: number): unknown[] {
   if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return [];
-  if (Array.isArray(value)) return value.slice(0, 1_000).flatMap((row) => listItems(row, depth + 1));
+  if (Array.isArray(value)) return value.flatMap((row) => listItems(row, depth + 1));
   return Object.entries(value).flatMap(([key, inner]) => {
     if (!ITEM_KEYS.has(key.toLowerCase())) return listItems(inner, depth + 1);
     return Array.isArray(inner) ? inner : isRecord(inner) ? Object.values(inner) : [];

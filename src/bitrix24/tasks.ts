@@ -4,6 +4,9 @@ import type { BatchAnswer, BatchCommand } from './batch.ts';
 import { isClosed, madeIdOf, rowIn, rowsOf, type TaskRow } from './task-rows.ts';
 import { isPassing, said, toWriteResult, type Writer } from './writes.ts';
 
+/** Rows of a list's page (bitrix24.md H3). */
+const PAGE = 50;
+
 export interface TaskWrite {
   mark: string;
   taskId: number | null;
@@ -23,7 +26,7 @@ export function toTaskBinding({ typeId, id }: ItemRef): string {
  * Bitrix24 tasks that mirror assignments (interface.md §5, bitrix24.md F10).
  *
  * No field of a task that the portal promises to filter by can hold a key of ours. So the mark is the last line of
- * the description, and a task whose making was cut off is looked for among the item's newest tasks.
+ * the description, and a task whose making was cut off is looked for among the item's tasks.
  */
 export function createTaskWriter({ writer, claims }: { writer: Writer; claims: ClaimsPort }) {
   async function update(
@@ -56,19 +59,43 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
     return results;
   }
 
+  /** The tasks of items, all pages; for an item that the portal refuses, its refusal. */
+  async function list(memberId: string, bindings: string[]): Promise<(TaskRow[] | BatchAnswer)[]> {
+    const found: (TaskRow[] | BatchAnswer)[] = bindings.map(() => []);
+    let open = bindings.map((_, at) => at);
+    for (let start = 0; open.length > 0; start += PAGE) {
+      const answers = await writer.send(
+        memberId,
+        open.map((at) => lookUp(bindings[at] as string, start)),
+      );
+      open = open.filter((at, index) => {
+        const answer = answers[index] as BatchAnswer;
+        const rows = rowsOf(answer);
+        if (!answer.ok) found[at] = answer;
+        const known = found[at];
+        if (!Array.isArray(known) || rows === null) return false;
+        const fresh = rows.filter(({ id }) => known.every((one) => one.id !== id));
+        known.push(...fresh);
+        // A portal that gives the same page again has no other.
+        return rows.length >= PAGE && fresh.length > 0;
+      });
+    }
+    return found;
+  }
+
   async function make(memberId: string, writes: readonly TaskWrite[], claim: Claim): Promise<WriteResult[]> {
     const results = new Array<WriteResult>(writes.length);
     const bindings = [...new Set(writes.map(({ task }) => toTaskBinding(task.item)))];
-    const listed = await writer.send(memberId, bindings.map(lookUp));
+    const listed = await list(memberId, bindings);
     const found: (TaskWrite & { id: number; index: number })[] = [];
     for (const [index, write] of writes.entries()) {
-      const answer = listed[bindings.indexOf(toTaskBinding(write.task.item))] as BatchAnswer;
-      if (!answer.ok) {
-        results[index] = toWriteResult(answer);
+      const rows = listed[bindings.indexOf(toTaskBinding(write.task.item))] as TaskRow[] | BatchAnswer;
+      if (!Array.isArray(rows)) {
+        results[index] = toWriteResult(rows);
         continue;
       }
       const line = markLine(write.mark);
-      const own = rowsOf(answer)?.find((row) => row.description?.includes(line));
+      const own = rows.find((row) => row.description?.includes(line));
       if (own !== undefined) found.push({ ...write, id: own.id, index });
     }
     const updated = await update(memberId, found);
@@ -181,13 +208,14 @@ function markLine(mark: string): string {
   return `[directum:${mark}]`;
 }
 
-function lookUp(binding: string): BatchCommand {
+function lookUp(binding: string, start: number): BatchCommand {
   return {
     method: 'tasks.task.list',
     params: {
       filter: { UF_CRM_TASK: binding },
       order: { ID: 'desc' },
       select: ['ID', 'DESCRIPTION', 'UF_CRM_TASK'],
+      ...(start > 0 && { start }),
     },
   };
 }

@@ -1,10 +1,18 @@
 import { RobotFailure } from '../robot/failure.ts';
-import type { ApprovalRequest, ClaimsPort, DirectumPort, Log, StartedApproval } from '../robot/ports.ts';
+import type {
+  AbsencePort,
+  ApprovalRequest,
+  ClaimsPort,
+  DirectumPort,
+  Log,
+  StartedApproval,
+} from '../robot/ports.ts';
+import { DOCUMENTS, hasHadTasks } from './absence.ts';
 import { explained, noFunction } from './approval-refusals.ts';
-import { badAnswer } from './errors.ts';
+import { badAnswer, lostRights } from './errors.ts';
 import type { Links } from './links.ts';
 import { type Capabilities, leafOf, type Metadata } from './metadata.ts';
-import type { Reader } from './reader.ts';
+import { allPages, PAGE, type Reader } from './reader.ts';
 import { idOf, isRow, type Row, refOf, textOf, timeOf } from './rows.ts';
 import { TASK_GROUPS } from './task-groups.ts';
 import type { Transport } from './transport.ts';
@@ -30,8 +38,6 @@ const ALL: readonly Kind[] = ['rule', 'process', 'free'];
 
 const START = 'Docflow/StartTask';
 const RUNNING: readonly string[] = ['InProcess', 'UnderReview', 'Suspended'];
-/** Drafts that were left behind must not hide a running task that is older than they. */
-const MOST_TASKS = 100;
 /** A deadline may come back without its seconds. */
 const SAME_DEADLINE_MS = 60_000;
 
@@ -48,6 +54,7 @@ interface Ports {
   metadata: Metadata;
   links: Links;
   claims: ClaimsPort;
+  absence: AbsencePort;
   claimScope: string;
   /** Of the package's own account. */
   login: string;
@@ -56,7 +63,7 @@ interface Ports {
 
 /** Approval tasks by rule, by process and free (directum.md D.1, D.2, F.2, J.6). */
 export function createApprovals(ports: Ports): DirectumPort['approvals'] {
-  const { transport, reader, metadata, links, claims, claimScope, login, log } = ports;
+  const { transport, reader, metadata, links, claims, absence, claimScope, login, log } = ports;
 
   /** Drafts and running tasks of one kind, newest first. */
   async function list(can: Capabilities, kind: Kind, documentId: number): Promise<Task[]> {
@@ -73,12 +80,15 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     // Without the group a document attached as an addendum matches too.
     const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${TASK_GROUPS[leaf]})`;
     const live = ['Draft', ...RUNNING].map((status) => `Status eq '${status}'`).join(' or ');
-    const rows = await reader.where(set, `${main} and (${live})`, {
-      select: ['Id', 'Status', ...can.having(leaf, ['MaxDeadline'])],
-      expand: expand as never,
-      orderBy: 'Id desc',
-      top: MOST_TASKS,
-    });
+    // All of them: drafts that were left behind must not hide a running task that is older than they.
+    const rows = await allPages((last) =>
+      reader.where(set, `${main} and (${live}) and Id gt ${last}`, {
+        select: ['Id', 'Status', ...can.having(leaf, ['MaxDeadline'])],
+        expand: expand as never,
+        orderBy: 'Id',
+        top: PAGE,
+      }),
+    );
     return rows
       .map((row) => ({ kind, id: idOf(row), status: textOf(row, 'Status'), row }))
       .sort((a, b) => b.id - a.id);
@@ -95,8 +105,10 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
       select: ['Id'],
       expand: { OurSignatory: { select: ['Id'] } } as never,
     });
-    if (row && refOf(row, 'OurSignatory') === signatoryId) return;
-    const set = await ownSet(can, documentId, row && textOf(row, '@odata.type'));
+    // It could be read a moment ago.
+    if (row === null) throw lostRights(DOCUMENTS);
+    if (refOf(row, 'OurSignatory') === signatoryId) return;
+    const set = await ownSet(can, documentId, textOf(row, '@odata.type'));
     await transport.send('PATCH', `${set}(${documentId})`, { OurSignatory: { Id: signatoryId } });
   }
 
@@ -172,7 +184,11 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
   async function run(request: ApprovalRequest): Promise<StartedApproval> {
     const can = await metadata.capabilities();
     const { documentId, signatoryId } = request;
-    const tasks = (await Promise.all(ALL.map((kind) => list(can, kind, documentId)))).flat();
+    const listed = async () => (await Promise.all(ALL.map((kind) => list(can, kind, documentId)))).flat();
+    let tasks = await listed();
+    // Asked once more: the rights may have come back between the two questions.
+    if (tasks.length === 0 && (await hasHadTasks(reader, can.set('Task'), await absence.tasksOf(documentId))))
+      tasks = await listed();
     const running = tasks
       .filter((task) => RUNNING.includes(task.status ?? ''))
       .sort((a, b) => b.id - a.id)[0];

@@ -1,5 +1,6 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { ChangesPage } from '../robot/ports.ts';
+import { isAnyShown } from './absence.ts';
 import type { Capabilities, Metadata } from './metadata.ts';
 import type { Query } from './query.ts';
 import { allPages, PAGE, type Reader } from './reader.ts';
@@ -7,7 +8,6 @@ import { idOf, type Row, timeOf } from './rows.ts';
 
 /** Comparisons of ids that fit the limit of a filter's nodes (directum.md G.2). */
 const IDS = 10;
-const MOST_ROWS = 5_000;
 
 export type Shown = Omit<Query, 'filter' | 'orderBy' | 'top'>;
 
@@ -21,6 +21,8 @@ export interface Bulk {
   changed(set: string, since: string, after: number, query: Shown): Promise<ChangesPage<Row>>;
   /** Those of the records that can be read, ten a question. */
   byIds(set: string, ids: readonly number[], query: Shown): Promise<Row[]>;
+  /** Whether any record of the set can be read; null when Directum refuses the question. */
+  anyShown(set: string): Promise<boolean | null>;
   /** All rows of `filterOf(ids)`, page by page, asked in lists of at most `most` ids. */
   ofList(
     set: string,
@@ -35,9 +37,7 @@ export function createBulk({ reader, metadata }: { reader: Reader; metadata: Met
   const ask = reader.where;
 
   const whole = (set: string, filter: string, query: Shown) =>
-    allPages(MOST_ROWS, (last) =>
-      ask(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE }),
-    );
+    allPages((last) => ask(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE }));
 
   /**
    * A filter is limited to 100 nodes on one stand, a start line to 2048 characters (directum.md A.5): a list that is
@@ -85,6 +85,7 @@ export function createBulk({ reader, metadata }: { reader: Reader; metadata: Met
       const last = Math.max(after, ...rows.map((row) => idOf(row)));
       return { rows, next: rows.length >= PAGE && last > after ? last : null };
     },
+    anyShown: (set) => isAnyShown(reader, set),
     byIds: (set, ids, query) => inLists(ids, IDS, (list) => ask(set, eachOf('Id', list), query)),
     ofList: (set, ids, most, filterOf, query) =>
       inLists(ids, most, (list) => whole(set, filterOf(list), query)),

@@ -3,6 +3,7 @@ import type { DirectumPort, FieldLabel, Reference } from '../robot/ports.ts';
 import { shorten, toCode, toVisible } from '../robot/text.ts';
 import { notExposed } from './errors.ts';
 import { TYPE_GUID } from './links.ts';
+import { listed } from './listed.ts';
 import type { Memory } from './memory.ts';
 import type { Metadata } from './metadata.ts';
 import { type Filter, sameText } from './query.ts';
@@ -13,9 +14,10 @@ import { idOf, isRow, type Row, textOf } from './rows.ts';
 /** Makes a version from a template (directum.md C.3). */
 export const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';
 const KEEP_MS = 10 * 60_000;
-const MOST_NAMESAKES = 20;
 /** So much of a name is asked for: each letter may take nine signs of a start line of 2048 (directum.md A.5). */
 const NAME_LENGTH = 120;
+/** Room for the ids of namesakes within the 500 characters of an answer's text. */
+const IDS_LENGTH = 150;
 
 export interface Stand {
   reader: Reader;
@@ -29,15 +31,11 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
   async function rows(leaf: string, filter: Filter, extra: string[] = [], expand?: object): Promise<Row[]> {
     const can = await metadata.capabilities();
     const hasStatus = can.property(leaf, 'Status') !== null;
-    return reader.some(
-      can.need(leaf),
-      {
-        filter: hasStatus ? { and: [filter, { Status: 'Active' }] } : filter,
-        select: ['Id', 'Name', ...can.having(leaf, extra)],
-        ...(expand && { expand: expand as never }),
-      },
-      MOST_NAMESAKES,
-    );
+    return reader.all(can.need(leaf), {
+      filter: hasStatus ? { and: [filter, { Status: 'Active' }] } : filter,
+      select: ['Id', 'Name', ...can.having(leaf, extra)],
+      ...(expand && { expand: expand as never }),
+    });
   }
 
   async function byName(leaf: string, name: string, extra: string[] = [], expand?: object): Promise<Row[]> {
@@ -185,15 +183,15 @@ export function toId(text: string): number | null {
 function one(found: Row[], value: string, label: FieldLabel): Reference | null {
   const references = found.map((row) => ({ id: idOf(row), name: textOf(row, 'Name') ?? String(idOf(row)) }));
   if (references.length < 2) return references[0] ?? null;
-  const ids = references
-    .slice(0, 8)
-    .map(({ id }) => id)
-    .join(', ');
+  const ids = listed(
+    references.map(({ id }) => String(id)),
+    IDS_LENGTH,
+  );
   throw new RobotFailure(
     'reference_ambiguous',
     labelled(label, {
-      ru: `в Directum несколько действующих записей «${clip(value)}» (ИД ${ids}). Укажите ИД нужной вместо имени.`,
-      en: `Directum has several active records «${clip(value)}» (ids ${ids}). Give the id of the right one instead of the name.`,
+      ru: `в Directum несколько действующих записей «${clip(value)}» (ИД ${ids.ru}). Укажите ИД нужной вместо имени.`,
+      en: `Directum has several active records «${clip(value)}» (ids ${ids.en}). Give the id of the right one instead of the name.`,
     }),
   );
 }

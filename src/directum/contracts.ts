@@ -1,6 +1,8 @@
 import { RobotFailure } from '../robot/failure.ts';
-import type { Contract, ContractDraft, DirectumPort, Log } from '../robot/ports.ts';
+import type { AbsencePort, Contract, ContractDraft, DirectumPort, Log } from '../robot/ports.ts';
 import { cut, shortenMiddle } from '../robot/text.ts';
+import { DOCUMENTS } from './absence.ts';
+import { lostRights } from './errors.ts';
 import { parseExtra } from './extra-fields.ts';
 import type { Links } from './links.ts';
 import type { Metadata } from './metadata.ts';
@@ -28,6 +30,7 @@ interface Ports {
   reader: Reader;
   metadata: Metadata;
   links: Links;
+  absence: AbsencePort;
   log: Log;
 }
 
@@ -37,6 +40,7 @@ export function createContracts({
   reader,
   metadata,
   links,
+  absence,
   log,
 }: Ports): DirectumPort['contracts'] {
   async function query(extra: readonly string[] = []) {
@@ -77,16 +81,42 @@ export function createContracts({
     if (!(await metadata.capabilities()).isId(id)) return null;
     const { set, ...rest } = await query();
     const row = await reader.one(set, id, rest);
-    return row && toContract(row);
+    if (row) return toContract(row);
+    if ((await seen(id)) === 'gone') return null;
+    const again = await reader.one(set, id, rest);
+    if (again) return toContract(again);
+    throw new RobotFailure('document_not_found', {
+      ru: `Документ с ИД ${id} в Directum — не договор. Укажите ИД договора или верните документу прежний тип.`,
+      en: `The document with id ${id} in Directum is no contract. Give the id of a contract or return the document to its former type.`,
+    });
   }
 
-  async function byExternalId(externalId: string): Promise<Contract | null> {
+  /** @throws RobotFailure directum_unavailable while rights seem to be lost */
+  async function seen(id: number | null): Promise<'gone' | 'shown'> {
+    const seen = await absence.ofDocument(id);
+    if (seen === 'unknown') throw lostRights(DOCUMENTS);
+    return seen;
+  }
+
+  async function byExternalId(externalId: string, expected = false): Promise<Contract | null> {
     const { set, ...rest } = await query();
-    const rows = await reader.some(set, { ...rest, filter: { ExternalId: externalId } }, 10);
+    const ask = () => reader.all(set, { ...rest, filter: { ExternalId: externalId } });
+    let rows = await ask();
+    if (rows.length === 0 && expected) {
+      await seen(null);
+      // The rights may have come back between the two questions.
+      rows = await ask();
+    }
     // Some databases compare without case; the key is exact.
     const own = rows.filter((row) => row['ExternalId'] === externalId).sort((a, b) => idOf(a) - idOf(b));
     if (own.length > 1) log.warn('contract.key_doubled', { documentIds: own.map((row) => idOf(row)) });
     return own[0] ? toContract(own[0]) : null;
+  }
+
+  /** Of a card that could be read a moment ago. */
+  async function unreadable(id: number | null): Promise<RobotFailure> {
+    await seen(id);
+    return deletedOrHidden();
   }
 
   async function create(externalId: string, draft: ContractDraft): Promise<Contract> {
@@ -112,7 +142,7 @@ export function createContracts({
     }
     // `Return: minimal` by configuration, or an answer without what we tell: the card is read.
     const read = isRow(made) ? await byId(idOf(made)) : await byExternalId(externalId);
-    if (!read) throw unreadable();
+    if (!read) throw await unreadable(isRow(made) ? idOf(made) : null);
     return read;
   }
 
@@ -120,7 +150,7 @@ export function createContracts({
     const wanted = toProperties(draft);
     const { set, ...rest } = await query(Object.keys(wanted));
     const row = await reader.one(set, id, rest);
-    if (!row) throw unreadable();
+    if (!row) throw await unreadable(id);
     const patch: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(wanted)) {
       if (!same(row[name], value)) patch[name] = value;
@@ -141,7 +171,7 @@ export function createContracts({
       if (now === null || !changedFields.every(written)) throw error;
     }
     const contract = await byId(id);
-    if (!contract) throw unreadable();
+    if (!contract) throw deletedOrHidden();
     log.info('contract.updated', { documentId: id, changedFields });
     return { contract, changedFields };
   }
@@ -153,7 +183,7 @@ export function createContracts({
     update,
     async adopt(id, externalId) {
       const contract = await byId(id);
-      if (!contract) throw unreadable();
+      if (!contract) throw deletedOrHidden();
       if (contract.externalId === externalId) return;
       if (contract.externalId !== null) {
         // Another integration's key (directum.md H.1); our own store remembers the link.
@@ -198,7 +228,7 @@ function toProperties(draft: ContractDraft): Record<string, unknown> {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-function unreadable(): RobotFailure {
+function deletedOrHidden(): RobotFailure {
   return new RobotFailure('document_not_found', {
     ru: 'Договор в Directum удалён или недоступен учётной записи пакета. Проверьте карточку и права.',
     en: "The contract is deleted in Directum or the package's account cannot read it. Check the card and the rights.",

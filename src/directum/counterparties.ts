@@ -9,6 +9,7 @@ import type {
   UpdateMode,
 } from '../robot/ports.ts';
 import { cut } from '../robot/text.ts';
+import { assertShown } from './absence.ts';
 import type { Stand } from './catalogue.ts';
 import {
   assertOpen,
@@ -37,6 +38,8 @@ const TEXTS = new Set([
   'LegalAddress',
   'PostalAddress',
 ]);
+const MOST_OTHERS = 8;
+const COUNTERPARTIES = { ru: 'контрагентов', en: 'counterparties' };
 
 interface Ports extends Stand {
   transport: Transport;
@@ -59,6 +62,8 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
     const { set, ...query } = await cardQuery(metadata, pair.type);
     const row = await reader.one(set, pair.id, query);
     if (!row) {
+      // Without the rights a second card would be made of the same company.
+      await assertShown(reader, set, await pairs.others(pair.type, pair.id, MOST_OTHERS), COUNTERPARTIES);
       log.info('counterparty.gone', { counterpartyId: pair.id });
       await pairs.release(crmKey);
       return null;

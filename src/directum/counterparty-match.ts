@@ -1,6 +1,7 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { CounterpartyResult } from '../robot/ports.ts';
 import { shorten, toCode } from '../robot/text.ts';
+import { listed } from './listed.ts';
 import type { Metadata } from './metadata.ts';
 import { type Filter, sameText } from './query.ts';
 import type { Reader } from './reader.ts';
@@ -139,7 +140,7 @@ function ambiguous(found: readonly Found[], card: Card): RobotFailure {
   });
 }
 
-/** All of them, in as many words as an answer has room for: names, else ids with KPP, else ids alone. */
+/** All of them, in as many words as an answer has room for: names, else ids with KPP, else ids alone and how many more. */
 function named(found: readonly Found[]): { ru: string; en: string } {
   const list = found.map(({ row }) => {
     const trrc = textOf(row, 'TRRC');
@@ -151,8 +152,11 @@ function named(found: readonly Found[]): { ru: string; en: string } {
     const en = list.map((one) => `${name(one.name)}(id ${one.id}, TRRC ${one.trrc ?? 'none'})`).join(', ');
     if (ru.length <= LIST_LENGTH && en.length <= LIST_LENGTH) return { ru, en };
   }
-  const ids = list.map(({ id }) => id).join(', ');
-  return { ru: `ИД ${ids}`, en: `ids ${ids}` };
+  const ids = listed(
+    list.map(({ id }) => String(id)),
+    LIST_LENGTH - 4,
+  );
+  return { ru: `ИД ${ids.ru}`, en: `ids ${ids.en}` };
 }
 
 const clip = (text: string, length = 40): string => shorten(text, length);

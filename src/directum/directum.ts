@@ -1,12 +1,22 @@
 import { createHash } from 'node:crypto';
 import type { SurroundingsPort } from '../documents/ports.ts';
-import type { AttemptClaims, CachePort, ChangesPort, DirectumPort, Log, PairsPort } from '../robot/ports.ts';
+import type {
+  AbsencePort,
+  AttemptClaims,
+  CachePort,
+  ChangesPort,
+  DirectumPort,
+  Log,
+  PairsPort,
+} from '../robot/ports.ts';
+import { DOCUMENTS } from './absence.ts';
 import { createApprovals } from './approvals.ts';
 import { createBulk } from './bulk.ts';
 import { createCatalogue } from './catalogue.ts';
 import { createContracts } from './contracts.ts';
 import { createCounterparties } from './counterparties.ts';
 import { createEmployees } from './employees.ts';
+import { lostRights } from './errors.ts';
 import { createLinks } from './links.ts';
 import { createMemory } from './memory.ts';
 import { type Capabilities, createMetadata } from './metadata.ts';
@@ -48,7 +58,7 @@ export interface Watching {
 
 export interface DirectumService extends Watching {
   /** Directum for an attempt of a portal's run. */
-  forPortal(ports: { pairs: PairsPort; claims: AttemptClaims; log: Log }): DirectumPort;
+  forPortal(ports: { pairs: PairsPort; claims: AttemptClaims; absence: AbsencePort; log: Log }): DirectumPort;
   /** The same questions, each request when `pace` lets it: for those that are many and urgent to nobody. */
   paced(pace: () => Promise<void>): Watching;
   /** Cheap check of address and account. @throws RobotFailure */
@@ -90,6 +100,17 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   }
   const watching = watchBy(reader);
 
+  /** A document of a run: that it is not shown is no answer before it is known why. */
+  async function readProven(documentId: number, absence: AbsencePort) {
+    const state = await watching.states.read(documentId);
+    if (state !== null || !(await metadata.capabilities()).isId(documentId)) return state;
+    const seen = await absence.ofDocument(documentId);
+    if (seen === 'gone') return null;
+    const again = seen === 'shown' ? await watching.states.read(documentId) : null;
+    if (again === null) throw lostRights(DOCUMENTS);
+    return again;
+  }
+
   return {
     forPortal: (ports) => {
       const writing = { ...stand, ...ports, transport: guarded(transport, ports.claims), links };
@@ -104,7 +125,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
           claimScope: `${scope}:approval`,
           login: options.login,
         }),
-        states: watching.states,
+        states: { ...watching.states, read: (documentId) => readProven(documentId, ports.absence) },
       };
     },
     ...watching,

@@ -1,12 +1,17 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, Employee } from '../robot/ports.ts';
 import { toCode, toVisible } from '../robot/text.ts';
+import { isAnyShown } from './absence.ts';
 import { type Stand, toId } from './catalogue.ts';
+import { lostRights } from './errors.ts';
 import { type Filter, type Query, sameText } from './query.ts';
 import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
 
 /** People change departments and e-mails while runs of a day go on. */
 const KEEP_MS = 5 * 60_000;
+
+/** The service account itself is one (directum.md 0), so that nobody at all means lost rights. */
+export const EMPLOYEES = { ru: 'сотрудников', en: 'employees' };
 
 const WITH_UNIT = { Department: { select: ['Id'], expand: { BusinessUnit: { select: ['Id'] } } } };
 const WITH_DEPARTMENT = { Department: { select: ['Id'] } };
@@ -16,15 +21,11 @@ export function createEmployees({ reader, metadata, memory }: Stand): DirectumPo
   async function rows(filter: Filter): Promise<Row[]> {
     const set = (await metadata.capabilities()).need('Employee');
     const ask = (expand: object) =>
-      reader.some(
-        set,
-        {
-          filter: { and: [filter, { Status: 'Active' }] },
-          select: ['Id', 'Name', 'Email'],
-          expand: expand as Query['expand'] & object,
-        },
-        20,
-      );
+      reader.all(set, {
+        filter: { and: [filter, { Status: 'Active' }] },
+        select: ['Id', 'Name', 'Email'],
+        expand: expand as Query['expand'] & object,
+      });
     try {
       return await ask(WITH_UNIT);
     } catch (error) {
@@ -59,6 +60,8 @@ export function createEmployees({ reader, metadata, memory }: Stand): DirectumPo
   function find(key: string, filter: Filter, fits: (row: Row) => boolean): Promise<Employee | null> {
     return memory.remember(`employee:${key}`, KEEP_MS, async () => {
       const found = (await rows(filter)).filter(fits);
+      const set = (await metadata.capabilities()).need('Employee');
+      if (found.length === 0 && (await isAnyShown(reader, set)) === false) throw lostRights(EMPLOYEES);
       return found.length === 1 ? toEmployee(found[0] as Row) : null;
     });
   }

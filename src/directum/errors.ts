@@ -31,6 +31,14 @@ export function badAnswer(what: string): RobotFailure {
   );
 }
 
+/** What could be read is not shown any more, and nothing else of its kind either: the account seems to have lost rights. */
+export function lostRights(what: LocalText): RobotFailure {
+  return new RobotFailure('directum_unavailable', {
+    ru: `Directum перестал показывать ${what.ru}: похоже, у учётной записи пакета отобрали права. Администратору Directum: верните права на чтение; робот продолжит сам.`,
+    en: `Directum shows no ${what.en} any more: the package's account seems to have lost its rights. Directum administrator: give it back the right to read; the robot then goes on by itself.`,
+  });
+}
+
 /** The token endpoint refused for another reason than the login: it answers so until a certificate is set up. */
 export function noToken(status: number): RobotFailure {
   return new RobotFailure(

@@ -1,5 +1,7 @@
 import { toCode } from '../robot/text.ts';
 import type { Bulk } from './bulk.ts';
+import { EMPLOYEES } from './employees.ts';
+import { lostRights } from './errors.ts';
 import type { Metadata } from './metadata.ts';
 import { idOf, textOf } from './rows.ts';
 
@@ -23,6 +25,8 @@ export function createEmails(ports: { metadata: Metadata; now: () => Date }): (b
     const set = can.set('Employee');
     if (set === null || can.property('Employee', 'Email') === null) return;
     const rows = await bulk.byIds(set, ids, { select: ['Id', 'Email'] });
+    // A role is nobody's card, but without the rights everybody would seem to be one, and their tasks would be closed.
+    if (rows.length === 0 && (await bulk.anyShown(set)) === false) throw lostRights(EMPLOYEES);
     const found = new Map(rows.map((row) => [idOf(row), toCode(textOf(row, 'Email') ?? '') || null]));
     if (kept.size + ids.length > MOST) kept.clear();
     for (const id of ids) kept.set(id, { email: found.get(id) ?? null, until: now().getTime() + KEEP_MS });

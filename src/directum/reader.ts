@@ -6,7 +6,8 @@ import type { Transport } from './transport.ts';
 
 /** Rows of one page. */
 export const PAGE = 100;
-const MOST_ROWS = 2_000;
+/** More rows are no answer but a stand that makes them up as it is asked. */
+const MOST_ROWS = 100_000;
 
 /** Reads of one Directum in rows. */
 export interface Reader {
@@ -66,21 +67,22 @@ export function createReader(transport: Transport): Reader {
     },
     some,
     all: (set, query) =>
-      allPages(MOST_ROWS, (last) =>
+      allPages((last) =>
         some(set, { ...query, filter: last === 0 ? query.filter : afterId(query.filter, last) }, PAGE),
       ),
   };
 }
 
-/** All rows of pages that `ask` gives by the last id seen, 0 at first. */
-export async function allPages(most: number, ask: (last: number) => Promise<Row[]>): Promise<Row[]> {
+/** All rows of pages that `ask` gives by the last id seen, 0 at first. @throws RobotFailure directum_unavailable */
+export async function allPages(ask: (last: number) => Promise<Row[]>): Promise<Row[]> {
   const rows: Row[] = [];
   for (let last = 0; ; ) {
     const page = await ask(last);
     rows.push(...page);
     const next = page.length === 0 ? 0 : Math.max(...page.map((row) => idOf(row)));
     // A stand that ignores $top or the order must not turn the loop around.
-    if (page.length < PAGE || next <= last || rows.length >= most) return rows;
+    if (page.length < PAGE || next <= last) return rows;
+    if (rows.length >= MOST_ROWS) throw badAnswer(`more than ${MOST_ROWS} rows`);
     last = next;
   }
 }

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { RobotFailure } from '../robot/failure.ts';
 import type { DirectumPort, StoredFile } from '../robot/ports.ts';
 import { cutFileName, shorten } from '../robot/text.ts';
+import { DOCUMENTS } from './absence.ts';
+import { lostRights } from './errors.ts';
 import type { Metadata } from './metadata.ts';
 import type { Reader } from './reader.ts';
 import { idOf, isRow, type Row, textOf } from './rows.ts';
@@ -79,7 +81,9 @@ export function createSignedFile({
       select: ['Id'],
       expand: { Versions: versions } as never,
     });
-    const last = (Array.isArray(row?.['Versions']) ? row['Versions'] : [])
+    // It could be read a moment ago.
+    if (row === null) throw lostRights(DOCUMENTS);
+    const last = (Array.isArray(row['Versions']) ? row['Versions'] : [])
       .filter((one): one is Row => isRow(one) && one['IsHidden'] !== true)
       // Not every version has a number (directum.md C.1).
       .sort((a, b) => Number(b['Number'] ?? 0) - Number(a['Number'] ?? 0) || idOf(b) - idOf(a))[0];

@@ -6,6 +6,7 @@ import type {
   Signing,
   TaskState,
 } from '../robot/ports.ts';
+import { isAnyShown } from './absence.ts';
 import type { Bulk } from './bulk.ts';
 import type { Links } from './links.ts';
 import { leafOf, type Metadata } from './metadata.ts';
@@ -26,7 +27,6 @@ const READ = [
   'ExchangeState',
   'LastVersionApproved',
 ];
-const PAGE = 100;
 
 interface Ports {
   transport: Transport;
@@ -84,10 +84,8 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
         const set = can.set(leaf);
         if (set === null) return [];
         const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${group})`;
-        return reader.where(set, `${main} and Status ne 'Draft'`, {
+        return bulk.ofList(set, [documentId], 1, () => `${main} and Status ne 'Draft'`, {
           select: ['Id', 'Status', 'Started'],
-          orderBy: 'Id desc',
-          top: 5,
         });
       }),
     );
@@ -98,17 +96,12 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   async function signing(taskId: number): Promise<Signing | null> {
     const can = await metadata.capabilities();
     const people = ['CompletedBy', 'Performer'].filter((name) => can.property('Assignment', name) !== null);
-    const rows = await reader.where(
-      can.need('Assignment'),
-      `Task/Id eq ${taskId} and Status eq 'Completed'`,
-      {
-        select: ['Id', 'Result', 'Completed'],
-        expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
-        orderBy: 'Id desc',
-        top: PAGE,
-      },
-    );
-    const signed = rows.find((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
+    const completed = () => `Task/Id eq ${taskId} and Status eq 'Completed'`;
+    const rows = await bulk.ofList(can.need('Assignment'), [taskId], 1, completed, {
+      select: ['Id', 'Result', 'Completed'],
+      expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
+    });
+    const signed = rows.findLast((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
     if (!signed) return null;
     const [by] = people
       .map((name) => signed[name])
@@ -137,6 +130,10 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
       async statesOf(ids) {
         const { set, ...query } = await documentQuery();
         return (await bulk.byIds(set, ids, query)).map(toState);
+      },
+      async anyContract() {
+        const can = await metadata.capabilities();
+        return (await isAnyShown(reader, can.set('Contract') ?? can.need(LEAF))) === true;
       },
       async taskStatesOf(ids) {
         if (await bulk.hasModified('Task')) return null;

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { RobotFailure } from '../robot/failure.ts';
-import type { DirectumPort, Log, OpenFile } from '../robot/ports.ts';
+import type { AbsencePort, DirectumPort, Log, OpenFile } from '../robot/ports.ts';
 import { shortenMiddle, toCode } from '../robot/text.ts';
+import { DOCUMENTS } from './absence.ts';
 import { FROM_TEMPLATE, type Stand } from './catalogue.ts';
+import { lostRights } from './errors.ts';
 import { idOf, isRow, type Row, refOf, textOf } from './rows.ts';
 import type { Transport } from './transport.ts';
 
@@ -17,8 +19,9 @@ export function createVersions({
   reader,
   metadata,
   memory,
+  absence,
   log,
-}: Stand & { transport: Transport; log: Log }): DirectumPort['versions'] {
+}: Stand & { transport: Transport; absence: AbsencePort; log: Log }): DirectumPort['versions'] {
   const contracts = async () => (await metadata.capabilities()).need('Contract');
 
   /** Newest first; hidden ones are nobody's last version. */
@@ -33,7 +36,8 @@ export function createVersions({
       select: ['Id'],
       expand: expand as never,
     });
-    if (!document) throw gone();
+    if (!document)
+      throw (await absence.ofDocument(documentId)) === 'unknown' ? lostRights(DOCUMENTS) : gone();
     const rows = document['Versions'];
     return (Array.isArray(rows) ? rows : []).filter(isRow).sort((a, b) => numberOf(b) - numberOf(a));
   }

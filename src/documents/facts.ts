@@ -1,7 +1,7 @@
 import { isSignedByBoth, isSignedByUs } from '../robot/signature.ts';
 import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
 import type { Assignment, DocumentStatus, Fact, Sight, TriggerCode } from './ports.ts';
-import { newestRework, type Rework, reworkComments } from './rework.ts';
+import { isAnswered, newestRework, type Rework, reworkComments } from './rework.ts';
 
 /**
  * What stood before the first look at a document that a robot has just made: whatever shows later is news. The first
@@ -74,7 +74,12 @@ function toNewRework(before: Sight, after: Sight): string | null {
   const last = newestRework(before.assignments);
   if (last !== null && !last.closed) return last.id === open.id ? null : `${open.id}`;
   // The first return was told by its moment: only an approver asked after it can have sent the document back again.
-  return before.since !== null && open.askedAt > Date.parse(before.since) ? `${open.id}` : null;
+  if (before.since === null) return null;
+  const told = Date.parse(before.since);
+  const isLater =
+    open.askedAt > told ||
+    (open.askedAt === told && isAnswered(after.assignments, { id: 0, sentBackAt: told }, open.id));
+  return isLater ? `${open.id}` : null;
 }
 
 /** The document went on after this return, though no answer of its author says so. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ChangedTask, ChangesPort, DocumentState, Log } from '../robot/ports.ts';
 import { withoutBadRows } from '../store/data-error.ts';
 import type { DocumentClient, DocumentStore, KeptSight } from '../store/documents.ts';
+import type { Deletions, Look } from './deletions.ts';
 import type {
   Assignment,
   ContractDates,
@@ -34,8 +35,7 @@ export interface ObservePorts {
 export interface Asked {
   changes: Pick<ChangesPort, 'statesOf'>;
   surroundings: SurroundingsPort;
-  /** One document; null only when it is proven to be gone or not readable. */
-  states: { read(documentId: number): Promise<DocumentState | null> };
+  deletions: Deletions;
 }
 
 /** What one answer of Directum says of a document; what it does not say is absent. */
@@ -58,7 +58,7 @@ export function createObservers(ports: ObservePorts): (asked: Asked) => Observer
  */
 function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
   const { store, now, log } = ports;
-  const { changes, surroundings } = asked;
+  const { changes, surroundings, deletions } = asked;
 
   /**
    * `whole`: the news is everything there is. A first sight of less would make news of what is old. A document that the
@@ -106,7 +106,8 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
   function toNext(before: KeptSight, news: News, askedAt: Date): KeptSight {
     const after = { ...before };
     if (news.deleted) {
-      if (before.status !== 'deleted')
+      const isLate = before.askedAt !== null && askedAt < before.askedAt;
+      if (before.status !== 'deleted' && !isLate)
         Object.assign(after, { status: 'deleted', since: toMoment(now()), ended: true, askedAt });
     } else if (news.state !== undefined && !isStale(news.state, before, askedAt)) {
       const status = statusOf(news.state, before.status);
@@ -115,7 +116,8 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
       if (before.status === 'deleted') after.ended = false;
       if (status !== before.status) after.since = news.state.modified ?? toMoment(now());
     }
-    if (news.dates !== undefined) after.dates = news.dates;
+    // A contract stays one: dates that are not shown may be rights lost since its state was asked for.
+    if (news.dates) after.dates = news.dates;
     if (news.assignments !== undefined) {
       const byId = new Map(before.assignments.map((one) => [one.id, one]));
       for (const one of news.assignments) {
@@ -174,6 +176,7 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
   }
 
   async function documents(states: DocumentState[], askedAt: Date): Promise<void> {
+    await deletions.shown(states.map(({ id }) => id));
     const known = await store.statesOf(states.map(({ id }) => id));
     const changed = states.filter((state) => {
       const kept = known.get(state.id);
@@ -191,41 +194,41 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
     await store.keepAsked(ids, askedAt);
   }
 
-  async function missing(ids: number[], whole = false): Promise<void> {
-    const known = await store.statesOf(ids);
-    for (const id of ids.filter((one) => known.has(one))) {
-      const askedAt = now();
-      const state = await asked.states.read(id);
-      await record(
-        new Map<number, News>([[id, state === null ? { deleted: true } : { state }]]),
-        askedAt,
-        whole,
-      );
-    }
+  async function vanished(ids: number[], look: Look): Promise<{ deleted: number[]; held: number[] }> {
+    if (ids.length === 0) return { deleted: [], held: [] };
+    const askedAt = now();
+    const { deleted, held, shown } = await deletions.judge(ids, look);
+    const news = new Map<number, News>(shown.map((state) => [state.id, { state }]));
+    for (const id of deleted) news.set(id, { deleted: true });
+    await record(news, askedAt, true);
+    await deletions.settle({ deleted, shown });
+    return { deleted, held };
   }
 
-  /** Everything about these documents, at most ten at a time. */
-  async function whole(ids: number[]): Promise<void> {
+  async function whole(ids: number[]): Promise<number[]> {
     const askedAt = now();
     const states = await changes.statesOf(ids);
     const found = states.map(({ id }) => id);
+    await deletions.shown(found);
     const news = await around(found);
     const dates = await datesOf(found);
     for (const state of states)
       news.set(state.id, { ...news.get(state.id), state, dates: dates.get(state.id) ?? null });
     await record(news, askedAt, true);
-    await missing(
-      ids.filter((id) => !found.includes(id)),
-      true,
-    );
+    return ids.filter((id) => !found.includes(id));
   }
 
   return {
     /** Documents as a question asked at `askedAt` showed them; those nobody watches are passed over. */
     documents,
-    /** Documents that a list did not show; each is asked for once more before it counts as deleted. */
-    missing: (ids: number[]) => missing(ids),
+    /**
+     * Everything about these documents, at most ten at a time. @returns those that Directum does not show, of which nothing
+     * is kept yet
+     */
     whole,
+    /** Decides about documents that a look did not show, and keeps it. */
+    vanished,
+    deletions,
 
     /** Tasks that changed. Of a task not known before, all assignments are read. */
     async tasks(tasks: ChangedTask[]): Promise<void> {
@@ -244,7 +247,7 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
       const at = now();
       const ids = await store.takeLooks(at, LOOK_MS, GROUP);
       if (ids.length === 0) return 0;
-      await whole(ids);
+      await vanished(await whole(ids), { looked: ids.length });
       await store.endLooks(ids, new Date(at.getTime() + LOOK_MS));
       return ids.length;
     },

@@ -4,6 +4,7 @@ import type { Comparisons, Found } from '../store/comparisons.ts';
 import { withoutBadRows } from '../store/data-error.ts';
 import { type Awaited, readAwaited } from './awaited.ts';
 import { type ComparePorts, compareIn, type Difference } from './compare.ts';
+import type { Look } from './deletions.ts';
 import type { Observer } from './observe.ts';
 
 /** Documents a step: what one question surely takes (directum.md A.5). */
@@ -18,25 +19,38 @@ const NIGHT_HOUR = 3;
 
 export interface ReconcilePorts extends ComparePorts {
   comparisons: Comparisons;
-  observer: Pick<Observer, 'whole'>;
+  observer: Pick<Observer, 'whole' | 'vanished' | 'deletions'>;
   log: Log;
 }
 
 type OnDifference = (difference: Difference) => void;
 
+/** What a comparison by command comes to. */
+export interface Compared extends Omit<Found, 'differences'> {
+  /** Documents that Directum does not show and that do not count as deleted. */
+  held: number[];
+}
+
 /**
  * Reads Directum's truth of everything watched, compares it with what the portals really show and makes what differs due
- * to be shown. What cannot be read is passed over. @returns documents seen, and how many could not be read or compared
+ * to be shown. What cannot be read is passed over. `accept`: whoever asks knows that all that Directum does not show was
+ * deleted. @returns documents seen, and how many could not be read or compared
  */
 export async function reconcile(
   ports: ReconcilePorts,
   onDifference: OnDifference,
-): Promise<Omit<Found, 'differences'>> {
+  accept = false,
+): Promise<Compared> {
   await letGo(ports);
   const result = { documents: 0, failed: 0 };
+  const missing: number[] = [];
   for (let after = 0; ; ) {
     const step = await compareAfter(after, ports, onDifference);
-    if (step === null) return result;
+    if (step === null) {
+      const look = { looked: result.documents, whole: true, accept };
+      return { ...result, held: await decide(missing, look, ports, onDifference) };
+    }
+    missing.push(...step.missing);
     result.documents += step.documents;
     result.failed += step.failed;
     after = step.last;
@@ -53,17 +67,28 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   if (turn === null) return false;
   if (turn.after === 0) await letGo(ports);
   let differences = 0;
-  const step = await compareAfter(turn.after, ports, ({ itemCode, documentId, what }) => {
+  const { deletions } = ports.observer;
+  const onDifference: OnDifference = ({ itemCode, documentId, what }) => {
     differences += 1;
     log.info('deal.differed', { item: itemCode, documentId, what });
-  });
+  };
+  const step = await compareAfter(turn.after, ports, onDifference);
   if (step !== null) {
+    await deletions.note('night', null, step.missing);
     await comparisons.keep(turn, step.last, { ...step, differences });
     return true;
   }
+  try {
+    const look = { looked: turn.documents, whole: true };
+    const missing = await deletions.notedBy('night', null);
+    await decide(missing.before, look, ports, onDifference);
+  } catch (error) {
+    log.warn('reconcile.failed', { error });
+  }
   await comparisons.end(turn, toNextNight(now(), timeZone));
   const { documents, failed } = turn;
-  if (documents > 0) log.info('reconcile.done', { documents, differences: turn.differences, failed });
+  if (documents > 0)
+    log.info('reconcile.done', { documents, differences: turn.differences + differences, failed });
   return false;
 }
 
@@ -76,29 +101,57 @@ async function compareAfter(
   after: number,
   ports: ReconcilePorts,
   onDifference: OnDifference,
-): Promise<{ last: number; documents: number; failed: number } | null> {
-  const { comparisons, observer, portals, now, log } = ports;
+): Promise<{ last: number; documents: number; failed: number; missing: number[] } | null> {
+  const { comparisons, observer, now, log } = ports;
   const ids = await comparisons.after(after, GROUP, new Date(now().getTime() - DELETED_DAYS * DAY_MS));
   const last = ids.at(-1);
   if (last === undefined) return null;
   let failed = 0;
-  const compare = async (some: number[]) => {
-    const awaited = new Map<string, Awaited>();
-    for (const portal of portals.keys()) awaited.set(portal, await readAwaited(portal, some, ports));
-    await observer.whole(some);
-    for (const [portal, before] of awaited)
-      for (const difference of await compareIn(portal, some, before, ports)) onDifference(difference);
+  const missing: number[] = [];
+  const compareSome = async (some: number[]) => {
+    const awaited = await awaitedOf(some, ports);
+    missing.push(...(await observer.whole(some)));
+    await compare(some, awaited, ports, onDifference);
   };
   try {
-    await withoutBadRows(ids, compare, (documentId, error) => {
+    await withoutBadRows(ids, compareSome, (documentId, error) => {
       failed += 1;
       log.error('document.not_compared', { error, documentId });
     });
-    return { last, documents: ids.length, failed };
+    return { last, documents: ids.length, failed, missing: [...new Set(missing)] };
   } catch (error) {
     log.warn('reconcile.failed', { error, count: ids.length });
-    return { last, documents: ids.length, failed: ids.length };
+    return { last, documents: ids.length, failed: ids.length, missing: [] };
   }
+}
+
+/** The end of a look over all documents: what counts as deleted, and what items show of it. @returns what is held */
+async function decide(
+  missing: number[],
+  look: Look,
+  ports: ReconcilePorts,
+  onDifference: OnDifference,
+): Promise<number[]> {
+  const awaited = await awaitedOf(missing, ports);
+  const { deleted, held } = await ports.observer.vanished(missing, look);
+  if (deleted.length > 0) await compare(deleted, awaited, ports, onDifference);
+  return held;
+}
+
+async function awaitedOf(ids: number[], ports: ReconcilePorts): Promise<Map<string, Awaited>> {
+  const awaited = new Map<string, Awaited>();
+  for (const portal of ports.portals.keys()) awaited.set(portal, await readAwaited(portal, ids, ports));
+  return awaited;
+}
+
+async function compare(
+  ids: number[],
+  awaited: Map<string, Awaited>,
+  ports: ReconcilePorts,
+  onDifference: OnDifference,
+): Promise<void> {
+  for (const [portal, before] of awaited)
+    for (const difference of await compareIn(portal, ids, before, ports)) onDifference(difference);
 }
 
 /** When the next night's comparison begins. */

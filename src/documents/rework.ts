@@ -23,16 +23,27 @@ export function newestRework(assignments: Assignment[]): Rework | null {
   let newest: Rework | null = null;
   for (const one of sentBack(assignments)) {
     const askedAt = one.created === null ? one.sentBackAt : Date.parse(one.created);
-    if (newest === null || askedAt >= newest.sentBackAt)
-      newest = { id: one.id, askedAt, sentBackAt: one.sentBackAt, closed: false };
+    const isLater: boolean =
+      newest === null ||
+      askedAt > newest.sentBackAt ||
+      // Within one second of Directum's clock the author's answer stands between two returns by its id.
+      (askedAt === newest.sentBackAt && isAnswered(assignments, newest, one.id));
+    if (isLater) newest = { id: one.id, askedAt, sentBackAt: one.sentBackAt, closed: false };
   }
-  if (newest === null) return null;
-  const { sentBackAt } = newest;
-  const closed = assignments.some(
-    ({ result, completed }) =>
-      RESUBMITTED.has(result ?? '') && completed !== null && Date.parse(completed) >= sentBackAt,
-  );
-  return { ...newest, closed };
+  return newest && { ...newest, closed: isAnswered(assignments, newest) };
+}
+
+/** Whether the author sent the document on after a return, and before the assignment `until`. */
+export function isAnswered(
+  assignments: Assignment[],
+  { id, sentBackAt }: Pick<Rework, 'id' | 'sentBackAt'>,
+  until = Number.POSITIVE_INFINITY,
+): boolean {
+  return assignments.some((one) => {
+    if (!RESUBMITTED.has(one.result ?? '') || one.completed === null || one.id >= until) return false;
+    const at = Date.parse(one.completed);
+    return at > sentBackAt || (at === sentBackAt && one.id > id);
+  });
 }
 
 /** What the approvers of the newest return wrote, in the order of their answers. */
@@ -40,7 +51,10 @@ export function reworkComments(assignments: Assignment[]): { who: string; commen
   const newest = newestRework(assignments);
   if (newest === null || newest.closed) return [];
   return sentBack(assignments)
-    .filter((one) => one.sentBackAt >= newest.sentBackAt)
+    .filter(
+      ({ id, sentBackAt }) =>
+        sentBackAt > newest.sentBackAt || (sentBackAt === newest.sentBackAt && id >= newest.id),
+    )
     .flatMap(({ comment, performer }) =>
       comment?.trim() ? [{ who: performer?.name ?? '', comment: comment.trim() }] : [],
     );

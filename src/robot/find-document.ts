@@ -24,7 +24,7 @@ export async function findDocument(
   const recorded = await slots.find(slot);
   const own = recorded === null ? null : await directum.states.read(recorded);
   if (own) return own;
-  const contract = await directum.contracts.byExternalId(slots.externalId(slot));
+  const contract = await directum.contracts.byExternalId(slots.externalId(slot), recorded === null);
   const found = contract && (await directum.states.read(contract.id));
   if (contract && found) {
     await slots.bind(slot, contract);

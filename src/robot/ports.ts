@@ -238,6 +238,19 @@ export interface ChangesPort {
   statesOf(ids: number[]): Promise<DocumentState[]>;
   /** Status of tasks by id where `tasks` cannot say it; null where it can. */
   taskStatesOf(ids: number[]): Promise<TaskState[] | null>;
+  /** Whether any contract at all can be read. */
+  anyContract(): Promise<boolean>;
+}
+
+/**
+ * Whether what Directum does not show is not there: absence may as well be lost rights (interface.md §2). It may throw what
+ * DirectumPort does.
+ */
+export interface AbsencePort {
+  /** `gone`: it counts as deleted, or never was; `shown`: it can be read after all; `unknown`: rights seem to be lost. */
+  ofDocument(id: number | null): Promise<'gone' | 'shown' | 'unknown'>;
+  /** Tasks that are known to have the document as their main one, and some of other documents. */
+  tasksOf(documentId: number): Promise<{ own: number[]; others: number[] }>;
 }
 
 export type UpdateMode = 'fill' | 'overwrite' | 'none';
@@ -306,10 +319,13 @@ export interface DirectumPort {
     sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
   };
   contracts: {
-    /** null when deleted or not readable. */
+    /**
+     * null when it was deleted or never was; lost rights are directum_unavailable.
+     * @throws RobotFailure document_not_found for a document that is no contract
+     */
     byId(id: number): Promise<Contract | null>;
-    /** The oldest contract with this ExternalId; null when none. */
-    byExternalId(externalId: string): Promise<Contract | null>;
+    /** The oldest contract with this ExternalId; null when none. `expected`: there may be one, so lost rights are looked for. */
+    byExternalId(externalId: string, expected?: boolean): Promise<Contract | null>;
     /**
      * Makes the card. A request that broke off is looked for by ExternalId before the failure is reported.
      */
@@ -344,7 +360,7 @@ export interface DirectumPort {
   };
   /** Approval and signing of any official document. */
   states: {
-    /** null when deleted or not readable. */
+    /** null when it was deleted or never was; lost rights are directum_unavailable. */
     read(documentId: number): Promise<DocumentState | null>;
     /** The task started last that has the document as its main one, of any kind; drafts do not count. */
     newestTask(documentId: number): Promise<TaskState | null>;
@@ -386,6 +402,8 @@ export interface SlotsPort {
   begin(slot: string): Promise<void>;
   /** True when an earlier attempt of this very run began to create it. */
   begunByThisRun(slot: string): Promise<boolean>;
+  /** True when any run began to create it, so that it may be there though nobody remembers its id. */
+  begunByAnyRun(slot: string): Promise<boolean>;
   bind(
     slot: string,
     document: { id: number; url: string; file?: { size: number; sha256: string } },
@@ -402,6 +420,8 @@ export interface PairsPort {
   find(crmKey: string): Promise<{ id: number; type: CounterpartyResult['type'] } | null>;
   bind(crmKey: string, counterparty: { id: number; type: CounterpartyResult['type'] }): Promise<void>;
   release(crmKey: string): Promise<void>;
+  /** Some other counterparties of the type that any pair names. */
+  others(type: CounterpartyResult['type'], except: number, limit: number): Promise<number[]>;
   /** Key written to a counterparty's ExternalId: `b24:{portal}:{COMPANY_44}`. */
   externalId(crmKey: string): string;
 }

@@ -21,7 +21,7 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
 };
 /** `read` carries the call's proof itself. */
 const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField'];
-const SLOTS_READS: Reads<SlotsPort> = ['externalId', 'alone', 'find', 'begunByThisRun'];
+const SLOTS_READS: Reads<SlotsPort> = ['externalId', 'alone', 'find', 'begunByThisRun', 'begunByAnyRun'];
 
 interface Ports {
   portal: PortalPort;

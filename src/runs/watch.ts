@@ -19,12 +19,12 @@ export interface WatchPorts {
   waits: WaitStore;
   /** Documents that CRM items show. */
   documents: Pick<DocumentStore, 'isEmpty' | 'sweptAfter' | 'lookAtAll'>;
-  observer: Pick<Observer, 'documents' | 'tasks' | 'assignments'>;
-  changes: Omit<ChangesPort, 'statesOf' | 'taskStatesOf'>;
+  observer: Pick<Observer, 'documents' | 'tasks' | 'assignments' | 'vanished' | 'deletions'>;
+  changes: Omit<ChangesPort, 'statesOf' | 'taskStatesOf' | 'anyContract'>;
   surroundings: Pick<SurroundingsPort, 'newestAssignment' | 'assignments'>;
   /** For the sweep, which asks at the common pace. */
   paced: {
-    observer: Pick<Observer, 'documents' | 'missing' | 'whole'>;
+    observer: Pick<Observer, 'documents' | 'vanished' | 'whole' | 'deletions'>;
     changes: Pick<ChangesPort, 'statesOf' | 'taskStatesOf'>;
   };
   pollMs: number;
@@ -134,6 +134,7 @@ export function createWatch(ports: WatchPorts) {
         }
       };
       try {
+        await lookAtHeld();
         if ((await waits.isEmpty()) && (await documents.isEmpty())) {
           // An old cursor would make the first window of the next wait span everything since.
           return await waits.endPoll(nextAt, { documents: null, tasks: null, assignments: null });
@@ -178,33 +179,66 @@ export function createWatch(ports: WatchPorts) {
       const nextRound = new Date(turn.startedAt.getTime() + sweepMs);
       const { group, full } = await groupAfter(turn.after);
       const last = group.at(-1);
-      if (last === undefined) {
-        await waits.endSweep(nextRound, null);
-        return false;
-      }
       try {
+        if (last === undefined) return await endRound(turn.round, nextRound);
         const ids = group.map(({ id }) => id);
         const askedAt = now();
         const states = await paced.changes.statesOf(ids);
         const found = new Set(states.map((state) => state.id));
         const missing = ids.filter((id) => !found.has(id));
         await seen(states, askedAt, paced.observer);
-        if (missing.length > 0) {
-          woken(await waits.wakeMissing(missing, now()));
-          await paced.observer.missing(missing);
-        }
+        // Runs that wait for one that is known to be deleted; of the others the end of the round decides.
+        const deleted = await paced.observer.deletions.note('sweep', turn.round, missing);
+        if (deleted.length > 0) woken(await waits.wakeMissing(deleted, now()));
         await sweepTasks(group);
         if (!turn.seesAssignments) await paced.observer.whole(ids.filter((id) => found.has(id)));
+        if (!full) return await endRound(turn.round, nextRound);
+        await waits.endSweep(now(), last.id);
+        return true;
       } catch (error) {
         log.warn('sweep.failed', { error });
         // The same group again, after a while: an outage is not a reason to pass documents over.
         await waits.endSweep(new Date(now().getTime() + Math.min(pollMs, sweepMs)), turn.after);
         return false;
       }
-      await waits.endSweep(full ? now() : nextRound, full ? last.id : null);
-      return full;
     },
   };
+
+  /**
+   * Everything was looked at. What was missing before this round began is decided now; what is missing since may be the
+   * last few of many that vanished in its middle, so another round follows at once. True when one does.
+   */
+  async function endRound(round: number, nextRound: Date): Promise<boolean> {
+    const { before, since } = await paced.observer.deletions.notedBy('sweep', round);
+    await decided(before, since.length, paced.observer);
+    const again = since.length > 0;
+    await waits.endSweep(again ? now() : nextRound, null);
+    return again;
+  }
+
+  async function decided(
+    missing: number[],
+    more: number,
+    by: Pick<Observer, 'vanished' | 'deletions'>,
+  ): Promise<void> {
+    if (missing.length === 0) return;
+    const look = { looked: await by.deletions.count(), more, whole: true };
+    const { deleted } = await by.vanished(missing, look);
+    if (deleted.length > 0) woken(await waits.wakeMissing(deleted, now()));
+  }
+
+  /** What is held for lost rights may be shown again, or be deleted after all. */
+  async function lookAtHeld(): Promise<void> {
+    try {
+      const found = await observer.deletions.recheck();
+      if (found === null) return;
+      await decided(found.missing, 0, observer);
+      if (found.back.length > 0) await waits.sweepSoon();
+    } catch (error) {
+      log.warn('rights.not_looked_at', { error });
+    }
+    await waits.keepPoll(now());
+  }
 
   /** The next documents of the sweep, one list of those waited for and those shown. */
   async function groupAfter(

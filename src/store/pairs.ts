@@ -24,6 +24,15 @@ export function createPairs(pool: Pool, portalKey: string): PairsPort {
       );
     },
 
+    async others(type, except, limit) {
+      const { rows } = await pool.query(
+        `SELECT DISTINCT directum_id FROM (SELECT directum_id FROM counterparty_pair
+           WHERE type = $1 AND directum_id <> $2 ORDER BY updated_at DESC LIMIT $3) AS newest`,
+        [type, except, limit],
+      );
+      return rows.map((row) => Number(row.directum_id));
+    },
+
     async release(crmKey) {
       await pool.query('DELETE FROM counterparty_pair WHERE portal = $1 AND crm_key = $2', [
         portalKey,

@@ -74,6 +74,13 @@ export function createSlots(
       return rowCount === 1;
     },
 
+    async begunByAnyRun(slot) {
+      const { rowCount } = await pool.query('SELECT 1 FROM document_intent WHERE external_id = $1', [
+        externalId(slot),
+      ]);
+      return rowCount === 1;
+    },
+
     async find(slot) {
       const { rows } = await pool.query(
         'SELECT document_id FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3',

@@ -194,17 +194,26 @@ export function createWaits(pool: pg.Pool) {
       );
     },
 
+    /** The next sweep begins now, unless one is under way. */
+    async sweepSoon(): Promise<void> {
+      await pool.query(`UPDATE watch SET sweep_at = '-infinity' WHERE sweep_started_at IS NULL`);
+    },
+
     /** Takes the turn for one step of the sweep; `after` is where the last step ended. */
-    async takeSweep(now: Date): Promise<{ after: number; startedAt: Date; seesAssignments: boolean } | null> {
+    async takeSweep(
+      now: Date,
+    ): Promise<{ after: number; startedAt: Date; round: number; seesAssignments: boolean } | null> {
       const { rows } = await pool.query(
-        `UPDATE watch SET sweep_at = $2, sweep_started_at = coalesce(sweep_started_at, $1) WHERE sweep_at <= $1
-         RETURNING sweep_after, sweep_started_at, assignment_cursor IS NOT NULL AS sees`,
+        `UPDATE watch SET sweep_at = $2, sweep_started_at = coalesce(sweep_started_at, $1),
+           sweep_round = sweep_round + CASE WHEN sweep_started_at IS NULL THEN 1 ELSE 0 END WHERE sweep_at <= $1
+         RETURNING sweep_after, sweep_started_at, sweep_round, assignment_cursor IS NOT NULL AS sees`,
         [now, new Date(now.getTime() + SWEEP_LEASE_MS)],
       );
       return rows[0]
         ? {
             after: Number(rows[0].sweep_after ?? 0),
             startedAt: rows[0].sweep_started_at,
+            round: rows[0].sweep_round,
             seesAssignments: rows[0].sees,
           }
         : null;

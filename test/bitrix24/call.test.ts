@@ -49,6 +49,11 @@ describe('a robot call', () => {
     });
   });
 
+  it('keeps every member of a long list', () => {
+    const list = Array.from({ length: 1_500 }, (_, n) => `user_${n}`);
+    expect(parseRobotCall(body({ properties: { list } })).properties['list']).toEqual(list);
+  });
+
   it('waits unless it says N, and does without tokens', () => {
     expect(parseRobotCall(body({ use_subscription: undefined })).useSubscription).toBe(true);
     for (const no of ['N', 'n', false, 0])

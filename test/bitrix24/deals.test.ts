@@ -204,6 +204,15 @@ describe('tasks', () => {
     expect(both[0]).toEqual(both[1]);
   });
 
+  it('are found again behind more than a page of newer ones', async () => {
+    const { portal, deals, item } = await start();
+    const write = { mark: 'assignment-99', taskId: null, task: { ...task, item } };
+    const [made] = await deals.putTasks([write]);
+    for (let n = 0; n < 60; n += 1) await deals.putTasks([{ ...write, taskId: null, mark: `other-${n}` }]);
+    expect(await deals.putTasks([write])).toEqual([made]);
+    expect(portal.tasks()).toHaveLength(61);
+  }, 60_000);
+
   it('are found again when the answer was lost', async () => {
     const { portal, deals, item } = await start();
     const write = { mark: 'assignment-99', taskId: null, task: { ...task, item } };

@@ -173,6 +173,22 @@ describe('one read of a deal', () => {
     });
   });
 
+  it('takes the chosen bank account though it stands on a later page', async () => {
+    const others = Array.from({ length: 50 }, (_, n) => ({
+      ID: String(100 + n),
+      ENTITY_ID: '22',
+      RQ_BANK_NAME: 'Other',
+    }));
+    const { port } = await start((methods) => ({
+      ...methods,
+      'crm.requisite.bankdetail.list': ({ filter }) =>
+        filter.ID === undefined
+          ? others
+          : [{ ID: String(filter.ID), ENTITY_ID: '22', RQ_BANK_NAME: 'Chosen', RQ_ACC_NUM: '408' }],
+    }));
+    expect((await port.read()).party?.requisite).toMatchObject({ bank: { name: 'Chosen', account: '408' } });
+  });
+
   it('takes the first requisite by sort when none is chosen, still in one hit', async () => {
     const { portal, port } = await start((methods) => ({
       ...methods,

@@ -131,10 +131,26 @@ describe('making and finding', () => {
 
   it('matches anew when the paired card is gone', async () => {
     const first = await sync(company(), 'none');
+    stand.add('ICompanies', { Name: 'ООО Другая' });
     stand.remove('ICompanies', first.id);
     const second = await sync(company(), 'none');
     expect(second).toMatchObject({ action: 'created' });
     expect(second.id).not.toBe(first.id);
+  });
+
+  it.each([
+    ['the only one', []],
+    ['one of several', [{ id: 45 }, { id: 46 }]],
+  ])('makes no second card while no counterparty can be read: %s', async (_what, others) => {
+    const first = await sync(company(), 'none');
+    for (const [n, party] of others.entries())
+      await sync(company({ id: n + 2, inn: null, ogrn: null, countryId: 6 }, party), 'none');
+    const count = stand.all('ICompanies').length;
+    stand.misbehave.hide('ICounterparties');
+    await expect(sync(company(), 'none')).rejects.toMatchObject({ code: 'directum_unavailable' });
+    expect(stand.all('ICompanies')).toHaveLength(count);
+    stand.misbehave.show('ICounterparties');
+    expect(await sync(company(), 'none')).toMatchObject({ id: first.id, action: 'unchanged' });
   });
 
   it('makes one card for many who start at once, and one per KPP', async () => {

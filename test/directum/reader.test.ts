@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createReader } from '../../src/directum/reader.ts';
+import { allPages, createReader, PAGE } from '../../src/directum/reader.ts';
 import type { Transport } from '../../src/directum/transport.ts';
 
 it('asks in parts for more properties than a start line holds', async () => {
@@ -21,4 +21,10 @@ it('asks in parts for more properties than a start line holds', async () => {
   for (const path of asked)
     expect(`GET /Integration/odata/${path} HTTP/1.1`.length).toBeLessThanOrEqual(2048);
   expect(asked.length).toBeGreaterThan(1);
+});
+
+it('says so when a set has no end, instead of cutting it', async () => {
+  let id = 0;
+  const page = async () => Array.from({ length: PAGE }, () => ({ Id: ++id }));
+  await expect(allPages(page)).rejects.toMatchObject({ code: 'directum_unavailable' });
 });

@@ -1,5 +1,6 @@
 import { createDirectum, type DirectumOptions } from '../../src/directum/directum.ts';
 import type {
+  AbsencePort,
   AttemptClaims,
   CachePort,
   Claim,
@@ -29,6 +30,8 @@ export function memoryPairs(): PairsPort & { held: Map<string, Awaited<ReturnTyp
     find: async (key) => held.get(key) ?? null,
     bind: async (key, value) => void held.set(key, value),
     release: async (key) => void held.delete(key),
+    others: async (type, except) =>
+      [...held.values()].flatMap((one) => (one?.type === type && one.id !== except ? [one.id] : [])),
     externalId: (key) => `b24:portal-1:${key}`,
   };
 }
@@ -45,6 +48,12 @@ export function memoryClaims(): AttemptClaims {
     check: () => undefined,
   };
 }
+
+/** Whatever is not shown is gone. */
+export const gone: AbsencePort = {
+  ofDocument: async () => 'gone',
+  tasksOf: async () => ({ own: [], others: [] }),
+};
 
 /** The adapter on a stand, with what the store would give it kept in memory. */
 export function adapter(at: { url: string; webUrl: string }, options: Partial<DirectumOptions> = {}) {
@@ -64,7 +73,7 @@ export function adapter(at: { url: string; webUrl: string }, options: Partial<Di
     onRequest: ({ seconds: _, ...rest }) => made.push(rest),
     ...options,
   });
-  const directum = service.forPortal({ pairs, claims: memoryClaims(), log: quietLog });
+  const directum = service.forPortal({ pairs, claims: memoryClaims(), absence: gone, log: quietLog });
   return { service, directum, cache, pairs, made };
 }
 

@@ -306,6 +306,16 @@ describe('what an installation does not show', () => {
 });
 
 describe('performers', () => {
+  it('are not taken for roles while no employee can be read', async () => {
+    await begin();
+    addAssignments(7001, 1, { Performer: person('petrova@acme.example') });
+    stand.misbehave.hide('IEmployees');
+    await expect(ask().assignmentsOf([7001])).rejects.toMatchObject({ code: 'directum_unavailable' });
+    stand.misbehave.show('IEmployees');
+    const [one] = await ask().assignmentsOf([7001]);
+    expect(one?.performer?.email).toBe('petrova@acme.example');
+  });
+
   it('are asked for once in five minutes, ten a question, and a role has no e-mail', async () => {
     await begin();
     const people = Array.from({ length: 12 }, (_, n) =>

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { createDeletions } from '../../src/documents/deletions.ts';
 import { mirrorTasks } from '../../src/documents/mirror-tasks.ts';
 import { createNews } from '../../src/documents/news.ts';
 import { createObservers } from '../../src/documents/observe.ts';
@@ -20,6 +21,7 @@ import { createDocumentStore } from '../../src/store/documents.ts';
 import { createDueLooks } from '../../src/store/due-looks.ts';
 import { createFailures } from '../../src/store/failures.ts';
 import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
+import { createMissingDocuments } from '../../src/store/missing-documents.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
 import { createShowStore } from '../../src/store/showing.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -44,6 +46,8 @@ export function fakeDirectum(now: () => Date) {
     documents,
     down: false,
     showsAssignments: true,
+    /** Happens just before a question is answered. */
+    meanwhile: null as ((question: string) => void) | null,
     /** A document as it is now; what is not given stays. */
     put(id: number, changes: Partial<DocumentState> = {}): DocumentState {
       const state: DocumentState = {
@@ -91,6 +95,7 @@ export function fakeDirectum(now: () => Date) {
   };
   const ask = <T>(question: string, answer: () => T): Promise<T> => {
     asked.push(question);
+    fake.meanwhile?.(question);
     return fake.down ? Promise.reject(new Error('down')) : Promise.resolve(structuredClone(answer()));
   };
   const after = <T extends { id: number; modified: string | null }>(
@@ -115,6 +120,7 @@ export function fakeDirectum(now: () => Date) {
     tasks: (since, id) => ask('tasks', () => after(tasks, since, id)),
     statesOf: (ids) => ask('statesOf', () => ids.flatMap((id) => documents.get(id) ?? [])),
     taskStatesOf: async () => null,
+    anyContract: () => ask('anyContract', () => documents.size > 0),
   };
   const surroundings: SurroundingsPort = {
     newestAssignment: () =>
@@ -131,7 +137,6 @@ export function fakeDirectum(now: () => Date) {
   return {
     ...fake,
     ports: { changes, surroundings },
-    read: (id: number) => ask('read', () => documents.get(id) ?? null),
     set: fake,
   };
 }
@@ -232,6 +237,7 @@ export async function documentBench() {
   });
   const told: SightChange[] = [];
   const unknown: string[] = [];
+  let back = 0;
   const sides = () => {
     const directum = fakeDirectum(now);
     const portal = fakeDeals();
@@ -245,7 +251,17 @@ export async function documentBench() {
       now,
       log: bench.log,
     });
-    const asked = { ...directum.ports, states: { read: directum.read } };
+    const deletions = createDeletions({
+      store: createMissingDocuments(store.pool),
+      changes: directum.ports.changes,
+      quietMs: MINUTE,
+      onBack: () => {
+        back += 1;
+      },
+      now,
+      log: bench.log,
+    });
+    const asked = { ...directum.ports, deletions };
     const [observer, paced] = [observeBy(asked), observeBy(asked)];
     const watch = createWatch({
       waits: createWaits(store.pool),
@@ -292,6 +308,10 @@ export async function documentBench() {
     told,
     unknown,
     now,
+    /** How many times rights came back. */
+    get back() {
+      return back;
+    },
     get directum() {
       return current.directum.set;
     },
@@ -323,13 +343,14 @@ export async function documentBench() {
       current = sides();
       reached = null;
       told.length = 0;
+      back = 0;
       bench.lines.length = 0;
       await store.pool.query(
-        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling CASCADE',
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling, missing_document CASCADE',
       );
       await store.pool.query(
         `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,
-           task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL`,
+           task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL, rights_back_at = NULL`,
       );
       await store.pool.query(`UPDATE comparison SET due_at = NULL, held_until = '-infinity', after = 0`);
     },
@@ -395,15 +416,22 @@ export async function documentBench() {
       while (await mirrorTasks({ mirrored, portals, toItem, now, log: bench.log }));
     },
     /** Compares everything; answers the differences as lines. */
-    async reconcile() {
+    async reconcile(accept = false) {
       const lines: string[] = [];
-      const result = await reconcile(comparing(), ({ itemCode, documentId, what }) =>
-        lines.push(`${itemCode} ${documentId} ${what.join(',')}`),
+      const result = await reconcile(
+        comparing(),
+        ({ itemCode, documentId, what }) => lines.push(`${itemCode} ${documentId} ${what.join(',')}`),
+        accept,
       );
       return { lines, ...result };
     },
     /** One step of the night's comparison. */
     night: () => reconcileAtNight(comparing(), 'Europe/Moscow'),
+    /** Documents that are held for lost rights. */
+    async held(): Promise<number[]> {
+      const { rows } = await store.pool.query('SELECT id FROM missing_document WHERE held ORDER BY id');
+      return rows.map((row) => Number(row.id));
+    },
     async statusOf(id: number): Promise<string | null> {
       const { rows } = await store.pool.query('SELECT status FROM document WHERE id = $1', [id]);
       return rows[0]?.status ?? null;

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JUST_MADE, toFacts } from '../../src/documents/facts.ts';
 import type { DocumentStatus, Fact, Sight } from '../../src/documents/ports.ts';
+import { newestRework, reworkComments } from '../../src/documents/rework.ts';
 import { assignment, document, resubmitted, sentBack, sight } from './sights.ts';
 
 const WATCHED = new Date('2026-03-01T00:00:00Z');
@@ -126,6 +127,38 @@ describe('a return for rework', () => {
     expect(
       keys(tellAll(sight('on_approval'), [rework(first), rework(first, again, second)]).values()),
     ).toEqual(['1', '4']);
+  });
+
+  // Directum writes whole seconds: of what happened within one, the ids tell the order.
+  const NOW = '2026-03-02T10:00:00Z';
+  const atOnce = [
+    sentBack(11, NOW, NOW),
+    resubmitted(12, NOW, NOW),
+    sentBack(13, NOW, NOW),
+    resubmitted(14, NOW, NOW),
+  ];
+
+  it('is new though the one before, the answer to it and this one are of one second', () => {
+    const looks = [atOnce.slice(0, 1), atOnce.slice(0, 3)].map((some) => rework(...some));
+    expect(keys(tellAll(sight('on_approval'), looks).values())).toEqual(['11', '13']);
+    const known = sight('rework', { assignments: atOnce.slice(0, 2) });
+    expect(keys(toFacts(known, rework(...atOnce.slice(0, 3)), WATCHED))).toEqual(['13']);
+    const byMoment = [rework(), rework(...atOnce.slice(0, 3))];
+    expect(keys(tellAll(sight('on_approval'), byMoment).values())).toEqual([`since ${NOW}`, '13']);
+  });
+
+  it('is one of several approvers who were asked and answered within one second', () => {
+    const both = [sentBack(11, NOW, NOW, 'Срок?'), sentBack(12, NOW, NOW, 'Сумма?')];
+    const looks = [both.slice(0, 1), both].map((some) => rework(...some));
+    expect(keys(tellAll(sight('on_approval'), looks).values())).toEqual(['11']);
+    expect(reworkComments(both)).toHaveLength(2);
+  });
+
+  it('is over when its answer came within its second', () => {
+    expect(newestRework(atOnce)).toMatchObject({ id: 13, closed: true });
+    const open = atOnce.slice(0, 3).map((one) => ({ ...one, comment: `Правка ${one.id}` }));
+    expect(newestRework(open)).toMatchObject({ id: 13, closed: false });
+    expect(reworkComments(open)).toEqual([{ who: 'Анна', comment: 'Правка 13' }]);
   });
 
   it('is new when the document went on and came back, though no assignment shows either', () => {

@@ -183,6 +183,7 @@ describe('watching', () => {
     await begin();
     const state = bench.directum.put(1);
     bench.directum.documents.delete(1);
+    bench.directum.put(99);
     bench.pass(HOUR);
     await bench.sweep();
     expect(bench.told.at(-1)?.after).toMatchObject({ status: 'deleted', state: { name: 'Договор 1' } });
@@ -196,7 +197,7 @@ describe('watching', () => {
   it('does not call a document deleted that one list failed to show', async () => {
     await bench.make('DEAL_1', 1);
     await begin();
-    await bench.observer.missing([1]);
+    await bench.observer.vanished([1], { looked: 1 });
     expect(await bench.statusOf(1)).toBe('created');
   });
 

@@ -21,7 +21,7 @@ describe('the nightly comparison', () => {
   it('finds nothing when all is equal, and writes nothing', async () => {
     await shown('DEAL_1', 1);
     bench.portal.writes.length = 0;
-    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 0 });
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 0, held: [] });
     await bench.show();
     expect(bench.portal.writes).toEqual([]);
   });
@@ -95,12 +95,14 @@ describe('the nightly comparison', () => {
     await shown('DEAL_1', 1);
     const state = bench.directum.put(1);
     bench.directum.documents.delete(1);
-    await bench.observer.missing([1]);
+    bench.directum.put(99);
+    await bench.observer.vanished([1], { looked: 1 });
     bench.directum.documents.set(1, state);
     await bench.reconcile();
     expect(await bench.statusOf(1)).toBe('created');
     bench.directum.documents.delete(1);
-    await bench.observer.missing([1]);
+    bench.directum.put(99);
+    await bench.observer.vanished([1], { looked: 1 });
     bench.directum.documents.set(1, state);
     bench.pass(31 * 24 * HOUR);
     expect(await bench.reconcile()).toMatchObject({ documents: 0 });
@@ -121,7 +123,7 @@ describe('the nightly comparison', () => {
   it('says how much it could not compare', async () => {
     await shown('DEAL_1', 1);
     bench.portal.down = true;
-    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 1 });
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 1, held: [] });
   });
 
   it('calls nothing different that is shown in a moment anyway, and shows it', async () => {
@@ -131,7 +133,7 @@ describe('the nightly comparison', () => {
     await bench.observer.whole([2]);
     bench.directum.put(3);
     await bench.give('DEAL_3', 3);
-    expect(await bench.reconcile()).toEqual({ lines: [], documents: 3, failed: 0 });
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 3, failed: 0, held: [] });
     await bench.show();
     expect(bench.portal.fields.get('DEAL_1')).toMatchObject({ status: 'created' });
     expect(bench.portal.fields.get('DEAL_2')).toMatchObject({ status: 'on_approval' });
@@ -295,7 +297,7 @@ describe('the comparison of tasks', () => {
     await assigned(700);
     taskOf(700).closed = true;
     bench.portal.silent = true;
-    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 1 });
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 1, failed: 1, held: [] });
     bench.portal.silent = false;
     expect((await bench.reconcile()).lines).toEqual(['DEAL_1 1 task']);
   });

@@ -70,6 +70,19 @@ describe('create contract', () => {
     expect(again['document_id']).not.toBe(first['document_id']);
   });
 
+  it('asks Directum three times for a contract whose counterparty is known', async () => {
+    const { deal } = addDeal(stand);
+    await create(deal);
+    const from = stand.directum.journal.length;
+    expect(await create(deal, { slot: 'warm' })).toMatchObject({ created: 'Y' });
+    const asked = stand.directum.journal.slice(from).map(({ verb, path }) => `${verb} ${path.split('(')[0]}`);
+    expect(asked.filter((one) => /IContracts|ICompanies/.test(one))).toEqual([
+      'GET IContracts',
+      'GET ICompanies',
+      'POST IContracts',
+    ]);
+  });
+
   it('updates a draft when asked and leaves one on approval alone', async () => {
     const { deal } = addDeal(stand);
     const first = await create(deal);

@@ -121,7 +121,7 @@ describe('doctor', () => {
   it('does not take another key for the right one', async () => {
     stand = shared;
     const { lines, failed } = await doctor({ SECRET_KEYS: `k9:${Buffer.alloc(32, 7).toString('base64')}` });
-    expect(failed).toEqual(['keys', 'portals']);
+    expect(failed).toEqual(['keys', 'portals', 'directum documents']);
     expect(textOf(lines, 'keys')).toContain('Stored values cannot be opened');
   });
 });

@@ -90,6 +90,19 @@ describe('start approval', () => {
     expect(tasksOf(document)).toHaveLength(1);
   });
 
+  it('asks every approver it is given, sixty too', async () => {
+    const { deal, document } = await withContract();
+    const people = Array.from({ length: 60 }, (_, n) => `approver-${n}@acme.example`);
+    const ids = people.map((Email) => stand.directum.add('IEmployees', { Name: Email, Email }));
+    const outputs = await approve(deal, { approval_type: 'rule', approvers: people.map(user) });
+    expect(outputs).toMatchObject({ ok: 'Y', task_started: 'Y' });
+    const task = stand.directum.get('IApprovalTasks', Number(outputs['task_id']));
+    const asked = (task!['AddApprovers'] as { Approver: number }[]).map(({ Approver }) => Approver);
+    expect(asked).toHaveLength(60);
+    expect(tasksOf(document)).toHaveLength(1);
+    expect(ids).toHaveLength(60);
+  });
+
   it('sends any document by its id to a free approval with a deadline in the time zone of the service', async () => {
     const { deal } = addDeal(stand);
     const document = stand.directum.add('ISimpleDocuments', { Name: 'Служебная записка', DocumentKind: 5 });

@@ -12,7 +12,7 @@ import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createWaits } from '../../src/store/waits.ts';
-import { memoryCache, memoryClaims, memoryPairs, quietLog } from '../directum/stand.ts';
+import { gone, memoryCache, memoryClaims, memoryPairs, quietLog } from '../directum/stand.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { type StoreBench, storeBench } from '../store/bench.ts';
 
@@ -146,7 +146,12 @@ async function live(until: Date): Promise<void> {
                 reads += 1;
               },
             } as unknown as PortalPort,
-            directum: directum.forPortal({ pairs: memoryPairs(), claims: memoryClaims(), log: quietLog }),
+            directum: directum.forPortal({
+              pairs: memoryPairs(),
+              claims: memoryClaims(),
+              absence: gone,
+              log: quietLog,
+            }),
             slots: {} as SlotsPort,
             proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
           }),

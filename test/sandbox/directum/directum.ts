@@ -73,7 +73,12 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
       `Карточка «${entity.Name ?? entity.Id}» заблокирована пользователем Петрова Анна. Объект заблокирован.`,
     );
   };
-  const world: World = { store, tasks, caller, offset, saving };
+  const readable = (entity: Entity) =>
+    ![...trouble.hidden].some(
+      ([set, ids]) =>
+        model.isA(entity.$type, model.sets.get(set)?.name ?? set) && (ids === null || ids.has(entity.Id)),
+    );
+  const world: World = { store, tasks, caller, offset, saving, readable };
   const acting = people(world, cards);
   const journal: JournalEntry[] = [];
   const limits = {

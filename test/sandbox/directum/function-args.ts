@@ -12,6 +12,8 @@ export interface World {
   offset: string;
   /** Throws when somebody keeps the card open. */
   saving(entity: Entity): void;
+  /** Whether the service account may read it. */
+  readable(entity: Entity): boolean;
 }
 type Kind = 'long' | 'string' | 'guid' | 'bool' | 'time' | 'longs';
 type Args = Entity;

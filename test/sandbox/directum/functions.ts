@@ -9,7 +9,7 @@ import { addRow, newBody } from './write.ts';
 
 function officialDocument(world: World, id: number, where: string): Entity {
   const found = world.store.find('OfficialDocument', id);
-  if (!found) throw bad(`${where}. Document with ID (${id}) not found.`);
+  if (!found || !world.readable(found)) throw bad(`${where}. Document with ID (${id}) not found.`);
   return found;
 }
 

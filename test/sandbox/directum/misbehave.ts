@@ -24,6 +24,13 @@ export interface Misbehave {
   lockCards(times: number): void;
   unauthorized: boolean;
   forbid: Set<string>;
+  /**
+   * Takes from the account the right to read everything of a set and of the types below it, or single entities of it:
+   * they are absent from lists and 404 by id, while the set stays in `$metadata` (contract A.3, A.9).
+   */
+  hide(set: string, ...ids: number[]): void;
+  /** Gives the rights on a set back, or on single entities of it. */
+  show(set: string, ...ids: number[]): void;
   reset(): void;
 }
 
@@ -32,6 +39,8 @@ export class Trouble implements Misbehave {
   unauthorized = false;
   forbid = new Set<string>();
   locks = 0;
+  /** Hidden ids by set; null = all. */
+  readonly hidden = new Map<string, Set<number> | null>();
   private rules: (Rule & { left: number })[] = [];
   private held: ServerResponse[] = [];
 
@@ -41,7 +50,17 @@ export class Trouble implements Misbehave {
   lockCards(times: number): void {
     this.locks = times;
   }
+  hide(set: string, ...ids: number[]): void {
+    const kept = this.hidden.get(set);
+    this.hidden.set(set, ids.length === 0 || kept === null ? null : new Set([...(kept ?? []), ...ids]));
+  }
+  show(set: string, ...ids: number[]): void {
+    const kept = this.hidden.get(set);
+    if (ids.length === 0 || !kept) this.hidden.delete(set);
+    else for (const id of ids) kept.delete(id);
+  }
   reset(): void {
+    this.hidden.clear();
     for (const response of this.held.splice(0)) response.destroy();
     Object.assign(this, { down: false, unauthorized: false, forbid: new Set(), locks: 0, rules: [] });
   }

@@ -114,7 +114,7 @@ export class Service {
     }
     if (!/^-?\d+$/.test(key)) throw bad(`Недопустимый ключ "${key}".`);
     const entity = this.world.store.find(type.name, Number(key));
-    if (!entity) throw missing();
+    if (!entity || !this.world.readable(entity)) throw missing();
     if (rest.length > 0) return this.inside(ask, entity, rest);
     const query = this.query(ask, type);
     if (ask.verb === 'GET') return this.one(type, entity, query);
@@ -138,7 +138,7 @@ export class Service {
   private candidates(type: Type, query: Query): Entity[] {
     if (type.name === 'Counterparty' && this.limits.refuseCounterpartiesSet)
       throw bad('Запрос к набору ICounterparties не поддерживается.');
-    const all = this.world.store.list(type.name);
+    const all = this.world.store.list(type.name).filter((entity) => this.world.readable(entity));
     if (query.filter === null && guarded.includes(type.root) && all.length > this.limits.sizeGuard)
       throw bad('Превышено максимальное количество сущностей в запросе. Используйте фильтрацию.');
     return all;
