@@ -3,12 +3,11 @@ import { isReady } from './bitrix24/installation.ts';
 import type { Portals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import type { DirectumService } from './directum/directum.ts';
-import type { Difference } from './documents/compare.ts';
 import { mirrorTasks } from './documents/mirror-tasks.ts';
 import { createNews } from './documents/news.ts';
 import { createObservers } from './documents/observe.ts';
 import type { ReachablePortals } from './documents/ports.ts';
-import { reconcile, reconcileAtNight } from './documents/reconcile.ts';
+import { reconcile, reconcileAtNight, type Watching } from './documents/reconcile.ts';
 import { showDue } from './documents/show.ts';
 import { tell } from './documents/tell.ts';
 import type { Log } from './robot/ports.ts';
@@ -108,8 +107,8 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     },
     /** Dates are looked at when the service starts (interface.md §5). */
     restartDates: looks.restart,
-    /** Compares everything now. */
-    compare: (onDifference: (difference: Difference) => void) => reconcile(comparing, onDifference),
+    /** Compares everything now, or what one item shows. */
+    compare: (watching: Watching, itemCode: string | null) => reconcile(comparing, watching, itemCode),
     /** How many items of reachable portals are still to be told of a document, and tasks to be written. */
     dueCount: async () =>
       (await showing.dueCount(reachable.keys())) + (await mirrored.dueCount(reachable.keys())),

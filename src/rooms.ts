@@ -11,6 +11,7 @@ import { toDescriptor } from './robot/descriptor.ts';
 import type { Language } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
 import { within } from './runs/patience.ts';
+import { requireEmbedded } from './store/embedded.ts';
 import { createIncomingCalls } from './store/incoming-calls.ts';
 import { createRunStore } from './store/runs.ts';
 import { loadSecretKeys } from './store/secrets.ts';
@@ -26,10 +27,23 @@ export function toLanguage(portalLanguage: string): Language {
   return ['ru', 'ua', 'by', 'kz'].includes(portalLanguage.toLowerCase()) ? 'ru' : 'en';
 }
 
-/** Everything that talks to the portals and to Directum, on an open store; shared by the service and the scripts. */
-export async function openRooms(config: Config, { log, now }: { log: Log; now: () => Date }) {
-  const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
+/**
+ * Everything that talks to the portals and to Directum, on an open store; shared by the service and the scripts.
+ * @throws NotThere when there is nothing to open yet, with `onlyOpen`
+ */
+export async function openRooms(
+  config: Config,
+  { log, now, onlyOpen }: { log: Log; now: () => Date; onlyOpen?: boolean },
+) {
+  // Said before anything of a key that is missing, too.
+  if (onlyOpen && config.DATABASE_URL === undefined) await requireEmbedded(config.DATA_DIR);
+  const keys = await loadSecretKeys({
+    secretKeys: config.SECRET_KEYS,
+    dataDir: config.DATA_DIR,
+    ...(onlyOpen && { onlyOpen }),
+  });
   const store = await openStore({
+    onlyOpen,
     databaseUrl: config.DATABASE_URL,
     dataDir: config.DATA_DIR,
     keys,

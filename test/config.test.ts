@@ -16,7 +16,7 @@ function problemsOf(env: Record<string, string | undefined>): string[] {
   try {
     parseConfig(env);
   } catch (error) {
-    return (error as ConfigError).problems;
+    return (error as ConfigError).problems.map(({ name, text }) => `${name}: ${text.en}`);
   }
   return [];
 }

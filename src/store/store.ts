@@ -1,8 +1,10 @@
+import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type Keyv from 'keyv';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import type { CachePort, ClaimsPort, Log, PairsPort, SlotsPort } from '../robot/ports.ts';
+import { readSchema } from './backup/tables.ts';
 import { type Budget, createBudget } from './budget.ts';
 import { createCache } from './cache.ts';
 import { createClaims } from './claims.ts';
@@ -13,6 +15,7 @@ import { createPairs } from './pairs.ts';
 import { createPlaces, type PlaceKind, type Places } from './places.ts';
 import type { SecretKeys } from './secrets.ts';
 import { createSlots, forgetPortal } from './slots.ts';
+import { NotThere } from './told-error.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 const POOL_SIZE = 20;
@@ -29,6 +32,8 @@ export interface StoreOptions {
   now: () => Date;
   /** REST rate of the portals (`BITRIX24_RATE`). */
   rate?: { perSecond: number; bucket: number } | undefined;
+  /** Neither a database nor a table is made or changed: for commands beside the service. */
+  onlyOpen?: boolean | undefined;
 }
 
 /** A host that vanished is noticed in seconds by a silent connection, and holds no query for minutes. */
@@ -59,12 +64,13 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** @throws NotThere when there is no database of this version to open, with `onlyOpen` */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { dataDir, keys, log, now } = options;
-  const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log });
+  const { dataDir, keys, log, now, onlyOpen } = options;
+  const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log, onlyOpen });
   const url = options.databaseUrl ?? embedded!.url;
   try {
-    await migrate(url, log);
+    await (onlyOpen ? requireTables(url, log) : migrate(url, log));
   } catch (error) {
     await embedded?.stop();
     throw error;
@@ -135,12 +141,43 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
 }
 
-/** Replicas that start together wait for one another on the runner's advisory lock. */
-async function migrate(databaseUrl: string, log: Log): Promise<void> {
+async function withClient<T>(
+  databaseUrl: string,
+  log: Log,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
   client.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
   await client.connect();
   try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** @throws NotThere when the tables are not those of this version */
+function requireTables(databaseUrl: string, log: Log): Promise<void> {
+  return withClient(databaseUrl, log, async (client) => {
+    const { rows } = await client.query(`SELECT to_regclass('schema_migration') IS NOT NULL AS made`);
+    if (!rows[0].made)
+      throw new NotThere({
+        en: 'There are no tables yet in the database of DATABASE_URL. Start the service once: npm start.',
+        ru: 'В базе DATABASE_URL ещё нет таблиц. Запустите службу: npm start.',
+      });
+    const done = new Set(await readSchema(client));
+    const wanted = (await readdir(MIGRATIONS)).map((name) => name.replace(/\.sql$/, ''));
+    if (wanted.some((name) => !done.has(name)))
+      throw new NotThere({
+        en: 'The tables are of an earlier version. Start the service of this version once (npm start), or give this command in the version that made them.',
+        ru: 'Таблицы созданы более ранней версией. Запустите службу этой версии (npm start) или выполните команду в той версии, что их создала.',
+      });
+  });
+}
+
+/** Replicas that start together wait for one another on the runner's advisory lock. */
+function migrate(databaseUrl: string, log: Log): Promise<void> {
+  return withClient(databaseUrl, log, async (client) => {
     const done = await runner({
       dbClient: client,
       dir: MIGRATIONS,
@@ -155,7 +192,5 @@ async function migrate(databaseUrl: string, log: Log): Promise<void> {
       },
     });
     if (done.length > 0) log.info('database.migrated', { steps: done.map((step) => step.name) });
-  } finally {
-    await client.end();
-  }
+  });
 }
