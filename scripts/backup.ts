@@ -6,12 +6,7 @@ import { writeBackup } from '../src/store/backup/backup.ts';
 import { requireEmbedded } from '../src/store/embedded.ts';
 import { createSecretKeys, loadKeyList, parseSecretKeys } from '../src/store/secrets.ts';
 import { openStore } from '../src/store/store.ts';
-
-/** Shorter ones are guessed from a stolen file. */
-export const LEAST_PASSPHRASE = 12;
-
-/** In letters as a person counts them, and as the key is made of them. */
-export const isShort = (passphrase: string) => [...passphrase.normalize('NFC')].length < LEAST_PASSPHRASE;
+import { isShort, LEAST_PASSPHRASE } from './backup-passphrase.ts';
 
 /** Writes everything the package knows into one sealed file. */
 export const backup = defineCommand(
