@@ -52,6 +52,12 @@ const ROOMS: Record<string, Room> = {
     builtins: true,
   },
   'src/http': { packages: ['express', 'prom-client'], rooms: [], types: ['src/robot'], builtins: true },
+  'src/command': {
+    packages: [],
+    rooms: ['src/config.ts', 'src/log.ts', FAILURE, 'src/robot/zone.ts'],
+    types: [],
+    builtins: true,
+  },
   'src/config.ts': { packages: ['zod'], rooms: [], types: [], builtins: true },
   'src/log.ts': { packages: ['pino'], rooms: [], types: ['src/robot'], builtins: true },
 };

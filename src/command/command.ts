@@ -102,7 +102,8 @@ export function defineCommand<const O extends Options>(
       line.clear();
       if (error instanceof Misuse) return misused(error.text[language]);
       stderr.write(`${tell(error, configOf(shell))[language]}\n`);
-      if (/^(debug|trace)$/.test(shell.env['LOG_LEVEL'] ?? '') && error instanceof Error)
+      const isOwn = error instanceof Refusal || error instanceof ConfigError;
+      if (!isOwn && /^(debug|trace)$/.test(shell.env['LOG_LEVEL'] ?? '') && error instanceof Error)
         stderr.write(`${redact(error.stack ?? '')}\n`);
       return 1;
     } finally {

@@ -31,14 +31,23 @@ export async function runCommand(name: Command, args: string[], env: Settings): 
   return ended;
 }
 
-/** The same as a process, as an operator gives it. */
-export function runProcess(name: Command, args: string[], env: Settings): Promise<Ended> {
-  const script = fileURLToPath(new URL(`../../scripts/${name}.ts`, import.meta.url));
+/**
+ * The same as a process, as an operator gives it: `file` is a command's name, or a file of the repository. Its working
+ * folder has no `.env` unless it is given one.
+ */
+export function runProcess(
+  file: Command | (string & {}),
+  args: string[],
+  env: Settings,
+  cwd: string = fileURLToPath(new URL('.', import.meta.url)),
+): Promise<Ended> {
+  const path = file.includes('/') ? file : `scripts/${file}.ts`;
+  const script = fileURLToPath(new URL(`../../${path}`, import.meta.url));
   return new Promise((resolve) => {
     execFile(
       process.execPath,
       [script, ...args],
-      { env: { PATH: process.env['PATH'], ...env }, timeout: 60_000 },
+      { cwd, env: { PATH: process.env['PATH'], ...env }, timeout: 60_000 },
       (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }),
     );
   });

@@ -56,7 +56,10 @@ it('says what would change, changes it on order, and tells by its exit code', as
   expect([...triggers.keys()]).not.toContain('old_trigger');
   expect(stand.portal.world.userFields).toHaveLength(5);
   stand.portal.misbehave.missingMethods.add('crm.automation.trigger.list');
-  expect(await register()).toMatchObject({ code: 0, output: expect.stringContaining('Триггеры Directum') });
+  expect(await register()).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('Triggers of Directum'),
+  });
   stand.portal.misbehave.missingMethods.clear();
 
   const { host } = new URL(stand.portal.url);
