@@ -54,8 +54,9 @@ export const reconcile = defineCommand(
     const now = () => new Date();
     const log = createLog('error', (line) => shell.stderr.write(line));
     const rooms = await openRooms(config, { log, now, onlyOpen: true });
-    const shadow = isDry ? await openShadow(rooms.store.url) : null;
+    let shadow: Awaited<ReturnType<typeof openShadow>> | null = null;
     try {
+      if (isDry) shadow = await openShadow(rooms.store.url);
       const deals = shadow
         ? openDealDocuments({
             ...rooms,
@@ -82,7 +83,7 @@ export const reconcile = defineCommand(
           onItem({ portal, itemCode: code }, differences) {
             differing += 1;
             print(
-              `${code}${all.length > 1 ? ` (${hostOf(portal)})` : ''} ${toDifferenceLine(differences, language)}`,
+              `${code}${all.length > 1 ? ` (${hostOf(portal)})` : ''} ${toDifferenceLine(differences, { language, timeZone: config.TIME_ZONE })}`,
             );
           },
           onUncompared(cause) {

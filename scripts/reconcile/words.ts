@@ -1,3 +1,4 @@
+import { toMoment } from '../../src/command/moment.ts';
 import type { Difference } from '../../src/documents/compare.ts';
 import type { Deviation } from '../../src/documents/ports.ts';
 import { redact } from '../../src/log.ts';
@@ -27,30 +28,40 @@ const VALUES: Readonly<Record<string, LocalText>> = {
 const MISSING = { en: 'missing', ru: 'нет' };
 const INSTEAD = { en: 'instead of', ru: 'вместо' };
 const DOCUMENT = { en: 'document', ru: 'документ' };
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 /** A title may be as long as a page. */
 const LETTERS = 80;
 
+/** How words and times are shown. */
+interface Reader {
+  language: Language;
+  timeZone: string;
+}
+
 /** What an item showed otherwise and what is right, on one line. */
-export function toDifferenceLine(differences: Difference[], language: Language): string {
+export function toDifferenceLine(differences: Difference[], reader: Reader): string {
+  const { language } = reader;
   return differences
     .map(({ documentId, deviations }) => {
-      const all = deviations.map((one) => toWords(one, language));
+      const all = deviations.map((one) => toWords(one, reader));
       return `${DOCUMENT[language]} ${documentId}: ${all.join('; ')}`;
     })
     .join('; ');
 }
 
-function toWords({ part, name, shown, wanted }: Deviation, language: Language): string {
+function toWords({ part, name, shown, wanted }: Deviation, reader: Reader): string {
+  const { language } = reader;
   const words = name
     .split(' ')
     .filter((word) => word !== '')
     .map((word) => NAMES[word]?.[language] ?? word);
   const of = [PARTS[part][language], ...words].join(' ');
   if (shown === null || wanted === null) return `${of}: ${MISSING[language]}`;
-  return `${of}: ${quote(shown, language)} ${INSTEAD[language]} ${quote(wanted, language)}`;
+  return `${of}: ${quote(shown, reader)} ${INSTEAD[language]} ${quote(wanted, reader)}`;
 }
 
-function quote(value: string, language: Language): string {
+function quote(value: string, { language, timeZone }: Reader): string {
+  if (MOMENT.test(value)) return `«${toMoment(new Date(value), timeZone)}»`;
   const letters = [...String(redact(value)).replace(/\s+/g, ' ')];
   const short = letters.length > LETTERS ? `${letters.slice(0, LETTERS - 1).join('')}…` : letters.join('');
   return `«${VALUES[short]?.[language] ?? short}»`;

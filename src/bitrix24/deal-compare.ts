@@ -58,7 +58,7 @@ function fieldsOtherwise(result: unknown, { fields }: Wanted, facts: FieldFacts)
   const shown = isRecord(result) && isRecord(result['item']) ? result['item'] : {};
   const values = new Map(Object.entries(shown).map(([name, value]) => [plain(name), value]));
   const statuses = new Map(Object.entries(facts.items).map(([status, id]) => [String(id), status]));
-  const isStatus = (name: string) => plain(name).endsWith('STATUS');
+  const isStatus = (name: string) => /STATUS$/i.test(name);
   return Object.entries(toValues(fields, facts))
     .filter(([name, wanted]) => !isSame(values.get(plain(name)), wanted))
     .map(([name, wanted]) => {

@@ -18,9 +18,17 @@ const COMMANDS = { backup, doctor, reconcile, register, restore, runs };
 export type Command = keyof typeof COMMANDS;
 
 /** A command beside the service or without it, in the test's own process: Node need not start each time. */
-export async function runCommand(name: Command, args: string[], env: Settings): Promise<Ended> {
+export const runCommand = (name: Command, args: string[], env: Settings): Promise<Ended> =>
+  give(name, args, env, false);
+
+/** The same, of somebody who sits at a terminal. */
+export const runOnTerminal = (name: Command, args: string[], env: Settings): Promise<Ended> =>
+  give(name, args, env, true);
+
+async function give(name: Command, args: string[], env: Settings, isTTY: boolean): Promise<Ended> {
   const ended: Ended = { code: 0, out: '', err: '' };
   const into = (where: 'out' | 'err') => ({
+    isTTY,
     write(text: string, done?: () => void) {
       ended[where] += text;
       done?.();
