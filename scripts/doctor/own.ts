@@ -40,7 +40,11 @@ async function look(url: string, isOurs: (status: number, body: string) => boole
     };
   } catch (error) {
     const cause = toCause(error);
-    if (cause === null) return { up: false, reason: tell(error, null) };
+    if (cause === null) {
+      const { cause: reason, message } = error as Error;
+      const words = reason instanceof Error ? reason.message : message;
+      return { up: false, reason: { en: `no answer (${words})`, ru: `нет ответа (${words})` } };
+    }
     return {
       up: false,
       reason: { en: `${cause.text.en} (${cause.code})`, ru: `${cause.text.ru} (${cause.code})` },
