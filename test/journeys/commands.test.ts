@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openFolder } from '../store/bench.ts';
+import { openFolder, type StoreBench, storeBench } from '../store/bench.ts';
 import { layCluster } from '../store/ready-cluster.ts';
 import { runProcess } from './command.ts';
 
@@ -225,6 +225,80 @@ describe('what an operator can mend is said in words', () => {
     );
     await rm(DATA_DIR, { recursive: true, force: true });
   }, 60_000);
+});
+
+describe('a database of the operator’s own', () => {
+  let bench: StoreBench;
+  let url: string;
+  beforeAll(async () => {
+    bench = await storeBench();
+    ({ url } = await bench.open());
+  });
+  afterAll(() => bench.close());
+
+  const said = async (name: string, args: string[], env: Record<string, string>) => {
+    const { code, out, err, left } = await inFolder(name, args, { ...GOOD, SECRET_KEYS: KEYS, ...env });
+    expect({ code, left }).toEqual({ code: 1, left: [] });
+    return out + err;
+  };
+  const tables = async (schema: string) => {
+    const store = await bench.open();
+    const { rows } = await store.pool.query('SELECT tablename FROM pg_tables WHERE schemaname = $1', [
+      schema,
+    ]);
+    return rows.length;
+  };
+
+  it('gets no tables by a command beside the service', async () => {
+    const store = await bench.open();
+    await store.pool.query('CREATE SCHEMA unused');
+    const DATABASE_URL = `${url}?options=-csearch_path%3Dunused`;
+    for (const name of ['register', 'doctor', 'runs', 'reconcile', 'backup'])
+      expect(await said(name, AT_WORK[name] as string[], { DATABASE_URL })).toContain(
+        'There are no tables yet',
+      );
+    expect(await tables('unused')).toBe(0);
+    expect(await tables('public')).toBeGreaterThan(10);
+  }, 60_000);
+
+  it('of an earlier version is left as it is until the service is started', async () => {
+    const store = await bench.open();
+    const last = 'SELECT max(id) FROM schema_migration';
+    const { rows } = await store.pool.query(`DELETE FROM schema_migration WHERE id = (${last}) RETURNING *`);
+    const count = () => store.pool.query('SELECT count(*)::int AS count FROM schema_migration');
+    const before = await count();
+    for (const name of ['doctor', 'runs', 'backup'])
+      expect(await said(name, AT_WORK[name] as string[], { DATABASE_URL: url })).toContain(
+        'of an earlier version',
+      );
+    expect((await count()).rows).toEqual(before.rows);
+    const [{ id, name, run_on }] = rows;
+    await store.pool.query('INSERT INTO schema_migration VALUES ($1, $2, $3)', [id, name, run_on]);
+    expect((await inFolder('runs', ['list'], { ...GOOD, SECRET_KEYS: KEYS, DATABASE_URL: url })).out).toBe(
+      'RUN_ID  TIME  ROBOT  ITEM  STATE  ATTEMPTS\nno runs\n',
+    );
+  }, 60_000);
+
+  it('that does not take the password is named with its user, not with its password', async () => {
+    const wrong = new URL(url);
+    wrong.password = 'canary-wrong';
+    const words = await said('register', [], { DATABASE_URL: wrong.href });
+    expect(words).toBe(
+      `DATABASE_URL: PostgreSQL at ${wrong.host} does not let user directum in: check name and password.\n`,
+    );
+    expect(await said('start', [], { DATABASE_URL: wrong.href, LANG: 'ru' })).toContain(
+      `DATABASE_URL: PostgreSQL по адресу ${wrong.host} не принимает пользователя directum`,
+    );
+  }, 60_000);
+
+  it('without the key of the service is told so, and no other key is made', async () => {
+    const env = { ...GOOD, DATABASE_URL: url };
+    const { code, err, left, folder } = await inFolder('runs', ['list'], env);
+    expect({ code, left }).toEqual({ code: 1, left: [] });
+    expect(err).toContain(
+      `There is no key: SECRET_KEYS is not set and ${join(folder, 'data', 'keys')} is not there.`,
+    );
+  });
 });
 
 const KEYS = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
