@@ -7,52 +7,14 @@ import { freePort, packageSettings } from '../test/sandbox/package-settings.ts';
 import { type Portal, startPortal } from '../test/sandbox/portal/portal.ts';
 import { type Expected, watchDeal } from './demo/deal-card.ts';
 import { runReconcile, startPackage } from './demo/process.ts';
+import { answerOf, type Say, until } from './demo/waiting.ts';
+import { APPROVE, CONTRACT_STAGE, CREATE, furnish, SIGNED_STAGE, SYNC, WAIT } from './demo/world.ts';
 
 const OPTIONS = {
   once: { about: { en: 'ends by itself', ru: 'завершается сама' } },
 } as const;
 const TOTAL = 14;
-const SYNC = 'directum_sync_counterparty';
-const CREATE = 'directum_create_contract';
-const APPROVE = 'directum_start_approval';
-const WAIT = 'directum_wait_signature';
-const CONTRACT_STAGE = 'C1:CONTRACT';
-const SIGNED_STAGE = 'C1:SIGNED';
 const DAY_MS = 86_400_000;
-/** What the designer fills in on the robot that makes the contract. */
-const CONTRACT = { subject: 'Договор по сделке {=Document:TITLE}', template: 'Типовой договор' };
-
-type Say = (en: string, ru: string) => string;
-
-async function until<T>(
-  tooLate: string,
-  timeoutMs: number,
-  look: () => Promise<T | null | undefined | false>,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const seen = await look().catch(() => null);
-    if (seen) return seen;
-    if (Date.now() > end) throw new Error(tooLate);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** The outputs of a step that went well. @throws with the robot's own words otherwise */
-async function answerOf(
-  portal: Portal,
-  workflow: string,
-  code: string,
-  t: Say,
-): Promise<Record<string, string>> {
-  const { outputs } = await portal.waitForStep(workflow, code, 30_000);
-  const answer = outputs as Record<string, string>;
-  if (answer['ok'] !== 'Y') {
-    const said = `${answer['error_code']}: ${answer['error_text']}`;
-    throw new Error(t(`${code} answered ${said}`, `${code} ответил ${said}`));
-  }
-  return answer;
-}
 
 async function show({
   values,
@@ -162,36 +124,7 @@ async function show({
       ...registered,
     );
 
-    const manager = portal.addUser({ NAME: 'Иван', LAST_NAME: 'Иванов', EMAIL: 'ivanov@acme.example' });
-    const lawyer = portal.addUser({ NAME: 'Анна', LAST_NAME: 'Петрова', EMAIL: 'petrova@acme.example' });
-    const director = portal.addUser({ NAME: 'Пётр', LAST_NAME: 'Сидоров', EMAIL: 'sidorov@acme.example' });
-    const company = portal.addCompany({ TITLE: 'Ромашка' });
-    portal.addRequisite({
-      ENTITY_TYPE_ID: 4,
-      ENTITY_ID: company,
-      PRESET_ID: 1,
-      ACTIVE: 'Y',
-      SORT: 100,
-      RQ_INN: '7799000012',
-      RQ_KPP: '779901001',
-      RQ_OGRN: '1027700000008',
-      RQ_COMPANY_NAME: 'ООО «Ромашка»',
-      RQ_COMPANY_FULL_NAME: 'Общество с ограниченной ответственностью «Ромашка»',
-    });
-    const deal = portal.addItem(2, {
-      title: 'Поставка станка',
-      categoryId: 1,
-      companyId: company,
-      opportunity: 1200000,
-      currencyId: 'RUB',
-      assignedById: manager,
-    });
-    portal.placeRobot(CONTRACT_STAGE, SYNC, { update_mode: 'fill' });
-    portal.placeRobot(CONTRACT_STAGE, CREATE, CONTRACT, { after: true });
-    portal.placeRobot(CONTRACT_STAGE, APPROVE, { approval_type: 'rule' }, { after: true });
-    portal.placeRobot(CONTRACT_STAGE, WAIT, { max_wait_hours: 240 }, { after: true });
-    portal.addStage(2, SIGNED_STAGE, 'Договор подписан');
-    portal.placeTrigger(SIGNED_STAGE, 'directum_signed_both');
+    const { manager, lawyer, director, deal } = furnish(portal);
     step(
       4,
       t(

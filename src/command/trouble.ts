@@ -105,12 +105,15 @@ function ofDatabase(error: Facts, config: Config | null): LocalText | null {
   if (config === null) return null;
   const { setting, at, user, database } = toPlace(config);
   const begin = { en: `${setting}: PostgreSQL at ${at}`, ru: `${setting}: PostgreSQL по адресу ${at}` };
-  const cause = toCause(error);
-  if (cause !== null)
+  // A socket in a folder may also be missing, or belong to somebody else.
+  const why = toCause(error)?.text ?? (error.syscall === 'connect' ? FILES[String(error.code)] : undefined);
+  if (why !== undefined) {
+    const code = toCause(error)?.code ?? error.code;
     return {
-      en: `${begin.en} cannot be reached: ${cause.text.en} (${cause.code}).`,
-      ru: `${begin.ru} недоступен: ${cause.text.ru} (${cause.code}).`,
+      en: `${begin.en} cannot be reached: ${why.en} (${code}).`,
+      ru: `${begin.ru} недоступен: ${why.ru} (${code}).`,
     };
+  }
   if (SILENCE.test(error.message))
     return { en: `${begin.en} does not answer.`, ru: `${begin.ru} не отвечает.` };
   const code = String(error.code);

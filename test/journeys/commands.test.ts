@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -37,6 +39,8 @@ const LANGUAGES = { en: 'en_US.UTF-8', ru: 'ru_RU.UTF-8' };
 const CYRILLIC = /[а-яё]/i;
 const inBoth = (work: (language: string, LANG: string) => Promise<void>) =>
   Promise.all(Object.entries(LANGUAGES).map(([language, LANG]) => work(language, LANG)));
+
+const OPENSSL = spawnSync('openssl', ['version']).status === 0;
 
 let home: string;
 beforeAll(async () => {
@@ -188,6 +192,46 @@ describe('what an operator can mend is said in words', () => {
       /^DATABASE_URL: PostgreSQL по адресу no-such-host.invalid:5432 недоступен: .*DNS.* \((ENOTFOUND|EAI_AGAIN)\)\.\n$/,
     );
   });
+
+  it.skipIf(!OPENSSL)(
+    'a certificate that is not accepted',
+    async () => {
+      const [key, cert] = [join(home, 'key.pem'), join(home, 'cert.pem')];
+      const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+      const ask = [
+        'req',
+        '-x509',
+        '-newkey',
+        'rsa:2048',
+        '-nodes',
+        '-days',
+        '2',
+        '-keyout',
+        key,
+        '-out',
+        cert,
+      ];
+      expect(spawnSync('openssl', [...ask, ...subject]).status).toBe(0);
+      const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) =>
+        response.end('{}'),
+      );
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const at = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const env = { ...GOOD, DIRECTUM_URL: `https://${at}/odata/` };
+      const { code, out } = await inFolder('doctor', [], env);
+      expect(code).toBe(1);
+      expect(out).toContain(
+        `✗ directum: DIRECTUM_CA_FILE: the certificate of ${at} is not accepted: its certificate is self-signed (DEPTH_ZERO_SELF_SIGNED_CERT).`,
+      );
+      // The control: with its authority named, the certificate is no matter any more.
+      expect((await inFolder('doctor', [], { ...env, DIRECTUM_CA_FILE: cert })).out).not.toContain(
+        'certificate of',
+      );
+      server.close();
+      server.closeAllConnections();
+    },
+    60_000,
+  );
 
   it('a DATA_DIR that cannot be one', async () => {
     const file = join(home, 'a-file');

@@ -145,3 +145,16 @@ it('refuses an item that shows nothing, and one that is none', async () => {
     err: expect.stringContaining('--item: '),
   });
 });
+
+it('names a portal that does not accept the tokens any more', async () => {
+  const { host } = new URL(stand.portal.url);
+  stand.portal.misbehave.expireAccessTokens();
+  stand.portal.misbehave.killRefreshTokens();
+  const first = await runCommand('reconcile', ['--dry-run'], stand.env);
+  expect(first).toMatchObject({ code: 1, err: expect.stringContaining(`${host}: `) });
+  const { code: exit, err } = await runCommand('reconcile', [], stand.env);
+  expect({ exit, err }).toEqual({
+    exit: 1,
+    err: `  ! ${host}: The portal no longer accepts our tokens. Let an administrator open the application’s page.\n`,
+  });
+}, 60_000);
