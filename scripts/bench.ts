@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import { defineCommand, Misuse, obey } from '../src/command/command.ts';
 import { measureAcceptance } from './bench/acceptance.ts';
 import { CONNECTIONS, endLoad } from './bench/burst.ts';
 import { measureDeals } from './bench/deals.ts';
@@ -205,26 +206,43 @@ async function deals(): Promise<Row[]> {
 const PARTS = { starts, trips, acceptance, storm, drain, waits, deals };
 
 /** All parts, and their table into the README; or those named, for whoever works on one. */
-async function main(names: string[]): Promise<void> {
-  const unknown = names.filter((name) => !Object.hasOwn(PARTS, name));
-  if (unknown.length > 0)
-    throw new Error(`no part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`);
-  const rows: Row[] = [];
-  for (const [name, part] of Object.entries(PARTS)) {
-    if (names.length > 0 && !names.includes(name)) continue;
-    process.stderr.write(`${name} …\n`);
-    rows.push(...(await part()));
-  }
-  const lines = rows.map((row) => `| ${row.join(' | ')} |`);
-  const table = `| What, on ${cpus().length} cores | Measured | Goal |\n|---|---|---|\n${lines.join('\n')}\n`;
-  process.stdout.write(table);
-  if (names.length > 0) return;
-  const readme = await readFile(README, 'utf8');
-  if (!MARKED.test(readme)) throw new Error('README.md has no place for the figures');
-  await writeFile(
-    README,
-    readme.replace(MARKED, (_all, before, after) => `${before}${table}${after}`),
-  );
-}
+export const bench = defineCommand(
+  {
+    call: 'npm run bench',
+    about: {
+      en: `Measures the figures of the README on this machine and writes them there. With names of parts it measures only these and prints them: ${Object.keys(PARTS).join(', ')}.`,
+      ru: `Измеряет показатели README на этой машине и записывает их туда. С названиями частей измеряет только их и печатает: ${Object.keys(PARTS).join(', ')}.`,
+    },
+    forms: ['', 'PART [PART …]'],
+    words: Object.keys(PARTS).length,
+    options: {},
+    notes: { en: 'All of it takes about half an hour.', ru: 'Всё вместе занимает около получаса.' },
+  },
+  async ({ words: names, print, progress }) => {
+    const unknown = names.filter((name) => !Object.hasOwn(PARTS, name)).join(', ');
+    if (unknown !== '') throw new Misuse({ en: `no part ${unknown}`, ru: `нет части ${unknown}` });
+    const rows: Row[] = [];
+    try {
+      for (const [name, part] of Object.entries(PARTS)) {
+        if (names.length > 0 && !names.includes(name)) continue;
+        progress({ en: `${name} …`, ru: `${name} …` });
+        rows.push(...(await part()));
+      }
+    } finally {
+      endLoad();
+    }
+    const lines = rows.map((row) => `| ${row.join(' | ')} |`);
+    const table = `| What, on ${cpus().length} cores | Measured | Goal |\n|---|---|---|\n${lines.join('\n')}`;
+    print(table);
+    if (names.length > 0) return 0;
+    const readme = await readFile(README, 'utf8');
+    if (!MARKED.test(readme)) throw new Error('README.md has no place for the figures');
+    await writeFile(
+      README,
+      readme.replace(MARKED, (_all, before, after) => `${before}${table}\n${after}`),
+    );
+    return 0;
+  },
+);
 
-await main(process.argv.slice(2)).finally(endLoad);
+if (import.meta.main) process.exitCode = await obey(bench, process);

@@ -1,68 +1,105 @@
-import { parseArgs } from 'node:util';
-import { redact } from '../src/log.ts';
-import { toLanguage } from '../src/rooms.ts';
-import { checkDirectum, checkDocuments } from './doctor/directum.ts';
-import { inspect, LIMIT_MS, notChecked, within } from './doctor/finding.ts';
-import { checkPublicUrl, openAll } from './doctor/own.ts';
+import { defineCommand, type Order, obey } from '../src/command/command.ts';
+import { type Config, ConfigError } from '../src/config.ts';
+import { CHECKS } from './doctor/checks.ts';
+import { checkDirectum, readKnown } from './doctor/directum.ts';
+import { bad, inspect, LIMIT_MS, type Line, notChecked, within } from './doctor/finding.ts';
+import { type Opened, openAll } from './doctor/own.ts';
 import { checkPortals } from './doctor/portals.ts';
-import { checkProxies, readSettings, toHide } from './doctor/settings.ts';
-import type { Shell } from './shell.ts';
+import { settings, toHide } from './doctor/settings.ts';
 
-const USAGE = 'usage: npm run doctor -- [--json]';
+const OPTIONS = {
+  json: {
+    about: {
+      en: 'prints a JSON list of { check, ok, text }',
+      ru: 'печатает список JSON из { check, ok, text }',
+    },
+  },
+} as const;
 
-async function examine({ argv, env, stdout }: Shell): Promise<number> {
-  const { values } = parseArgs({ args: argv.slice(2), options: { json: { type: 'boolean' } } });
-  const { config, wrong, check: settings } = readSettings(env);
-  const [opened, publicUrl, directum] = await Promise.all([
-    openAll(config, wrong),
-    wrong.includes('PUBLIC_URL') || wrong.includes('PORT') || wrong.includes('HOST')
-      ? notChecked('public url', 'settings')
-      : inspect('public url', () => checkPublicUrl(config)),
-    checkDirectum(config, wrong),
-  ]);
-  const { rooms } = opened;
-  const documents = rooms
-    ? await inspect('directum documents', () => checkDocuments(rooms))
-    : notChecked('directum documents', opened.blockedBy);
-  const portals = await checkPortals(opened, config, wrong);
-  const live = opened.rooms?.portals.installations.list() ?? [];
-  const inRussian = live.some(
-    ({ state, language }) => state !== 'uninstalled' && toLanguage(language) === 'ru',
+/** Tells whether this installation is healthy. */
+export const doctor = defineCommand(
+  {
+    call: 'npm run doctor',
+    about: {
+      en: 'Is this installation healthy? One line a check: ✓ well, ✗ what is wrong and what to do. It changes nothing and asks only the addresses of the settings.',
+      ru: 'Здорова ли эта установка? По строке на проверку: ✓ хорошо, ✗ что не так и что делать. Ничего не меняет и обращается только к адресам из настроек.',
+    },
+    forms: ['[--json]'],
+    options: OPTIONS,
+    notes: {
+      en: 'Exit code: 0 when everything is well, 1 when something is not.',
+      ru: 'Код выхода: 0 — всё хорошо, 1 — что-то не так.',
+    },
+  },
+  async (order) => {
+    const config = readSettings(order);
+    const of = { config, env: order.shell.env };
+    const all = <T>(checks: Parameters<typeof inspect<T>>[0][], what: T) =>
+      Promise.all(checks.map((one) => inspect(one, what, config)));
+    const own = await all(CHECKS.settings, of);
+    const opened = await openAll(config, CHECKS.store);
+    const known = readKnown(opened.rooms?.store ?? null);
+    const lines = [
+      own,
+      opened.lines,
+      ...(await Promise.all([
+        all(CHECKS.outside, of),
+        checkPortals(opened, config, CHECKS.portal),
+        known.then((seen) => checkDirectum(config, seen, CHECKS.directum)),
+        checkRooms(opened, config),
+      ])),
+    ].flat();
+    await show(lines, order, toHide(config));
+    await within(LIMIT_MS, opened.close()).catch(() => undefined);
+    return lines.every(({ ok }) => ok) ? 0 : 1;
+  },
+);
+
+function checkRooms({ rooms, blockedBy }: Opened, config: Config): Promise<Line[]> {
+  return Promise.all(
+    CHECKS.rooms.map((one) => (rooms ? inspect(one, rooms, config) : notChecked(one, blockedBy))),
   );
-  const hide = toHide(config);
-  const checks = [
-    settings,
-    ...checkProxies(config),
-    ...opened.checks,
-    publicUrl,
-    ...portals,
-    ...directum,
-    documents,
-  ].map(({ check, ok, text }) => ({
-    check,
-    ok,
-    text: hide(inRussian && text.ru !== text.en ? `${text.en} / ${text.ru}` : text.en).replace(/\s+/g, ' '),
-  }));
-  const output = values.json
-    ? `${JSON.stringify(checks, null, 2)}\n`
-    : checks.map(({ check, ok, text }) => `${ok ? '✓' : '✗'} ${check}: ${text}\n`).join('');
-  await new Promise<void>((resolve) => stdout.write(output, () => resolve()));
-  await within(LIMIT_MS, opened.close()).catch(() => undefined);
-  return checks.every(({ ok }) => ok) ? 0 : 1;
 }
 
-/** Tells whether this installation is healthy; answers the exit code. */
-export async function doctor(shell: Shell): Promise<number> {
+/** The settings, which stop this like every other command; a program gets its list all the same. */
+function readSettings(order: Order<typeof OPTIONS>): Config {
   try {
-    return await examine(shell);
+    return order.config();
   } catch (error) {
-    const usage = error instanceof TypeError && 'code' in error;
-    shell.stderr.write(
-      `${usage ? `${(error as Error).message}\n${USAGE}` : `doctor failed: ${String(redact((error as Error).message))}`}\n`,
-    );
-    return 1;
+    if (error instanceof ConfigError) {
+      const names = error.problems.map(({ name }) => name).join(', ');
+      const { check, ru } = settings;
+      const finding = bad(
+        `Mend ${names}: nothing else was checked.`,
+        `Исправьте ${names}: остальное не проверялось.`,
+      );
+      void show([{ check, title: { en: check, ru }, ...finding }], order, String);
+    }
+    throw error;
   }
 }
 
+function show(
+  lines: Line[],
+  { shell, values, say }: Order<typeof OPTIONS>,
+  hide: (text: string) => string,
+): Promise<void> {
+  const told = lines.map(({ check, title, ok, text }) => ({
+    check,
+    title: say(title),
+    ok,
+    text: hide(say(text)).replace(/\s+/g, ' '),
+  }));
+  const output = values.json
+    ? `${JSON.stringify(
+        told.map(({ check, ok, text }) => ({ check, ok, text })),
+        null,
+        2,
+      )}\n`
+    : told.map(({ title, ok, text }) => `${ok ? '✓' : '✗'} ${title}: ${text}\n`).join('');
+  // A process that is about to end must not cut it off.
+  return new Promise((resolve) => void shell.stdout.write(output, resolve));
+}
+
 // A call that hangs on the other side must not keep the command from ending.
-if (import.meta.main) process.exit(await doctor(process));
+if (import.meta.main) process.exit(await obey(doctor, process));

@@ -1,68 +1,55 @@
-import { parseArgs } from 'node:util';
 import { robots } from '../robots/index.ts';
 import { applyRegistration, listPortal } from '../src/bitrix24/apply-registration.ts';
 import { type Installation, isLive } from '../src/bitrix24/installation.ts';
-import { explain, planPortal } from '../src/bitrix24/registration.ts';
-import { ConfigError, parseConfig } from '../src/config.ts';
+import { planPortal } from '../src/bitrix24/registration.ts';
+import { defineCommand, type Order, obey } from '../src/command/command.ts';
+import type { Config } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { toDescriptor } from '../src/robot/descriptor.ts';
+import type { LocalText } from '../src/robot/failure.ts';
 import { openRooms, toLanguage } from '../src/rooms.ts';
-import type { Shell } from './shell.ts';
+import { explainPortal } from './portal-words.ts';
 
 /** Exit codes that an operator's script can use (interface.md §4). */
 const DONE = 0;
 const FAILED = 1;
 const PENDING = 2;
 
-const USAGE = 'usage: npm run register -- [--apply] [--force] [--remove] [--portal HOST[:PORT]]';
+const OPTIONS = {
+  apply: { about: { en: 'adds and updates what differs', ru: 'добавляет и обновляет то, что отличается' } },
+  force: { about: { en: 'takes everything for changed', ru: 'считает изменённым всё' } },
+  remove: {
+    about: {
+      en: 'with --apply: deletes what is no longer declared; robots placed on stages break',
+      ru: 'вместе с --apply: удаляет то, что больше не объявлено; роботы на стадиях сломаются',
+    },
+  },
+  portal: { value: 'HOST[:PORT]', about: { en: 'only this portal', ru: 'только этот портал' } },
+} as const;
 
 type Rooms = Awaited<ReturnType<typeof openRooms>>;
-type Flags = { apply: boolean; force: boolean; remove: boolean; portal: string | undefined };
-
-function readFlags(args: string[]): Flags {
-  const { values } = parseArgs({
-    args,
-    options: {
-      apply: { type: 'boolean' },
-      force: { type: 'boolean' },
-      remove: { type: 'boolean' },
-      portal: { type: 'string' },
-    },
-  });
-  return {
-    apply: values.apply ?? false,
-    force: values.force ?? false,
-    remove: values.remove ?? false,
-    portal: values.portal,
-  };
-}
+type Given = Order<typeof OPTIONS>;
 
 /** A problem with the portal it belongs to: of several, one may refuse while the others are well. */
-function complain(
-  { origin }: Installation,
-  { en, ru }: { en: string; ru: string },
-  { stderr }: Shell,
-  code?: string,
-): void {
+function complain({ origin }: Installation, text: LocalText, { warn, say }: Given, code?: string): void {
   const of = [new URL(origin).host, ...(code === undefined ? [] : [code])].join(': ');
-  stderr.write(`  ! ${of}: ${en} ${ru}\n`);
+  warn(`  ! ${of}: ${say(text)}`);
 }
 
 async function registerOn(
   installation: Installation,
   rooms: Rooms,
-  flags: Flags,
-  publicUrl: string,
-  shell: Shell,
+  config: Config,
+  order: Given,
 ): Promise<number> {
-  const { stdout } = shell;
+  const { values: flags, shell, print, say } = order;
   const { portals } = rooms;
   const { memberId } = installation;
   const declared = robots.map((robot) => toDescriptor(robot, toLanguage(installation.language)));
   const log = createLog('error', (line) => shell.stderr.write(line));
   const listed = await listPortal(portals.rest, memberId, log);
   const context = {
-    publicUrl,
+    publicUrl: config.PUBLIC_URL,
     authUserId: installation.installerUserId,
     language: toLanguage(installation.language),
   };
@@ -72,14 +59,14 @@ async function registerOn(
     ...plan.add.map((code) => `+ ${code}`),
     ...plan.update.map((code) => `~ ${code}`),
     ...plan.same.map((code) => `= ${code}`),
-    ...plan.undeclared.map((code) => `- ${code}${flags.remove ? '' : ' (kept; --remove deletes it)'}`),
+    ...plan.undeclared.map((code) => `- ${code}${flags.remove ? '' : say(KEPT)}`),
   ]);
-  stdout.write(`${new URL(installation.origin).host}\n${lines.map((line) => `${line}\n`).join('')}`);
+  for (const line of [new URL(installation.origin).host, ...lines]) print(line);
   const changes = plans
     .map((plan) => plan.add.length + plan.update.length + (flags.remove ? plan.undeclared.length : 0))
     .reduce((sum, count) => sum + count, 0);
   if (changes === 0 || !flags.apply) {
-    for (const { text } of listed.problems) complain(installation, text, shell);
+    for (const { text } of listed.problems) complain(installation, text, order);
     if (listed.problems.some(({ off }) => !off)) return FAILED;
     return changes === 0 ? DONE : PENDING;
   }
@@ -88,17 +75,79 @@ async function registerOn(
     installations: portals.installations,
     memberId,
     robots: declared,
-    publicUrl,
+    publicUrl: config.PUBLIC_URL,
     now: () => new Date(),
     log,
-    force: flags.force,
-    remove: flags.remove,
+    force: flags.force ?? false,
+    remove: flags.remove ?? false,
     listed,
   });
-  for (const { code, text } of failed) complain(installation, text, shell, code);
-  for (const { text } of others) complain(installation, text, shell);
+  for (const { code, text } of failed) complain(installation, text, order, code);
+  for (const { text } of others) complain(installation, text, order);
   return failed.length > 0 || others.some(({ off }) => !off) ? FAILED : DONE;
 }
+
+/** Says what would change in the portals, or changes it. */
+export const register = defineCommand(
+  {
+    call: 'npm run register',
+    about: {
+      en: 'Shows what is registered in the portals against what this version declares: robots, triggers and fields, one line each. + is missing, ~ has changed, = is in place, - is no longer declared. Nothing is changed without --apply.',
+      ru: 'Показывает, что зарегистрировано на порталах и что объявлено этой версией: роботы, триггеры и поля, по строке. + не хватает, ~ изменилось, = на месте, - больше не объявлено. Без --apply ничего не меняется.',
+    },
+    forms: ['[--apply] [--force] [--remove] [--portal HOST[:PORT]]'],
+    options: OPTIONS,
+    notes: {
+      en: 'Exit code: 0 nothing to do or applied, 2 changes are pending, 1 error.',
+      ru: 'Код выхода: 0 — делать нечего или применено, 2 — есть изменения, 1 — ошибка.',
+    },
+  },
+  async (order) => {
+    const { values, shell, warn, say, progress } = order;
+    const config = order.config();
+    const log = createLog('error', (line) => shell.stderr.write(line));
+    const rooms = await openRooms(config, { log, now: () => new Date(), onlyOpen: true });
+    try {
+      const live = rooms.portals.installations
+        .list()
+        .filter(isLive)
+        .filter(({ origin }) => values.portal === undefined || isAt(origin, values.portal));
+      if (live.length === 0) {
+        const { portal } = values;
+        warn(
+          say(
+            portal === undefined
+              ? NO_INSTALLATION
+              : { en: `no installation on ${portal}`, ru: `нет установки на портале ${portal}` },
+          ),
+        );
+        return FAILED;
+      }
+      let worst = DONE;
+      for (const [at, installation] of live.entries()) {
+        const { host } = new URL(installation.origin);
+        progress({
+          en: `portal ${at + 1} of ${live.length}: ${host} …`,
+          ru: `портал ${at + 1} из ${live.length}: ${host} …`,
+        });
+        const code = await registerOn(installation, rooms, config, order).catch((error) => {
+          complain(installation, explainPortal(error, config), order);
+          return FAILED;
+        });
+        worst = worst === FAILED || code === FAILED ? FAILED : Math.max(worst, code);
+      }
+      return worst;
+    } finally {
+      await rooms.close();
+    }
+  },
+);
+
+const KEPT = { en: ' (kept; --remove deletes it)', ru: ' (остаётся; удаляет --remove)' };
+const NO_INSTALLATION = {
+  en: 'no installation: install the application on the portal first',
+  ru: 'установок нет: сначала установите приложение на портале',
+};
 
 /** Whether an origin is `HOST[:PORT]` as an operator writes it: case-blind, the usual port named or not. */
 function isAt(origin: string, written: string): boolean {
@@ -106,50 +155,4 @@ function isAt(origin: string, written: string): boolean {
   return URL.canParse(address) && new URL(address).origin === origin;
 }
 
-async function plan(shell: Shell): Promise<number> {
-  const { argv, env, stderr } = shell;
-  const flags = readFlags(argv.slice(2));
-  const config = parseConfig(env);
-  const log = createLog('error', (line) => stderr.write(line));
-  const rooms = await openRooms(config, { log, now: () => new Date() });
-  try {
-    const live = rooms.portals.installations
-      .list()
-      .filter(isLive)
-      .filter((installation) => flags.portal === undefined || isAt(installation.origin, flags.portal));
-    if (live.length === 0) {
-      stderr.write(
-        flags.portal
-          ? `no installation on ${flags.portal}\n`
-          : 'no installation: install the application on the portal first\n',
-      );
-      return FAILED;
-    }
-    let worst = DONE;
-    for (const installation of live) {
-      const code = await registerOn(installation, rooms, flags, config.PUBLIC_URL, shell).catch((error) => {
-        complain(installation, explain(error), shell);
-        return FAILED;
-      });
-      worst = worst === FAILED || code === FAILED ? FAILED : Math.max(worst, code);
-    }
-    return worst;
-  } finally {
-    await rooms.close();
-  }
-}
-
-/** Says what would change in the portals, or changes it; answers the exit code. */
-export async function register(shell: Shell): Promise<number> {
-  try {
-    return await plan(shell);
-  } catch (error) {
-    const usage = error instanceof TypeError && 'code' in error;
-    shell.stderr.write(
-      `${error instanceof ConfigError ? error.message : usage ? `${error.message}\n${USAGE}` : `register failed: ${(error as Error).message}`}\n`,
-    );
-    return FAILED;
-  }
-}
-
-if (import.meta.main) process.exitCode = await register(process);
+if (import.meta.main) process.exitCode = await obey(register, process);

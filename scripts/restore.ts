@@ -1,79 +1,83 @@
-import { parseArgs } from 'node:util';
-import { ConfigError, parseConfig } from '../src/config.ts';
-import { createLog, redact } from '../src/log.ts';
+import { defineCommand, Misuse, obey, Refusal } from '../src/command/command.ts';
+import { toMoment } from '../src/command/moment.ts';
+import { tell } from '../src/command/trouble.ts';
+import { createLog } from '../src/log.ts';
 import { checkBackup, restoreBackup } from '../src/store/backup/restore.ts';
-import { BackupError } from '../src/store/backup/sealed-file.ts';
 import { createSecretKeys, parseSecretKeys } from '../src/store/secrets.ts';
 import { openStore } from '../src/store/store.ts';
-import type { Shell } from './shell.ts';
 
-const USAGE = 'usage: BACKUP_PASSPHRASE=… npm run restore -- FILE [--replace]';
+/** Brings a backup into an empty place. */
+export const restore = defineCommand(
+  {
+    call: 'npm run restore',
+    about: {
+      en: 'Puts a backup into an empty DATA_DIR or database. The service must not run. The whole file is proved before anything is changed.',
+      ru: 'Возвращает резервную копию в пустую папку DATA_DIR или пустую базу. Служба должна быть остановлена. Файл проверяется целиком до любых изменений.',
+    },
+    forms: ['FILE [--replace]'],
+    words: 1,
+    options: {
+      replace: {
+        about: { en: 'first deletes what the database holds', ru: 'сначала удаляет содержимое базы' },
+      },
+    },
+    notes: {
+      en: 'The setting BACKUP_PASSPHRASE holds the passphrase the file was made with.\nExit code: 0 restored, 1 nothing was.',
+      ru: 'В настройке BACKUP_PASSPHRASE — парольная фраза, с которой сделан файл.\nКод выхода: 0 — восстановлено, 1 — ничего не изменено.',
+    },
+  },
+  async ({ words: [path], values, shell, config, print, progress, say }) => {
+    if (path === undefined)
+      throw new Misuse({ en: 'FILE is missing: the backup', ru: 'не указан FILE: резервная копия' });
+    const settings = config();
+    const passphrase = shell.env['BACKUP_PASSPHRASE'];
+    if (!passphrase?.trim())
+      throw new Refusal({
+        en: 'BACKUP_PASSPHRASE: it is required and missing; the one the backup was made with is meant',
+        ru: 'BACKUP_PASSPHRASE: настройка обязательна, а её нет; нужна фраза, с которой сделана копия',
+      });
+    try {
+      const checked = await checkBackup(path, passphrase, (rows) =>
+        progress({ en: `checking the file: ${rows} rows`, ru: `проверка файла: строк ${rows}` }),
+      );
+      const all = Object.values(checked.counts.rows).reduce((sum, count) => sum + count, 0);
+      const store = await openStore({
+        databaseUrl: settings.DATABASE_URL,
+        dataDir: settings.DATA_DIR,
+        keys: createSecretKeys(parseSecretKeys(checked.keyList)),
+        log: createLog('error', (line) => shell.stderr.write(line)),
+        now: () => new Date(),
+      });
+      try {
+        await restoreBackup({
+          path,
+          passphrase,
+          checked,
+          pool: store.pool,
+          dataDir: settings.DATA_DIR,
+          secretKeys: settings.SECRET_KEYS,
+          replace: values.replace ?? false,
+          onRows: (rows) =>
+            progress({ en: `${rows} of ${all} rows restored`, ru: `восстановлено строк: ${rows} из ${all}` }),
+        });
+      } finally {
+        await store.close();
+      }
+      const at = toMoment(new Date(checked.meta.madeAt), settings.TIME_ZONE);
+      const runs = checked.counts.rows['run'] ?? 0;
+      print(
+        say({
+          en: `restored what was known at ${at}: ${runs} runs; start the service`,
+          ru: `восстановлено то, что было известно на ${at}: запусков ${runs}; запустите службу`,
+        }),
+      );
+      return 0;
+    } catch (error) {
+      // All rows are put back or none, whatever went wrong.
+      const { en, ru } = tell(error, settings);
+      throw new Refusal({ en: `nothing was restored: ${en}`, ru: `ничего не восстановлено: ${ru}` });
+    }
+  },
+);
 
-/** Told to the operator, who then gets exit code 1. */
-class Refusal extends Error {}
-
-async function bring({ argv, env, stdout, stderr }: Shell): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args: argv.slice(2),
-    allowPositionals: true,
-    options: { replace: { type: 'boolean' } },
-  });
-  const [path, ...rest] = positionals;
-  if (path === undefined || rest.length > 0) throw new Refusal(USAGE);
-  const passphrase = env['BACKUP_PASSPHRASE'];
-  if (!passphrase?.trim())
-    throw new Refusal(
-      'BACKUP_PASSPHRASE: it is required and missing; the one the backup was made with is meant',
-    );
-  const config = parseConfig(env);
-  const checked = await checkBackup(path, passphrase);
-  const store = await openStore({
-    databaseUrl: config.DATABASE_URL,
-    dataDir: config.DATA_DIR,
-    keys: createSecretKeys(parseSecretKeys(checked.keyList)),
-    log: createLog('error', (line) => stderr.write(line)),
-    now: () => new Date(),
-  });
-  try {
-    await restoreBackup({
-      path,
-      passphrase,
-      checked,
-      pool: store.pool,
-      dataDir: config.DATA_DIR,
-      secretKeys: config.SECRET_KEYS,
-      replace: values.replace ?? false,
-    });
-    stdout.write(
-      `restored what was known at ${checked.meta.madeAt}: ${checked.counts.rows['run'] ?? 0} runs; start the service\n`,
-    );
-  } finally {
-    await store.close();
-  }
-}
-
-/** Brings a backup into an empty place; answers the exit code. */
-export async function restore(shell: Shell): Promise<number> {
-  try {
-    await bring(shell);
-    return 0;
-  } catch (error) {
-    const usage = error instanceof TypeError && 'code' in error;
-    const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    const told = error instanceof ConfigError || error instanceof Refusal;
-    shell.stderr.write(
-      `${
-        told
-          ? error.message
-          : error instanceof BackupError
-            ? `nothing was restored: ${error.message}`
-            : usage
-              ? `${error.message}\n${USAGE}`
-              : `${absent ? 'nothing was restored' : 'restore failed'}: ${String(redact((error as Error).message))}`
-      }\n`,
-    );
-    return 1;
-  }
-}
-
-if (import.meta.main) process.exitCode = await restore(process);
+if (import.meta.main) process.exitCode = await obey(restore, process);

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { robots } from '../robots/index.ts';
 import { TRIGGER_NAMES } from '../src/bitrix24/triggers.ts';
+import { defineCommand, obey } from '../src/command/command.ts';
 import { settings } from '../src/config.ts';
 import type { TriggerCode } from '../src/documents/ports.ts';
 import { STATUS_WORDS } from '../src/documents/status-words.ts';
@@ -264,28 +265,54 @@ function replacePart(source: string, part: string, text: string): string {
   return `${source.slice(0, from + begin.length)}\n\n${text}\n\n${source.slice(to)}`;
 }
 
-const check = process.argv.includes('--check');
-let stale = 0;
-for (const [name, language] of Object.entries(FILES)) {
-  const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
-  const written = await readFile(path, 'utf8');
-  const parts = {
-    settings: settingsTable(),
-    robots: robotsPart(language),
-    triggers: triggersTable(language),
-    statuses: statusesTable(language),
-  };
-  const fresh = Object.entries(parts).reduce(
-    (text, [part, table]) => replacePart(text, part, table),
-    written,
-  );
-  if (fresh === written) continue;
-  if (check) {
-    stale += 1;
-    process.stderr.write(`${name} is stale: run npm run docs\n`);
-  } else {
-    await writeFile(path, fresh);
-    process.stdout.write(`${name} written\n`);
-  }
-}
-process.exitCode = stale > 0 ? 1 : 0;
+const OPTIONS = {
+  check: {
+    about: {
+      en: 'writes nothing, exit 1 when a table is stale',
+      ru: 'ничего не записывает, код 1, если таблица устарела',
+    },
+  },
+} as const;
+
+/** The tables of README and guides that follow from code. */
+export const docs = defineCommand(
+  {
+    call: 'npm run docs',
+    about: {
+      en: 'Writes the tables of README.md and of the guides anew from the code: settings, robots, triggers, statuses.',
+      ru: 'Обновляет по коду таблицы README.md и руководств: настройки, роботы, триггеры, состояния.',
+    },
+    forms: ['[--check]'],
+    options: OPTIONS,
+  },
+  async ({ values, print, warn, say }) => {
+    let stale = 0;
+    for (const [name, language] of Object.entries(FILES)) {
+      const path = fileURLToPath(new URL(`../${name}`, import.meta.url));
+      const written = await readFile(path, 'utf8');
+      const parts = {
+        settings: settingsTable(),
+        robots: robotsPart(language),
+        triggers: triggersTable(language),
+        statuses: statusesTable(language),
+      };
+      const fresh = Object.entries(parts).reduce(
+        (text, [part, table]) => replacePart(text, part, table),
+        written,
+      );
+      if (fresh === written) continue;
+      if (values.check) {
+        stale += 1;
+        warn(
+          say({ en: `${name} is stale: run npm run docs`, ru: `${name} устарел: выполните npm run docs` }),
+        );
+      } else {
+        await writeFile(path, fresh);
+        print(say({ en: `${name} written`, ru: `${name} записан` }));
+      }
+    }
+    return stale > 0 ? 1 : 0;
+  },
+);
+
+if (import.meta.main) process.exitCode = await obey(docs, process);

@@ -2,12 +2,27 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { toClean } from './robot/text.ts';
 
-/** Thrown at a bad start; `problems` lists every setting that is wrong, without its value. */
+/** A setting that cannot be used and what is expected of it, without its value. */
+export interface Problem {
+  name: string;
+  text: { ru: string; en: string };
+}
+
+/** Thrown at a bad start; `problems` lists every setting that is wrong. */
 export class ConfigError extends Error {
-  readonly problems: string[];
-  constructor(problems: string[]) {
-    super(`The settings cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  readonly problems: Problem[];
+  /** All of them, a line each, for whoever started it. */
+  readonly text: Problem['text'];
+  constructor(problems: Problem[]) {
+    const list = (language: 'ru' | 'en') =>
+      problems.map(({ name, text }) => `\n  - ${name}: ${text[language]}`).join('');
+    const text = {
+      ru: `Настройки не годятся:${list('ru')}`,
+      en: `The settings cannot be used:${list('en')}`,
+    };
+    super(text.en);
     this.problems = problems;
+    this.text = text;
   }
 }
 
@@ -15,8 +30,8 @@ const HOSTNAME_WITH_DOT = /\./;
 /** Names, IPv4 and IPv6: a wildcard or a final dot would never equal the host a portal names. */
 const HOSTNAME = /^([\w-]+(\.[\w-]+)*|\[[\da-f:.]+\])$/;
 
-function refuse(context: z.core.$RefinementCtx, message: string): typeof z.NEVER {
-  context.addIssue({ code: 'custom', message });
+function refuse(context: z.core.$RefinementCtx, en: string, ru: string): typeof z.NEVER {
+  context.addIssue({ code: 'custom', message: en, params: { ru } });
   return z.NEVER;
 }
 
@@ -38,7 +53,11 @@ const integer = (min: number, max: number) =>
     const value = Number(text);
     return /^\d+$/.test(text) && value >= min && value <= max
       ? value
-      : refuse(context, `a whole number from ${min} to ${max} is expected`);
+      : refuse(
+          context,
+          `a whole number from ${min} to ${max} is expected`,
+          `нужно целое число от ${min} до ${max}`,
+        );
   });
 
 const origins = z.string().transform((text, context) => {
@@ -48,7 +67,11 @@ const origins = z.string().transform((text, context) => {
     .filter((part) => part !== '');
   const list = parts.map(toOrigin);
   if (list.length === 0 || list.includes(null)) {
-    return refuse(context, 'origins separated by commas are expected, for example https://acme.bitrix24.ru');
+    return refuse(
+      context,
+      'origins separated by commas are expected, for example https://acme.bitrix24.ru',
+      'нужны адреса без пути через запятую, например https://acme.bitrix24.ru',
+    );
   }
   return list as string[];
 });
@@ -60,7 +83,7 @@ const address = (example: string) =>
       const plain = !url.username && !url.password && !url.search && !url.hash;
       if ((url.protocol === 'https:' || url.protocol === 'http:') && plain) return url.origin + url.pathname;
     } catch {}
-    return refuse(context, `an address such as ${example} is expected`);
+    return refuse(context, `an address such as ${example} is expected`, `нужен адрес вида ${example}`);
   });
 
 /** As the driver reads it, which takes a socket's folder for an empty host. */
@@ -72,15 +95,24 @@ const databaseUrl = z
       : refuse(
           context,
           'an address such as postgresql://user:password@host/database is expected, with marks such as # or / of the password written as %23 or %2F',
+          'нужен адрес вида postgresql://user:password@host/database; знаки # и / в пароле пишутся как %23 и %2F',
         ),
   );
 
 const publicUrl = z.string().transform((text, context) => {
   const origin = toOrigin(text);
   if (!origin)
-    return refuse(context, 'an address without a path is expected, for example https://directum.example');
+    return refuse(
+      context,
+      'an address without a path is expected, for example https://directum.example',
+      'нужен адрес без пути, например https://directum.example',
+    );
   if (!HOSTNAME_WITH_DOT.test(new URL(origin).hostname)) {
-    return refuse(context, 'the host needs a dot: Bitrix24 refuses handlers such as localhost');
+    return refuse(
+      context,
+      'the host needs a dot: Bitrix24 refuses handlers such as localhost',
+      'в имени узла нужна точка: Битрикс24 не принимает обработчики вида localhost',
+    );
   }
   return origin;
 });
@@ -95,13 +127,18 @@ const proxy = z.string().transform((text, context) => {
   return refuse(
     context,
     'an address such as http://proxy.example:3128 or http://user:password@proxy.example:3128 is expected',
+    'нужен адрес вида http://proxy.example:3128 или http://user:password@proxy.example:3128',
   );
 });
 
 const rate = z.string().transform((text, context) => {
   const match = /^(\d{1,6}(?:\.\d{1,6})?)\/(\d{1,9})$/.exec(text);
   if (!match || Number(match[1]) <= 0 || Number(match[2]) < 1) {
-    return refuse(context, 'calls per second and bucket are expected, for example 2/50');
+    return refuse(
+      context,
+      'calls per second and bucket are expected, for example 2/50',
+      'нужны вызовы в секунду и запас, например 2/50',
+    );
   }
   return { perSecond: Number(match[1]), bucket: Number(match[2]) };
 });
@@ -110,14 +147,22 @@ const days = z.string().transform((text, context) => {
   const list = text.split(',').map((part) => part.trim());
   return list.every((part) => /^\d{1,3}$/.test(part))
     ? list.map(Number)
-    : refuse(context, 'days separated by commas are expected, for example 30,7,1');
+    : refuse(
+        context,
+        'days separated by commas are expected, for example 30,7,1',
+        'нужны дни через запятую, например 30,7,1',
+      );
 });
 
 const timeZone = z.string().transform((text, context) => {
   try {
     return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone;
   } catch {
-    return refuse(context, 'a time zone name is expected, for example Europe/Moscow');
+    return refuse(
+      context,
+      'a time zone name is expected, for example Europe/Moscow',
+      'нужно название часового пояса, например Europe/Moscow',
+    );
   }
 });
 
@@ -126,19 +171,28 @@ const pemFile = z.string().transform((path, context) => {
     const pem = readFileSync(path, 'utf8');
     if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
   } catch {}
-  return refuse(context, 'a readable PEM file with a certificate is expected');
+  return refuse(
+    context,
+    'a readable PEM file with a certificate is expected',
+    'нужен доступный для чтения файл PEM с сертификатом',
+  );
 });
 
-const secretKeys = z.string().refine((text) => {
+const secretKeys = z.string().transform((text, context) => {
   const ids = text.split(',').map((part) => {
     const match = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(part.trim());
     return match !== null && Buffer.from(match[2] ?? '', 'base64').length === 32 ? match[1] : null;
   });
-  return !ids.includes(null) && new Set(ids).size === ids.length;
-}, 'id:base64(32 bytes), separated by commas, is expected, each id once');
+  return !ids.includes(null) && new Set(ids).size === ids.length
+    ? text
+    : refuse(
+        context,
+        'id:base64(32 bytes), separated by commas, is expected, each id once',
+        'нужны id:base64(32 байта) через запятую, каждый id один раз',
+      );
+});
 
-const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.enum(values, { error: `one of ${values.join(', ')} is expected` });
+const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values);
 
 /** Every setting with its default as an operator would write it (interface.md §1); README's table is made from it. */
 export const settings = {
@@ -183,10 +237,13 @@ export type Config = Omit<z.output<typeof schema>, 'DIRECTUM_WEB_URL'> & {
 };
 
 /**
- * Reads the settings once. An empty value counts as absent.
+ * Reads the settings once. An empty value counts as absent. `before`: what was found wrong where they come from.
  * @throws ConfigError with every problem at once, and no secret in it
  */
-export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function parseConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  before: readonly Problem[] = [],
+): Config {
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
@@ -196,10 +253,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       given[name] === undefined ? undefined : toClean(given[name]).trim(),
     ]),
   );
-  const problems = Object.keys(env)
+  const unknown = Object.keys(env)
     .filter((name) => env[name] !== undefined)
-    .filter((name) => /^(BITRIX24|DIRECTUM)_/.test(name) && !Object.hasOwn(settings, name))
-    .map((name) => `${name}: no such setting; check the spelling`);
+    .filter((name) => /^(BITRIX24|DIRECTUM)_/.test(name) && !Object.hasOwn(settings, name));
+  const problems = [...before, ...unknown.map((name) => ({ name, text: NO_SUCH }))];
   const parsed = schema.safeParse(known);
   if (!parsed.success) {
     const seen = new Set<string>();
@@ -207,7 +264,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       const name = String(issue.path[0]);
       if (seen.has(name)) continue;
       seen.add(name);
-      problems.push(`${name}: ${known[name] === undefined ? 'it is required and missing' : issue.message}`);
+      problems.push({ name, text: known[name] === undefined ? MISSING : toText(issue) });
     }
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
@@ -217,4 +274,19 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       ? Object.keys(given).filter((name) => /^(https?|all)_proxy$/i.test(name))
       : [];
   return { ...parsed.data, DIRECTUM_WEB_URL: webUrl.replace(/\/+$/, ''), ignoredProxies };
+}
+
+const NO_SUCH = {
+  ru: 'такой настройки нет; проверьте написание',
+  en: 'no such setting; check the spelling',
+};
+const MISSING = {
+  ru: 'настройка обязательна, а её нет',
+  en: 'it is required and missing',
+};
+
+function toText(issue: z.core.$ZodIssue): Problem['text'] {
+  if (issue.code === 'custom') return { en: issue.message, ru: String(issue.params?.['ru']) };
+  const values = issue.code === 'invalid_value' ? issue.values.join(', ') : '';
+  return { en: `one of ${values} is expected`, ru: `нужно одно из значений: ${values}` };
 }

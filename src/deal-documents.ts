@@ -3,14 +3,13 @@ import { isReady } from './bitrix24/installation.ts';
 import type { Portals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import type { DirectumService, Watching } from './directum/directum.ts';
-import type { Difference } from './documents/compare.ts';
 import { createDeletions } from './documents/deletions.ts';
 import { tellFailures } from './documents/failures.ts';
 import { mirrorTasks } from './documents/mirror-tasks.ts';
 import { createNews } from './documents/news.ts';
 import { createObservers } from './documents/observe.ts';
 import type { ReachablePortals } from './documents/ports.ts';
-import { reconcile, reconcileAtNight } from './documents/reconcile.ts';
+import { type Asked, reconcile, reconcileAtNight, type Told } from './documents/reconcile.ts';
 import { showDue } from './documents/show.ts';
 import { tell } from './documents/tell.ts';
 import type { LocalText } from './robot/failure.ts';
@@ -144,9 +143,8 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     },
     /** Dates are looked at when the service starts (interface.md §5). */
     restartDates: looks.restart,
-    /** Compares everything now; `accept`: all that Directum does not show was deleted. */
-    compare: (onDifference: (difference: Difference) => void, accept = false) =>
-      reconcile(comparing, onDifference, accept),
+    /** Compares everything now, or what one item shows. */
+    compare: (told: Told, asked: Asked) => reconcile(comparing, told, asked),
     /** Items of reachable portals that show these documents. */
     async itemsOf(ids: number[]): Promise<{ itemCode: string; documentId: number }[]> {
       const shown = await Promise.all(reachable.keys().map((portal) => showing.shownOf(portal, ids)));

@@ -5,6 +5,7 @@ import { robots } from '../robots/index.ts';
 import { CallError, parseRobotCall } from './bitrix24/call.ts';
 import { isEventForm, parseEvent } from './bitrix24/events.ts';
 import { renderRefusal, toPageLanguage } from './bitrix24/install-page.ts';
+import { tell } from './command/trouble.ts';
 import type { Config } from './config.ts';
 import { createApp, EVENT_STATUS } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
@@ -36,7 +37,8 @@ export async function openOrWait<Rooms>(
         return await open();
       } catch (error) {
         if (config.DATABASE_URL === undefined || !isOutage(error)) throw error;
-        if (tries % SAY_EVERY === 0) log.error('database.unreachable', { error, retryMs: RETRY_MS });
+        if (tries % SAY_EVERY === 0)
+          log.error('database.unreachable', { reason: tell(error, config).en, retryMs: RETRY_MS });
       }
       lobby ??= await openLobby(server, config, { log, now });
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

@@ -8,9 +8,10 @@ import { openDealDocuments } from './deal-documents.ts';
 import { createDirectum } from './directum/directum.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { toDescriptor } from './robot/descriptor.ts';
-import type { Language } from './robot/failure.ts';
+import type { Language, LocalText } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
 import { within } from './runs/patience.ts';
+import { requireEmbedded } from './store/embedded.ts';
 import { createIncomingCalls } from './store/incoming-calls.ts';
 import { createOpenRuns } from './store/open-runs.ts';
 import { createRunStore } from './store/runs.ts';
@@ -28,13 +29,27 @@ export function toLanguage(portalLanguage: string): Language {
   return ['ru', 'ua', 'by', 'kz'].includes(portalLanguage.toLowerCase()) ? 'ru' : 'en';
 }
 
-/** Everything that talks to the portals and to Directum, on an open store; shared by the service and the scripts. */
+/** Title of a robot by its code. */
+export const toRobotName = (code: string): LocalText =>
+  robots.find((robot) => robot.code === code)?.name ?? { ru: code, en: code };
+
+/**
+ * Everything that talks to the portals and to Directum, on an open store; shared by the service and the scripts.
+ * @throws NotThere when there is nothing to open yet, with `onlyOpen`
+ */
 export async function openRooms(
   config: Config,
-  { log, now, leaseMs }: { log: Log; now: () => Date; leaseMs?: number },
+  { log, now, leaseMs, onlyOpen }: { log: Log; now: () => Date; leaseMs?: number; onlyOpen?: boolean },
 ) {
-  const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
+  // Said before anything of a key that is missing, too.
+  if (onlyOpen && config.DATABASE_URL === undefined) await requireEmbedded(config.DATA_DIR);
+  const keys = await loadSecretKeys({
+    secretKeys: config.SECRET_KEYS,
+    dataDir: config.DATA_DIR,
+    ...(onlyOpen && { onlyOpen }),
+  });
   const store = await openStore({
+    onlyOpen,
     databaseUrl: config.DATABASE_URL,
     dataDir: config.DATA_DIR,
     keys,
@@ -138,7 +153,7 @@ export async function openRooms(
     keys,
     directum,
     portals,
-    robotName: (code) => robots.find((robot) => robot.code === code)?.name ?? { ru: code, en: code },
+    robotName: toRobotName,
     onUnknown: () => metrics.unknownStates.inc(),
     onRightsBack: hasten,
     now,

@@ -349,7 +349,12 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   server.on('request', app);
   if (!server.listening) {
     server.listen(config.PORT, config.HOST);
-    await once(server, 'listening');
+    await once(server, 'listening').catch(async (error) => {
+      // Nobody else would stop the database that was started for it.
+      await Promise.all([workers.stop(), spooling.stop()]);
+      await rooms.close();
+      throw error;
+    });
   }
 
   // One after the other: all at once they would want a database connection each, for a question of a millisecond.

@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type ConfigError, parseConfig } from '../src/config.ts';
 
+const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const good = {
   PUBLIC_URL: 'https://directum.example',
   BITRIX24_CLIENT_ID: 'local.1',
@@ -16,7 +19,7 @@ function problemsOf(env: Record<string, string | undefined>): string[] {
   try {
     parseConfig(env);
   } catch (error) {
-    return (error as ConfigError).problems;
+    return (error as ConfigError).problems.map(({ name, text }) => `${name}: ${text.en}`);
   }
   return [];
 }
@@ -150,7 +153,11 @@ it('a bad start ends with 1, names every problem on its own line and prints no v
     SECRET_KEYS: 'k1:canary-4',
     TIME_ZONE: 'Moscow',
   };
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['src/main.ts'], { env, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN], {
+    env,
+    cwd: tmpdir(),
+    encoding: 'utf8',
+  });
   expect(status).toBe(1);
   const names = [...stderr.matchAll(/^ {2}- (\w+): .+$/gm)].map(([, name]) => name);
   expect(names.sort()).toEqual([

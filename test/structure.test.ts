@@ -59,6 +59,12 @@ const ROOMS: Record<string, Room> = {
     builtins: true,
   },
   'src/http': { packages: ['express', 'prom-client'], rooms: [TEXT], types: ['src/robot'], builtins: true },
+  'src/command': {
+    packages: [],
+    rooms: ['src/config.ts', 'src/log.ts', FAILURE, TEXT, 'src/robot/zone.ts'],
+    types: [],
+    builtins: true,
+  },
   'src/config.ts': { packages: ['zod'], rooms: [TEXT], types: [], builtins: true },
   'src/log.ts': { packages: ['pino'], rooms: [TEXT], types: ['src/robot'], builtins: true },
 };

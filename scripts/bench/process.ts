@@ -14,6 +14,8 @@ export async function startProcess(
     process.execPath,
     [...START_FLAGS, fileURLToPath(new URL(`../../${file}`, import.meta.url))],
     {
+      // A working folder without an `.env`.
+      cwd: fileURLToPath(new URL('.', import.meta.url)),
       env: { PATH: process.env['PATH'] ?? '', ...env },
       stdio: ['ignore', 'ignore', 'inherit'],
     },

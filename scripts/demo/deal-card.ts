@@ -28,7 +28,7 @@ export interface Expected {
 }
 
 /** The deal as a manager sees it, read back from the portal; triggers and notices since it was last printed. */
-export function watchDeal(portal: Portal, deal: number) {
+export function watchDeal(portal: Portal, deal: number, t: (en: string, ru: string) => string) {
   let triggersSeen = 0;
   let noticesSeen = 0;
 
@@ -61,7 +61,7 @@ export function watchDeal(portal: Portal, deal: number) {
     return portal.activities(2, deal).flatMap((activity) => {
       const { header, body, footer } = activity.layout as unknown as Layout;
       return [
-        `activity ${activity.id}, updated ${activity.updates} times: ${header.title}`,
+        `${t(`activity ${activity.id}, updated ${activity.updates} times`, `дело ${activity.id}, обновлений ${activity.updates}`)}: ${header.title}`,
         ...Object.values(body.blocks).map(
           ({ properties }) => `  ${properties.title}: ${properties.block.properties.value}`,
         ),
@@ -76,27 +76,39 @@ export function watchDeal(portal: Portal, deal: number) {
     /** Why the deal does not show this yet; null when it does. */
     missing(expected: Expected): string | null {
       const status = listItem()?.xmlId;
-      if (status !== expected.status) return `status ${expected.status} (it is ${status})`;
+      if (status !== expected.status)
+        return t(
+          `status ${expected.status} (it is ${status})`,
+          `состояние ${expected.status} (сейчас ${status})`,
+        );
       const activities = portal.activities(2, deal);
-      if (activities.length !== 1) return `one activity (there are ${activities.length})`;
+      if (activities.length !== 1)
+        return t(`one activity (there are ${activities.length})`, `одно дело (их ${activities.length})`);
       const text = JSON.stringify(activities[0]?.layout);
       for (const part of expected.activity ?? [])
-        if (!text.includes(part)) return `«${part}» in the activity`;
+        if (!text.includes(part)) return t(`«${part}» in the activity`, `«${part}» в деле`);
       const fired = triggers().map(({ code }) => code);
       if (expected.triggers && fired.join() !== expected.triggers.join())
-        return `triggers ${expected.triggers} (fired: ${fired})`;
+        return t(
+          `triggers ${expected.triggers} (fired: ${fired})`,
+          `триггеры ${expected.triggers} (сработали: ${fired})`,
+        );
       const stage = portal.item(2, deal)['stageId'];
       if (expected.stage !== undefined && stage !== expected.stage)
-        return `stage ${expected.stage} (it is ${stage})`;
+        return t(`stage ${expected.stage} (it is ${stage})`, `стадия ${expected.stage} (сейчас ${stage})`);
       for (const [user, part] of expected.notices ?? [])
         if (!portal.notices().some(({ userId, message }) => userId === user && message.includes(part)))
-          return `a notice «${part}» to ${nameOf(user)}`;
+          return t(`a notice «${part}» to ${nameOf(user)}`, `уведомление «${part}» для ${nameOf(user)}`);
       if (expected.tasks) {
         const open = tasks().filter((task) => Number(task['STATUS']) !== DONE);
         const of = open.map((task) => Number(task['RESPONSIBLE_ID'])).sort();
         if (of.join() !== expected.tasks.open.toSorted().join())
-          return `open tasks of ${expected.tasks.open.map(nameOf)} (there are ${open.length})`;
-        if (tasks().length - open.length !== expected.tasks.done) return `${expected.tasks.done} tasks done`;
+          return t(
+            `open tasks of ${expected.tasks.open.map(nameOf)} (there are ${open.length})`,
+            `открытые задачи ${expected.tasks.open.map(nameOf)} (их ${open.length})`,
+          );
+        if (tasks().length - open.length !== expected.tasks.done)
+          return t(`${expected.tasks.done} tasks done`, `закрытых задач ${expected.tasks.done}`);
       }
       return null;
     },
@@ -108,18 +120,21 @@ export function watchDeal(portal: Portal, deal: number) {
       triggersSeen += fired.length;
       noticesSeen += told.length;
       return [
-        `deal ${deal} on stage ${portal.item(2, deal)['stageId']}`,
+        `${t(`deal ${deal} on stage`, `сделка ${deal} на стадии`)} ${portal.item(2, deal)['stageId']}`,
         ...fieldLines(),
         ...activityLines(),
-        ...fired.map(({ code }) => `trigger ${code} fired`),
+        ...fired.map(({ code }) => t(`trigger ${code} fired`, `сработал триггер ${code}`)),
         ...told.flatMap(({ userId, message }) => {
           const [first, ...rest] = message.split('\n');
-          return [`notice to ${nameOf(userId)}: ${first}`, ...rest.map((line) => `  ${line}`)];
+          return [
+            `${t('notice to', 'уведомление для')} ${nameOf(userId)}: ${first}`,
+            ...rest.map((line) => `  ${line}`),
+          ];
         }),
         ...tasks().map(
           (task) =>
-            `task of ${nameOf(task['RESPONSIBLE_ID'])}, ${Number(task['STATUS']) === DONE ? 'done' : 'open'}` +
-            `${task['DEADLINE'] ? `, until ${task['DEADLINE']}` : ''}: ${task['TITLE']}`,
+            `${t('task of', 'задача')} ${nameOf(task['RESPONSIBLE_ID'])}, ${Number(task['STATUS']) === DONE ? t('done', 'закрыта') : t('open', 'открыта')}` +
+            `${task['DEADLINE'] ? `, ${t('until', 'до')} ${task['DEADLINE']}` : ''}: ${task['TITLE']}`,
         ),
       ];
     },

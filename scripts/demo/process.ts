@@ -5,6 +5,8 @@ import { promisify } from 'node:util';
 import { START_FLAGS } from '../start-command.ts';
 
 const ROOT = new URL('../../', import.meta.url);
+/** A working folder without an `.env`. */
+const cwd = fileURLToPath(new URL('.', import.meta.url));
 
 /** Nothing of this environment but what a program needs to run at all. */
 function environment(env: Record<string, string>): NodeJS.ProcessEnv {
@@ -17,6 +19,7 @@ const fileOf = (path: string) => fileURLToPath(new URL(path, ROOT));
 export function startPackage(env: Record<string, string>): { child: ChildProcess; output: () => string } {
   let output = '';
   const child = spawn(process.execPath, [...START_FLAGS, fileOf('src/main.ts')], {
+    cwd,
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -31,6 +34,7 @@ export function startPackage(env: Record<string, string>): { child: ChildProcess
 /** What `npm run reconcile` prints. @throws when it ends with another exit code than 0 */
 export async function runReconcile(env: Record<string, string>): Promise<string[]> {
   const { stdout } = await promisify(execFile)(process.execPath, [fileOf('scripts/reconcile.ts')], {
+    cwd,
     env: environment(env),
   });
   return stdout.trim().split('\n');

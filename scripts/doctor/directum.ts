@@ -1,8 +1,28 @@
 import type { Config } from '../../src/config.ts';
 import { createSelfCheck, type SelfCheck } from '../../src/directum/self-check.ts';
-import type { LocalText } from '../../src/robot/failure.ts';
-import { bad, type Check, type Finding, good, inspect, LIMIT_MS, log, notChecked, now } from './finding.ts';
+import { type LocalText, RobotFailure } from '../../src/robot/failure.ts';
+import type { Store } from '../../src/store/store.ts';
+
+import {
+  bad,
+  type Check,
+  good,
+  inspect,
+  LIMIT_MS,
+  type Line,
+  log,
+  notChecked,
+  now,
+  ofDirectum,
+} from './finding.ts';
 import type { Rooms } from './own.ts';
+
+/** One Directum, and what it showed of itself before. */
+export interface OfDirectum {
+  directum: SelfCheck;
+  config: Config;
+  known: Record<'Task' | 'Assignment', number | null>;
+}
 
 const CLOCK_LIMIT_SECONDS = 60;
 
@@ -15,116 +35,202 @@ const CAPABILITIES = [
 /** Without these no approval can be started; they are there since Directum RX 4.3 (directum.md A.1). */
 const NEEDED = ['Docflow/CreateApprovalTask', 'Docflow/StartTask'];
 
-async function checkClock(directum: SelfCheck): Promise<Finding> {
-  let ahead: number | null;
-  try {
-    ahead = await directum.clockAhead();
-  } catch {
-    return bad(
-      'Directum does not answer, so its clock is unknown. Check DIRECTUM_URL and the network.',
-      'Directum не отвечает, его часы неизвестны. Проверьте DIRECTUM_URL и сеть.',
-    );
-  }
-  if (ahead === null)
-    return good(
-      'Directum does not tell its time: not compared',
-      'Directum не сообщает время: не сравнивалось',
-    );
-  return Math.abs(ahead) <= CLOCK_LIMIT_SECONDS
-    ? good(`the clocks differ by ${Math.abs(ahead)} s`, `часы расходятся на ${Math.abs(ahead)} с`)
-    : bad(
-        `Directum's clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} this machine's. Set both by a time server.`,
-        `Часы Directum ${ahead > 0 ? 'спешат' : 'отстают'} на ${Math.abs(ahead)} с от этой машины. Настройте время на обеих по серверу времени.`,
+export const clock: Check<OfDirectum> = {
+  check: 'directum clock',
+  ru: 'часы Directum',
+  async find({ directum, config }) {
+    let ahead: number | null;
+    try {
+      ahead = await directum.clockAhead();
+    } catch (error) {
+      const why = ofDirectum(error, config);
+      return bad(
+        `Directum's clock is unknown. ${why?.en ?? 'Directum does not answer.'}`,
+        `Часы Directum неизвестны. ${why?.ru ?? 'Directum не отвечает.'}`,
       );
+    }
+    if (ahead === null)
+      return good(
+        'Directum does not tell its time: not compared',
+        'Directum не сообщает время: не сравнивалось',
+      );
+    return Math.abs(ahead) <= CLOCK_LIMIT_SECONDS
+      ? good(`the clocks differ by ${Math.abs(ahead)} s`, `часы расходятся на ${Math.abs(ahead)} с`)
+      : bad(
+          `Directum's clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} this machine's. Set both by a time server.`,
+          `Часы Directum ${ahead > 0 ? 'спешат' : 'отстают'} на ${Math.abs(ahead)} с от этой машины. Настройте время на обеих по серверу времени.`,
+        );
+  },
+};
+
+export const capabilities: Check<OfDirectum> = {
+  check: 'directum capabilities',
+  ru: 'функции Directum',
+  async find({ directum }) {
+    const can = await directum.capabilities();
+    const words = (yes: string, no: string) =>
+      CAPABILITIES.map((one) => `${one.split('/')[1]} ${can.has(one) ? yes : no}`).join(', ');
+    const missing = NEEDED.filter((one) => !can.has(one)).join(', ');
+    return missing === ''
+      ? good(words('yes', 'no'), words('есть', 'нет'))
+      : bad(
+          `Directum has no ${missing}, so no approval can be started. Update Directum RX to 4.3 or later.`,
+          `В Directum нет ${missing}, согласование не запустить. Обновите Directum RX до 4.3 или новее.`,
+        );
+  },
+};
+
+export const account: Check<OfDirectum> = {
+  check: 'directum account',
+  ru: 'учётная запись Directum',
+  async find({ directum }) {
+    const employee = await directum.account();
+    if (!employee)
+      return bad(
+        'The login belongs to no active employee that the account can read. Directum administrator: make an employee with this login, a department and an own company.',
+        'Логин не связан с действующим сотрудником, видимым учётной записи. Администратору Directum: заведите сотрудника с этим логином, подразделением и нашей организацией.',
+      );
+    const { name, department, businessUnit } = employee;
+    if (!department || !businessUnit) {
+      const lacks = department
+        ? { en: 'the department has no own company', ru: 'у подразделения нет нашей организации' }
+        : { en: 'no department', ru: 'нет подразделения' };
+      return bad(
+        `Employee «${name}»: ${lacks.en}. Directum administrator: fill it, or cards cannot be made and tasks cannot be started.`,
+        `Сотрудник «${name}»: ${lacks.ru}. Администратору Directum: заполните, иначе не создать карточки и не запустить задачи.`,
+      );
+    }
+    return good(
+      `employee «${name}», department «${department}», own company «${businessUnit}»`,
+      `сотрудник «${name}», подразделение «${department}», организация «${businessUnit}»`,
+    );
+  },
+};
+
+export const rights: Check<OfDirectum> = {
+  check: 'directum rights',
+  ru: 'права в Directum',
+  find: async ({ directum }) =>
+    (await directum.seesKinds())
+      ? good('document kinds can be read', 'виды документов доступны')
+      : bad(
+          'The account sees no active document kind. Directum administrator: grant it the right to read document kinds.',
+          'Учётная запись не видит действующих видов документов. Администратору Directum: выдайте право на их чтение.',
+        ),
+};
+
+/** By what is read: rows the account has no right to are absent (directum.md A.3), so an empty list alone says nothing. */
+function seeing(what: 'Task' | 'Assignment', words: LocalText): Check<OfDirectum>['find'] {
+  return async ({ directum, known }) => {
+    const sees = await directum.sees(what).catch((error) => {
+      if (error instanceof RobotFailure && error.code === 'directum_access_denied') return null;
+      throw error;
+    });
+    if (sees) return good(`${words.en} can be read`, `${words.ru} доступны`);
+    const seen = known[what];
+    if (sees === false && seen === null)
+      return good(
+        `no ${words.en} yet: the first approval shows whether the account may read them`,
+        `${words.ru} ещё не встречались: первое согласование покажет, доступны ли они`,
+      );
+    const was =
+      seen === null
+        ? { en: '', ru: '' }
+        : { en: ` (${seen} was read before)`, ru: ` (раньше было видно ${seen})` };
+    return bad(
+      `The account may read no ${words.en}${was.en}: deals do not show who holds a document. Directum administrator: give it the rights to read ${words.en}.`,
+      `Учётной записи не видны ${words.ru}${was.ru}: сделки не покажут, у кого документ. Администратору Directum: выдайте право на чтение.`,
+    );
+  };
 }
 
-async function checkAccount(directum: SelfCheck): Promise<Finding> {
-  const account = await directum.account();
-  if (!account)
-    return bad(
-      'The login belongs to no active employee that the account can read. Directum administrator: make an employee with this login, a department and an own company.',
-      'Логин не связан с действующим сотрудником, видимым учётной записи. Администратору Directum: заведите сотрудника с этим логином, подразделением и нашей организацией.',
-    );
-  const { name, department, businessUnit } = account;
-  if (!department || !businessUnit) {
-    const lacks = department
-      ? { en: 'the department has no own company', ru: 'у подразделения нет нашей организации' }
-      : { en: 'no department', ru: 'нет подразделения' };
-    return bad(
-      `Employee «${name}»: ${lacks.en}. Directum administrator: fill it, or cards cannot be made and tasks cannot be started.`,
-      `Сотрудник «${name}»: ${lacks.ru}. Администратору Directum: заполните, иначе не создать карточки и не запустить задачи.`,
-    );
-  }
-  return good(
-    `employee «${name}», department «${department}», own company «${businessUnit}»`,
-    `сотрудник «${name}», подразделение «${department}», организация «${businessUnit}»`,
-  );
-}
+export const tasks: Check<OfDirectum> = {
+  check: 'directum tasks',
+  ru: 'задачи Directum',
+  find: seeing('Task', { en: 'tasks', ru: 'задачи' }),
+};
+export const assignments: Check<OfDirectum> = {
+  check: 'directum assignments',
+  ru: 'задания Directum',
+  find: seeing('Assignment', { en: 'assignments', ru: 'задания' }),
+};
 
-/** Each setting that names a record of Directum. */
-function checkReferences(
-  directum: SelfCheck,
-  config: Config,
-): { check: string; work: () => Promise<Finding> }[] {
-  const found = (name: string, id: number) => good(`«${name}» (id ${id})`, `«${name}» (ИД ${id})`);
-  const unset = (en: string, ru: string) => good(`not set: ${en}`, `не задано: ${ru}`);
-  const byNameOrId =
-    (setting: string, find: () => Promise<{ id: number; name: string } | null>) => async () => {
-      const record = await find();
+type Setting = 'DIRECTUM_CONTRACT_KIND' | 'DIRECTUM_BUSINESS_UNIT' | 'DIRECTUM_RESPONSIBLE';
+type Found = { id: number; name: string } | null;
+
+/** A setting that names a record of Directum. */
+function reference(
+  setting: Setting,
+  without: LocalText,
+  find: (directum: SelfCheck, value: string, label: LocalText) => Promise<Found>,
+): Check<OfDirectum> {
+  return {
+    check: setting,
+    ru: setting,
+    async find({ directum, config }) {
+      const value = config[setting];
+      if (value === undefined) return good(`not set: ${without.en}`, `не задано: ${without.ru}`);
+      const record = await find(directum, value, { ru: setting, en: setting });
       return record
-        ? found(record.name, record.id)
+        ? good(`«${record.name}» (id ${record.id})`, `«${record.name}» (ИД ${record.id})`)
         : bad(
             `Directum has no single active record for it. Mend ${setting}.`,
             `В Directum нет одной подходящей действующей записи. Исправьте ${setting}.`,
           );
-    };
-  const setting = (
-    name: 'DIRECTUM_CONTRACT_KIND' | 'DIRECTUM_BUSINESS_UNIT' | 'DIRECTUM_RESPONSIBLE',
-    find: (value: string, label: LocalText) => Promise<{ id: number; name: string } | null>,
-    without: LocalText,
-  ) => {
-    const value = config[name];
-    return {
-      check: name,
-      work:
-        value === undefined
-          ? async () => unset(without.en, without.ru)
-          : byNameOrId(name, () => find(value, { ru: name, en: name })),
-    };
+    },
   };
-  return [
-    setting('DIRECTUM_CONTRACT_KIND', directum.catalogue.documentKind, {
-      en: 'each robot must name its document kind',
-      ru: 'вид документа задаётся в каждом роботе',
-    }),
-    setting('DIRECTUM_BUSINESS_UNIT', directum.catalogue.businessUnit, {
-      en: 'the own company comes from the deal or the responsible person',
-      ru: 'организация берётся из сделки или у ответственного',
-    }),
-    setting('DIRECTUM_RESPONSIBLE', directum.employees.byReference, {
-      en: 'nobody stands in for people without an employee',
-      ru: 'замены для людей без сотрудника нет',
-    }),
-  ];
 }
+
+export const contractKind = reference(
+  'DIRECTUM_CONTRACT_KIND',
+  { en: 'each robot must name its document kind', ru: 'вид документа задаётся в каждом роботе' },
+  ({ catalogue }, value, label) => catalogue.documentKind(value, label),
+);
+export const businessUnit = reference(
+  'DIRECTUM_BUSINESS_UNIT',
+  {
+    en: 'the own company comes from the deal or the responsible person',
+    ru: 'организация берётся из сделки или у ответственного',
+  },
+  ({ catalogue }, value, label) => catalogue.businessUnit(value, label),
+);
+export const responsible = reference(
+  'DIRECTUM_RESPONSIBLE',
+  { en: 'nobody stands in for people without an employee', ru: 'замены для людей без сотрудника нет' },
+  ({ employees }, value) => employees.byReference(value),
+);
 
 /** Whether what the package made or watches can still be read (interface.md §2). */
-export async function checkDocuments({ deals }: Rooms): Promise<Finding> {
-  const { held, ids, blind } = await deals.observer.deletions.inspect();
-  if (held === 0 && !blind)
-    return good('what the package watches can be read', 'отслеживаемые документы доступны');
-  const named = ids.join(', ') + (held > ids.length ? ', …' : '');
-  const which = held === 0 ? { en: '', ru: '' } : { en: ` (${held}: ${named})`, ru: ` (${held}: ${named})` };
-  return bad(
-    `Directum no longer shows documents that the package made or watches${which.en}: the account seems to have lost its rights. Directum administrator: give them back. If the documents were deleted: npm run reconcile -- --accept-deletions.`,
-    `Directum перестал показывать документы, которые пакет создал или отслеживает${which.ru}: похоже, у учётной записи отобрали права. Администратору Directum: верните права. Если документы удалены: npm run reconcile -- --accept-deletions.`,
-  );
-}
+export const documents: Check<Rooms> = {
+  check: 'directum documents',
+  ru: 'документы Directum',
+  async find({ deals }) {
+    const { held, ids, blind } = await deals.observer.deletions.inspect();
+    if (held === 0 && !blind) return good('what is watched can be read', 'отслеживаемые документы доступны');
+    const named = ids.join(', ') + (held > ids.length ? ', …' : '');
+    const which = held === 0 ? '' : ` (${held}: ${named})`;
+    return bad(
+      `Directum no longer shows documents that the service made or watches${which}: the account seems to have lost its rights. Directum administrator: give them back. If the documents were deleted: npm run reconcile -- --accept-deletions.`,
+      `Directum перестал показывать документы, которые сервис создал или отслеживает${which}: похоже, у учётной записи отобрали права. Администратору Directum: верните права. Если документы удалены: npm run reconcile -- --accept-deletions.`,
+    );
+  },
+};
 
-/** Directum: login, clock, functions, account, rights, and each setting that names a record of it. */
-export async function checkDirectum(config: Config, wrong: string[]): Promise<Check[]> {
-  const needs = ['DIRECTUM_URL', 'DIRECTUM_LOGIN', 'DIRECTUM_PASSWORD', 'DIRECTUM_AUTH', 'DIRECTUM_CA_FILE'];
-  if (wrong.some((name) => needs.includes(name))) return [notChecked('directum', 'settings')];
+const login: Check<OfDirectum> = {
+  check: 'directum',
+  ru: 'Directum',
+  async find({ directum }) {
+    await directum.login();
+    return good('answers, the login is accepted', 'отвечает, вход выполнен');
+  },
+};
+
+/** Whether Directum answers and takes the login, its clock, and then the further checks. */
+export async function checkDirectum(
+  config: Config,
+  known: OfDirectum['known'],
+  checks: readonly Check<OfDirectum>[],
+): Promise<Line[]> {
   const directum = createSelfCheck({
     baseUrl: config.DIRECTUM_URL,
     login: config.DIRECTUM_LOGIN,
@@ -135,47 +241,26 @@ export async function checkDirectum(config: Config, wrong: string[]): Promise<Ch
     now,
     log,
   });
-  const rest: { check: string; work: () => Promise<Finding> }[] = [
-    {
-      check: 'directum capabilities',
-      work: async () => {
-        const can = await directum.capabilities();
-        const words = (yes: string, no: string) =>
-          CAPABILITIES.map((one) => `${one.split('/')[1]} ${can.has(one) ? yes : no}`).join(', ');
-        const missing = NEEDED.filter((one) => !can.has(one)).join(', ');
-        return missing === ''
-          ? good(words('yes', 'no'), words('есть', 'нет'))
-          : bad(
-              `Directum has no ${missing}, so no approval can be started. Update Directum RX to 4.3 or later.`,
-              `В Directum нет ${missing}, согласование не запустить. Обновите Directum RX до 4.3 или новее.`,
-            );
-      },
-    },
-    { check: 'directum account', work: () => checkAccount(directum) },
-    {
-      check: 'directum rights',
-      work: async () =>
-        (await directum.seesKinds())
-          ? good('document kinds can be read', 'виды документов доступны')
-          : bad(
-              'The account sees no active document kind. Directum administrator: grant it the right to read document kinds.',
-              'Учётная запись не видит действующих видов документов. Администратору Directum: выдайте право на их чтение.',
-            ),
-    },
-    ...checkReferences(directum, config),
-  ];
+  const of = { directum, config, known };
   try {
-    const clock = inspect('directum clock', () => checkClock(directum));
-    const login = await inspect('directum', async () => {
-      await directum.login();
-      return good('answers, the login is accepted', 'отвечает, вход выполнен');
-    });
-    const others = login.ok
-      ? await Promise.all(rest.map(({ check, work }) => inspect(check, work)))
+    const time = inspect(clock, of, config);
+    const first = await inspect(login, of, config);
+    const others = first.ok
+      ? await Promise.all(checks.map((one) => inspect(one, of, config)))
       : // A wrong password tried again and again would lock the login.
-        rest.map(({ check }) => notChecked(check, 'directum'));
-    return [login, await clock, ...others];
+        checks.map((one) => notChecked(one, { en: login.check, ru: login.ru }));
+    return [first, await time, ...others];
   } finally {
     await directum.close();
   }
+}
+
+/** A task and an assignment that Directum once showed. */
+export async function readKnown(store: Store | null): Promise<OfDirectum['known']> {
+  if (store === null) return { Task: null, Assignment: null };
+  const { rows } = await store.pool.query(
+    'SELECT (SELECT max(task_id) FROM document_task) AS task, (SELECT max(id) FROM assignment) AS assignment',
+  );
+  const [{ task, assignment }] = rows;
+  return { Task: task && Number(task), Assignment: assignment && Number(assignment) };
 }

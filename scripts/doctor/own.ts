@@ -1,114 +1,185 @@
 import { randomBytes } from 'node:crypto';
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
+import { toCause } from '../../src/command/cause.ts';
+import { toMoment } from '../../src/command/moment.ts';
+import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
-import { RobotFailure } from '../../src/robot/failure.ts';
+import type { LocalText } from '../../src/robot/failure.ts';
 import { openRooms } from '../../src/rooms.ts';
-import { createSecretKeys, loadSecretKeys } from '../../src/store/secrets.ts';
+import { createSecretKeys, loadSecretKeys, SecretError } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import {
   bad,
   type Check,
   EMBEDDED_LIMIT_MS,
-  type Finding,
   good,
   inspect,
   LIMIT_MS,
+  type Line,
   log,
   notChecked,
   now,
   within,
 } from './finding.ts';
 import { trySealed } from './sealed.ts';
+import type { OfSettings } from './settings.ts';
 
 export type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
-async function isUp(url: string): Promise<{ up: boolean; reason: string }> {
+interface Seen {
+  up: boolean;
+  reason: LocalText;
+}
+
+async function look(url: string, isOurs: (status: number, body: string) => boolean): Promise<Seen> {
   try {
-    const response = await fetch(`${url}/healthz`, {
-      redirect: 'manual',
-      signal: AbortSignal.timeout(LIMIT_MS - 1_000),
-    });
+    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(LIMIT_MS - 1_000) });
     const body = (await response.text()).slice(0, 100).trim();
-    return { up: response.status === 200 && body === 'ok', reason: `code ${response.status}` };
+    const { status } = response;
+    return {
+      up: isOurs(status, body),
+      reason: status === 200 ? STRANGER : { en: `code ${status}`, ru: `код ${status}` },
+    };
   } catch (error) {
-    const cause = (error as Error).cause as { code?: string } | undefined;
-    return { up: false, reason: String(cause?.code ?? (error as Error).name) };
+    const cause = toCause(error);
+    if (cause === null) {
+      const { cause: reason, message } = error as Error;
+      const words = reason instanceof Error ? reason.message : message;
+      return { up: false, reason: { en: `no answer (${words})`, ru: `нет ответа (${words})` } };
+    }
+    return {
+      up: false,
+      reason: { en: `${cause.text.en} (${cause.code})`, ru: `${cause.text.ru} (${cause.code})` },
+    };
   }
 }
 
-/** Asked from this machine, as a portal would ask; the local port tells a stopped service from a proxy's fault. */
-export async function checkPublicUrl(config: Config): Promise<Finding> {
-  const host = ['0.0.0.0', '::'].includes(config.HOST) ? '127.0.0.1' : config.HOST;
-  const local = `http://${host.includes(':') ? `[${host}]` : host}:${config.PORT}`;
-  const [outside, inside] = await Promise.all([isUp(config.PUBLIC_URL), isUp(local)]);
-  if (outside.up) return good(`${config.PUBLIC_URL} answers`, `${config.PUBLIC_URL} отвечает`);
-  const answer = `${config.PUBLIC_URL}/healthz: ${outside.reason}.`;
-  return inside.up
-    ? bad(
-        `${answer} The service runs on this machine: check DNS, the proxy and its certificate.`,
-        `${answer} Служба на этой машине работает: проверьте DNS, прокси и его сертификат.`,
-      )
-    : bad(
-        `${answer} Start the service: npm start. If it runs elsewhere, check DNS, the proxy and its certificate.`,
-        `${answer} Запустите службу: npm start. Если она работает на другой машине, проверьте DNS, прокси и его сертификат.`,
-      );
+const STRANGER = { en: 'another program answers', ru: 'отвечает другая программа' };
+
+/**
+ * Asked from this machine, as a portal would ask, and only for what a proxy passes to the service (interface.md §2); the
+ * local port tells a stopped service from a proxy's fault.
+ */
+export const publicUrl: Check<OfSettings> = {
+  check: 'public url',
+  ru: 'внешний адрес',
+  async find({ config }) {
+    const host = ['0.0.0.0', '::'].includes(config.HOST) ? '127.0.0.1' : config.HOST;
+    const local = `http://${host.includes(':') ? `[${host}]` : host}:${config.PORT}`;
+    const address = `${config.PUBLIC_URL}/bitrix24/`;
+    const [outside, inside] = await Promise.all([
+      look(address, (status, body) => status === 200 && body === ''),
+      look(`${local}/healthz`, (status, body) => status === 200 && body === 'ok'),
+    ]);
+    if (outside.up) return good(`${config.PUBLIC_URL} answers`, `${config.PUBLIC_URL} отвечает`);
+    const answer = {
+      en: `PUBLIC_URL: ${address}: ${outside.reason.en}.`,
+      ru: `PUBLIC_URL: ${address}: ${outside.reason.ru}.`,
+    };
+    return inside.up
+      ? bad(
+          `${answer.en} The service runs on this machine: check DNS, the proxy and its certificate.`,
+          `${answer.ru} Служба на этой машине работает: проверьте DNS, прокси и его сертификат.`,
+        )
+      : bad(
+          `${answer.en} Start the service: npm start. If it runs elsewhere, check DNS, the proxy and its certificate.`,
+          `${answer.ru} Запустите службу: npm start. Если она работает на другой машине, проверьте DNS, прокси и его сертификат.`,
+        );
+  },
+};
+
+/** A store whose keys were found to open what it holds. */
+export interface OfStore {
+  store: Store;
+  config: Config;
 }
 
-export type Opened = {
-  checks: Check[];
+export interface Opened {
+  lines: Line[];
+  /** Null when something before it is to be mended, which `blockedBy` names. */
   rooms: Rooms | null;
-  blockedBy: string;
+  blockedBy: LocalText;
   close(): Promise<void>;
-};
+}
 
 /** A refusal that is older may have been mended since. */
 const REFUSED_HOURS = 24;
 
 /** Whether the account may make contracts cannot be asked without making one, so the latest run that shows it tells. */
-async function checkContracts({ pool }: Store): Promise<Finding> {
-  const { rows } = await pool.query<{ ending: string; ended_at: Date }>(
-    `SELECT ending, ended_at FROM run WHERE robot = 'directum_create_contract'
+export const contracts: Check<OfStore> = {
+  check: 'contracts',
+  ru: 'договоры',
+  async find({ store, config }) {
+    const { rows } = await store.pool.query<{ ending: string; ended_at: Date }>(
+      `SELECT ending, ended_at FROM run WHERE robot = 'directum_create_contract'
        AND ((ending = 'directum_access_denied' AND ended_at > $1) OR outcome->>'created' = 'Y')
      ORDER BY ended_at DESC LIMIT 1`,
-    [new Date(now().getTime() - REFUSED_HOURS * 3_600_000)],
-  );
-  const [last] = rows;
-  if (last === undefined)
-    return good(
-      'none made yet: the first one shows whether the account has the rights to create them',
-      'ещё не создавались: первый покажет, есть ли у учётной записи права на создание',
+      [new Date(now().getTime() - REFUSED_HOURS * 3_600_000)],
     );
-  const at = last.ended_at.toISOString();
-  return last.ending === 'directum_access_denied'
-    ? bad(
-        `The last one was refused for want of rights at ${at}. Directum administrator: give the account the rights to create contracts and counterparties.`,
-        `В последнем отказано из-за прав (${at}). Администратору Directum: дайте учётной записи права на создание договоров и контрагентов.`,
-      )
-    : good(`the account made one at ${at}`, `учётная запись создала договор ${at}`);
-}
+    const [last] = rows;
+    if (last === undefined)
+      return good(
+        'none made yet: the first one shows whether the account has the rights to create them',
+        'ещё не создавались: первый покажет, есть ли у учётной записи права на создание',
+      );
+    const at = toMoment(last.ended_at, config.TIME_ZONE);
+    return last.ending === 'directum_access_denied'
+      ? bad(
+          `The last one was refused for want of rights at ${at}. Directum administrator: give the account the rights to create contracts and counterparties.`,
+          `В последнем отказано из-за прав (${at}). Администратору Directum: дайте учётной записи права на создание договоров и контрагентов.`,
+        )
+      : good(`the account made one at ${at}`, `учётная запись создала договор ${at}`);
+  },
+};
 
-/** Database, then keys, then what both are needed for. */
-export async function openAll(config: Config, wrong: string[]): Promise<Opened> {
-  const checks: Check[] = [];
-  const blocked = (blockedBy: string, close = async () => {}): Opened => ({
-    checks,
-    rooms: null,
-    blockedBy,
-    close,
-  });
-  if (wrong.some((name) => ['DATABASE_URL', 'DATA_DIR', 'SECRET_KEYS'].includes(name))) {
-    checks.push(notChecked('database', 'settings'), notChecked('keys', 'settings'));
-    return blocked('settings');
-  }
-  const options = { databaseUrl: config.DATABASE_URL, dataDir: config.DATA_DIR, log, now };
-  // Asked before anything else could make the file.
-  const keysAreThere =
-    config.SECRET_KEYS !== undefined ||
-    (await access(join(config.DATA_DIR, 'keys')).then(
-      () => true,
-      (error) => error.code !== 'ENOENT',
-    ));
+const database: Check<{ opening: Promise<Store>; config: Config }> = {
+  check: 'database',
+  ru: 'база данных',
+  async find({ opening, config }) {
+    const { pool } = await opening;
+    const { rows } = await pool.query('SELECT count(*)::int AS count FROM schema_migration');
+    const where = config.DATABASE_URL
+      ? { en: 'PostgreSQL', ru: 'PostgreSQL' }
+      : { en: `embedded PostgreSQL in ${config.DATA_DIR}`, ru: `встроенный PostgreSQL в ${config.DATA_DIR}` };
+    return good(
+      `${where.en} answers, ${rows[0].count} migrations are done`,
+      `${where.ru} отвечает, выполнено миграций: ${rows[0].count}`,
+    );
+  },
+};
+
+const keys: Check<OfStore> = {
+  check: 'keys',
+  ru: 'ключи',
+  async find({ store, config }) {
+    try {
+      const real = await loadSecretKeys({
+        secretKeys: config.SECRET_KEYS,
+        dataDir: config.DATA_DIR,
+        onlyOpen: true,
+      });
+      const { count, closed } = await trySealed(store.pool, real);
+      if (closed.length === 0)
+        return good(`${count} sealed values open`, `зашифрованных значений прочитано: ${count}`);
+      const reasons = [...new Map(closed.map(({ reason }) => [reason.en, reason])).values()];
+      const list = (language: 'en' | 'ru') =>
+        `${reasons.map((reason) => reason[language]).join('; ')} (${closed.map(({ name, count: closedCount }) => `${name[language]}: ${closedCount}`).join(', ')})`;
+      throw new SecretError({ en: list('en'), ru: list('ru') });
+    } catch (error) {
+      const { en, ru } = tell(error, config);
+      return error instanceof SecretError
+        ? bad(
+            `Stored values cannot be opened: ${en}. Give the earlier keys in SECRET_KEYS or restore DATA_DIR/keys.`,
+            `Сохранённые значения не открываются: ${ru}. Верните прежние ключи в SECRET_KEYS или файл DATA_DIR/keys.`,
+          )
+        : bad(en, ru);
+    }
+  },
+};
+
+/** Database, then keys, then what both are needed for. Nothing is made where nothing is. */
+export async function openAll(config: Config, further: readonly Check<OfStore>[]): Promise<Opened> {
+  const lines: Line[] = [];
+  const options = { databaseUrl: config.DATABASE_URL, dataDir: config.DATA_DIR, log, now, onlyOpen: true };
   // Nothing is read with these: whether the database answers does not depend on the keys.
   const anyKeys = createSecretKeys(new Map([['none', randomBytes(32)]]));
   const opening = openStore({ ...options, keys: anyKeys });
@@ -117,72 +188,30 @@ export async function openAll(config: Config, wrong: string[]): Promise<Opened> 
       (store) => store.close(),
       () => undefined,
     );
-  const database = await inspect(
-    'database',
-    async () => {
-      const store = await opening.catch((error) => {
-        const { message, code } = error as Error & { code?: string };
-        const where = config.DATABASE_URL ? 'DATABASE_URL' : 'DATA_DIR';
-        throw new RobotFailure('internal_error', {
-          en: `The database cannot be used: ${message || code}. Check ${where} and that PostgreSQL may be started and reached.`,
-          ru: `База данных недоступна: ${message || code}. Проверьте ${where}, запуск и доступность PostgreSQL.`,
-        });
-      });
-      const { rows } = await store.pool.query('SELECT count(*)::int AS count FROM schema_migration');
-      const where = config.DATABASE_URL ? 'PostgreSQL' : `embedded PostgreSQL in ${config.DATA_DIR}`;
-      return good(
-        `${where} answers, ${rows[0].count} migrations are done`,
-        `${where} отвечает, выполнено миграций: ${rows[0].count}`,
-      );
-    },
-    config.DATABASE_URL ? LIMIT_MS : EMBEDDED_LIMIT_MS,
-  );
-  checks.push(database);
-  if (!database.ok) {
-    checks.push(notChecked('keys', 'database'));
-    return blocked('database', close);
-  }
-
-  const store = await opening;
-  const keys = await inspect('keys', async () => {
-    const { rows } = await store.pool.query('SELECT count(*)::int AS count FROM keyv');
-    if (!keysAreThere)
-      return rows[0].count === 0
-        ? good(
-            'no keys yet: the service makes them when they are first needed',
-            'ключей ещё нет: служба создаст их сама',
-          )
-        : bad(
-            `The file keys is missing in ${config.DATA_DIR}, but the database holds sealed values. Restore the file or SECRET_KEYS from the backup.`,
-            `В ${config.DATA_DIR} нет файла keys, а в базе есть зашифрованные значения. Восстановите файл или SECRET_KEYS из резервной копии.`,
-          );
-    try {
-      const real = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
-      const { count, closed } = await trySealed(store.pool, real);
-      if (closed.length > 0)
-        throw new Error(
-          `${[...new Set(closed.map(({ reason }) => reason))].join('; ')} (${closed.map((one) => `${one.name}: ${one.count}`).join(', ')})`,
-        );
-      return good(`${count} sealed values open`, `зашифрованных значений прочитано: ${count}`);
-    } catch (error) {
-      const { message } = error as Error;
-      return bad(
-        `Stored values cannot be opened: ${message}. Give the earlier keys in SECRET_KEYS or restore DATA_DIR/keys.`,
-        `Сохранённые значения не открываются: ${message}. Верните прежние ключи в SECRET_KEYS или файл DATA_DIR/keys.`,
-      );
-    }
+  const blocked = ({ check, ru }: { check: string; ru: string }): Opened => ({
+    lines,
+    rooms: null,
+    blockedBy: { en: check, ru },
+    close,
   });
-  checks.push(keys);
-  if (!keys.ok) return blocked('keys', close);
-  checks.push(await inspect('contracts', () => checkContracts(store)));
+  const limit = config.DATABASE_URL ? LIMIT_MS : EMBEDDED_LIMIT_MS;
+  lines.push(await inspect(database, { opening, config }, config, limit));
+  if (!lines.at(-1)?.ok) {
+    lines.push(notChecked(keys, { en: database.check, ru: database.ru }));
+    return blocked(database);
+  }
+  const of = { store: await opening, config };
+  lines.push(await inspect(keys, of, config));
+  if (!lines.at(-1)?.ok) return blocked(keys);
+  lines.push(...(await Promise.all(further.map((one) => inspect(one, of, config)))));
   try {
-    const rooms = await within(EMBEDDED_LIMIT_MS, openRooms(config, { log, now }));
+    const rooms = await within(EMBEDDED_LIMIT_MS, openRooms(config, { log, now, onlyOpen: true }));
     const closeBoth = async () => {
       await rooms.close();
       await close();
     };
-    return { checks, rooms, blockedBy: '', close: closeBoth };
+    return { lines, rooms, blockedBy: { en: '', ru: '' }, close: closeBoth };
   } catch {
-    return blocked('database', close);
+    return blocked(database);
   }
 }

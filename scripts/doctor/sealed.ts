@@ -1,32 +1,50 @@
 import type { Pool } from 'pg';
-import type { SecretKeys } from '../../src/store/secrets.ts';
+import type { LocalText } from '../../src/robot/failure.ts';
+import { SecretError, type SecretKeys } from '../../src/store/secrets.ts';
 
 /** What is kept sealed and still needed, with the context that it is sealed for. */
 const SEALED = [
   {
-    name: 'installations',
+    name: { en: 'installations', ru: 'установки' },
     column: 'value',
     from: `keyv WHERE starts_with(key, 'installation:')`,
     context: 'installation',
   },
-  { name: 'open runs', column: 'call', from: `run WHERE state <> 'ended'` },
-  { name: 'calls that are no runs yet', column: 'calls', from: 'crowd', context: 'crowd' },
-  { name: 'answers to be sent', column: 'payload', from: `answer WHERE state = 'due'` },
   {
-    name: 'notices to be sent',
+    name: { en: 'open runs', ru: 'незавершённые запуски' },
+    column: 'call',
+    from: `run WHERE state <> 'ended'`,
+  },
+  {
+    name: { en: 'calls that are no runs yet', ru: 'вызовы, которые ещё не запуски' },
+    column: 'calls',
+    from: 'crowd',
+    context: 'crowd',
+  },
+  {
+    name: { en: 'answers to be sent', ru: 'неотправленные ответы' },
+    column: 'payload',
+    from: `answer WHERE state = 'due'`,
+  },
+  {
+    name: { en: 'notices to be sent', ru: 'неотправленные уведомления' },
     column: 'payload',
     from: `telling WHERE state = 'due' AND payload IS NOT NULL`,
   },
-  { name: 'tasks to be written', column: 'wanted', from: `mirrored_task WHERE due_at IS NOT NULL` },
+  {
+    name: { en: 'tasks to be written', ru: 'ненаписанные задачи' },
+    column: 'wanted',
+    from: `mirrored_task WHERE due_at IS NOT NULL`,
+  },
 ];
 
 /** Tries one value of each kind and key. Answers how many there are, and what cannot be opened and why. */
 export async function trySealed(
   pool: Pool,
   keys: SecretKeys,
-): Promise<{ count: number; closed: { name: string; count: number; reason: string }[] }> {
+): Promise<{ count: number; closed: { name: LocalText; count: number; reason: LocalText }[] }> {
   let total = 0;
-  const closed: { name: string; count: number; reason: string }[] = [];
+  const closed: { name: LocalText; count: number; reason: LocalText }[] = [];
   for (const { name, column, from, context } of SEALED) {
     const { rows } = await pool.query<{ value: string; count: number }>(
       `SELECT min(${column}) AS value, count(*)::int AS count
@@ -37,9 +55,12 @@ export async function trySealed(
       try {
         keys.decrypt(value, context);
       } catch (error) {
-        closed.push({ name, count, reason: (error as Error).message });
+        closed.push({ name, count, reason: reasonOf(error) });
       }
     }
   }
   return { count: total, closed };
 }
+
+const reasonOf = (error: unknown): LocalText =>
+  error instanceof SecretError ? error.text : { en: (error as Error).message, ru: (error as Error).message };

@@ -1,53 +1,56 @@
-import { type Config, ConfigError, parseConfig } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
 import { redact } from '../../src/log.ts';
+import { isShort, LEAST_PASSPHRASE } from '../backup-passphrase.ts';
 import { bad, type Check, good } from './finding.ts';
 
-/** Values that let the other checks go on while some settings are wrong; who needs a wrong one is not checked. */
-export const STAND_INS: Record<string, string> = {
-  PUBLIC_URL: 'http://settings.invalid',
-  BITRIX24_CLIENT_ID: 'stand-in-value',
-  BITRIX24_CLIENT_SECRET: 'stand-in-value',
-  BITRIX24_PORTALS: 'http://settings.invalid',
-  DIRECTUM_URL: 'http://settings.invalid/',
-  DIRECTUM_LOGIN: 'stand-in-value',
-  DIRECTUM_PASSWORD: 'stand-in-value',
+/** What is known before anything is opened or asked. */
+export interface OfSettings {
+  config: Config;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+export const settings: Check<OfSettings> = {
+  check: 'settings',
+  ru: 'настройки',
+  // Others stop every command before it begins.
+  find: () => good('all settings can be used', 'все настройки годятся'),
+};
+
+export const backupPassphrase: Check<OfSettings> = {
+  check: 'backup passphrase',
+  ru: 'парольная фраза',
+  find({ env }) {
+    const passphrase = env['BACKUP_PASSPHRASE'];
+    if (!passphrase?.trim())
+      return good(
+        'BACKUP_PASSPHRASE is not set: npm run backup asks for it',
+        'BACKUP_PASSPHRASE не задана: она нужна для npm run backup',
+      );
+    return isShort(passphrase)
+      ? bad(
+          `BACKUP_PASSPHRASE is shorter than ${LEAST_PASSPHRASE} characters, so npm run backup refuses it. Choose a longer one; earlier backups keep theirs.`,
+          `BACKUP_PASSPHRASE короче ${LEAST_PASSPHRASE} знаков, npm run backup её не примет. Выберите длиннее; у прежних копий остаётся своя.`,
+        )
+      : good('long enough', 'достаточной длины');
+  },
 };
 
 /** Who sets these expects them to be obeyed; the portal is then asked another way than he thinks. */
-export function checkProxies({ ignoredProxies }: Config): Check[] {
-  if (ignoredProxies.length === 0) return [];
-  const names = ignoredProxies.join(', ');
-  const finding = bad(
-    `${names} is set, and the service does not obey it. Give the proxy for the portal in OUTBOUND_PROXY, or take ${names} away from this service.`,
-    `Задано ${names}, но служба этого не учитывает. Укажите прокси для портала в OUTBOUND_PROXY или уберите ${names} из окружения службы.`,
-  );
-  return [{ check: 'proxy', ...finding }];
-}
-
-export function readSettings(env: NodeJS.ProcessEnv): { config: Config; wrong: string[]; check: Check } {
-  try {
-    const config = parseConfig(env);
-    return {
-      config,
-      wrong: [],
-      check: { check: 'settings', ...good('all settings can be used', 'все настройки годятся') },
-    };
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const wrong = error.problems.map((problem) => problem.split(':')[0] as string);
-    const mended = { ...env };
-    for (const name of wrong) {
-      delete mended[name];
-      if (name in STAND_INS) mended[name] = STAND_INS[name];
-    }
-    const problems = error.problems.join('; ');
-    return {
-      config: parseConfig(mended),
-      wrong,
-      check: { check: 'settings', ...bad(`Mend: ${problems}.`, `Исправьте настройки: ${problems}.`) },
-    };
-  }
-}
+export const proxies: Check<OfSettings> = {
+  check: 'proxy',
+  ru: 'прокси',
+  find({ config: { ignoredProxies, OUTBOUND_PROXY } }) {
+    const names = ignoredProxies.join(', ');
+    if (names !== '')
+      return bad(
+        `${names} is set, and the service does not obey it. Give the proxy for the portal in OUTBOUND_PROXY, or take ${names} away from this service.`,
+        `Задано ${names}, но сервис этого не учитывает. Укажите прокси для портала в OUTBOUND_PROXY или уберите ${names} из окружения сервиса.`,
+      );
+    return OUTBOUND_PROXY === undefined
+      ? good('the portal is asked directly', 'портал запрашивается напрямую')
+      : good('the portal is asked through OUTBOUND_PROXY', 'портал запрашивается через OUTBOUND_PROXY');
+  },
+};
 
 /** The last guard: no secret of the settings reaches the output, whoever quoted it. */
 export function toHide(config: Config): (text: string) => string {

@@ -29,6 +29,8 @@ export interface SelfCheck {
   account(): Promise<OwnAccount | null>;
   /** Whether the account sees any active document kind. @throws RobotFailure */
   seesKinds(): Promise<boolean>;
+  /** Whether the account sees any task, any assignment: what it may not read is absent from lists. @throws RobotFailure */
+  sees(what: 'Task' | 'Assignment'): Promise<boolean>;
   catalogue: DirectumPort['catalogue'];
   employees: DirectumPort['employees'];
   close(): Promise<void>;
@@ -120,6 +122,10 @@ export function createSelfCheck(
     async seesKinds() {
       const set = (await metadata.capabilities()).need('DocumentKind');
       return (await reader.some(set, { filter: { Status: 'Active' }, select: ['Id'] }, 1)).length > 0;
+    },
+    async sees(what) {
+      const set = (await metadata.capabilities()).need(what);
+      return (await reader.some(set, { filter: { Id: { gt: 0 } }, select: ['Id'] }, 1)).length > 0;
     },
     catalogue: createCatalogue(stand),
     employees: createEmployees(stand),

@@ -3,7 +3,7 @@ import { type Awaited, toName } from './awaited.ts';
 import type { ComparePorts } from './compare.ts';
 import { type TaskChange, toWanted } from './mirror.ts';
 import { planTasks } from './mirror-tasks.ts';
-import type { SeenTask } from './ports.ts';
+import type { Deviation, SeenTask } from './ports.ts';
 
 /** Portals keep deadlines to the minute. */
 const MINUTE_MS = 60_000;
@@ -20,7 +20,8 @@ export async function compareTasks(
   ids: number[],
   awaited: Awaited,
   ports: ComparePorts,
-): Promise<KeptTask[]> {
+  itemCode: string | null,
+): Promise<(KeptTask & { deviations: Deviation[] })[]> {
   const { documents, mirrored, portals, now } = ports;
   // By what is known now and stays so meanwhile: the portal was asked since the comparison began.
   await documents.change(ids, now(), async (known, client) => {
@@ -32,7 +33,9 @@ export async function compareTasks(
     await mirrored.record(client, wanted, now());
     return new Map();
   });
-  const tasks = await mirrored.of(portal, ids);
+  const tasks = (await mirrored.of(portal, ids)).filter(
+    (task) => itemCode === null || task.itemCode === itemCode,
+  );
   if (tasks.length === 0) return [];
   const deals = portals.deals(portal);
   const taskIds = tasks.flatMap(({ due, taskId }) => (due || taskId === null ? [] : [taskId]));
@@ -52,9 +55,13 @@ export async function compareTasks(
       !awaited.items.has(toName(task)),
   );
   const wrong = [
-    ...planned.filter(({ due: task, change }) => !task.due && isWrong(task, change, seenOf(task))),
-    ...tasks.filter((task) => task.ended && isClosed(seenOf(task)) === false).map((due) => ({ due })),
-  ].map(({ due }) => due);
+    ...planned
+      .filter(({ due: task }) => !task.due)
+      .map(({ due: task, change }) => ({ ...task, deviations: toDeviations(task, change, seenOf(task)) })),
+    ...tasks
+      .filter((task) => task.ended && isClosed(seenOf(task)) === false)
+      .map((task) => ({ ...task, deviations: [deviation(task, 'state', 'open', 'closed')] })),
+  ].filter(({ deviations }) => deviations.length > 0);
   await mirrored.again(
     portal,
     wrong.map((task) => ({
@@ -64,19 +71,44 @@ export async function compareTasks(
     now(),
   );
   // One that the portal refused to make is tried again, which is no difference.
-  return [...late.map(({ due }) => due), ...wrong.filter(({ taskId, tried }) => taskId !== null || !tried)];
+  return [
+    ...late.map(({ due: task, change }) => ({
+      ...task,
+      deviations: [
+        change.do === 'close' ? deviation(task, 'state', 'open', 'closed') : deviation(task, '', null, null),
+      ],
+    })),
+    ...wrong.filter(({ taskId, tried }) => taskId !== null || !tried),
+  ];
 }
 
-function isWrong({ taskId, shown }: KeptTask, change: TaskChange, seen: Seen): boolean {
-  if (taskId === null) return change.do === 'put';
-  if (seen === 'gone') return true;
-  if (seen === null) return false;
-  if (change.do !== 'put') return change.do === 'close' && seen.closed === false;
-  return (
-    seen.closed === true ||
-    (seen.responsibleUserId !== null && seen.responsibleUserId !== change.task.responsibleUserId) ||
-    !isSameMoment(seen.deadline, shown.deadline)
-  );
+function toDeviations(task: KeptTask, change: TaskChange, seen: Seen): Deviation[] {
+  const missing = deviation(task, '', null, null);
+  if (task.taskId === null) return change.do === 'put' ? [missing] : [];
+  if (seen === 'gone') return [missing];
+  if (seen === null) return [];
+  if (change.do !== 'put')
+    return change.do === 'close' && seen.closed === false ? [deviation(task, 'state', 'open', 'closed')] : [];
+  const { responsibleUserId } = change.task;
+  return [
+    ...(seen.closed === true ? [deviation(task, 'state', 'closed', 'open')] : []),
+    ...(seen.responsibleUserId !== null && seen.responsibleUserId !== responsibleUserId
+      ? [deviation(task, 'responsible', `user_${seen.responsibleUserId}`, `user_${responsibleUserId}`)]
+      : []),
+    ...(isSameMoment(seen.deadline, task.shown.deadline)
+      ? []
+      : [deviation(task, 'deadline', seen.deadline ?? '', task.shown.deadline ?? '')]),
+  ];
+}
+
+function deviation(
+  { taskId }: KeptTask,
+  property: string,
+  shown: string | null,
+  wanted: string | null,
+): Deviation {
+  const name = [taskId === null ? '' : String(taskId), property].filter((part) => part !== '').join(' ');
+  return { part: 'task', name, shown, wanted };
 }
 
 /** Null for one that is not there or of which nothing is said. */

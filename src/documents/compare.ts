@@ -4,7 +4,7 @@ import type { MirroredTasks } from '../store/mirrored-tasks.ts';
 import type { ShowStore, ToShow } from '../store/showing.ts';
 import { type Awaited, toName } from './awaited.ts';
 import { compareTasks } from './compare-tasks.ts';
-import type { ReachablePortals } from './ports.ts';
+import type { Deviation, ReachablePortals } from './ports.ts';
 import { toCard, toFields } from './show.ts';
 
 export interface ComparePorts {
@@ -21,31 +21,51 @@ export interface Difference {
   portal: string;
   itemCode: string;
   documentId: number;
-  what: ('fields' | 'activity' | 'task')[];
+  what: Deviation['part'][];
+  deviations: Deviation[];
 }
 
-/** Compares what one portal shows of these documents with what is known of them, and makes what differs due. */
+/** A document of an item of which the portal does not show everything. */
+export interface Refused {
+  itemCode: string;
+  documentId: number;
+  reason: string;
+}
+
+type Row = Pick<ToShow, 'itemCode' | 'documentId'> & { deviations: Deviation[] };
+
+/**
+ * Compares what one portal shows of these documents with what is known of them, and makes what differs due; with an item,
+ * only what that item shows.
+ */
 export async function compareIn(
   portal: string,
   ids: number[],
   awaited: Awaited,
   ports: ComparePorts,
-): Promise<Difference[]> {
-  const rows = await ports.showing.shownOf(portal, ids);
-  const shown = (await compareShown(portal, rows, ports)).filter((one) => !awaited.items.has(toName(one)));
-  const tasks = await compareTasks(portal, ids, awaited, ports);
-  const all = [...shown, ...tasks.map((task) => ({ ...task, what: ['task' as const] }))];
-  return [...Map.groupBy(all, toName).values()].map((of) => {
-    const { itemCode, documentId } = of[0] as (typeof all)[number];
-    return { portal, itemCode, documentId, what: [...new Set(of.flatMap(({ what }) => what))] };
+  itemCode: string | null = null,
+): Promise<{ differences: Difference[]; refused: Refused[] }> {
+  const rows = (await ports.showing.shownOf(portal, ids)).filter(
+    (row) => itemCode === null || row.itemCode === itemCode,
+  );
+  const { wrong, refused } = await compareShown(portal, rows, ports);
+  const shown = wrong.filter((one) => !awaited.items.has(toName(one)));
+  const tasks = await compareTasks(portal, ids, awaited, ports, itemCode);
+  const all: Row[] = [...shown, ...tasks];
+  const differences = [...Map.groupBy(all, toName).values()].map((of) => {
+    const { itemCode, documentId } = of[0] as Row;
+    const deviations = of.flatMap((one) => one.deviations);
+    const what = [...new Set(deviations.map(({ part }) => part))];
+    return { portal, itemCode, documentId, what, deviations };
   });
+  return { differences, refused };
 }
 
 async function compareShown(
   portal: string,
   rows: ToShow[],
   { showing, portals, toItem, now }: ComparePorts,
-): Promise<(ToShow & { what: ('fields' | 'activity')[] })[]> {
+): Promise<{ wrong: (ToShow & { deviations: Deviation[] })[]; refused: Refused[] }> {
   const asked = rows.flatMap((row) => {
     const item = toItem(row.itemCode);
     const card = toCard(row.documentId, row.sight);
@@ -53,19 +73,25 @@ async function compareShown(
     const fields = row.ownsFields ? toFields(row.documentId, row.sight) : null;
     return [{ row, wanted: { item, fields, activityId: row.activityId, card } }];
   });
-  if (asked.length === 0) return [];
+  if (asked.length === 0) return { wrong: [], refused: [] };
   const found = await portals.deals(portal).compare(asked.map(({ wanted }) => wanted));
   const gone: ToShow[] = [];
-  const wrong: (ToShow & { what: ('fields' | 'activity')[] })[] = [];
+  const wrong: (ToShow & { deviations: Deviation[] })[] = [];
+  const refused: Refused[] = [];
   for (const [n, { row }] of asked.entries()) {
-    const what = found[n] ?? [];
-    if (what === 'gone') gone.push(row);
-    else if (what.length > 0) wrong.push({ ...row, what });
+    const one = found[n];
+    if (one === undefined) continue;
+    if (one === 'gone') {
+      gone.push(row);
+      continue;
+    }
+    if (one.deviations.length > 0) wrong.push({ ...row, deviations: one.deviations });
+    if (one.refused !== null) refused.push({ ...row, reason: one.refused });
   }
   const parts = wrong.map((row) => ({
     ...row,
-    fields: row.what.includes('fields'),
-    activity: row.what.includes('activity'),
+    fields: row.deviations.some(({ part }) => part === 'fields'),
+    activity: row.deviations.some(({ part }) => part === 'activity'),
   }));
   if (parts.length > 0) await showing.forget(portal, parts, now());
   if (gone.length > 0)
@@ -74,5 +100,5 @@ async function compareShown(
       gone.map((row) => ({ ...row, result: 'gone' as const, retryMs: 0 })),
       now(),
     );
-  return wrong;
+  return { wrong, refused };
 }

@@ -161,6 +161,18 @@ export interface SeenTask {
   closed: boolean | null;
 }
 
+/** Something that an item shows otherwise than it should; without both values it is not there at all. */
+export interface Deviation {
+  part: 'fields' | 'activity' | 'task';
+  /** Of a field its code, of an activity the line of its card, of a task its id and property. */
+  name: string;
+  shown: string | null;
+  wanted: string | null;
+}
+
+/** How an item compares; `refused`: what the portal answered where it does not show something of it. */
+export type Compared = 'gone' | { deviations: Deviation[]; refused: string | null };
+
 /**
  * What the package shows in one portal. Each method writes many things with few REST hits and answers in the order
  * given; a whole portal that cannot be reached throws PortalError.
@@ -172,13 +184,10 @@ export interface DealPort {
   putActivities(
     cards: { item: ItemRef; activityId: number | null; card: ActivityCard }[],
   ): Promise<WriteResult[]>;
-  /**
-   * Which of it the portal really shows otherwise: `fields` (null = not ours to show), `activity`. An item that is not
-   * there is `gone`.
-   */
+  /** What of it the portal really shows otherwise; fields that are null are not ours to show. */
   compare(
     wanted: { item: ItemRef; fields: DealFields | null; activityId: number | null; card: ActivityCard }[],
-  ): Promise<(('fields' | 'activity')[] | 'gone')[]>;
+  ): Promise<Compared[]>;
   /** Executes triggers with an administrator's token. */
   fireTriggers(triggers: { code: TriggerCode; item: ItemRef }[]): Promise<WriteResult[]>;
   notify(notices: { userId: number; text: string; tag: string }[]): Promise<WriteResult[]>;

@@ -23,38 +23,98 @@ export interface ReconcilePorts extends ComparePorts {
   log: Log;
 }
 
-type OnDifference = (difference: Difference) => void;
+/** Why documents could not be compared. */
+export interface Uncompared {
+  documents: number;
+  /** What was thrown, or null where the portal answered `reason` of an item. */
+  error: unknown;
+  reason: string | null;
+  portal: string | null;
+}
 
-/** What a comparison by command comes to. */
+/** What a comparison tells while it goes on. */
+export interface Told {
+  /** An item that differed, with all that differed of it. */
+  onItem?(item: Pick<Difference, 'portal' | 'itemCode'>, differences: Difference[]): void;
+  onUncompared?(cause: Uncompared): void;
+  onStep?(documents: number, all: number): void;
+}
+
+/** What is compared by a command. */
+export interface Asked {
+  /** Only what this item shows. */
+  itemCode: string | null;
+  /** Whoever asks knows that all that Directum does not show was deleted. */
+  accept: boolean;
+}
+
+/** What a comparison by a command comes to. */
 export interface Compared extends Omit<Found, 'differences'> {
   /** Documents that Directum does not show and that do not count as deleted. */
   held: number[];
 }
 
 /**
- * Reads Directum's truth of everything watched, compares it with what the portals really show and makes what differs due
- * to be shown. What cannot be read is passed over. `accept`: whoever asks knows that all that Directum does not show was
- * deleted. @returns documents seen, and how many could not be read or compared
+ * Reads Directum's truth of everything watched, or of what one item shows, compares it with what the portals really show
+ * and makes what differs due to be shown. What cannot be read is passed over. @returns documents seen, and how many could
+ * not be read or compared
  */
 export async function reconcile(
   ports: ReconcilePorts,
-  onDifference: OnDifference,
-  accept = false,
+  told: Told,
+  { itemCode, accept }: Asked = { itemCode: null, accept: false },
 ): Promise<Compared> {
-  await letGo(ports);
+  const { comparisons, now } = ports;
+  if (itemCode === null) await letGo(ports);
+  const all = await comparisons.count(deletedSince(now()), itemCode);
   const result = { documents: 0, failed: 0 };
   const missing: number[] = [];
-  for (let after = 0; ; ) {
-    const step = await compareAfter(after, ports, onDifference);
-    if (step === null) {
-      const look = { looked: result.documents, whole: true, accept };
-      return { ...result, held: await decide(missing, look, ports, onDifference) };
+  // An item has one line, so it waits until the last of its documents was compared.
+  const open = new Map<string, Difference[]>();
+  const tell = (names: Iterable<string>) => {
+    for (const name of names) {
+      const of = open.get(name) as Difference[];
+      told.onItem?.(of[0] as Difference, of);
+      open.delete(name);
     }
+  };
+  const take = (step: Pick<Step, 'failed' | 'differences' | 'uncompared'>) => {
+    for (const one of step.differences) {
+      const name = toItemName(one);
+      open.set(name, [...(open.get(name) ?? []), one]);
+    }
+    for (const cause of step.uncompared) told.onUncompared?.(cause);
+    result.failed += step.failed;
+  };
+  for (let after = 0; ; ) {
+    const step = await compareAfter(after, ports, itemCode);
+    if (step === null) {
+      const look = { looked: result.documents, whole: itemCode === null, accept };
+      const { held, ...decided } = await decide(missing, look, ports, itemCode);
+      take(decided);
+      tell([...open.keys()]);
+      return { ...result, held };
+    }
+    take(step);
     missing.push(...step.missing);
     result.documents += step.documents;
-    result.failed += step.failed;
     after = step.last;
+    const waiting = await comparisons.shownAfter(
+      after,
+      [...open.values()].map(([one]) => one as Difference),
+    );
+    const later = new Set(waiting.map(toItemName));
+    tell([...open.keys()].filter((name) => !later.has(name)));
+    told.onStep?.(result.documents, all);
   }
+}
+
+function toItemName({ portal, itemCode }: Pick<Difference, 'portal' | 'itemCode'>): string {
+  return `${portal} ${itemCode}`;
+}
+
+function deletedSince(now: Date): Date {
+  return new Date(now.getTime() - DELETED_DAYS * DAY_MS);
 }
 
 /**
@@ -66,29 +126,30 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   const turn = await comparisons.take(now(), toNextNight(now(), timeZone));
   if (turn === null) return false;
   if (turn.after === 0) await letGo(ports);
-  let differences = 0;
   const { deletions } = ports.observer;
-  const onDifference: OnDifference = ({ itemCode, documentId, what }) => {
-    differences += 1;
-    log.info('deal.differed', { item: itemCode, documentId, what });
+  const say = (differences: Difference[]) => {
+    for (const { itemCode, documentId, what } of differences)
+      log.info('deal.differed', { item: itemCode, documentId, what });
+    return differences.length;
   };
-  const step = await compareAfter(turn.after, ports, onDifference);
+  const step = await compareAfter(turn.after, ports, null);
   if (step !== null) {
     await deletions.note('night', null, step.missing);
-    await comparisons.keep(turn, step.last, { ...step, differences });
+    await comparisons.keep(turn, step.last, { ...step, differences: say(step.differences) });
     return true;
   }
+  let { differences, failed } = turn;
   try {
-    const look = { looked: turn.documents, whole: true };
     const missing = await deletions.notedBy('night', null);
-    await decide(missing.before, look, ports, onDifference);
+    const decided = await decide(missing.before, { looked: turn.documents, whole: true }, ports, null);
+    differences += say(decided.differences);
+    failed += decided.failed;
   } catch (error) {
     log.warn('reconcile.failed', { error });
   }
   await comparisons.end(turn, toNextNight(now(), timeZone));
-  const { documents, failed } = turn;
-  if (documents > 0)
-    log.info('reconcile.done', { documents, differences: turn.differences + differences, failed });
+  const { documents } = turn;
+  if (documents > 0) log.info('reconcile.done', { documents, differences, failed });
   return false;
 }
 
@@ -96,46 +157,56 @@ async function letGo({ comparisons, now }: ReconcilePorts): Promise<void> {
   await comparisons.letGo(new Date(now().getTime() - FINAL_DAYS * DAY_MS), now());
 }
 
+interface Step {
+  last: number;
+  documents: number;
+  failed: number;
+  /** Documents that Directum did not show. */
+  missing: number[];
+  differences: Difference[];
+  uncompared: Uncompared[];
+}
+
 /** Compares the documents next to `after`; null when there are none. */
 async function compareAfter(
   after: number,
   ports: ReconcilePorts,
-  onDifference: OnDifference,
-): Promise<{ last: number; documents: number; failed: number; missing: number[] } | null> {
+  itemCode: string | null,
+): Promise<Step | null> {
   const { comparisons, observer, now, log } = ports;
-  const ids = await comparisons.after(after, GROUP, new Date(now().getTime() - DELETED_DAYS * DAY_MS));
+  const ids = await comparisons.after(after, GROUP, deletedSince(now()), itemCode);
   const last = ids.at(-1);
   if (last === undefined) return null;
-  let failed = 0;
-  const missing: number[] = [];
-  const compareSome = async (some: number[]) => {
-    const awaited = await awaitedOf(some, ports);
-    missing.push(...(await observer.whole(some)));
-    await compare(some, awaited, ports, onDifference);
-  };
+  const comparing = startComparing(ports, itemCode);
+  const missing = new Set<number>();
   try {
-    await withoutBadRows(ids, compareSome, (documentId, error) => {
-      failed += 1;
+    const awaited = await awaitedOf(ids, ports);
+    const observe = async (some: number[]) => {
+      for (const id of await observer.whole(some)) missing.add(id);
+    };
+    await withoutBadRows(ids, observe, (documentId, error) => {
       log.error('document.not_compared', { error, documentId });
+      comparing.fail([documentId], { error, reason: null, portal: null });
     });
-    return { last, documents: ids.length, failed, missing: [...new Set(missing)] };
+    await comparing.compare(ids, awaited);
   } catch (error) {
-    log.warn('reconcile.failed', { error, count: ids.length });
-    return { last, documents: ids.length, failed: ids.length, missing: [] };
+    comparing.fail(ids, { error, reason: null, portal: null });
   }
+  return { last, documents: ids.length, missing: [...missing], ...comparing.found() };
 }
 
-/** The end of a look over all documents: what counts as deleted, and what items show of it. @returns what is held */
+/** The end of a look over all documents: what counts as deleted, and what items show of it. */
 async function decide(
   missing: number[],
   look: Look,
   ports: ReconcilePorts,
-  onDifference: OnDifference,
-): Promise<number[]> {
+  itemCode: string | null,
+): Promise<Omit<Step, 'last' | 'documents' | 'missing'> & { held: number[] }> {
+  const comparing = startComparing(ports, itemCode);
   const awaited = await awaitedOf(missing, ports);
   const { deleted, held } = await ports.observer.vanished(missing, look);
-  if (deleted.length > 0) await compare(deleted, awaited, ports, onDifference);
-  return held;
+  if (deleted.length > 0) await comparing.compare(deleted, awaited);
+  return { ...comparing.found(), held };
 }
 
 async function awaitedOf(ids: number[], ports: ReconcilePorts): Promise<Map<string, Awaited>> {
@@ -144,14 +215,34 @@ async function awaitedOf(ids: number[], ports: ReconcilePorts): Promise<Map<stri
   return awaited;
 }
 
-async function compare(
-  ids: number[],
-  awaited: Map<string, Awaited>,
-  ports: ReconcilePorts,
-  onDifference: OnDifference,
-): Promise<void> {
-  for (const [portal, before] of awaited)
-    for (const difference of await compareIn(portal, ids, before, ports)) onDifference(difference);
+/** Gathers what differs and what could not be compared. A portal that is away holds up no other. */
+function startComparing(ports: ReconcilePorts, itemCode: string | null) {
+  const { showing, log } = ports;
+  const failed = new Set<number>();
+  const differences: Difference[] = [];
+  const uncompared: Uncompared[] = [];
+  const fail = (documents: number[], cause: Omit<Uncompared, 'documents'>) => {
+    for (const id of documents) failed.add(id);
+    uncompared.push({ ...cause, documents: documents.length });
+    log.warn('reconcile.failed', { error: cause.error, reason: cause.reason, count: documents.length });
+  };
+  return {
+    fail,
+    found: () => ({ failed: failed.size, differences, uncompared }),
+    async compare(ids: number[], awaited: Map<string, Awaited>): Promise<void> {
+      for (const [portal, before] of awaited) {
+        try {
+          const found = await compareIn(portal, ids, before, ports, itemCode);
+          differences.push(...found.differences);
+          for (const { documentId, reason } of found.refused)
+            fail([documentId], { error: null, reason, portal });
+        } catch (error) {
+          const shown = (await showing.shownOf(portal, ids)).map(({ documentId }) => documentId);
+          fail([...new Set(shown)], { error, reason: null, portal });
+        }
+      }
+    },
+  };
 }
 
 /** When the next night's comparison begins. */

@@ -19,17 +19,50 @@ export interface ComparisonTurn extends Found {
 /** A step asks Directum and the portals, which may take their time. */
 const LEASE_MS = 300_000;
 
+/** Deleted documents included while their deletion is younger than `$1`; with `$2` those that this item or its task shows. */
+const COMPARED = `(ended_at IS NULL OR (status = 'deleted' AND ended_at > $1)) AND ($2::text IS NULL
+  OR EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.item_code = $2 AND w.gone_at IS NULL)
+  OR EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.item_code = $2))`;
+
 /** Which documents are compared with what their deals show, and whose turn it is at night. */
 export function createComparisons(pool: pg.Pool) {
   return {
-    /** The next documents to compare, deleted ones included while their deletion is younger than `deletedSince`. */
-    async after(id: number, limit: number, deletedSince: Date): Promise<number[]> {
+    /** The next documents to compare. */
+    async after(
+      id: number,
+      limit: number,
+      deletedSince: Date,
+      itemCode: string | null = null,
+    ): Promise<number[]> {
       const { rows } = await pool.query(
-        `SELECT id FROM document WHERE id > $1 AND (ended_at IS NULL OR (status = 'deleted' AND ended_at > $3))
-         ORDER BY id LIMIT $2`,
-        [id, limit, deletedSince],
+        `SELECT id FROM document WHERE id > $3 AND ${COMPARED} ORDER BY id LIMIT $4`,
+        [deletedSince, itemCode, id, limit],
       );
       return rows.map((row) => Number(row.id));
+    },
+
+    /** How many there are to compare. */
+    async count(deletedSince: Date, itemCode: string | null = null): Promise<number> {
+      const { rows } = await pool.query(`SELECT count(*)::int AS count FROM document WHERE ${COMPARED}`, [
+        deletedSince,
+        itemCode,
+      ]);
+      return rows[0].count;
+    },
+
+    /** Those of the items that show a document behind `id`, too. */
+    async shownAfter(
+      id: number,
+      items: { portal: string; itemCode: string }[],
+    ): Promise<{ portal: string; itemCode: string }[]> {
+      if (items.length === 0) return [];
+      const { rows } = await pool.query(
+        `SELECT DISTINCT portal, item_code AS "itemCode" FROM watched_document
+           JOIN jsonb_to_recordset($2::jsonb) AS given (portal text, "itemCode" text)
+             USING (portal) WHERE item_code = given."itemCode" AND document_id > $1 AND gone_at IS NULL`,
+        [id, JSON.stringify(items)],
+      );
+      return rows;
     },
 
     /** Final documents whose status is older are no longer watched, nor those that neither an item nor a task shows. */

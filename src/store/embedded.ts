@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { appendFile, readFile, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import pg from 'pg';
 import type { Log } from '../robot/ports.ts';
 import { type Binaries, openBinaries } from './postgres/binaries.ts';
 import { isProcessLive, openGuests } from './postgres/guests.ts';
-import { openPlace, type Place, saveState, writeFor } from './postgres/place.ts';
+import { isMade, openPlace, type Place, saveState, writeFor } from './postgres/place.ts';
 import { makeBatchWork } from './postgres/scheduling.ts';
+import { NotThere, ToldError } from './told-error.ts';
 
 const USER = 'directum';
 const START_SECONDS = 60;
@@ -26,9 +27,15 @@ export interface EmbeddedPostgres {
 /**
  * PostgreSQL of DATA_DIR for an installation without DATABASE_URL. A server that runs already, left by a killed
  * process or shared with a live one, is adopted; one that dies is started again on the same port.
+ * @throws NotThere instead of making a cluster, with `onlyOpen`
  */
-export async function startEmbedded(options: { dataDir: string; log: Log }): Promise<EmbeddedPostgres> {
+export async function startEmbedded(options: {
+  dataDir: string;
+  log: Log;
+  onlyOpen?: boolean | undefined;
+}): Promise<EmbeddedPostgres> {
   const { dataDir, log } = options;
+  if (options.onlyOpen) await requireEmbedded(dataDir);
   const guests = await openGuests(dataDir);
   // Two first starts at once must not choose two passwords.
   const place = await guests.alone(() => openPlace(dataDir));
@@ -98,6 +105,16 @@ export async function startEmbedded(options: { dataDir: string; log: Log }): Pro
   };
 }
 
+/** @throws NotThere when no cluster was ever made in `dataDir`; makes nothing */
+export async function requireEmbedded(dataDir: string): Promise<void> {
+  if (await isMade(dataDir)) return;
+  const path = resolve(dataDir);
+  throw new NotThere({
+    en: `There is no database yet: DATA_DIR is ${path}, and DATABASE_URL is not set. Start the service once (npm start), or name the DATA_DIR or DATABASE_URL it has.`,
+    ru: `Базы данных ещё нет: DATA_DIR — ${path}, DATABASE_URL не задан. Запустите службу (npm start) или укажите её DATA_DIR либо DATABASE_URL.`,
+  });
+}
+
 /** The folder appears under its name only when complete, so a crash in between leaves nothing to mistake. */
 async function initialize(binaries: Binaries, place: Place, log: Log): Promise<void> {
   const began = performance.now();
@@ -115,7 +132,11 @@ async function initialize(binaries: Binaries, place: Place, log: Log): Promise<v
       '--lc-messages=C',
       '--encoding=UTF8',
     ]);
-    if (code !== 0) throw new Error(`initdb failed: ${output}`);
+    if (code !== 0)
+      throw new ToldError({
+        en: `DATA_DIR: the database cannot be made in ${place.home}: ${output}`,
+        ru: `DATA_DIR: базу данных не создать в ${place.home}: ${output}`,
+      });
   } finally {
     await rm(passwordFile, { force: true });
   }
@@ -138,7 +159,11 @@ async function start(binaries: Binaries, place: Place, log: Log): Promise<void> 
     const reason = (await readFile(logFile, 'utf8').catch(() => '')).slice(-2000).trim();
     // Between the look and the start somebody may have taken the port.
     const taken = reason.includes('could not bind');
-    if (!taken || attempt === 5) throw new Error(`PostgreSQL did not start: ${reason || output}`);
+    if (!taken || attempt === 5)
+      throw new ToldError({
+        en: `DATA_DIR: PostgreSQL in ${place.home} did not start: ${reason || output}`,
+        ru: `DATA_DIR: PostgreSQL в ${place.home} не запустился: ${reason || output}`,
+      });
     wanted = 0;
   }
   const server = await serverPid(place);

@@ -36,15 +36,23 @@ export interface RunHistory extends ListedRun {
 /** What an operator asks and orders about runs, beside the service that works on them. */
 export function createRunHistory(pool: pg.Pool) {
   return {
-    /** The newest first; `failed` leaves only runs that ended badly. */
-    async list(of: { failed: boolean; itemCode: string | null }, limit: number): Promise<ListedRun[]> {
-      const { rows } = await pool.query(
-        `SELECT * FROM run WHERE ($1::text IS NULL OR item_code = $1)
-           AND (NOT $2::boolean OR (state = 'ended' AND ending <> 'done'))
-         ORDER BY received_at DESC, id LIMIT $3`,
-        [of.itemCode, of.failed, limit],
-      );
-      return rows.map(toListed);
+    /** The newest first, and how many there are in all; `failed` leaves only runs that ended badly. */
+    async list(
+      of: { failed: boolean; itemCode: string | null },
+      limit: number,
+    ): Promise<{ runs: ListedRun[]; total: number }> {
+      const which = `FROM run WHERE ($1::text IS NULL OR item_code = $1)
+        AND (NOT $2::boolean OR (state = 'ended' AND ending <> 'done'))`;
+      const { rows } = await pool.query(`SELECT * ${which} ORDER BY received_at DESC, id LIMIT $3`, [
+        of.itemCode,
+        of.failed,
+        limit,
+      ]);
+      const { rows: counted } = await pool.query(`SELECT count(*)::int AS total ${which}`, [
+        of.itemCode,
+        of.failed,
+      ]);
+      return { runs: rows.map(toListed), total: counted[0].total };
     },
 
     async find(id: string): Promise<RunHistory | null> {

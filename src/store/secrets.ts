@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { NotThere, ToldError } from './told-error.ts';
 
 const VERSION = 'v1';
 const KEY_BYTES = 32;
@@ -17,24 +18,41 @@ export interface SecretKeys {
 }
 
 /** An envelope that cannot be opened, or a key list that cannot be read; never holds key or text. */
-export class SecretError extends Error {
+export class SecretError extends ToldError {
   override readonly name = 'SecretError';
 }
 
-/** Reads `SECRET_KEYS`, or the `keys` file of DATA_DIR, which is made (0600) when there is none. */
-export async function loadSecretKeys(options: {
+interface KeyOptions {
   secretKeys?: string | undefined;
   dataDir: string;
-}): Promise<SecretKeys> {
+  /** Nothing is made. */
+  onlyOpen?: boolean;
+}
+
+/**
+ * Reads `SECRET_KEYS`, or the `keys` file of DATA_DIR, which is made (0600) when there is none.
+ * @throws NotThere instead of making it, with `onlyOpen`
+ */
+export async function loadSecretKeys(options: KeyOptions): Promise<SecretKeys> {
   return createSecretKeys(parseSecretKeys(await loadKeyList(options)));
 }
 
 /** The keys as text, for a backup; made as `loadSecretKeys` makes them. */
-export async function loadKeyList(options: {
-  secretKeys?: string | undefined;
-  dataDir: string;
-}): Promise<string> {
-  return options.secretKeys?.trim() || (await readOrMakeKeys(options.dataDir));
+export async function loadKeyList({ secretKeys, dataDir, onlyOpen }: KeyOptions): Promise<string> {
+  return secretKeys?.trim() || (await (onlyOpen ? readKeys(dataDir) : readOrMakeKeys(dataDir)));
+}
+
+async function readKeys(dataDir: string): Promise<string> {
+  const path = resolve(dataDir, 'keys');
+  const list = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (list !== null) return list.trim();
+  throw new NotThere({
+    en: `There is no key: SECRET_KEYS is not set and ${path} is not there. Give the service's own SECRET_KEYS or DATA_DIR, or restore the file from a backup.`,
+    ru: `Ключа нет: SECRET_KEYS не задан, и файла ${path} нет. Укажите SECRET_KEYS или DATA_DIR самой службы или восстановите файл из резервной копии.`,
+  });
 }
 
 /** `id:base64(32 bytes)`, separated by commas or white space. */
@@ -44,12 +62,20 @@ export function parseSecretKeys(list: string): Map<string, Buffer> {
     const match = ENTRY.exec(entry);
     const key = Buffer.from(match?.[2] ?? '', 'base64');
     if (!match || key.length !== KEY_BYTES) {
-      throw new SecretError(`SECRET_KEYS: entry ${keys.size + 1} is not id:base64(32 bytes)`);
+      throw new SecretError({
+        en: `SECRET_KEYS: entry ${keys.size + 1} is not id:base64(32 bytes)`,
+        ru: `SECRET_KEYS: запись ${keys.size + 1} — не id:base64(32 байта)`,
+      });
     }
-    if (keys.has(match[1]!)) throw new SecretError(`SECRET_KEYS: id ${match[1]} is given twice`);
+    if (keys.has(match[1]!))
+      throw new SecretError({
+        en: `SECRET_KEYS: id ${match[1]} is given twice`,
+        ru: `SECRET_KEYS: id ${match[1]} указан дважды`,
+      });
     keys.set(match[1]!, key);
   }
-  if (keys.size === 0) throw new SecretError('SECRET_KEYS: no key given');
+  if (keys.size === 0)
+    throw new SecretError({ en: 'SECRET_KEYS: no key given', ru: 'SECRET_KEYS: ключа нет' });
   return keys;
 }
 
@@ -57,7 +83,7 @@ export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys 
   // As key objects: raw bytes would be wrapped anew for each value.
   const objects = new Map([...keys].map(([id, key]) => [id, createSecretKey(key)]));
   const [first] = objects;
-  if (!first) throw new SecretError('SECRET_KEYS: no key given');
+  if (!first) throw new SecretError({ en: 'SECRET_KEYS: no key given', ru: 'SECRET_KEYS: ключа нет' });
   const [currentId, current] = first;
 
   // Asked of the system for many values at once: a storm of calls seals thousands a second.
@@ -82,10 +108,14 @@ export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys 
     decrypt(envelope, context = '') {
       const [version, id, iv, tag, data, ...rest] = envelope.split('.');
       if (version !== VERSION || !id || !iv || !tag || data === undefined || rest.length > 0) {
-        throw new SecretError('not an encrypted value');
+        throw new SecretError({ en: 'not an encrypted value', ru: 'это не зашифрованное значение' });
       }
       const key = objects.get(id);
-      if (!key) throw new SecretError(`no key with id ${id.slice(0, 32)} in SECRET_KEYS`);
+      if (!key)
+        throw new SecretError({
+          en: `no key with id ${id.slice(0, 32)} in SECRET_KEYS`,
+          ru: `в SECRET_KEYS нет ключа с id ${id.slice(0, 32)}`,
+        });
       try {
         const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), {
           authTagLength: TAG_BYTES,
@@ -94,7 +124,10 @@ export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys 
         decipher.setAuthTag(Buffer.from(tag, 'base64url'));
         return decipher.update(data, 'base64url', 'utf8') + decipher.final('utf8');
       } catch {
-        throw new SecretError(`value encrypted with key ${id} cannot be opened: another key or altered data`);
+        throw new SecretError({
+          en: `value encrypted with key ${id} cannot be opened: another key or altered data`,
+          ru: `значение, зашифрованное ключом ${id}, не открывается: другой ключ или изменённые данные`,
+        });
       }
     },
   };
@@ -124,7 +157,10 @@ async function readOrMakeKeys(dataDir: string): Promise<string> {
     if (text) return text;
     // An empty file is being written this moment, or its writer died: then a person must decide.
     if (attempt === 40)
-      throw new SecretError(`${path} is empty: restore it, or delete it if nothing was stored yet`);
+      throw new SecretError({
+        en: `${path} is empty: restore it, or delete it if nothing was stored yet`,
+        ru: `${path} пуст: восстановите его или удалите, если ничего ещё не сохранялось`,
+      });
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

@@ -1,8 +1,10 @@
+import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type Keyv from 'keyv';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import type { AttemptClaims, CachePort, ClaimsPort, Log, PairsPort, SlotsPort } from '../robot/ports.ts';
+import { readSchema } from './backup/tables.ts';
 import { type Budget, createBudget } from './budget.ts';
 import { createCache } from './cache.ts';
 import { LEASE_MS } from './claimed-runs.ts';
@@ -14,6 +16,7 @@ import { createPairs } from './pairs.ts';
 import { createPlaces, type PlaceKind, type Places } from './places.ts';
 import type { SecretKeys } from './secrets.ts';
 import { createSlots, forgetPortal } from './slots.ts';
+import { NotThere, ToldError } from './told-error.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 const POOL_SIZE = 20;
@@ -32,6 +35,8 @@ export interface StoreOptions {
   rate?: { perSecond: number; bucket: number } | undefined;
   /** After so long a process that says nothing more has lost its claims, places and locks; 12 s unless a test is in a hurry. */
   leaseMs?: number | undefined;
+  /** Neither a database nor a table is made or changed: for commands beside the service. */
+  onlyOpen?: boolean | undefined;
 }
 
 /** A host that vanished is noticed in seconds by a silent connection, and holds no query for minutes. */
@@ -63,14 +68,17 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** @throws UnusableDatabase, or what the database answers */
+/**
+ * @throws ToldError of a database that cannot be this package's, NotThere when there is none of this version to open, with
+ * `onlyOpen`, or what the database answers
+ */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { dataDir, keys, log, now } = options;
-  const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log });
+  const { dataDir, keys, log, now, onlyOpen } = options;
+  const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log, onlyOpen });
   const url = options.databaseUrl ?? embedded!.url;
   const leaseMs = options.leaseMs ?? LEASE_MS;
   try {
-    await migrate(url, log);
+    await (onlyOpen ? requireTables(url, log) : migrate(url, log));
   } catch (error) {
     await embedded?.stop();
     throw error;
@@ -144,11 +152,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
 }
 
-/** A database that cannot be this package's; the message names the setting and what to do. */
-export class UnusableDatabase extends Error {
-  override readonly name = 'UnusableDatabase';
-}
-
 /** Before anything is made in it: what another encoding cannot hold would be refused much later, text by text. */
 async function demandUtf8(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ encoding: string; name: string }>(
@@ -156,18 +159,50 @@ async function demandUtf8(client: pg.Client): Promise<void> {
   );
   const { encoding, name } = rows[0] as (typeof rows)[number];
   if (encoding === 'UTF8') return;
-  throw new UnusableDatabase(
-    `DATABASE_URL: the database ${name} has the encoding ${encoding}, which cannot hold every text; UTF8 is expected. Make another with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 and name it there.`,
-  );
+  throw new ToldError({
+    en: `DATABASE_URL: the database ${name} has the encoding ${encoding}, which cannot hold every text; UTF8 is expected. Make another with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0 and name it there.`,
+    ru: `DATABASE_URL: у базы ${name} кодировка ${encoding}, в ней хранится не всякий текст; нужна UTF8. Создайте другую (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0) и укажите её.`,
+  });
 }
 
-/** Replicas that start together wait for one another on the runner's advisory lock. */
-async function migrate(databaseUrl: string, log: Log): Promise<void> {
+async function withClient<T>(
+  databaseUrl: string,
+  log: Log,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
   client.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
   await client.connect();
   try {
     await demandUtf8(client);
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** @throws NotThere when the tables are not those of this version */
+function requireTables(databaseUrl: string, log: Log): Promise<void> {
+  return withClient(databaseUrl, log, async (client) => {
+    const { rows } = await client.query(`SELECT to_regclass('schema_migration') IS NOT NULL AS made`);
+    if (!rows[0].made)
+      throw new NotThere({
+        en: 'There are no tables yet in the database of DATABASE_URL. Start the service once: npm start.',
+        ru: 'В базе DATABASE_URL ещё нет таблиц. Запустите службу: npm start.',
+      });
+    const done = new Set(await readSchema(client));
+    const wanted = (await readdir(MIGRATIONS)).map((name) => name.replace(/\.sql$/, ''));
+    if (wanted.some((name) => !done.has(name)))
+      throw new NotThere({
+        en: 'The tables are of an earlier version. Start the service of this version once (npm start), or give this command in the version that made them.',
+        ru: 'Таблицы созданы более ранней версией. Запустите службу этой версии (npm start) или выполните команду в той версии, что их создала.',
+      });
+  });
+}
+
+/** Replicas that start together wait for one another on the runner's advisory lock. */
+function migrate(databaseUrl: string, log: Log): Promise<void> {
+  return withClient(databaseUrl, log, async (client) => {
     const done = await runner({
       dbClient: client,
       dir: MIGRATIONS,
@@ -182,7 +217,5 @@ async function migrate(databaseUrl: string, log: Log): Promise<void> {
       },
     });
     if (done.length > 0) log.info('database.migrated', { steps: done.map((step) => step.name) });
-  } finally {
-    await client.end();
-  }
+  });
 }

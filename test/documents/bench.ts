@@ -11,7 +11,7 @@ import type {
   SurroundingsPort,
   WriteResult,
 } from '../../src/documents/ports.ts';
-import { reconcile, reconcileAtNight } from '../../src/documents/reconcile.ts';
+import { type Asked, reconcile, reconcileAtNight, type Told } from '../../src/documents/reconcile.ts';
 import { showDue } from '../../src/documents/show.ts';
 import { tell } from '../../src/documents/tell.ts';
 import type { ChangedTask, ChangesPort, DocumentState, ItemRef } from '../../src/robot/ports.ts';
@@ -183,12 +183,13 @@ export function fakeDeals() {
       return all.map(({ item, fields: wanted, activityId, card }) => {
         if (fake.answers.get(item.code) === 'gone') return 'gone';
         const activity = activityId === null ? undefined : activities.get(activityId)?.card;
-        return [
-          ...(wanted !== null && !isDeepStrictEqual(fields.get(item.code), wanted)
-            ? (['fields'] as const)
-            : []),
-          ...(isDeepStrictEqual(activity, card) ? [] : (['activity'] as const)),
-        ];
+        const differs = {
+          fields: wanted !== null && !isDeepStrictEqual(fields.get(item.code), wanted),
+          activity: !isDeepStrictEqual(activity, card),
+        };
+        const parts = (['fields', 'activity'] as const).filter((part) => differs[part]);
+        const refused = fake.answers.get(item.code) === 'refused' ? 'ACCESS_DENIED' : null;
+        return { deviations: parts.map((part) => ({ part, name: part, shown: '', wanted: '' })), refused };
       });
     },
     async writeFields(all) {
@@ -416,13 +417,13 @@ export async function documentBench() {
       while (await mirrorTasks({ mirrored, portals, toItem, now, log: bench.log }));
     },
     /** Compares everything; answers the differences as lines. */
-    async reconcile(accept = false) {
+    async reconcile({ itemCode = null, accept = false }: Partial<Asked> = {}) {
       const lines: string[] = [];
-      const result = await reconcile(
-        comparing(),
-        ({ itemCode, documentId, what }) => lines.push(`${itemCode} ${documentId} ${what.join(',')}`),
-        accept,
-      );
+      const onItem: Told['onItem'] = ({ itemCode: item }, differences) =>
+        lines.push(
+          `${item} ${differences.map(({ documentId, what }) => `${documentId} ${what.join(',')}`).join(' ')}`,
+        );
+      const result = await reconcile(comparing(), { onItem }, { itemCode, accept });
       return { lines, ...result };
     },
     /** One step of the night's comparison. */

@@ -165,7 +165,7 @@ describe('many at once', () => {
     hide(some(12));
     await round();
     expect(await bench.reconcile()).toMatchObject({ held: some(12) });
-    const { held, lines } = await bench.reconcile(true);
+    const { held, lines } = await bench.reconcile({ accept: true });
     expect(held).toEqual([]);
     expect(lines).toHaveLength(12);
     expect(await deleted()).toEqual(some(12));

@@ -120,6 +120,27 @@ describe('the nightly comparison', () => {
     expect(await bench.documents.isEmpty()).toBe(true);
   });
 
+  it('tells an item once, however many documents it shows, and of one item that alone', async () => {
+    for (let id = 1; id <= 25; id += 1) await shown(id === 1 || id === 25 ? 'DEAL_1' : `DEAL_${id}`, id);
+    bench.portal.activities.clear();
+    const alone = await bench.reconcile({ itemCode: 'DEAL_7' });
+    expect(alone).toEqual({ lines: ['DEAL_7 7 activity'], documents: 1, failed: 0, held: [] });
+    await bench.show();
+    expect(bench.portal.activities.size).toBe(1);
+    const { lines } = await bench.reconcile();
+    expect(lines).toHaveLength(23);
+    expect(lines.filter((line) => line.startsWith('DEAL_1 '))).toEqual([
+      expect.stringMatching(/^DEAL_1 1 \S+ 25 \S+$/),
+    ]);
+  }, 60_000);
+
+  it('counts what a portal keeps from it as not compared', async () => {
+    await shown('DEAL_1', 1);
+    await shown('DEAL_2', 2);
+    bench.portal.answers.set('DEAL_2', 'refused');
+    expect(await bench.reconcile()).toEqual({ lines: [], documents: 2, failed: 1, held: [] });
+  });
+
   it('says how much it could not compare', async () => {
     await shown('DEAL_1', 1);
     bench.portal.down = true;

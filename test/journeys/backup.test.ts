@@ -1,8 +1,12 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runCommand, runProcess } from './command.ts';
+import { writeBackup } from '../../src/store/backup/backup.ts';
+import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import { openStore } from '../../src/store/store.ts';
+import { layCluster } from '../store/ready-cluster.ts';
+import { runCommand, runOnTerminal, runProcess } from './command.ts';
 import { addDeal, CLIENT, runStep, type Stand, startStand } from './stand.ts';
 
 const CREATE = 'directum_create_contract';
@@ -119,10 +123,47 @@ it('yesterday’s backup in a new place goes on where it was, and makes no secon
   expect(signed.outputs).toMatchObject({ ok: 'Y', result: 'signed' });
 }, 90_000);
 
+it('restores what was made with a short passphrase, and shows on a terminal how far it is', async () => {
+  const keyList = `k1:${Buffer.alloc(32, 7).toString('base64')}`;
+  const DATA_DIR = await freshFolder();
+  await layCluster(DATA_DIR);
+  await writeFile(join(DATA_DIR, 'keys'), keyList);
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const keys = createSecretKeys(parseSecretKeys(keyList));
+  const store = await openStore({ dataDir: DATA_DIR, keys, log, now: () => new Date() });
+  const short = join(home, 'short.backup');
+  await writeBackup({
+    path: short,
+    passphrase: 'short',
+    pool: store.pool,
+    keyList,
+    spoolFolder: join(DATA_DIR, 'spool'),
+    version: '0.0.0',
+    madeAt: new Date('2026-03-02T10:00:00Z'),
+  });
+  await store.close();
+  const restored = await order(
+    'restore',
+    [short],
+    { DATA_DIR: await freshFolder(), BACKUP_PASSPHRASE: 'short', TIME_ZONE: 'Asia/Vladivostok' },
+    runOnTerminal,
+  );
+  expect(restored).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('known at 2026-03-02T20:00:00+10:00'),
+  });
+  expect(restored.err).toMatch(/checking the file: \d+ rows/);
+  expect(restored.err).toMatch(/\d+ of \d+ rows restored/);
+  const again = join(home, 'again.backup');
+  const shown = await order('backup', [again], { DATA_DIR }, runOnTerminal);
+  expect(shown).toMatchObject({ code: 0, err: expect.stringMatching(/\d+ rows written/) });
+  expect(await order('backup', [again], { DATA_DIR })).toMatchObject({ code: 0, err: '' });
+}, 60_000);
+
 it('needs its passphrase and its file, and names what is missing', async () => {
   const nowhere = { DATA_DIR: join(home, 'nowhere') };
   for (const [name, args, env, words] of [
-    ['backup', [], {}, 'usage: BACKUP_PASSPHRASE=… npm run backup -- FILE'],
+    ['backup', [], {}, 'usage: npm run backup -- FILE'],
     ['backup', [file], { BACKUP_PASSPHRASE: undefined }, 'BACKUP_PASSPHRASE: it is required and missing'],
     ['restore', [file], { BACKUP_PASSPHRASE: ' ' }, 'BACKUP_PASSPHRASE: it is required and missing'],
     ['restore', [file], { BACKUP_PASSPHRASE: 'canary-wrong' }, 'BACKUP_PASSPHRASE is not the one'],

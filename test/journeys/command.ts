@@ -18,9 +18,17 @@ const COMMANDS = { backup, doctor, reconcile, register, restore, runs };
 export type Command = keyof typeof COMMANDS;
 
 /** A command beside the service or without it, in the test's own process: Node need not start each time. */
-export async function runCommand(name: Command, args: string[], env: Settings): Promise<Ended> {
+export const runCommand = (name: Command, args: string[], env: Settings): Promise<Ended> =>
+  give(name, args, env, false);
+
+/** The same, of somebody who sits at a terminal. */
+export const runOnTerminal = (name: Command, args: string[], env: Settings): Promise<Ended> =>
+  give(name, args, env, true);
+
+async function give(name: Command, args: string[], env: Settings, isTTY: boolean): Promise<Ended> {
   const ended: Ended = { code: 0, out: '', err: '' };
   const into = (where: 'out' | 'err') => ({
+    isTTY,
     write(text: string, done?: () => void) {
       ended[where] += text;
       done?.();
@@ -31,14 +39,23 @@ export async function runCommand(name: Command, args: string[], env: Settings): 
   return ended;
 }
 
-/** The same as a process, as an operator gives it. */
-export function runProcess(name: Command, args: string[], env: Settings): Promise<Ended> {
-  const script = fileURLToPath(new URL(`../../scripts/${name}.ts`, import.meta.url));
+/**
+ * The same as a process, as an operator gives it: `file` is a command's name, or a file of the repository. Its working
+ * folder has no `.env` unless it is given one.
+ */
+export function runProcess(
+  file: Command | (string & {}),
+  args: string[],
+  env: Settings,
+  cwd: string = fileURLToPath(new URL('.', import.meta.url)),
+): Promise<Ended> {
+  const path = file.includes('/') ? file : `scripts/${file}.ts`;
+  const script = fileURLToPath(new URL(`../../${path}`, import.meta.url));
   return new Promise((resolve) => {
     execFile(
       process.execPath,
       [script, ...args],
-      { env: { PATH: process.env['PATH'], ...env }, timeout: 60_000 },
+      { cwd, env: { PATH: process.env['PATH'], ...env }, timeout: 60_000 },
       (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }),
     );
   });

@@ -203,9 +203,15 @@ describe('reconcile', () => {
     const { DEADLINE } = task!;
     Object.assign(task!, { STATUS: 5, DEADLINE: '2030-01-01T10:00:00+03:00' });
     const { code, lines } = await reconcile(runProcess);
-    expect(lines.filter((line) => line.startsWith('DEAL_'))).toEqual([
-      `DEAL_${deal} document ${id}: fields, task`,
-    ]);
+    const [line, ...others] = lines.filter((one) => one.startsWith('DEAL_'));
+    expect(others).toEqual([]);
+    expect(line).toMatch(new RegExp(`^DEAL_${deal} document ${id}: `));
+    for (const words of [
+      `field UF_CRM_DIRECTUM_ID: «1» instead of «${id}»`,
+      'field UF_CRM_DIRECTUM_NUMBER: «by hand» instead of «»',
+      'state: «closed» instead of «open»',
+    ])
+      expect(line).toContain(words);
     expect(code).toBe(0);
     expect(stand.portal.tasks()).toMatchObject([{ STATUS: 2, DEADLINE }]);
     await within(5_000, () => Number(fieldOf(deal, 'ID')) === id);

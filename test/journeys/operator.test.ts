@@ -1,6 +1,10 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../sandbox/package-settings.ts';
 import { runCommand, runProcess } from './command.ts';
-import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand } from './stand.ts';
+import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand, startTask } from './stand.ts';
 
 /** The stand of most tests; what one of them brought about is undone behind it. */
 let shared: Stand;
@@ -57,7 +61,7 @@ describe('doctor', () => {
     expect(failed.length).toBeGreaterThan(0);
     expect(failed.every((check) => /^directum|^DIRECTUM_/.test(check))).toBe(true);
     expect(textOf(lines, 'directum')).toContain('Directum does not answer');
-    expect(lines.filter(({ check, ok }) => ok && check.startsWith('portal '))).toHaveLength(6);
+    expect(lines.filter(({ check, ok }) => ok && check.startsWith('portal '))).toHaveLength(8);
   });
 
   it('tries a wrong password once', async () => {
@@ -73,25 +77,15 @@ describe('doctor', () => {
     expect(refused).toHaveLength(2);
   });
 
-  it('tells wrong settings, a missing employee, an unknown kind and lost scopes apart', async () => {
+  it('tells a missing employee, an unknown kind and lost scopes apart', async () => {
     stand = await startStand({ directum: { employeeless: true } });
     stand.portal.misbehave.removeScopes('im');
     stand.portal.misbehave.expireAccessTokens();
     const { code, lines, failed } = await doctor({
       DIRECTUM_CONTRACT_KIND: 'Нет такого',
-      BITRIX24_RATE: 'fast',
-      DIRECTUM_PASSWRD: 'canary-wrong',
     });
     expect(code).toBe(1);
-    expect(failed).toEqual([
-      'settings',
-      `portal ${host()} scopes`,
-      'directum account',
-      'DIRECTUM_CONTRACT_KIND',
-    ]);
-    expect(textOf(lines, 'settings')).toMatch(
-      /BITRIX24_RATE.*DIRECTUM_PASSWRD|DIRECTUM_PASSWRD.*BITRIX24_RATE/,
-    );
+    expect(failed).toEqual([`portal ${host()} scopes`, 'directum account', 'DIRECTUM_CONTRACT_KIND']);
     expect(textOf(lines, `portal ${host()} scopes`)).toContain('im');
   });
 
@@ -103,7 +97,7 @@ describe('doctor', () => {
     expect(textOf(other.lines, `portal ${host()} robots`)).toContain('npm run register -- --apply');
     stand.portal.misbehave.missingMethods.add('bizproc.robot.list');
     const { failed, lines } = await doctor();
-    expect(failed).toEqual([`portal ${host()} plan`, `portal ${host()} robots`]);
+    expect(failed).toEqual(['plan', 'robots', 'triggers', 'fields'].map((one) => `portal ${host()} ${one}`));
     expect(textOf(lines, `portal ${host()} plan`)).toContain(
       'The plan of the portal has no automation rules',
     );
@@ -116,6 +110,120 @@ describe('doctor', () => {
     expect({ code, failed }).toEqual({ code: 1, failed: ['public url', 'portals'] });
     expect(textOf(lines, 'public url')).toContain('npm start');
     expect(textOf(lines, 'portals')).toContain(`${stand.url}/bitrix24/install`);
+  });
+
+  it('speaks the language of LANG to people, and one list of names to programs', async () => {
+    stand = shared;
+    const russian = await runProcess('doctor', [], { ...stand.env, LANG: 'ru_RU.UTF-8' });
+    expect(russian).toMatchObject({ code: 0, err: '' });
+    expect(russian.out).toContain('✓ база данных: встроенный PostgreSQL');
+    expect(russian.out).toContain(`✓ портал ${host()}, роботы: как объявлено: `);
+    for (const line of russian.out.trim().split('\n')) expect(line).toMatch(/[а-яё]/i);
+    const names = async (LANG: string) => (await doctor({ LANG })).lines.map(({ check }) => check);
+    expect(await names('ru_RU.UTF-8')).toEqual(await names('en_US.UTF-8'));
+  });
+
+  it('asks from outside only what a proxy passes to the service', async () => {
+    stand = shared;
+    const asked: string[] = [];
+    const proxy = createServer((request, response) => {
+      const path = request.url ?? '';
+      asked.push(path);
+      if (!path.startsWith('/bitrix24/')) return void response.writeHead(403).end('closed');
+      fetch(stand.url + path).then(
+        ({ status }) => response.writeHead(status).end(),
+        () => response.writeHead(502).end(),
+      );
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const PUBLIC_URL = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const { lines } = await doctor({ PUBLIC_URL });
+    expect(textOf(lines, 'public url')).toBe(`${PUBLIC_URL} answers`);
+    expect(asked).toEqual(['/bitrix24/']);
+    // The control: another program at the address is not taken for the service.
+    proxy.removeAllListeners('request').on('request', (_, response) => void response.end('<html>'));
+    const other = await doctor({ PUBLIC_URL });
+    expect(textOf(other.lines, 'public url')).toContain('PUBLIC_URL: ');
+    expect(textOf(other.lines, 'public url')).toContain('another program answers');
+    proxy.close();
+    proxy.closeAllConnections();
+  });
+
+  it('names setting and address of whoever does not answer', async () => {
+    stand = shared;
+    const nobody = `127.0.0.1:${await freePort()}`;
+    const away = { DIRECTUM_URL: `http://${nobody}/odata/`, PUBLIC_URL: `http://${nobody}` };
+    const { lines } = await doctor(away);
+    const directum = textOf(lines, 'directum');
+    expect(directum).toContain(`DIRECTUM_URL: Directum does not answer at ${nobody}: nothing listens there`);
+    expect(textOf(lines, 'directum clock')).toContain(nobody);
+    expect(textOf(lines, 'public url')).toContain(`PUBLIC_URL: http://${nobody}/bitrix24/: nothing listens`);
+    expect(JSON.stringify(lines)).not.toMatch(/TypeError|fetch failed|undefined|\[object/);
+  });
+
+  it('sees triggers and fields that are missing in the portal', async () => {
+    stand = shared;
+    const { triggers } = stand.portal.world;
+    const due = triggers.get('directum_due');
+    triggers.delete('directum_due');
+    const [status, ...others] = stand.portal.world.userFields;
+    stand.portal.world.userFields = others;
+    const { failed, lines } = await doctor();
+    stand.portal.world.userFields = [status as (typeof others)[number], ...others];
+    if (due !== undefined) triggers.set('directum_due', due);
+    expect(failed).toEqual([`portal ${host()} triggers`, `portal ${host()} fields`]);
+    expect(textOf(lines, `portal ${host()} triggers`)).toContain('+ directum_due');
+    expect(textOf(lines, `portal ${host()} fields`)).toContain('+ UF_CRM_DIRECTUM_STATUS');
+    stand.portal.misbehave.missingMethods.add('crm.automation.trigger.list');
+    expect((await doctor()).failed).toEqual([]);
+  });
+
+  it('tells by what is read whether the account has rights to tasks and assignments', async () => {
+    stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' } });
+    const nothingYet = await doctor();
+    expect(nothingYet.failed).toEqual([]);
+    expect(textOf(nothingYet.lines, 'directum tasks')).toContain('no tasks yet');
+    stand.directum.misbehave.next({ verb: 'GET', path: /^ITasks/, status: 403 });
+    const refused = await doctor();
+    expect(refused.failed).toEqual(['directum tasks']);
+    expect(textOf(refused.lines, 'directum tasks')).toContain('The account may read no tasks');
+
+    const { deal } = addDeal(stand);
+    const made = await runStep(stand, deal, CODE, { subject: 'Права', template: 'Типовой договор' });
+    await startTask(stand, Number(made['document_id']));
+    const seen = () => doctor().then(({ lines }) => textOf(lines, 'directum assignments'));
+    expect(await seen()).toBe('assignments can be read');
+    const known = () => stand.lines.some((line) => line.includes('"status":"on_approval"'));
+    await expect.poll(known, { timeout: 20_000 }).toBe(true);
+    // Rows without a right to them are absent from lists.
+    stand.directum.misbehave.next({ verb: 'GET', path: /^IAssignments/, body: { value: [] }, status: 200 });
+    const hidden = await doctor();
+    expect(hidden.failed).toEqual(['directum assignments']);
+    expect(textOf(hidden.lines, 'directum assignments')).toMatch(
+      /may read no assignments \(\d+ was read before\)/,
+    );
+  }, 60_000);
+
+  it('says that a passphrase is too short for a backup', async () => {
+    stand = shared;
+    const { failed, lines } = await doctor({ BACKUP_PASSPHRASE: 'canary-wrong' });
+    expect({ failed, text: textOf(lines, 'backup passphrase') }).toEqual({ failed: [], text: 'long enough' });
+    const short = await doctor({ BACKUP_PASSPHRASE: 'canary-wron' });
+    expect(short.failed).toEqual(['backup passphrase']);
+    expect(textOf(short.lines, 'backup passphrase')).toContain('shorter than 12 characters');
+  });
+
+  it('stops at bad settings like every command, and a program gets its list all the same', async () => {
+    stand = shared;
+    const { code, out, err } = await command('doctor', ['--json'], {
+      BITRIX24_RATE: 'canary',
+      DIRECTUM_X: 'y',
+    });
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toEqual([
+      { check: 'settings', ok: false, text: 'Mend DIRECTUM_X, BITRIX24_RATE: nothing else was checked.' },
+    ]);
+    expect(err).toMatch(/^The settings cannot be used:\n {2}- DIRECTUM_X: .+\n {2}- BITRIX24_RATE: .+\n$/);
   });
 
   it('does not take another key for the right one', async () => {
@@ -147,6 +255,36 @@ async function waiting(properties: Record<string, string>) {
 }
 
 describe('runs', () => {
+  it('says how many there are beyond those shown, of any item by its number, by the clock of TIME_ZONE', async () => {
+    stand = shared;
+    const { deal } = addDeal(stand);
+    for (const subject of ['Раз', 'Два', 'Три']) await runStep(stand, deal, CODE, { subject });
+    const env = { TIME_ZONE: 'Asia/Vladivostok' };
+    const two = await command('runs', ['list', '--item', String(deal), '--limit', '2'], env);
+    const lines = two.out.trim().split('\n');
+    expect({ code: two.code, err: two.err, count: lines.length }).toEqual({ code: 0, err: '', count: 4 });
+    expect(lines.at(-1)).toBe('and 1 more; --limit 3 shows them');
+    for (const line of lines.slice(1, 3))
+      expect(line).toMatch(new RegExp(`\\+10:00 +${CODE} +DEAL_${deal} `));
+    const all = await runProcess('runs', ['list', '--item', `deal_${deal}`], { ...stand.env, LANG: 'ru_RU' });
+    expect(all.out.trim().split('\n')).toHaveLength(4);
+    expect(all.out).toMatch(/^RUN_ID +ВРЕМЯ +РОБОТ /);
+    for (const args of [
+      ['list', '--limit', '0'],
+      ['list', '--limit', 'many'],
+      ['list', '--item', 'the deal'],
+      ['list', '--item'],
+    ]) {
+      const { code, out, err } = await command('runs', args);
+      expect({ args, code, out, err }).toEqual({
+        args,
+        code: 1,
+        out: '',
+        err: expect.stringContaining(args[1] as string),
+      });
+    }
+  });
+
   it('lists and shows runs without what the step sent', async () => {
     stand = shared;
     const { deal } = addDeal(stand);
@@ -157,7 +295,7 @@ describe('runs', () => {
 
     const all = await runProcess('runs', ['list'], stand.env);
     expect(all.code).toBe(0);
-    expect(all.out.trim().split('\n')).toHaveLength(3);
+    expect(all.out.match(new RegExp(` DEAL_(${deal}|${other}) `, 'g'))).toHaveLength(2);
     expect(all.out).toMatch(new RegExp(`${good['run_id']} .* ${CODE} +DEAL_${deal} +done +1`));
     const failed = await command('runs', ['list', '--failed']);
     expect(failed.out).toContain(String(bad['run_id']));
@@ -210,7 +348,9 @@ describe('runs', () => {
     expect(failed.map((one) => one['error_code'])).toEqual(['directum_refused', 'directum_refused']);
     const ids = failed.map((one) => String(one['run_id']));
     const causes = await command('runs', ['causes']);
-    expect(causes.out).toMatch(new RegExp(`^directum_refused +${CODE} +2 +\\d{4}-.*Z +\\d{4}-.*Z$`, 'm'));
+    expect(causes.out).toMatch(
+      new RegExp(`^directum_refused +${CODE} +2 +\\d{4}-.*\\+03:00 +\\d{4}-.*\\+03:00$`, 'm'),
+    );
     expect(causes.out).toMatch(/^reference_not_found /m);
 
     const bulk = ['retry', '--failed', '--code', 'directum_refused', '--robot', CODE, '--since', before];
@@ -268,9 +408,14 @@ describe('runs', () => {
     expect((await command('runs', ['list', '--failed'])).out).toMatch(new RegExp(`${id} .* cancelled +\\d+`));
   });
 
-  it('answers an unknown run and an unknown order with its usage', async () => {
+  it('answers an unknown run in words and an unknown order with its usage', async () => {
     stand = shared;
-    for (const args of [['show', 'f'.repeat(24)], ['retry'], ['remove', 'x'], ['list', '--everything'], []]) {
+    for (const order of ['show', 'retry', 'cancel']) {
+      const { code, out, err } = await command('runs', [order, 'f'.repeat(24)]);
+      expect({ order, code, out }).toEqual({ order, code: 1, out: '' });
+      expect(err).toBe(`no run ${'f'.repeat(24)}; npm run runs -- list shows those there are\n`);
+    }
+    for (const args of [['retry'], ['remove', 'x'], ['list', '--everything'], []]) {
       const { code, out, err } = await (args.length === 0 ? runProcess : runCommand)('runs', args, stand.env);
       expect({ args, code, out }).toEqual({ args, code: 1, out: '' });
       expect(err).toContain('usage: npm run runs');

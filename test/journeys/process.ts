@@ -14,6 +14,8 @@ const HURRIED = fileURLToPath(new URL('./service-process.ts', import.meta.url));
 export async function startProcess(env: Record<string, string>, entry: 'main' | 'hurried' = 'hurried') {
   const lines: string[] = [];
   const child: ChildProcess = spawn(process.execPath, [...START_FLAGS, entry === 'main' ? MAIN : HURRIED], {
+    // A working folder without an `.env`.
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runCommand, runProcess } from './command.ts';
+import { runCommand, runOnTerminal, runProcess } from './command.ts';
 import { type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
@@ -56,10 +56,21 @@ it('says what would change, changes it on order, and tells by its exit code', as
   expect([...triggers.keys()]).not.toContain('old_trigger');
   expect(stand.portal.world.userFields).toHaveLength(5);
   stand.portal.misbehave.missingMethods.add('crm.automation.trigger.list');
-  expect(await register()).toMatchObject({ code: 0, output: expect.stringContaining('Триггеры Directum') });
+  expect(await register()).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('Triggers of Directum'),
+  });
   stand.portal.misbehave.missingMethods.clear();
 
   const { host } = new URL(stand.portal.url);
+  expect(await runOnTerminal('register', [], stand.env)).toMatchObject({
+    code: 0,
+    err: expect.stringContaining(`portal 1 of 1: ${host} …`),
+  });
+  expect(await runCommand('register', [], { ...stand.env, LANG: 'ru_RU' })).toMatchObject({
+    code: 0,
+    err: '',
+  });
   expect(await register('--portal', host.toUpperCase())).toMatchObject({ code: 0 });
   expect(await register('--portal', host.replace(/:.*/, ''))).toMatchObject({ code: 1 });
   expect(await register('--portal', 'other.example')).toMatchObject({ code: 1 });

@@ -43,8 +43,11 @@ export async function writeBackup(options: {
   spoolFolder: string;
   version: string;
   madeAt: Date;
+  /** Told how many rows were written. */
+  onRows?: (rows: number) => void;
 }): Promise<Counts> {
   const { pool, keyList, version, madeAt } = options;
+  let written = 0;
   const counts: Counts = { rows: {}, files: 0 };
   const client = await pool.connect();
 
@@ -72,6 +75,8 @@ export async function writeBackup(options: {
         if (rows.length === 0) break;
         counts.rows[table.name] = (counts.rows[table.name] ?? 0) + rows.length;
         yield line('rows', table.name, rows.length, `[${rows.map(({ row }) => row).join(',')}]`);
+        written += rows.length;
+        options.onRows?.(written);
       }
       await client.query('CLOSE backup');
     }

@@ -36,23 +36,37 @@ const WORTH = [
 ];
 const SEGMENT = /^\d+-[0-9a-f]+\.(open|draining|unreadable)$/;
 
-/** Reads the whole file and changes nothing. @throws BackupError when it is not a whole backup of that passphrase */
-export async function checkBackup(path: string, passphrase: string): Promise<Checked> {
+/**
+ * Reads the whole file and changes nothing. `onRows` is told how many rows were read.
+ * @throws BackupError when it is not a whole backup of that passphrase
+ */
+export async function checkBackup(
+  path: string,
+  passphrase: string,
+  onRows: (rows: number) => void = () => undefined,
+): Promise<Checked> {
+  let read = 0;
   const found: { meta?: Meta; keyList?: string; end?: Counts } = {};
   const seen: Counts = { rows: {}, files: 0 };
   await readLines(path, passphrase, async ({ kind, name, count, text }) => {
     if (kind === 'meta') found.meta = JSON.parse(text);
     if (kind === 'keys') found.keyList = JSON.parse(text);
     if (kind === 'file') seen.files += 1;
-    if (kind === 'rows') seen.rows[name] = (seen.rows[name] ?? 0) + count;
+    if (kind === 'rows') {
+      seen.rows[name] = (seen.rows[name] ?? 0) + count;
+      read += count;
+      onRows(read);
+    }
     if (kind === 'end') found.end = JSON.parse(text);
   });
   const { meta, keyList, end } = found;
-  if (!meta || keyList === undefined || !end) throw new BackupError('the file is no whole backup');
+  if (!meta || keyList === undefined || !end)
+    throw new BackupError({ en: 'the file is no whole backup', ru: 'в файле не вся резервная копия' });
   const whole =
     end.files === seen.files &&
     Object.entries(end.rows).every(([name, count]) => count === (seen.rows[name] ?? 0));
-  if (!whole) throw new BackupError('the file is no whole backup');
+  if (!whole)
+    throw new BackupError({ en: 'the file is no whole backup', ru: 'в файле не вся резервная копия' });
   return { meta, keyList, counts: end };
 }
 
@@ -71,6 +85,8 @@ export async function restoreBackup(options: {
   secretKeys: string | undefined;
   /** What the database holds is deleted first. */
   replace: boolean;
+  /** Told how many rows were put back. */
+  onRows?: (rows: number) => void;
 }): Promise<void> {
   const { path, passphrase, checked, pool, dataDir } = options;
   const writeKeys = await planKeys(checked.keyList, options);
@@ -79,9 +95,10 @@ export async function restoreBackup(options: {
   try {
     const here = await readSchema(client);
     if (here.join() !== checked.meta.schema.join())
-      throw new BackupError(
-        `the backup was made by version ${checked.meta.version} with tables of ${checked.meta.schema.at(-1)}, and these are of ${here.at(-1)}: restore it with the version that made it, then upgrade`,
-      );
+      throw new BackupError({
+        en: `the backup was made by version ${checked.meta.version} with tables of ${checked.meta.schema.at(-1)}, and these are of ${here.at(-1)}: restore it with the version that made it, then upgrade`,
+        ru: `копия сделана версией ${checked.meta.version} с таблицами ${checked.meta.schema.at(-1)}, а здесь ${here.at(-1)}: восстановите её той же версией, затем обновите`,
+      });
     await refuseWork(client);
     await client.query('BEGIN');
     // A slow disk may keep it longer than a process of the service may stand still.
@@ -92,8 +109,13 @@ export async function restoreBackup(options: {
     await client.query(
       `TRUNCATE ${tables.map(({ name }) => quoted(name)).join(', ')} RESTART IDENTITY CASCADE`,
     );
+    let rows = 0;
     await readLines(path, passphrase, async (line) => {
-      if (line.kind === 'rows') await insert(client, tables, line);
+      if (line.kind === 'rows') {
+        await insert(client, tables, line);
+        rows += line.count;
+        options.onRows?.(rows);
+      }
       if (line.kind === 'file') await putSegment(join(dataDir, 'spool'), line.name, line.text);
     });
     for (const table of tables) await renumber(client, table);
@@ -141,7 +163,10 @@ function toLine(text: string): Line {
 async function insert(client: pg.ClientBase, tables: Table[], { name, text }: Line): Promise<void> {
   const table = tables.find((one) => one.name === name);
   if (table === undefined)
-    throw new BackupError(`the backup has a table ${name} that this version does not know`);
+    throw new BackupError({
+      en: `the backup has a table ${name} that this version does not know`,
+      ru: `в копии есть таблица ${name}, которой эта версия не знает`,
+    });
   const columns = table.columns.map(quoted).join(', ');
   await client.query(
     `INSERT INTO ${quoted(name)} (${columns}) OVERRIDING SYSTEM VALUE
@@ -166,21 +191,29 @@ async function refuseWork(client: pg.ClientBase): Promise<void> {
        AND pid <> pg_backend_pid() AND application_name LIKE 'directum-%'`,
   );
   if (rows[0]?.others)
-    throw new BackupError('the service or one of its commands is at work on this database: stop it first');
+    throw new BackupError({
+      en: 'the service or one of its commands is at work on this database: stop it first',
+      ru: 'с этой базой работает служба или одна из её команд: сначала остановите её',
+    });
 }
 
 async function refuseWorth(client: pg.ClientBase): Promise<void> {
   for (const name of WORTH) {
     const { rowCount } = await client.query(`SELECT 1 FROM ${quoted(name)} LIMIT 1`);
     if (rowCount)
-      throw new BackupError(
-        `the database is not empty (table ${name}): restore into a new database or DATA_DIR, or add --replace to delete what it holds`,
-      );
+      throw new BackupError({
+        en: `the database is not empty (table ${name}): restore into a new database or DATA_DIR, or add --replace to delete what it holds`,
+        ru: `база не пуста (таблица ${name}): восстановите в новую базу или DATA_DIR либо добавьте --replace, чтобы удалить её содержимое`,
+      });
   }
 }
 
 async function putSegment(folder: string, name: string, base64: string): Promise<void> {
-  if (!SEGMENT.test(name)) throw new BackupError(`the backup has a file of a strange name`);
+  if (!SEGMENT.test(name))
+    throw new BackupError({
+      en: 'the backup has a file of a strange name',
+      ru: 'в копии есть файл с чужим именем',
+    });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeDurably(join(folder, name), Buffer.from(base64, 'base64'));
 }
@@ -198,9 +231,10 @@ async function planKeys(
   if (options.secretKeys !== undefined) {
     const missing = lacks(options.secretKeys);
     if (missing.length === 0) return async () => undefined;
-    throw new BackupError(
-      `SECRET_KEYS lacks the backup's key ${missing.join(', ')}: add it behind yours, or unset SECRET_KEYS so that the keys are restored to DATA_DIR/keys`,
-    );
+    throw new BackupError({
+      en: `SECRET_KEYS lacks the backup's key ${missing.join(', ')}: add it behind yours, or unset SECRET_KEYS so that the keys are restored to DATA_DIR/keys`,
+      ru: `в SECRET_KEYS нет ключа ${missing.join(', ')} из копии: допишите его за своим или уберите SECRET_KEYS, тогда ключи вернутся в DATA_DIR/keys`,
+    });
   }
   const path = join(options.dataDir, 'keys');
   const present = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -210,9 +244,10 @@ async function planKeys(
   if (present.trim() !== '' && lacks(present).length === 0) return async () => undefined;
   const spooled = await readdir(join(options.dataDir, 'spool')).catch(() => []);
   if (present.trim() !== '' && !options.replace && spooled.some((name) => SEGMENT.test(name)))
-    throw new BackupError(
-      'DATA_DIR holds calls in its spool that only its present key opens: start the service once so that it takes them in, or add --replace',
-    );
+    throw new BackupError({
+      en: 'DATA_DIR holds calls in its spool that only its present key opens: start the service once so that it takes them in, or add --replace',
+      ru: 'в DATA_DIR лежат вызовы, которые открывает только нынешний ключ: запустите службу один раз, чтобы она их приняла, или добавьте --replace',
+    });
   return async () => {
     await mkdir(options.dataDir, { recursive: true });
     if (present.trim() !== '') await rename(path, `${path}.before-restore`);

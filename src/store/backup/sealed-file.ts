@@ -3,9 +3,10 @@ import { createReadStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFolder } from '../sync-folder.ts';
+import { ToldError } from '../told-error.ts';
 
 /** The file is not a backup, was cut or altered, or the passphrase is another; nothing was done with it. */
-export class BackupError extends Error {
+export class BackupError extends ToldError {
   override readonly name = 'BackupError';
 }
 
@@ -55,9 +56,17 @@ export async function writeSealed(
   } catch (error) {
     await file.close().catch(() => undefined);
     await rm(draft, { force: true });
-    throw error;
+    throw ofFile(error, path);
   }
   await syncFolder(dirname(path));
+}
+
+/** A full disk does not say which file it has no room for. */
+function ofFile(error: unknown, path: string): unknown {
+  const isNameless = error instanceof Error && 'syscall' in error && !('path' in error);
+  return isNameless && /^(write|fsync|close)$/.test(String(error.syscall))
+    ? Object.assign(error, { path })
+    : error;
 }
 
 /**
@@ -73,7 +82,10 @@ export async function* readSealed(path: string, passphrase: string): AsyncGenera
     rest = Buffer.concat([rest, chunk as Buffer]);
     if (opened === null) {
       if (!MAGIC.subarray(0, rest.length).equals(rest.subarray(0, MAGIC.length)))
-        throw new BackupError('the file is not a backup of this package');
+        throw new BackupError({
+          en: 'the file is not a backup of this package',
+          ru: 'файл — не резервная копия этого пакета',
+        });
       if (rest.length < HEADER_BYTES) continue;
       const header = rest.subarray(0, HEADER_BYTES);
       const { key, check } = await derive(
@@ -81,7 +93,10 @@ export async function* readSealed(path: string, passphrase: string): AsyncGenera
         header.subarray(MAGIC.length, MAGIC.length + SALT_BYTES),
       );
       if (!timingSafeEqual(check, header.subarray(-CHECK_BYTES)))
-        throw new BackupError('BACKUP_PASSPHRASE is not the one the file was made with');
+        throw new BackupError({
+          en: 'BACKUP_PASSPHRASE is not the one the file was made with',
+          ru: 'BACKUP_PASSPHRASE не та, с которой сделан файл',
+        });
       opened = { key, header };
       rest = rest.subarray(HEADER_BYTES);
     }
@@ -98,13 +113,21 @@ export async function* readSealed(path: string, passphrase: string): AsyncGenera
       ended = last;
     }
   }
-  if (opened === null) throw new BackupError('the file is not a backup of this package, or it was cut');
-  if (!ended) throw new BackupError('the file was cut: its end is missing');
+  if (opened === null)
+    throw new BackupError({
+      en: 'the file is not a backup of this package, or it was cut',
+      ru: 'файл — не резервная копия этого пакета, или он обрезан',
+    });
+  if (!ended)
+    throw new BackupError({ en: 'the file was cut: its end is missing', ru: 'файл обрезан: нет конца' });
   if (rest.length > 0) throw damaged();
 }
 
 function damaged(): BackupError {
-  return new BackupError('the file is damaged: a part of it was altered');
+  return new BackupError({
+    en: 'the file is damaged: a part of it was altered',
+    ru: 'файл повреждён: часть его изменена',
+  });
 }
 
 function sealFrame(key: Buffer, header: Buffer, number: number, data: Buffer, last: boolean): Buffer {

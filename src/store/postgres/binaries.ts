@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
+import { ToldError } from '../told-error.ts';
 import { type ServerUser, systemFolder } from './place.ts';
 
 /** Runs the programs of PostgreSQL as the server's user. */
@@ -28,9 +29,11 @@ export async function openBinaries(options: { user: ServerUser; home: string }):
     if (!existsSync(place)) await copyNative(native, place);
     native = place;
     if (!runsHere(native, user)) {
-      throw new Error(
-        `PostgreSQL ${version} does not run here (${tryPostgres(native, user)}): set DATABASE_URL`,
-      );
+      const said = tryPostgres(native, user);
+      throw new ToldError({
+        en: `DATA_DIR: the embedded PostgreSQL ${version} does not run here (${said}): set DATABASE_URL`,
+        ru: `DATA_DIR: встроенный PostgreSQL ${version} здесь не работает (${said}): задайте DATABASE_URL`,
+      });
     }
   }
 
@@ -65,9 +68,13 @@ function packageFolder(): { folder: string; version: string } {
     const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     return { folder, version };
   } catch (cause) {
-    throw new Error(`embedded PostgreSQL (${name}) is not installed: set DATABASE_URL or install it`, {
-      cause,
-    });
+    throw new ToldError(
+      {
+        en: `DATABASE_URL: the embedded PostgreSQL (${name}) is not installed: set DATABASE_URL or install it`,
+        ru: `DATABASE_URL: встроенный PostgreSQL (${name}) не установлен: задайте DATABASE_URL или установите пакет`,
+      },
+      { cause },
+    );
   }
 }
 

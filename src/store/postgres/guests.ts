@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ToldError } from '../told-error.ts';
 
 const LOCK_WAIT_MS = 90_000;
 const LOCK_STEP_MS = 50;
@@ -59,7 +60,11 @@ async function takeLock(path: string): Promise<void> {
     // An empty lock is being written this moment; one that stays empty is dropped with the time limit.
     const late = performance.now() > until;
     if ((holder && !isLive(holder)) || (late && !holder)) await dropLock(path, await nameOf(path), late);
-    else if (late) throw new Error(`another process (${holder}) is starting or stopping PostgreSQL: ${path}`);
+    else if (late)
+      throw new ToldError({
+        en: `DATA_DIR: another process (${holder}) is starting or stopping PostgreSQL: ${path}`,
+        ru: `DATA_DIR: другой процесс (${holder}) запускает или останавливает PostgreSQL: ${path}`,
+      });
     await new Promise((resolve) => setTimeout(resolve, LOCK_STEP_MS));
   }
 }

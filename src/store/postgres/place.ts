@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { chmod, chown, mkdir, open, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { ToldError } from '../told-error.ts';
 
 /** Whom PostgreSQL runs as; null is this process's own user. */
 export type ServerUser = { uid: number; gid: number } | null;
@@ -35,14 +36,16 @@ export async function openPlace(dataDir: string): Promise<Place> {
   const cluster = join(home, 'cluster');
 
   if (existsSync(cluster) && !known) {
-    throw new Error(
-      `${cluster} exists but ${statePath(dataDir)}, which holds its password, is missing: restore it`,
-    );
+    throw new ToldError({
+      en: `DATA_DIR: ${cluster} exists but ${statePath(dataDir)}, which holds its password, is missing: restore it`,
+      ru: `DATA_DIR: есть ${cluster}, но нет файла ${statePath(dataDir)} с его паролем: восстановите файл`,
+    });
   }
   if (known && known.port !== 0 && !existsSync(cluster)) {
-    throw new Error(
-      `${cluster} is gone although it was started from ${statePath(dataDir)}: bring it back, or delete that file to begin with an empty database`,
-    );
+    throw new ToldError({
+      en: `DATA_DIR: ${cluster} is gone although it was started from ${statePath(dataDir)}: bring it back, or delete that file to begin with an empty database`,
+      ru: `DATA_DIR: папки ${cluster} нет, хотя база запускалась из ${statePath(dataDir)}: верните папку или удалите этот файл, чтобы начать с пустой базы`,
+    });
   }
   const owner = existsSync(cluster) ? statSync(cluster) : null;
   // A cluster made by an ordinary user goes on under that user when root starts the service.
@@ -87,8 +90,21 @@ async function readState(dataDir: string): Promise<{ home: string; password: str
     return JSON.parse(await readFile(statePath(dataDir), 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
+    const path = statePath(dataDir);
+    throw new ToldError({
+      en: `DATA_DIR: ${path} is damaged: restore it`,
+      ru: `DATA_DIR: файл ${path} повреждён: восстановите его`,
+    });
   }
+}
+
+/** Whether a cluster was ever made for this DATA_DIR; looks and makes nothing. */
+export async function isMade(dataDir: string): Promise<boolean> {
+  const known = await readState(dataDir);
+  const cluster = join(known?.home ?? join(dataDir, 'postgres'), 'cluster');
+  // One that was started and is gone is told by whoever opens it.
+  return (known !== null && known.port !== 0) || existsSync(cluster);
 }
 
 function statePath(dataDir: string): string {
@@ -117,7 +133,10 @@ export async function systemFolder(user: { uid: number; gid: number }): Promise<
       // Read-only file system or no right: the next candidate decides.
     }
   }
-  throw new Error(`no folder where the unprivileged user ${user.uid} can keep PostgreSQL: set DATABASE_URL`);
+  throw new ToldError({
+    en: `DATA_DIR: no folder where the unprivileged user ${user.uid} can keep PostgreSQL: set DATABASE_URL`,
+    ru: `DATA_DIR: нет папки, где непривилегированный пользователь ${user.uid} может держать PostgreSQL: задайте DATABASE_URL`,
+  });
 }
 
 async function makeFolder(path: string, user: ServerUser): Promise<void> {

@@ -1,0 +1,40 @@
+import { PortalError } from '../src/bitrix24/portal-error.ts';
+import { explain } from '../src/bitrix24/registration.ts';
+import { toCause } from '../src/command/cause.ts';
+import { tell } from '../src/command/trouble.ts';
+import type { Config } from '../src/config.ts';
+import type { LocalText } from '../src/robot/failure.ts';
+
+/** Why a portal did not do what it was asked, and what to do, for whoever runs the package. */
+export function explainPortal(error: unknown, config: Config): LocalText {
+  if (!(error instanceof PortalError)) return tell(error, config);
+  const { code, kind } = error;
+  const answer = explain(error);
+  if (kind === 'network') {
+    const reason = toCause(Object.assign(new Error(), { code }))?.text ?? NO_ANSWER;
+    return {
+      en: `The portal cannot be reached: ${reason.en} (${code}). Check the network between this machine and the portal.`,
+      ru: `Портал недоступен: ${reason.ru} (${code}). Проверьте сеть между этой машиной и порталом.`,
+    };
+  }
+  if (code === 'PAUSED') return PAUSED;
+  if (kind === 'server')
+    return {
+      en: `${answer.en} Check the network between this machine and the portal.`,
+      ru: `${answer.ru} Проверьте сеть между этой машиной и порталом.`,
+    };
+  if (kind === 'auth')
+    return {
+      en: `${answer.en} Let an administrator of the portal open the application's page.`,
+      ru: `${answer.ru} Пусть администратор портала откроет страницу приложения.`,
+    };
+  return answer;
+}
+
+const NO_ANSWER = { en: 'no answer came', ru: 'ответа нет' };
+
+/** Of a portal that no longer accepts our tokens. */
+export const PAUSED = {
+  en: 'The portal no longer accepts our tokens. Let an administrator open the application’s page.',
+  ru: 'Портал больше не принимает наши токены. Пусть администратор откроет страницу приложения.',
+};
