@@ -37,8 +37,9 @@ export async function openRooms(config: Config, { log, now }: { log: Log; now: (
     now,
     rate: config.BITRIX24_RATE,
   });
+  await store.clock.look();
   const runs = createRunStore(store.pool, store.relaxed);
-  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log });
+  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, now, log });
   const waits = createWaits(store.pool);
   const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const measure = async () => ({

@@ -155,7 +155,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
           metrics.runs.inc({ robot: run.robot, ending });
           metrics.runSeconds.observe(
             { robot: run.robot },
-            (now().getTime() - run.receivedAt.getTime()) / 1000,
+            Math.max(0, now().getTime() - run.receivedAt.getTime()) / 1000,
           );
         },
         onWait: (run) => metrics.runs.inc({ robot: run.robot, ending: 'waiting' }),
@@ -178,6 +178,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   // Apart from the questions to Directum, which may take long: a deadline always fires.
   const deadlines = createLoop(async () => {
     if ((await waits.wakeExpired(now())) > 0) workers.wake();
+    return false;
+  }, log);
+  const clock = createLoop(async () => {
+    await store.clock.look();
     return false;
   }, log);
   const polling = createLoop(async () => {
@@ -300,7 +304,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const ticking = [
     delivery.wake,
     portals.registration.check,
-    ...[settling, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
+    ...[clock, settling, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
   ];
   let turn = 0;
   const timers = [
@@ -321,7 +325,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     server.closeIdleConnections();
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
-    const loops = [settling, deadlines, polling, sweeping, portals.registration, ...showing];
+    const loops = [clock, settling, deadlines, polling, sweeping, portals.registration, ...showing];
     await Promise.all([
       closed.then(spooling.stop),
       workers.stop(),

@@ -6,6 +6,7 @@ import type { CachePort, ClaimsPort, Log, PairsPort, SlotsPort } from '../robot/
 import { type Budget, createBudget } from './budget.ts';
 import { createCache } from './cache.ts';
 import { createClaims } from './claims.ts';
+import { type Clock, createClock } from './clock.ts';
 import { startEmbedded } from './embedded.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './encrypted-kv.ts';
 import { createLockSession } from './lock-session.ts';
@@ -51,6 +52,8 @@ export interface Store {
   places(kind: PlaceKind, total: number): Places;
   cache: CachePort;
   budget: Budget;
+  /** Looked at before anything else, and once a second (clock.ts). */
+  clock: Clock;
   pairs(portalKey: string): PairsPort;
   slots(portalKey: string, itemCode: string, runId: string): SlotsPort;
   installations<T>(): Documents<T>;
@@ -114,6 +117,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     places: (kind, total) => createPlaces(session, kind, total),
     cache: createCache({ pool, log, now }),
     budget,
+    clock: createClock({ pool: relaxed, now, log }),
     pairs: (portalKey) => createPairs(pool, portalKey),
     slots: (portalKey, itemCode, runId) =>
       createSlots({ pool, relaxed, claims, now }, portalKey, itemCode, runId),
