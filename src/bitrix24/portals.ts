@@ -82,7 +82,7 @@ export function createPortals(options: {
     timeoutMs: options.timeoutMs,
     onRequest: options.onRequest,
   });
-  const prover = createProver({ config, installations, rest, now, log });
+  const prover = createProver({ config, installations, rest, log });
   const installer = createInstaller({
     config,
     installations,
@@ -106,7 +106,7 @@ export function createPortals(options: {
   const presence = createPresence({ rest, installations, now, log });
   const reader = createReader({ rest, installations, fetchFile });
   const answers = createAnswers({ rest, log });
-  const deals = createDeals({ rest, installations, claims, now, log });
+  const deals = createDeals({ rest, installations, claims, log });
   const keptAt = new Map<string, number>();
 
   /** Remembers the newest pair of the call's user, and brings a paused installation back to life with it. */
@@ -117,7 +117,7 @@ export function createPortals(options: {
     const known = installations.get(memberId);
     if (known === undefined || known.tokens?.access === pair.access) return;
     const key = `${memberId}:${pair.userId ?? 0}`;
-    const time = now().getTime();
+    const time = performance.now();
     if (known.state === 'active' && time - (keptAt.get(key) ?? Number.NEGATIVE_INFINITY) < KEEP_EVERY_MS)
       return;
     keptAt.set(key, time);

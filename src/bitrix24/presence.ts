@@ -27,8 +27,8 @@ export function createPresence(options: {
   const { rest, installations, now, log } = options;
   const seenAt = new Map<string, number>();
   const asking = new Map<string, Promise<boolean>>();
-  const seen = (memberId: string) => void seenAt.set(memberId, now().getTime());
-  const isRecent = (at: number) => Math.abs(now().getTime() - at) < BELIEVED_MS;
+  const seen = (memberId: string) => void seenAt.set(memberId, performance.now());
+  const isYoung = (ageMs: number) => ageMs >= 0 && ageMs < BELIEVED_MS;
 
   async function ask(memberId: string, priority: Priority): Promise<boolean> {
     const { registered = {} } = installations.get(memberId) ?? {};
@@ -57,11 +57,8 @@ export function createPresence(options: {
     seen,
     async isThere(memberId, priority) {
       const { registeredAt } = installations.get(memberId) ?? {};
-      const at = Math.max(
-        seenAt.get(memberId) ?? 0,
-        registeredAt === undefined ? 0 : Date.parse(registeredAt),
-      );
-      if (isRecent(at)) return true;
+      if (isYoung(performance.now() - (seenAt.get(memberId) ?? Number.NEGATIVE_INFINITY))) return true;
+      if (registeredAt !== undefined && isYoung(now().getTime() - Date.parse(registeredAt))) return true;
       let question = asking.get(memberId);
       if (question === undefined) {
         question = ask(memberId, priority).finally(() => asking.delete(memberId));

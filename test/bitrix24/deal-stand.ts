@@ -27,7 +27,6 @@ export async function dealStand(
   const lines: [event: string, facts: Record<string, unknown>][] = [];
   const write = (event: string, facts: Record<string, unknown> = {}) => void lines.push([event, facts]);
   const log = { debug() {}, info: write, warn: write, error: write };
-  const clock = { now: new Date('2026-09-01T10:00:00Z') };
   const open = async () => {
     const portals = createPortals({
       config: {
@@ -44,7 +43,7 @@ export async function dealStand(
       claims: memoryClaims(),
       budget: options.budget ?? { take: async () => {} },
       robots: () => [],
-      now: () => clock.now,
+      now: () => new Date('2026-09-01T10:00:00Z'),
       log,
       ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     });
@@ -72,7 +71,6 @@ export async function dealStand(
   return {
     portal,
     lines,
-    clock,
     ...(await open()),
     restart: open,
     /** REST hits since the last question, without what stood inside batches. */

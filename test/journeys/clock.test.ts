@@ -1,4 +1,6 @@
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startProcess } from './process.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 const HOUR_MS = 3_600_000;
@@ -21,7 +23,7 @@ async function enter(deal: number, code: string, properties: Record<string, unkn
   const stage = `C1:CLOCK${++stages}`;
   stand.portal.placeRobot(stage, code, properties);
   const workflow = await stand.portal.moveItem(2, deal, stage);
-  return { answer: () => stand.portal.waitForStep(workflow, code, 10_000) };
+  return { answer: (ms = 10_000) => stand.portal.waitForStep(workflow, code, ms) };
 }
 
 /** A deal whose contract is in its slot and is waited for, and a run that was put off a moment ago. */
@@ -61,3 +63,34 @@ it.each([
   },
   60_000,
 );
+
+it('a process whose clock an operator sets back goes on, with a database whose clock stays', async () => {
+  await stand.pause();
+  const service = await startProcess({
+    ...stand.env,
+    LOG_LEVEL: 'debug',
+    NODE_OPTIONS: `--import ${fileURLToPath(new URL('./movable-date.mjs', import.meta.url))}`,
+    CLOCK_AHEAD_MS: String(3 * HOUR_MS),
+    CLOCK_BACK_MS: String(3 * HOUR_MS),
+  });
+  try {
+    const said = (word: string) => service.lines.join('').split(word).length - 1;
+    const { deal } = addDeal(stand);
+    const made = await runStep(stand, deal, CREATE, { subject: 'Поставка' });
+    const waits = await enter(deal, WAIT, {});
+    await expect.poll(() => said('run.waiting')).toBe(1);
+    stand.directum.misbehave.down = true;
+    const putOff = await enter(addDeal(stand).deal, CREATE, { subject: 'Directum молчит' });
+    await expect.poll(() => said('run.postponed')).toBeGreaterThan(0);
+    await expect.poll(() => said('directum.circuit_opened'), { timeout: 20_000 }).toBeGreaterThan(0);
+    service.signal('SIGUSR2');
+    stand.directum.misbehave.down = false;
+    stand.directum.sign(Number(made['document_id']));
+    const fresh = await enter(addDeal(stand).deal, CREATE, { subject: 'После перевода часов' });
+    for (const each of [putOff, fresh])
+      expect((await each.answer(20_000)).outputs).toMatchObject({ ok: 'Y' });
+    expect((await waits.answer(20_000)).outputs).toMatchObject({ ok: 'Y', result: 'signed' });
+  } finally {
+    await service.kill();
+  }
+}, 90_000);
