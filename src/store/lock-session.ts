@@ -1,11 +1,17 @@
 import pg from 'pg';
 import type { Log } from '../robot/ports.ts';
+import { pin } from './connection.ts';
 
 /** A question to a living server is answered at once; after so long the session is given up, with its locks. */
 const ANSWER_MS = 15_000;
 /** The server notices within half a minute that the machine of a session is gone, and frees what it held. */
-const LIVELY =
-  '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=25000';
+const LIVELY = {
+  tcp_keepalives_idle: '10',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
+  tcp_user_timeout: '25000',
+};
+const NAME = 'directum-claims';
 
 /** The connection of this process whose advisory locks last as long as itself. */
 export interface LockSession {
@@ -27,8 +33,7 @@ export function createLockSession({ databaseUrl, log }: { databaseUrl: string; l
   async function connect(): Promise<pg.Client> {
     const client = new pg.Client({
       connectionString: databaseUrl,
-      options: LIVELY,
-      application_name: 'directum-claims',
+      application_name: NAME,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       connectionTimeoutMillis: 5_000,
@@ -40,6 +45,12 @@ export function createLockSession({ databaseUrl, log }: { databaseUrl: string; l
     client.on('error', lose);
     client.on('end', () => lose());
     await client.connect();
+    try {
+      await pin(client, NAME, LIVELY);
+    } catch (error) {
+      client.end().catch(() => undefined);
+      throw error;
+    }
     connected = client;
     return client;
   }

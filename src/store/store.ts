@@ -7,6 +7,7 @@ import { type Budget, createBudget } from './budget.ts';
 import { createCache } from './cache.ts';
 import { createClaims } from './claims.ts';
 import { type Clock, createClock } from './clock.ts';
+import { createPool, pin } from './connection.ts';
 import { startEmbedded } from './embedded.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './encrypted-kv.ts';
 import { createLockSession } from './lock-session.ts';
@@ -18,8 +19,8 @@ import { createSlots, forgetPortal } from './slots.ts';
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 const POOL_SIZE = 20;
 const RELAXED_POOL_SIZE = 6;
-/** Server option of connections whose commits may be lost by a crash of the database, never by one of ours. */
-const RELAXED = '-c synchronous_commit=off';
+/** Of connections whose commits may be lost by a crash of the database, never by one of ours. */
+const RELAXED = { synchronous_commit: 'off' };
 
 export interface StoreOptions {
   /** Absent: embedded PostgreSQL in `dataDir`. */
@@ -31,14 +32,6 @@ export interface StoreOptions {
   /** REST rate of the portals (`BITRIX24_RATE`). */
   rate?: { perSecond: number; bucket: number } | undefined;
 }
-
-/** A host that vanished is noticed in seconds by a silent connection, and holds no query for minutes. */
-const LIVELY = {
-  keepAlive: true,
-  keepAliveInitialDelayMillis: 10_000,
-  connectionTimeoutMillis: 5_000,
-  query_timeout: 30_000,
-} as const;
 
 /** Everything the package remembers. Migrations are done when it is open. */
 export interface Store {
@@ -73,26 +66,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     throw error;
   }
 
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: POOL_SIZE,
-    application_name: 'directum-robots',
-    ...LIVELY,
-  });
+  const onLost = (error: Error) => log.warn('database.connection_lost', { reason: error.message });
+  const pool = createPool({ url, name: 'directum-robots', size: POOL_SIZE, onLost });
   // Commits here are not waited for: what a crash of the database may lose is only done again.
-  const relaxed = new pg.Pool({
-    connectionString: url,
-    options: RELAXED,
-    max: RELAXED_POOL_SIZE,
-    application_name: 'directum-robots-relaxed',
-    ...LIVELY,
+  const relaxed = createPool({
+    url,
+    name: 'directum-robots-relaxed',
+    size: RELAXED_POOL_SIZE,
+    settings: RELAXED,
+    onLost,
   });
-  // Idle connections die with a restart of the database; unheard that would end the process.
-  for (const each of [pool, relaxed]) {
-    each.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
-    // The pool does not listen to a connection that is in use; one that dies between two queries would end us too.
-    each.on('connect', (client) => client.on('error', () => undefined));
-  }
 
   const session = createLockSession({ databaseUrl: url, log });
   const claims = createClaims({ session, log });
@@ -145,11 +128,19 @@ async function migrate(databaseUrl: string, log: Log): Promise<void> {
   client.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
   await client.connect();
   try {
+    await pin(client, 'directum-migrations');
+    const { rows } = await client.query<{ schema: string }>(
+      `SELECT coalesce((SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+         WHERE pg_class.oid = to_regclass('schema_migration')), current_schema()) AS schema`,
+    );
     const done = await runner({
       dbClient: client,
       dir: MIGRATIONS,
       direction: 'up',
       migrationsTable: 'schema_migration',
+      migrationsSchema: rows[0]!.schema,
+      // By when they were done, which a clock that was set back since turns round. Those that are missing are made by name.
+      checkOrder: false,
       advisoryLockMode: 'wait',
       logger: {
         debug: () => undefined,
