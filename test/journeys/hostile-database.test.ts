@@ -37,7 +37,7 @@ it('with PostgreSQL as others configure it all goes on: contract, wait, what dea
   const metrics = await fetch(`${stand.url}/metrics`, {
     headers: { authorization: 'Bearer ops-token-of-the-test' },
   }).then((response) => response.text());
-  expect(metrics).toMatch(/^waits 1$/m);
+  expect(metrics).toMatch(/^directum_robots_waits 1$/m);
   expect((await runCommand('reconcile', [], stand.env)).code).toBe(0);
 
   const file = join(home, 'robots.backup');
