@@ -4,6 +4,8 @@ import type { Log } from './robot/ports.ts';
 /** Keys whose values never reach the output, at any depth we use. */
 const SECRET = /token|secret|password|authorization|refresh|access|auth$|urlmachine|cookie|passphrase/i;
 const MAX_TEXT = 2000;
+/** A password may hold any mark: all is hidden up to the last @, or to the end where the text was cut before it. */
+const DATABASE_URL = /(postgres(?:ql)?:\/\/)(?:.*@|[^/]*:.*)/gi;
 
 /** Copies facts for the log without secrets, functions or endless texts. */
 export function redact(value: unknown, depth = 0): unknown {
@@ -11,7 +13,8 @@ export function redact(value: unknown, depth = 0): unknown {
     return value
       .slice(0, MAX_TEXT)
       .replace(/([?&](?:auth|access_token|refresh_token|token|client_secret|code)=)[^&\s"']+/gi, '$1[hidden]')
-      .replace(/(postgres(?:ql)?:\/\/[^:@/\s]+:)[^@\s]+@/gi, '$1[hidden]@')
+      .replace(/([?&](?:ssl)?password=)[^&\n]*/gi, '$1[hidden]')
+      .replace(DATABASE_URL, '$1[hidden]@')
       .replace(/\b(Basic|Bearer)\s+[A-Za-z0-9+/_.=-]{6,}/g, '$1 [hidden]');
   }
   if (value instanceof Error) {
