@@ -30,11 +30,11 @@ async function until<T>(
   timeoutMs: number,
   look: () => Promise<T | null | undefined | false>,
 ): Promise<T> {
-  const end = Date.now() + timeoutMs;
+  const end = performance.now() + timeoutMs;
   for (;;) {
     const seen = await look().catch(() => null);
     if (seen) return seen;
-    if (Date.now() > end) throw new Error(`${what} did not happen within ${timeoutMs / 1000} s`);
+    if (performance.now() > end) throw new Error(`${what} did not happen within ${timeoutMs / 1000} s`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -83,7 +83,7 @@ async function main(): Promise<void> {
 
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    const began = Date.now();
+    const began = performance.now();
     const settings = {
       ...packageSettings({ portal, directum }, secrets, { port, dataDir }),
       DIRECTUM_POLL_SECONDS: '1',
@@ -97,7 +97,7 @@ async function main(): Promise<void> {
     });
     step(
       2,
-      `the package is ready after ${((Date.now() - began) / 1000).toFixed(1)} s on its own PostgreSQL`,
+      `the package is ready after ${((performance.now() - began) / 1000).toFixed(1)} s on its own PostgreSQL`,
       `${url}/readyz ${JSON.stringify(ready)}`,
     );
 

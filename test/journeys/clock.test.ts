@@ -13,10 +13,15 @@ beforeAll(async () => {
     settings: { DIRECTUM_POLL_SECONDS: '1' },
     now: () => new Date(Date.now() + aheadMs),
   });
+  stand.portal.addUser({ NAME: 'Пётр', LAST_NAME: 'Сидоров', EMAIL: 'sidorov@acme.example' });
 });
 afterAll(() => stand.stop());
 
 const told = (word: string) => stand.lines.filter((line) => line.includes(word)).length;
+const taskOf = (deal: number) =>
+  stand.portal.tasks().find((task) => JSON.stringify(task).includes(`D_${deal}`)) as
+    | Record<string, unknown>
+    | undefined;
 let stages = 0;
 
 async function enter(deal: number, code: string, properties: Record<string, unknown>) {
@@ -29,8 +34,10 @@ async function enter(deal: number, code: string, properties: Record<string, unkn
 /** A deal whose contract is in its slot and is waited for, and a run that was put off a moment ago. */
 async function begin() {
   const { deal } = addDeal(stand);
-  const made = await runStep(stand, deal, CREATE, { subject: 'Поставка' });
+  const made = await runStep(stand, deal, CREATE, { subject: 'Поставка', template: 'Типовой договор' });
   const document = Number(made['document_id']);
+  await runStep(stand, deal, 'directum_start_approval', {});
+  await expect.poll(() => taskOf(deal)).toBeDefined();
   const waiting = told('run.waiting');
   const waits = await enter(deal, WAIT, {});
   await expect.poll(() => told('run.waiting')).toBeGreaterThan(waiting);
@@ -60,6 +67,9 @@ it.each([
     await expect
       .poll(() => JSON.stringify(stand.portal.activities(2, deal).map(({ layout }) => layout)))
       .toContain('Подписан нами');
+    const fired = () => stand.portal.triggerRuns.filter(({ id }) => id === deal).map(({ code }) => code);
+    await expect.poll(fired).toContain('directum_signed_us');
+    await expect.poll(() => taskOf(deal)?.['STATUS']).toBe(5);
   },
   60_000,
 );

@@ -1,12 +1,23 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
 import { createClock } from '../../src/store/clock.ts';
 import { DATABASE_MARKS, HISTORY, PROCESS_MARKS } from '../../src/store/clock-marks.ts';
+import { createComparisons } from '../../src/store/comparisons.ts';
+import { createDocumentStore } from '../../src/store/documents.ts';
+import { createDueLooks } from '../../src/store/due-looks.ts';
 import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
+import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
+import { createRunStore } from '../../src/store/runs.ts';
 import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import { createShowStore } from '../../src/store/showing.ts';
 import type { Store } from '../../src/store/store.ts';
+import { createTellings } from '../../src/store/tellings.ts';
+import { createWaits } from '../../src/store/waits.ts';
 import { type StoreBench, storeBench } from './bench.ts';
 
 const HOUR_MS = 3_600_000;
+/** Nothing is sealed here. */
+const OPEN = { encrypt: (text: string) => text, decrypt: (text: string) => text };
 let bench: StoreBench;
 let store: Store;
 beforeAll(async () => {
@@ -162,6 +173,115 @@ it('moves leases and budgets when the clock of the database was set back', async
   expect(seconds).toBeGreaterThan(0);
   expect(seconds).toBeLessThanOrEqual(5);
   expect(told('clock.set_back')).toEqual([{ whose: 'database', seconds: 3 * 3600 }]);
+});
+
+const RUN = `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at, state)
+  VALUES ('1', 'm', 'p', 'r', 'DEAL_1', '', true, $1, $1, $1,`;
+const TELLING =
+  'INSERT INTO telling (portal, document_id, item_code, kind, code, key, created_at, due_at, user_id)';
+
+/** What is due at `$1`, and whether it is there to be taken at a moment. */
+const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }> = {
+  'a poll': {
+    sql: 'UPDATE watch SET poll_at = $1',
+    take: async (now) => (await createWaits(store.pool).takePoll(now)) !== null,
+  },
+  'a step of the hourly reading': {
+    sql: 'UPDATE watch SET sweep_at = $1, sweep_started_at = $1',
+    take: async (now) => (await createWaits(store.pool).takeSweep(now)) !== null,
+  },
+  'a look at a document': {
+    sql: 'INSERT INTO document (id, look_at) VALUES (1, $1)',
+    take: async (now) => (await createDocumentStore(store.pool).takeLooks(now, 1_000, 10)).length === 1,
+  },
+  'a showing that another process took': {
+    sql: `WITH d AS (INSERT INTO document (id) VALUES (1) RETURNING id)
+      INSERT INTO watched_document (portal, item_code, document_id, created_at, show_at, taken_until)
+      SELECT 'p', 'DEAL_1', id, $1, $1, $1 FROM d`,
+    take: async (now) => (await createShowStore(store.pool).takeDue('p', now, 1_000, 10)).length === 1,
+  },
+  'a trigger': {
+    sql: `${TELLING} VALUES ('p', 1, 'DEAL_1', 'trigger', 'c', 'k', $1, $1, NULL)`,
+    take: async (now) => (await createTellings(store.pool).takeTriggers(['p'], now, 1_000, 10)).length === 1,
+  },
+  'a notice that has waited for company': {
+    sql: `${TELLING} VALUES ('p', 1, 'DEAL_1', 'notice', 'c', 'k', $1::timestamptz - interval '5 seconds', $1, 7)`,
+    take: async (now) => (await createTellings(store.pool).takeMessages(['p'], now, 1_000, 10)).length === 1,
+  },
+  'a task': {
+    sql: `INSERT INTO mirrored_task (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
+      VALUES ('p', 1, 'DEAL_1', 1, '{}', '', $1)`,
+    take: async (now) => {
+      const mirrored = createMirroredTasks({ pool: store.pool, seal: OPEN, on: true });
+      return (await mirrored.take(['p'], now, 1_000, 10)).length === 1;
+    },
+  },
+  'the look at dates': {
+    sql: `UPDATE due_look SET look_at = $1, day = '2099-01-01'`,
+    take: async (now) => (await createDueLooks(store.pool).take('2026-01-01', now)) !== null,
+  },
+  'a step of the nightly comparison': {
+    sql: 'UPDATE comparison SET due_at = $1, held_until = $1, after = 5',
+    take: async (now) => (await createComparisons(store.pool).take(now, now)) !== null,
+  },
+  'an answer': {
+    sql: `WITH r AS (${RUN} 'ended') RETURNING id)
+      INSERT INTO answer (run_id, member_id, kind, number, payload, due_at) SELECT id, 'm', 'result', 1, '', $1 FROM r`,
+    take: async (now) => {
+      const lines = [{ memberId: 'm', number: 1 }];
+      return (
+        (await createRunStore(store.pool, store.relaxed).takeAnswers(now, 1_000, 10, lines)).length === 1
+      );
+    },
+  },
+  'a run': {
+    sql: `${RUN} 'accepted')`,
+    take: async (now) => {
+      const lines = [{ memberId: 'm', robot: 'r', running: 0, room: 1 }];
+      return (await createClaimedRuns(store.relaxed, 'test').claim(now, 1, lines)).length === 1;
+    },
+  },
+  'a wait whose time is over': {
+    sql: `WITH r AS (${RUN} 'waiting') RETURNING id)
+      INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, created_at) SELECT id, 1, 'us', $1, '{}', '', $1 FROM r`,
+    take: async (now) => (await createWaits(store.pool).wakeExpired(now)) === 1,
+  },
+};
+
+it.each(Object.entries(DUE))(
+  '%s is due in its time although the clock was set back',
+  async (_what, { sql, take }) => {
+    await store.pool.query('TRUNCATE mirrored_task');
+    const service = processAt(Date.now() + 3 * HOUR_MS);
+    await service.look();
+    await store.pool.query(sql, [new Date(service.time.at + 1_000)]);
+    service.time.at -= 3 * HOUR_MS;
+    const soon = new Date(service.time.at + 1_000);
+    expect(await take(soon)).toBe(false);
+    await fallSilent();
+    await service.look();
+    expect(await take(soon)).toBe(true);
+  },
+);
+
+it('moves all when the clock of a machine with both was set back', async () => {
+  const before = Date.now() + 3 * HOUR_MS;
+  const service = processAt(before);
+  await service.look();
+  await addRun('soon', before + 5_000);
+  await store.pool.query(
+    `INSERT INTO portal_budget VALUES ('both', 9, clock_timestamp() + interval '3 hours')`,
+  );
+  await store.pool.query(`UPDATE clock SET database_at = clock_timestamp() + interval '3 hours'`);
+  service.time.at -= 3 * HOUR_MS;
+  await service.look();
+  await fallSilent();
+  await service.look();
+  expect(await nextOf('soon')).toBe(before + 5_000 - 3 * HOUR_MS);
+  expect(await store.budget.left('both')).toBeGreaterThan(0);
+  expect(
+    await ask(`SELECT updated_at <= clock_timestamp() AS past FROM portal_budget WHERE member_id = 'both'`),
+  ).toEqual([{ past: true }]);
 });
 
 it('a call that was kept before the clock was set back is due at once, and has its whole time', async () => {
