@@ -74,7 +74,7 @@ async function show({
 
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    const began = Date.now();
+    const began = performance.now();
     const settings = {
       ...packageSettings({ portal, directum }, secrets, { port, dataDir }),
       DIRECTUM_POLL_SECONDS: '1',
@@ -91,7 +91,7 @@ async function show({
         return response.ok && ((await response.json()) as object);
       },
     );
-    const seconds = ((Date.now() - began) / 1000).toFixed(1);
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
     step(
       2,
       t(

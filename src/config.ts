@@ -87,17 +87,40 @@ const address = (example: string) =>
   });
 
 /** As the driver reads it, which takes a socket's folder for an empty host. */
-const databaseUrl = z
-  .string()
-  .transform((text, context) =>
-    /^postgres(ql)?:\/\//.test(text) && URL.canParse(text.replace('@/', '@socket/'))
-      ? text
-      : refuse(
-          context,
-          'an address such as postgresql://user:password@host/database is expected, with marks such as # or / of the password written as %23 or %2F',
-          'нужен адрес вида postgresql://user:password@host/database; знаки # и / в пароле пишутся как %23 и %2F',
-        ),
+const parseDatabaseUrl = (text: string) => URL.parse(text.replace('@/', '@socket/'));
+
+const databaseUrl = z.string().transform((text, context) => {
+  const url = parseDatabaseUrl(text);
+  if (url && /^postgres(ql)?:\/\//.test(text) && !isSplit(url) && isDecodable(url)) return text;
+  return refuse(
+    context,
+    'an address such as postgresql://user:password@host/database is expected, with marks such as # or / of the password written as %23 or %2F',
+    'нужен адрес вида postgresql://user:password@host/database; знаки # и / в пароле пишутся как %23 и %2F',
   );
+});
+
+/** A mark of the password, as `/`, ended it: what follows stands in another part, which messages show. */
+function isSplit({ pathname, search, hash }: URL): boolean {
+  return (pathname + search + hash).includes('@');
+}
+
+function isDecodable({ username, password, hostname, pathname }: URL): boolean {
+  try {
+    for (const part of [username, password, hostname, pathname])
+      decodeURIComponent(part.replace(/%(?![\da-f]{2})/gi, '%25'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The password in DATABASE_URL, as it is written there and as it is meant. */
+export function databasePasswords(databaseUrl: string | undefined): string[] {
+  const url = databaseUrl === undefined ? null : parseDatabaseUrl(databaseUrl);
+  if (url === null) return [];
+  const written = [url.password, url.searchParams.get('password') ?? ''];
+  return written.flatMap((one) => [one, decodeURIComponent(one.replace(/%(?![\da-f]{2})/gi, '%25'))]);
+}
 
 const publicUrl = z.string().transform((text, context) => {
   const origin = toOrigin(text);

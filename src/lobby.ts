@@ -10,7 +10,7 @@ import type { Config } from './config.ts';
 import { createApp, EVENT_STATUS } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import type { Log } from './robot/ports.ts';
-import { isOutage } from './runs/outage.ts';
+import { isOutage, wasTurnedAway } from './runs/outage.ts';
 import { type Entry, UNCHECKED_SHARE } from './runs/spooling.ts';
 import { loadSecretKeys } from './store/secrets.ts';
 import { openSpool } from './store/spool.ts';
@@ -36,7 +36,7 @@ export async function openOrWait<Rooms>(
       try {
         return await open();
       } catch (error) {
-        if (config.DATABASE_URL === undefined || !isOutage(error)) throw error;
+        if (config.DATABASE_URL === undefined || !isOutage(error) || wasTurnedAway(error)) throw error;
         if (tries % SAY_EVERY === 0)
           log.error('database.unreachable', { reason: tell(error, config).en, retryMs: RETRY_MS });
       }

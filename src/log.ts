@@ -7,13 +7,16 @@ const SECRET = /token|secret|password|authorization|refresh|access|auth$|urlmach
 const MAX_TEXT = 2000;
 /** Of a longer list the rest is counted. */
 const MOST_ITEMS = 50;
+/** A password may hold any mark: all is hidden up to the last @, or to the end where the text was cut before it. */
+const DATABASE_URL = /(postgres(?:ql)?:\/\/)(?:.*@|[^/]*:.*)/gi;
 
 /** Copies facts for the log without secrets, functions or endless texts. */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') {
     return cut(value, MAX_TEXT)
       .replace(/([?&](?:auth|access_token|refresh_token|token|client_secret|code)=)[^&\s"']+/gi, '$1[hidden]')
-      .replace(/(postgres(?:ql)?:\/\/[^:@/\s]+:)[^@\s]+@/gi, '$1[hidden]@')
+      .replace(/([?&](?:ssl)?password=)[^&\n]*/gi, '$1[hidden]')
+      .replace(DATABASE_URL, '$1[hidden]@')
       .replace(/(http:\/\/[^:@/\s]+:)[^@\s]+@/gi, '$1[hidden]@')
       .replace(/\b(Basic|Bearer)\s+[A-Za-z0-9+/_.=-]{6,}/g, '$1 [hidden]');
   }

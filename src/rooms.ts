@@ -58,9 +58,10 @@ export async function openRooms(
     rate: config.BITRIX24_RATE,
     leaseMs,
   });
+  await store.clock.look();
   const runs = createRunStore(store.pool, store.relaxed);
   const open = createOpenRuns(store.pool);
-  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log });
+  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, now, log });
   const waits = createWaits(store.pool);
   const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const measure = async () => ({

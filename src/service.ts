@@ -202,7 +202,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
           metrics.runs.inc({ robot: run.robot, ending });
           metrics.runSeconds.observe(
             { robot: run.robot },
-            (now().getTime() - run.receivedAt.getTime()) / 1000,
+            Math.max(0, now().getTime() - run.receivedAt.getTime()) / 1000,
           );
         },
         onWait: (run) => metrics.runs.inc({ robot: run.robot, ending: 'waiting' }),
@@ -226,6 +226,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   // Apart from the questions to Directum, which may take long: a deadline always fires.
   const deadlines = createLoop(async () => {
     if ((await waits.wakeExpired(now())) > 0) workers.wake();
+    return false;
+  }, log);
+  const clock = createLoop(async () => {
+    await store.clock.look();
     return false;
   }, log);
   const polling = createLoop(async () => {
@@ -362,7 +366,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     delivery.wake,
     portals.registration.check,
     checkRemovals,
-    ...[settling, straying, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
+    ...[clock, settling, straying, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
   ];
   let turn = 0;
   const timers = [
@@ -384,7 +388,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
     const asking = [portals.registration, portals.removals];
-    const loops = [settling, straying, deadlines, polling, sweeping, ...asking, ...showing];
+    const loops = [clock, settling, straying, deadlines, polling, sweeping, ...asking, ...showing];
     await Promise.all([
       closed.then(spooling.stop),
       workers.stop(),

@@ -215,6 +215,24 @@ it('only main.ts reads the environment and the clock', () => {
   expect(lines).toEqual([]);
 });
 
+it('what lives only in memory goes by performance.now(), which nobody sets', () => {
+  // Moments that leave the process, or came from outside, and are compared by the wall clock.
+  const wall = [
+    'src/bitrix24/batch.ts',
+    'src/bitrix24/presence.ts',
+    'src/bitrix24/registration-check.ts',
+    'src/bitrix24/tokens.ts',
+    'src/directum/memory.ts',
+    'src/directum/metadata.ts',
+    'src/directum/self-check.ts',
+    'src/directum/token.ts',
+  ];
+  const found = SOURCES.filter(
+    (file) => /^src\/(bitrix24|directum|http)\//.test(file) && /\bnow(\(\))?\.getTime\(/.test(codeOf(file)),
+  );
+  expect(found.toSorted()).toEqual(wall);
+});
+
 it('robots, their files and their codes are the same list', () => {
   const inFolder = files('robots')
     .filter((file) => file !== 'robots/index.ts')

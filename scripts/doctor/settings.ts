@@ -1,4 +1,4 @@
-import type { Config } from '../../src/config.ts';
+import { type Config, databasePasswords } from '../../src/config.ts';
 import { redact } from '../../src/log.ts';
 import { isShort, LEAST_PASSPHRASE } from '../backup-passphrase.ts';
 import { bad, type Check, good } from './finding.ts';
@@ -55,12 +55,11 @@ export const proxies: Check<OfSettings> = {
 /** The last guard: no secret of the settings reaches the output, whoever quoted it. */
 export function toHide(config: Config): (text: string) => string {
   const keys = (config.SECRET_KEYS ?? '').split(',').map((entry) => entry.split(':')[1] ?? '');
-  const password = config.DATABASE_URL && URL.canParse(config.DATABASE_URL) && new URL(config.DATABASE_URL);
   const secrets = [
     config.DIRECTUM_PASSWORD,
     config.BITRIX24_CLIENT_SECRET,
     config.OPS_TOKEN ?? '',
-    password ? decodeURIComponent(password.password) : '',
+    ...databasePasswords(config.DATABASE_URL),
     decodeURIComponent(URL.parse(config.OUTBOUND_PROXY ?? '')?.password ?? ''),
     ...keys,
   ].filter((secret) => secret.length > 3);

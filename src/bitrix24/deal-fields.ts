@@ -26,13 +26,12 @@ export function createFieldWriter(options: {
   writer: Writer;
   installations: Installations;
   claims: ClaimsPort;
-  now: () => Date;
   log: Log;
 }) {
   const { writer, installations, claims, log } = options;
   const refusedUntil = new Map<string, number>();
   const blindUntil = new Map<string, number>();
-  const isOn = (until: Map<string, number>, key: string) => (until.get(key) ?? 0) > options.now().getTime();
+  const isOn = (until: Map<string, number>, key: string) => (until.get(key) ?? 0) > performance.now();
 
   /** Facts of a type, its fields made when they are missing; null while the portal does not let us. */
   async function setUp(memberId: string, typeId: number, again: boolean): Promise<FieldFacts | null> {
@@ -47,8 +46,8 @@ export function createFieldWriter(options: {
       // One that could not make any before was told of then: by the installation, or by an earlier process.
       const quiet = known?.parts.length === 0;
       const { facts, added, failed } = await makeFields({ ...options, memberId, typeId, found, quiet });
-      if (failed.length > 0) refusedUntil.set(key, options.now().getTime() + REFUSED_FOR_MS);
-      if (again && added.length === 0) blindUntil.set(key, options.now().getTime() + BLIND_FOR_MS);
+      if (failed.length > 0) refusedUntil.set(key, performance.now() + REFUSED_FOR_MS);
+      if (again && added.length === 0) blindUntil.set(key, performance.now() + BLIND_FOR_MS);
       return facts.parts.length === 0 ? null : facts;
     });
   }
@@ -64,7 +63,7 @@ export function createFieldWriter(options: {
       if (!(error instanceof PortalError)) throw error;
       log.warn('fields.unknown', { memberId, typeId, code: error.code });
       if (error.retry) return { ok: false, why: 'retry' };
-      refusedUntil.set(`${memberId}:${typeId}`, options.now().getTime() + REFUSED_FOR_MS);
+      refusedUntil.set(`${memberId}:${typeId}`, performance.now() + REFUSED_FOR_MS);
       return REFUSED;
     }
   }

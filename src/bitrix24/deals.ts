@@ -25,7 +25,6 @@ export function createDeals(options: {
   rest: PortalRest;
   installations: Installations;
   claims: ClaimsPort;
-  now: () => Date;
   log: Log;
 }): Deals {
   const { installations } = options;

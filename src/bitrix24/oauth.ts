@@ -89,7 +89,7 @@ export function createTokenKeeper(options: {
     const kept = unsaved.get(memberId);
     if (kept?.instead === failedAccess) return save(memberId, failedAccess, kept.pair);
     const failure = failures.get(memberId);
-    if (failure !== undefined && failure.until > now().getTime()) throw failure.error;
+    if (failure !== undefined && failure.until > performance.now()) throw failure.error;
     try {
       const pair = await ask(memberId, tokens as TokenPair);
       options.onRefresh?.('refreshed');
@@ -108,7 +108,7 @@ export function createTokenKeeper(options: {
       }
       options.onRefresh?.('failed');
       log.warn('token.not_refreshed', { memberId, code: error.code, status: error.status });
-      failures.set(memberId, { error, until: now().getTime() + PAUSE_AFTER_FAILURE_MS });
+      failures.set(memberId, { error, until: performance.now() + PAUSE_AFTER_FAILURE_MS });
       throw error;
     }
   }

@@ -98,7 +98,7 @@ export function createPortals(options: {
     timeoutMs: options.timeoutMs,
     onRequest: options.onRequest,
   });
-  const prover = createProver({ config, installations, rest, now, log });
+  const prover = createProver({ config, installations, rest, log });
   const installer = createInstaller({
     config,
     installations,
@@ -123,7 +123,7 @@ export function createPortals(options: {
   const presence = createPresence({ rest, installations, now, log });
   const reader = createReader({ rest, installations, fetchFile: outbound.fetchFile });
   const answers = createAnswers({ rest, log });
-  const deals = createDeals({ rest, installations, claims, now, log });
+  const deals = createDeals({ rest, installations, claims, log });
   const desk = createProofDesk(rest);
   const keptAt = new Map<string, number>();
 
@@ -140,16 +140,15 @@ export function createPortals(options: {
     if (known === undefined || known.tokens?.access === pair.access) return;
     if (known.state === 'paused') keepPair(memberId, pair);
     if (known.state !== 'active') return;
-    const time = now().getTime();
     const last = keptAt.get(toUser(memberId, pair)) ?? Number.NEGATIVE_INFINITY;
-    if (time - last < KEEP_EVERY_MS) return;
+    if (performance.now() - last < KEEP_EVERY_MS) return;
     offered.set(`${memberId} ${eventToken}`, pair);
     if (offered.size > OFFERS_KEPT) offered.delete(offered.keys().next().value as string);
   }
 
   /** Remembers the newest pair of a user. */
   function keepPair(memberId: string, pair: TokenPair): void {
-    keptAt.set(toUser(memberId, pair), now().getTime());
+    keptAt.set(toUser(memberId, pair), performance.now());
     installations
       .update(memberId, (current) => {
         if (!isLive(current)) return current;

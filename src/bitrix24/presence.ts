@@ -28,9 +28,12 @@ export function createPresence(options: {
   const { rest, installations, now, log } = options;
   const seenAt = new Map<string, number>();
   const asking = new Map<string, { answer: Promise<boolean>; urgency: Urgency }>();
-  const seen = (memberId: string, at: Date) =>
-    void seenAt.set(memberId, Math.max(seenAt.get(memberId) ?? 0, at.getTime()));
-  const isRecent = (at: number) => Math.abs(now().getTime() - at) < BELIEVED_MS;
+  const ageOf = (at: Date) => now().getTime() - at.getTime();
+  const seen = (memberId: string, at: Date) => {
+    const moment = performance.now() - Math.max(0, ageOf(at));
+    seenAt.set(memberId, Math.max(seenAt.get(memberId) ?? Number.NEGATIVE_INFINITY, moment));
+  };
+  const isYoung = (ageMs: number) => ageMs >= 0 && ageMs < BELIEVED_MS;
 
   async function ask(memberId: string, priority: Urgency): Promise<boolean> {
     const { registered = {} } = installations.get(memberId) ?? {};
@@ -59,11 +62,8 @@ export function createPresence(options: {
     seen,
     async isThere(memberId, priority) {
       const { registeredAt } = installations.get(memberId) ?? {};
-      const at = Math.max(
-        seenAt.get(memberId) ?? 0,
-        registeredAt === undefined ? 0 : Date.parse(registeredAt),
-      );
-      if (isRecent(at)) return true;
+      if (isYoung(performance.now() - (seenAt.get(memberId) ?? Number.NEGATIVE_INFINITY))) return true;
+      if (registeredAt !== undefined && isYoung(ageOf(new Date(registeredAt)))) return true;
       const joined = asking.get(memberId);
       if (joined !== undefined) {
         // A first answer must not wait behind all reading because a second one asked before it.

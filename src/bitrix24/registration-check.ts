@@ -40,7 +40,7 @@ export function createRegistrationCheck(options: {
     if (installation?.state !== 'active' || installation.tokens === null) return false;
     const { memberId, registeredAt } = installation;
     const failed = failures.get(memberId);
-    if (failed !== undefined) return now().getTime() >= failed.notBefore;
+    if (failed !== undefined) return performance.now() >= failed.notBefore;
     if (registeredAt === undefined) return true;
     const age = now().getTime() - Date.parse(registeredAt);
     // A clock that was set back makes a registration of the future.
@@ -71,7 +71,7 @@ export function createRegistrationCheck(options: {
       }
       const count = failures.get(memberId)?.count ?? 0;
       const pause = BACK_OFF_MS[Math.min(count, BACK_OFF_MS.length - 1)] as number;
-      failures.set(memberId, { count: count + 1, notBefore: now().getTime() + pause });
+      failures.set(memberId, { count: count + 1, notBefore: performance.now() + pause });
       log.warn('registration.postponed', {
         memberId,
         seconds: pause / 1_000,

@@ -59,7 +59,8 @@ export function createSdkClient(options: {
     { clientId: '', clientSecret: '' },
     {
       restrictionParams: {
-        rateLimit: { burstLimit: 1e9, drainRate: 1e9, adaptiveEnabled: false },
+        // It drains by the wall clock: a high rate would let nothing through after that was set back.
+        rateLimit: { burstLimit: Number.MAX_SAFE_INTEGER, drainRate: 1, adaptiveEnabled: false },
         operatingLimit: { windowMs: 600_000, limitMs: Number.MAX_SAFE_INTEGER, heavyPercent: 100 },
         adaptiveConfig: { enabled: false, thresholdPercent: 100, coefficient: 0, maxDelay: 0 },
         maxRetries: 1,

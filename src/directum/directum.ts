@@ -90,7 +90,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
   const catalogue = createCatalogue(stand);
   const employees = createEmployees(stand);
-  const emails = createEmails({ metadata, now });
+  const emails = createEmails({ metadata });
   function watchBy(reader: Reader): Watching {
     const bulk = createBulk({ reader, metadata });
     return {

@@ -15,24 +15,25 @@ export function createMemory(cache: CachePort, prefix: string, now: () => Date):
 
   async function load<T>(key: string, ttlMs: number, find: () => Promise<T | null>): Promise<T | null> {
     const shared = (await cache.get(prefix + key)) as { value: T; until: number } | undefined;
-    if (shared && shared.until > now().getTime()) {
-      near.set(key, shared);
+    const leftMs = shared ? shared.until - now().getTime() : 0;
+    // More than it was kept for: by a clock that was set back since.
+    if (shared && leftMs > 0 && leftMs <= ttlMs) {
+      near.set(key, { value: shared.value, until: performance.now() + leftMs });
       return shared.value;
     }
     const value = await find();
     if (value === null) return null;
-    const kept = { value, until: now().getTime() + ttlMs };
     near.delete(key);
-    near.set(key, kept);
+    near.set(key, { value, until: performance.now() + ttlMs });
     if (near.size > MOST) near.delete(near.keys().next().value as string);
-    await cache.set(prefix + key, kept, ttlMs);
+    await cache.set(prefix + key, { value, until: now().getTime() + ttlMs }, ttlMs);
     return value;
   }
 
   return {
     async remember<T>(key: string, ttlMs: number, find: () => Promise<T | null>) {
       const kept = near.get(key);
-      if (kept && kept.until > now().getTime()) return kept.value as T;
+      if (kept && kept.until > performance.now()) return kept.value as T;
       near.delete(key);
       const running = pending.get(key) as Promise<T | null> | undefined;
       if (running) return running;

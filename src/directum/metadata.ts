@@ -58,23 +58,23 @@ export function createMetadata(options: {
 
   async function load(notOlderThanMs: number): Promise<Capabilities> {
     const kept = (await cache.get(cacheKey)) as { at: number; model: MetadataModel } | undefined;
-    const usable = kept && typeof kept.at === 'number' && now().getTime() - kept.at < notOlderThanMs;
-    if (usable && kept.model?.sets) return remember(kept.at, kept.model);
+    const ageMs = now().getTime() - Number(kept?.at);
+    // One of the future was kept before the clock was set back.
+    if (kept?.model?.sets && ageMs >= 0 && ageMs < notOlderThanMs) return remember(ageMs, kept.model);
     const model = parseMetadata(await transport.getText('$metadata', 'application/xml'));
-    const at = now().getTime();
-    await cache.set(cacheKey, { at, model }, DAY_MS);
+    await cache.set(cacheKey, { at: now().getTime(), model }, DAY_MS);
     log.info('metadata.read', { sets: Object.keys(model.sets).length });
-    return remember(at, model);
+    return remember(0, model);
   }
 
-  function remember(at: number, model: MetadataModel): Capabilities {
-    known = { at, capabilities: toCapabilities(model) };
+  function remember(ageMs: number, model: MetadataModel): Capabilities {
+    known = { at: performance.now() - ageMs, capabilities: toCapabilities(model) };
     return known.capabilities;
   }
 
   return {
     async capabilities(notOlderThanMs = DAY_MS) {
-      if (known && now().getTime() - known.at < notOlderThanMs) return known.capabilities;
+      if (known && performance.now() - known.at < notOlderThanMs) return known.capabilities;
       pending ??= load(notOlderThanMs).finally(() => {
         pending = null;
       });

@@ -16,8 +16,8 @@ export type EmailsOf = (ids: readonly number[]) => Promise<Map<number, string>>;
  * A performer is shown as a recipient, which has no e-mail; employees do (directum.md B.3, F.1). So they are asked
  * for apart, by `bulk`, each once in five minutes.
  */
-export function createEmails(ports: { metadata: Metadata; now: () => Date }): (bulk: Bulk) => EmailsOf {
-  const { metadata, now } = ports;
+export function createEmails(ports: { metadata: Metadata }): (bulk: Bulk) => EmailsOf {
+  const { metadata } = ports;
   const kept = new Map<number, { email: string | null; until: number }>();
 
   async function learn(ids: number[], bulk: Bulk): Promise<void> {
@@ -29,12 +29,12 @@ export function createEmails(ports: { metadata: Metadata; now: () => Date }): (b
     if (rows.length === 0 && (await bulk.anyShown(set)) === false) throw lostRights(EMPLOYEES);
     const found = new Map(rows.map((row) => [idOf(row), toCode(textOf(row, 'Email') ?? '') || null]));
     if (kept.size + ids.length > MOST) kept.clear();
-    for (const id of ids) kept.set(id, { email: found.get(id) ?? null, until: now().getTime() + KEEP_MS });
+    for (const id of ids) kept.set(id, { email: found.get(id) ?? null, until: performance.now() + KEEP_MS });
   }
 
   return (bulk) => async (ids) => {
     const wanted = [...new Set(ids)];
-    const stale = wanted.filter((id) => (kept.get(id)?.until ?? 0) <= now().getTime());
+    const stale = wanted.filter((id) => (kept.get(id)?.until ?? 0) <= performance.now());
     if (stale.length > 0) await learn(stale, bulk);
     const emails = new Map<number, string>();
     for (const id of wanted) {

@@ -17,19 +17,15 @@ export function createTokens(fetchToken: () => Promise<string>, now: () => Date)
 
   async function renew(): Promise<string> {
     const token = await fetchToken();
-    const at = now().getTime();
-    const expires = expiry(token);
+    const lifeMs = lifeOf(token, now()) ?? UNKNOWN_LIFE_MS + EARLY_MS;
     // A life shorter than the margin is used to half, so that it is not fetched for every request.
-    current = {
-      token,
-      until: expires === null ? at + UNKNOWN_LIFE_MS : Math.max(expires - EARLY_MS, at + (expires - at) / 2),
-    };
+    current = { token, until: performance.now() + Math.max(lifeMs - EARLY_MS, lifeMs / 2) };
     return token;
   }
 
   return {
     get() {
-      if (current && current.until > now().getTime()) return Promise.resolve(current.token);
+      if (current && current.until > performance.now()) return Promise.resolve(current.token);
       pending ??= renew().finally(() => {
         pending = null;
       });
@@ -41,12 +37,17 @@ export function createTokens(fetchToken: () => Promise<string>, now: () => Date)
   };
 }
 
-/** `exp` of a JWT in milliseconds; null for an encrypted or foreign token. */
-function expiry(token: string): number | null {
+/**
+ * How long a JWT that has just come lives, in milliseconds: both moments are the server's, and only where it does not
+ * tell when it made the token, ours has to do. Null for an encrypted or foreign token, or when that makes no sense.
+ */
+function lifeOf(token: string, now: Date): number | null {
   try {
     const payload: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
-    const exp = (payload as { exp?: unknown } | null)?.exp;
-    return typeof exp === 'number' && Number.isFinite(exp) ? exp * 1000 : null;
+    const { exp, iat } = (payload ?? {}) as { exp?: unknown; iat?: unknown };
+    const from = typeof iat === 'number' ? iat * 1000 : now.getTime();
+    const lifeMs = Number(exp) * 1000 - from;
+    return Number.isFinite(lifeMs) && lifeMs > 0 ? lifeMs : null;
   } catch {
     return null;
   }

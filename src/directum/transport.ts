@@ -8,6 +8,7 @@ export interface TransportOptions extends Omit<WireOptions, 'hide'> {
   login: string;
   password: string;
   auth: 'basic' | 'token';
+  now: () => Date;
 }
 
 /** Requests of the integration service in the terms of directum.md A.5 and A.6. Throws RobotFailure only. */

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import {
+  BrokenCircuitError,
   CircuitState,
   ConsecutiveBreaker,
   circuitBreaker,
@@ -25,7 +26,6 @@ const RECONNECT = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTE
 export interface WireOptions {
   ca?: string;
   timeouts?: { connectMs: number; headersMs: number; bodyMs: number };
-  now: () => Date;
   log: Log;
   /** The circuit has closed: Directum answers again. */
   onBack?: () => void;
@@ -90,7 +90,7 @@ class Fault extends Error {
  * a circuit that opens for a few seconds after a row of faults (design.md, Chosen parts).
  */
 export function createWire(options: WireOptions): Wire {
-  const { now, log, hide } = options;
+  const { log, hide } = options;
   const timeouts = options.timeouts ?? TIMEOUTS;
   const agent = new Agent({
     allowH2: false,
@@ -102,13 +102,16 @@ export function createWire(options: WireOptions): Wire {
       ...(options.ca !== undefined && { ca: [...rootCertificates, options.ca] }),
     },
   });
+  // Its own pause would go by the wall clock and last as long as that is set back: `mayTry` keeps it instead.
+  const noPause = { duration: Number.NEGATIVE_INFINITY, next: () => noPause };
   const breaker = circuitBreaker(handleType(Fault), {
     breaker: new ConsecutiveBreaker(FAULTS_TO_OPEN),
-    halfOpenAfter: OPEN_MS,
+    halfOpenAfter: noPause,
   });
+  let openedAt = 0;
   let admittedAt = 0;
   breaker.onBreak(() => {
-    admittedAt = now().getTime();
+    openedAt = admittedAt = performance.now();
     log.warn('directum.circuit_opened');
   });
   breaker.onReset(() => {
@@ -116,6 +119,7 @@ export function createWire(options: WireOptions): Wire {
     options.onBack?.();
   });
   const isDown = () => breaker.state !== CircuitState.Closed;
+  const mayTry = () => breaker.state !== CircuitState.Open || performance.now() - openedAt >= OPEN_MS;
 
   async function exchange({ verb, url, headers, body, peek, sink }: Ask): Promise<Reply> {
     const answer = await request(url, {
@@ -176,13 +180,14 @@ export function createWire(options: WireOptions): Wire {
       let failure: RobotFailure | null = null;
       let asked = true;
       try {
-        const reply = await breaker
-          .execute(() => counted(ask))
-          .catch((error: unknown) => {
-            if (error instanceof Fault && error.reply) return error.reply;
-            asked = !isBrokenCircuitError(error);
-            throw error instanceof RobotFailure ? error : unreachable(error);
-          });
+        const reply = await (mayTry()
+          ? breaker.execute(() => counted(ask))
+          : Promise.reject(new BrokenCircuitError())
+        ).catch((error: unknown) => {
+          if (error instanceof Fault && error.reply) return error.reply;
+          asked = !isBrokenCircuitError(error);
+          throw error instanceof RobotFailure ? error : unreachable(error);
+        });
         ({ status, failure } = reply);
         return reply;
       } catch (error) {
@@ -200,8 +205,8 @@ export function createWire(options: WireOptions): Wire {
     isDown,
     admits() {
       if (!isDown()) return true;
-      const at = now().getTime();
-      if (Math.abs(at - admittedAt) < OPEN_MS) return false;
+      const at = performance.now();
+      if (at - admittedAt < OPEN_MS) return false;
       admittedAt = at;
       return true;
     },

@@ -41,11 +41,11 @@ const NUMBERS = [
  */
 export function createDelivery(ports: DeliveryPorts) {
   const flights = new Map<string, Promise<void>>();
-  /** Portals that said until when they take no answers. */
+  /** Portals that said until when they take no answers, by `performance.now()`. */
   const blocked = new Map<string, number>();
-  const isOpen = (memberId: string) => (blocked.get(memberId) ?? 0) <= ports.now().getTime();
+  const isOpen = (memberId: string) => (blocked.get(memberId) ?? 0) <= performance.now();
   const block = (memberId: string, ms: number) => {
-    blocked.set(memberId, ports.now().getTime() + ms);
+    blocked.set(memberId, performance.now() + ms);
     ports.log.warn('answers.blocked', { memberId, ms });
   };
 

@@ -38,11 +38,6 @@ const TAKE = `
   WHERE ${LEVEL} + 1 <= $3
   RETURNING level`;
 
-/** A database clock that was set back must not freeze the bucket until it catches up. */
-const REBASE = `
-  UPDATE portal_budget SET updated_at = clock_timestamp()
-  WHERE member_id = $1 AND updated_at > clock_timestamp() + interval '1 second'`;
-
 const PENALIZE = `
   INSERT INTO portal_budget AS b (member_id, level, updated_at) VALUES ($1, $3, clock_timestamp())
   ON CONFLICT (member_id) DO UPDATE SET level = greatest(${LEVEL}, $3), updated_at = clock_timestamp()`;
@@ -108,7 +103,6 @@ export function createBudget(options: { pool: Pool; perSecond: number; bucket: n
   async function attempt(memberId: string, most: number): Promise<number> {
     const taken = await pool.query(TAKE, [memberId, speed, most]);
     if (taken.rowCount) return 0;
-    await pool.query(REBASE, [memberId]);
     const { rows } = await pool.query(`SELECT ${LEVEL} AS level FROM portal_budget b WHERE member_id = $1`, [
       memberId,
       speed,

@@ -13,25 +13,25 @@ const SWEEP_MS = 3_600_000;
 export function createCache(options: { pool: Pool; log: Log; now: () => Date }): CachePort {
   const { pool, log, now } = options;
   const memory = new Map<string, { value: unknown; until: number }>();
-  let sweptAt = 0;
+  let sweptAt = Number.NEGATIVE_INFINITY;
 
-  function remember(key: string, value: unknown, expiresAt: number): void {
+  function remember(key: string, value: unknown, leftMs: number): void {
     memory.delete(key);
-    memory.set(key, { value, until: Math.min(expiresAt, now().getTime() + MEMORY_MS) });
+    memory.set(key, { value, until: performance.now() + Math.min(leftMs, MEMORY_MS) });
     // A Map keeps the order of insertion: the first is the one unused for longest.
     if (memory.size > MOST_ENTRIES) memory.delete(memory.keys().next().value!);
   }
 
   async function sweep(): Promise<void> {
-    if (now().getTime() - sweptAt < SWEEP_MS) return;
-    sweptAt = now().getTime();
+    if (performance.now() - sweptAt < SWEEP_MS) return;
+    sweptAt = performance.now();
     await pool.query('DELETE FROM cache_entry WHERE expires_at <= $1', [now()]);
   }
 
   return {
     async get(key) {
       const near = memory.get(key);
-      if (near && near.until > now().getTime()) {
+      if (near && near.until > performance.now()) {
         memory.delete(key);
         memory.set(key, near);
         return near.value;
@@ -43,7 +43,7 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }):
           [key, now()],
         );
         if (rows.length === 0) return undefined;
-        remember(key, rows[0].value, rows[0].expires_at.getTime());
+        remember(key, rows[0].value, rows[0].expires_at.getTime() - now().getTime());
         return rows[0].value;
       } catch (error) {
         log.warn('cache.unavailable', { reason: String(error) });
@@ -54,13 +54,12 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }):
     async set(key, value, ttlMs) {
       const text = JSON.stringify(value);
       if (text === undefined) return this.delete(key);
-      const expiresAt = now().getTime() + ttlMs;
-      remember(key, value, expiresAt);
+      remember(key, value, ttlMs);
       try {
         await pool.query(
           `INSERT INTO cache_entry (key, value, expires_at) VALUES ($1, $2, $3)
            ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`,
-          [key, text, new Date(expiresAt)],
+          [key, text, new Date(now().getTime() + ttlMs)],
         );
         await sweep();
       } catch (error) {

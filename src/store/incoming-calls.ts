@@ -63,13 +63,23 @@ export function createIncomingCalls(options: {
   pool: pg.Pool;
   relaxed: pg.Pool;
   keys: SecretKeys;
+  now: () => Date;
   log: Log;
 }) {
-  const { pool, relaxed, keys, log } = options;
+  const { pool, relaxed, keys, now, log } = options;
   /** Crowds whose key is gone: kept for when it is given back, and looked at again by the next start. */
   const unreadable = new Set<string>();
 
-  const toRow = ({ call, ...run }: NewRun) => ({ ...run, call: keys.encrypt(call) });
+  /** A call may have been kept before the clock was set back: its run is due now all the same, and has its whole time. */
+  function toRow({ call, receivedAt, deadlineAt, ...run }: NewRun) {
+    const aheadMs = Math.max(0, receivedAt.getTime() - now().getTime());
+    return {
+      ...run,
+      call: keys.encrypt(call),
+      receivedAt: new Date(receivedAt.getTime() - aheadMs),
+      deadlineAt: new Date(deadlineAt.getTime() - aheadMs),
+    };
+  }
 
   async function makeRuns(db: pg.Pool | pg.PoolClient, runs: NewRun[]): Promise<string[]> {
     const { rows: made } = await db.query<{ id: string }>({

@@ -1,13 +1,18 @@
 import pg from 'pg';
 import type { Log } from '../robot/ports.ts';
+import { pin } from './connection.ts';
 
 /** A question to a living server is answered at once; after so long the session is given up, with its locks. */
 const ANSWER_MS = 15_000;
 /** The server notices within half a minute that the machine of a session is gone, and frees what it held. */
-const LIVELY =
-  '-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=25000';
-
+const LIVELY = {
+  tcp_keepalives_idle: '10',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
+  tcp_user_timeout: '25000',
+};
 const NAME = 'directum-claims';
+
 /** So many looks in a lease; a session that moved in none of them is of a process that stands still. */
 const LOOKS = 4;
 
@@ -103,7 +108,6 @@ export function createLockSession({
   async function connect(): Promise<pg.Client> {
     const client = new pg.Client({
       connectionString: databaseUrl,
-      options: LIVELY,
       application_name: NAME,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
@@ -117,6 +121,12 @@ export function createLockSession({
     client.on('end', () => lose());
     const sentAt = performance.now();
     await client.connect();
+    try {
+      await pin(client, NAME, LIVELY);
+    } catch (error) {
+      client.end().catch(() => undefined);
+      throw error;
+    }
     movedAt = sentAt;
     connected = client;
     return client;

@@ -4,11 +4,9 @@ import type { Pool } from 'pg';
 /** A little under three questions a second, all processes together (design.md, Promises 5). */
 const APART_MS = 340;
 
-/** Takes the next free moment. A database clock that was set back must not hold everybody until it catches up. */
+/** Takes the next free moment. */
 const TAKE = `
-  UPDATE watch SET next_question_at = make_interval(secs => $1) +
-    CASE WHEN next_question_at < clock_timestamp() + interval '1 minute'
-      THEN greatest(next_question_at, clock_timestamp()) ELSE clock_timestamp() END
+  UPDATE watch SET next_question_at = make_interval(secs => $1) + greatest(next_question_at, clock_timestamp())
   RETURNING extract(epoch FROM next_question_at - clock_timestamp())::float - $1 AS seconds`;
 
 /** The pace of questions to Directum that are many and urgent to nobody. */

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { listTables, quoted } from './backup/tables.ts';
+import { pin } from './connection.ts';
 
 /** Many and long rows that nothing of documents is written in. */
 const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'run_attempt', 'answer', 'crowd']);
@@ -14,9 +15,8 @@ export async function openShadow(databaseUrl: string): Promise<pg.Pool> {
     max: 1,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: 5_000,
-    application_name: 'directum-robots-shadow',
     // Tables of the session may be written all the same.
-    options: '-c default_transaction_read_only=on',
+    onConnect: (client) => pin(client, 'directum-robots-shadow', { default_transaction_read_only: 'on' }),
   });
   pool.on('error', () => undefined);
   let broken: Error | undefined;

@@ -9,6 +9,8 @@ import { type Budget, createBudget } from './budget.ts';
 import { createCache } from './cache.ts';
 import { LEASE_MS } from './claimed-runs.ts';
 import { createClaims } from './claims.ts';
+import { type Clock, createClock } from './clock.ts';
+import { createPool, pin } from './connection.ts';
 import { startEmbedded } from './embedded.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './encrypted-kv.ts';
 import { createLockSession } from './lock-session.ts';
@@ -21,8 +23,8 @@ import { NotThere, ToldError } from './told-error.ts';
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 const POOL_SIZE = 20;
 const RELAXED_POOL_SIZE = 6;
-/** Server option of connections whose commits may be lost by a crash of the database, never by one of ours. */
-const RELAXED = '-c synchronous_commit=off';
+/** Of connections whose commits may be lost by a crash of the database, never by one of ours. */
+const RELAXED = { synchronous_commit: 'off' };
 
 export interface StoreOptions {
   /** Absent: embedded PostgreSQL in `dataDir`. */
@@ -39,14 +41,6 @@ export interface StoreOptions {
   onlyOpen?: boolean | undefined;
 }
 
-/** A host that vanished is noticed in seconds by a silent connection, and holds no query for minutes. */
-const LIVELY = {
-  keepAlive: true,
-  keepAliveInitialDelayMillis: 10_000,
-  connectionTimeoutMillis: 5_000,
-  query_timeout: 30_000,
-} as const;
-
 /** Everything the package remembers. Migrations are done when it is open. */
 export interface Store {
   pool: pg.Pool;
@@ -59,6 +53,8 @@ export interface Store {
   places(kind: PlaceKind, total: number): Places;
   cache: CachePort;
   budget: Budget;
+  /** Looked at before anything else, and once a second (clock.ts). */
+  clock: Clock;
   pairs(portalKey: string): PairsPort;
   /** Without `attempt` nobody can take the run over. */
   slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptClaims): SlotsPort;
@@ -86,27 +82,17 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
   // Between the statements of a transaction nothing else is waited for: one that says nothing is of a process that stands
   // still, and its locks must not hold up the others.
-  const lively = { ...LIVELY, idle_in_transaction_session_timeout: leaseMs };
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: POOL_SIZE,
-    application_name: 'directum-robots',
-    ...lively,
-  });
+  const settings = { idle_in_transaction_session_timeout: String(leaseMs) };
+  const onLost = (error: Error) => log.warn('database.connection_lost', { reason: error.message });
+  const pool = createPool({ url, name: 'directum-robots', size: POOL_SIZE, settings, onLost });
   // Commits here are not waited for: what a crash of the database may lose is only done again.
-  const relaxed = new pg.Pool({
-    connectionString: url,
-    options: RELAXED,
-    max: RELAXED_POOL_SIZE,
-    application_name: 'directum-robots-relaxed',
-    ...lively,
+  const relaxed = createPool({
+    url,
+    name: 'directum-robots-relaxed',
+    size: RELAXED_POOL_SIZE,
+    settings: { ...settings, ...RELAXED },
+    onLost,
   });
-  // Idle connections die with a restart of the database; unheard that would end the process.
-  for (const each of [pool, relaxed]) {
-    each.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
-    // The pool does not listen to a connection that is in use; one that dies between two queries would end us too.
-    each.on('connect', (client) => client.on('error', () => undefined));
-  }
 
   const session = createLockSession({ databaseUrl: url, leaseMs, log });
   const claims = createClaims({ session, log });
@@ -131,6 +117,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     places: (kind, total) => createPlaces(session, kind, total),
     cache: createCache({ pool, log, now }),
     budget,
+    clock: createClock({ pool: relaxed, now, log }),
     pairs: (portalKey) => createPairs(pool, portalKey),
     slots: (portalKey, itemCode, runId, attempt = { ...claims, check: () => undefined }) =>
       createSlots({ pool, relaxed, claims: attempt, now }, portalKey, itemCode, runId),
@@ -174,6 +161,7 @@ async function withClient<T>(
   client.on('error', (error) => log.warn('database.connection_lost', { reason: error.message }));
   await client.connect();
   try {
+    await pin(client, 'directum-migrations');
     await demandUtf8(client);
     return await work(client);
   } finally {
@@ -188,14 +176,14 @@ function requireTables(databaseUrl: string, log: Log): Promise<void> {
     if (!rows[0].made)
       throw new NotThere({
         en: 'There are no tables yet in the database of DATABASE_URL. Start the service once: npm start.',
-        ru: 'В базе DATABASE_URL ещё нет таблиц. Запустите службу: npm start.',
+        ru: 'В базе DATABASE_URL ещё нет таблиц. Запустите сервис: npm start.',
       });
     const done = new Set(await readSchema(client));
     const wanted = (await readdir(MIGRATIONS)).map((name) => name.replace(/\.sql$/, ''));
     if (wanted.some((name) => !done.has(name)))
       throw new NotThere({
         en: 'The tables are of an earlier version. Start the service of this version once (npm start), or give this command in the version that made them.',
-        ru: 'Таблицы созданы более ранней версией. Запустите службу этой версии (npm start) или выполните команду в той версии, что их создала.',
+        ru: 'Таблицы созданы более ранней версией. Запустите сервис этой версии (npm start) или выполните команду в той версии, что их создала.',
       });
   });
 }
@@ -203,11 +191,18 @@ function requireTables(databaseUrl: string, log: Log): Promise<void> {
 /** Replicas that start together wait for one another on the runner's advisory lock. */
 function migrate(databaseUrl: string, log: Log): Promise<void> {
   return withClient(databaseUrl, log, async (client) => {
+    const { rows } = await client.query<{ schema: string }>(
+      `SELECT coalesce((SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+         WHERE pg_class.oid = to_regclass('schema_migration')), current_schema()) AS schema`,
+    );
     const done = await runner({
       dbClient: client,
       dir: MIGRATIONS,
       direction: 'up',
       migrationsTable: 'schema_migration',
+      migrationsSchema: rows[0]!.schema,
+      // By when they were done, which a clock that was set back since turns round. Those that are missing are made by name.
+      checkOrder: false,
       advisoryLockMode: 'wait',
       logger: {
         debug: () => undefined,

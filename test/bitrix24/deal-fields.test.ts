@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { passingTime } from '../passing-time.ts';
 import { addUserField, fieldsOf } from '../sandbox/portal/user-fields.ts';
 import { CARD, deal, dealStand, FIELDS } from './deal-stand.ts';
 
@@ -132,14 +133,15 @@ describe('fields of a deal', () => {
   });
 
   it('a portal that does not let us make fields is told of once, and other things work', async () => {
-    const { portal, deals, logged, clock, restart } = await start();
+    const { portal, deals, logged, restart } = await start();
+    const passing = passingTime();
     portal.misbehave.removeScopes('userfieldconfig');
     portal.misbehave.expireAccessTokens();
     const id = portal.addItem(2, { title: 'Сделка' });
     const write = { item: deal(id), fields: FIELDS };
     const refused = [{ ok: false, why: 'refused', said: true }];
     for (let n = 0; n < 2; n += 1) expect(await deals.writeFields([write])).toEqual(refused);
-    clock.now = new Date(clock.now.getTime() + 3_600_001);
+    passing.pass(3_600_001);
     expect(await deals.writeFields([write])).toEqual(refused);
     expect(await (await restart()).deals.writeFields([write])).toEqual(refused);
     expect(logged('fields.not_added')).toHaveLength(1);
@@ -150,7 +152,7 @@ describe('fields of a deal', () => {
     // The right is given later: without a restart within the hour.
     portal.world.scopes.add('userfieldconfig');
     portal.misbehave.expireAccessTokens();
-    clock.now = new Date(clock.now.getTime() + 3_600_001);
+    passing.pass(3_600_001);
     expect(await deals.writeFields([write])).toEqual([{ ok: true }]);
   });
 

@@ -29,7 +29,6 @@ export async function dealStand(
   const log = { debug() {}, info: write, warn: write, error: write };
   /** Whether claims outlast their work. */
   const claim = { isHeld: true };
-  const clock = { now: new Date('2026-09-01T10:00:00Z') };
   const open = async () => {
     const portals = createPortals({
       config: {
@@ -46,7 +45,7 @@ export async function dealStand(
       claims: memoryClaims(() => claim.isHeld),
       budget: options.budget ?? { take: async () => {} },
       robots: () => [],
-      now: () => clock.now,
+      now: () => new Date('2026-09-01T10:00:00Z'),
       log,
       ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     });
@@ -74,7 +73,6 @@ export async function dealStand(
   return {
     portal,
     lines,
-    clock,
     claim,
     ...(await open()),
     restart: open,

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { setDateBack } from '../passing-time.ts';
 import { fakePortal, installed, MEMBER, type Methods, pair, refuse } from './fake-portal.ts';
 
 const open: { close(): void }[] = [];
@@ -66,6 +67,14 @@ describe('a REST call', () => {
     await expect(made.rest.call(MEMBER, 'm', {})).rejects.toMatchObject({ name: 'PortalError', ...expected });
     expect(portal.hits).toHaveLength(1);
   });
+
+  it('goes out although the wall clock was set back by hours', async () => {
+    const portal = await start({ echo: (params) => params });
+    const made = await installed(portal);
+    await made.rest.call(MEMBER, 'echo', {});
+    setDateBack(3 * 3_600_000);
+    expect(await made.rest.call(MEMBER, 'echo', { a: 1 })).toEqual({ a: 1 });
+  }, 5_000);
 
   it.each([
     [502, true],

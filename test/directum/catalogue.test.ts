@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { passingTime } from '../passing-time.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { adapter, label } from './stand.ts';
 
@@ -54,6 +55,7 @@ describe('name or id', () => {
   it('asks once for ten minutes, across processes too, and again for what was not found', async () => {
     let time = Date.parse('2026-03-02T00:00:00Z');
     const now = () => new Date(time);
+    const passing = passingTime();
     const first = adapter(stand, { now });
     const second = adapter(stand, { now, cache: first.cache });
     const asked = () => stand.journal.filter(({ path }) => path.startsWith('IDepartments')).length;
@@ -61,9 +63,16 @@ describe('name or id', () => {
     await first.directum.catalogue.department('ОТДЕЛ ПРОДАЖ', label);
     await second.directum.catalogue.department('Отдел продаж', label);
     expect(asked()).toBe(1);
-    time += 11 * 60_000;
-    await second.directum.catalogue.department('Отдел продаж', label);
+    time -= 3 * 3_600_000;
+    const third = adapter(stand, { now, cache: first.cache });
+    await third.directum.catalogue.department('Отдел продаж', label);
+    // Kept by a clock that was set back since, so that its time would be over only in hours.
     expect(asked()).toBe(2);
+    time += 11 * 60_000;
+    passing.pass(11 * 60_000);
+    await second.directum.catalogue.department('Отдел продаж', label);
+    expect(asked()).toBe(3);
+    await third.service.close();
     await expect(first.directum.catalogue.department('Новый', label)).rejects.toMatchObject({
       code: 'reference_not_found',
     });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseMetadata } from '../../src/directum/metadata.ts';
 import { sameText, toPath } from '../../src/directum/query.ts';
+import { passingTime } from '../passing-time.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { adapter } from './stand.ts';
 
@@ -15,12 +16,14 @@ const read = () => stand.journal.filter(({ path }) => path.includes('metadata'))
 it('reads the metadata once for a day, for all processes of one cache', async () => {
   let time = Date.parse('2026-03-02T00:00:00Z');
   const now = () => new Date(time);
+  const passing = passingTime();
   const first = adapter(stand, { now });
   await Promise.all([1, 2, 3].map(() => first.service.capabilities()));
   const second = adapter(stand, { now, cache: first.cache });
   const can = await second.service.capabilities();
   expect(read()).toBe(1);
-  time += 25 * 3_600_000;
+  time -= 3 * 3_600_000;
+  passing.pass(25 * 3_600_000);
   await second.service.capabilities();
   expect(read()).toBe(2);
   expect(can.set('Contract')).toBe('IContracts');

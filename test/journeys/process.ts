@@ -50,6 +50,7 @@ export async function startProcess(env: Record<string, string>, entry: 'main' | 
     /** It stands still, as on a machine that has no time for it; its connections stay. */
     freeze: () => child.kill('SIGSTOP'),
     thaw: () => child.kill('SIGCONT'),
+    signal: (signal: NodeJS.Signals) => child.kill(signal),
     /** Milliseconds until it ended by itself, and its exit code. */
     async terminate() {
       const began = performance.now();

@@ -1,14 +1,20 @@
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 const CREATE = 'directum_create_contract';
 const DAY_MS = 24 * 3_600_000;
 let aheadMs = 0;
 let stand: Stand;
+const really = performance.now.bind(performance);
 beforeAll(async () => {
+  // Time passes for the service, by its wall clock and by what its process counts.
+  vi.spyOn(performance, 'now').mockImplementation(() => really() + aheadMs);
   stand = await startStand({ settings: { RUN_MAX_HOURS: '240' }, now: () => new Date(Date.now() + aheadMs) });
 });
-afterAll(() => stand.stop());
+afterAll(async () => {
+  await stand.stop();
+  vi.mocked(performance.now).mockRestore();
+});
 afterEach(() => {
   stand.portal.misbehave.reset();
   stand.directum.misbehave.reset();

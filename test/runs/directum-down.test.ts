@@ -35,8 +35,10 @@ beforeAll(async () => {
   store = await bench.open();
   sandbox = await startDirectum({ now });
   vi.useFakeTimers({ toFake: ['Date'] });
+  vi.spyOn(performance, 'now').mockImplementation(() => Date.now());
 });
 afterAll(async () => {
+  vi.mocked(performance.now).mockRestore();
   vi.useRealTimers();
   await directum?.close();
   await sandbox.stop();
@@ -108,7 +110,13 @@ async function accept(count: number, maxHours = 24, robot = asking.code): Promis
     receivedAt: now(),
     deadlineAt: toDeadline(now(), maxHours, 0),
   }));
-  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys: open, log: quietLog });
+  const calls = createIncomingCalls({
+    pool: store.pool,
+    relaxed: store.relaxed,
+    keys: open,
+    now,
+    log: quietLog,
+  });
   await calls.accept(given);
 }
 

@@ -71,7 +71,7 @@ beforeAll(async () => {
     run(`run-${index}`, `tab\t line\n "quote" ё ${index}`),
   );
   const keys = createSecretKeys(parseSecretKeys(keyList));
-  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log: quiet });
+  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, now, log: quiet });
   await calls.accept([...many, run('long', randomBytes(700_000).toString('base64'))]);
   await calls.keepCrowd(Array.from({ length: 20 }, (_, index) => run(`crowd-${index}`, 'one of many')));
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };

@@ -99,6 +99,8 @@ describe('budget', () => {
     await one.pool.query(
       "INSERT INTO portal_budget VALUES ('clock', 9, clock_timestamp() + interval '1 hour')",
     );
+    await one.pool.query("UPDATE clock SET database_at = clock_timestamp() + interval '1 hour'");
+    await one.clock.look();
     const began = performance.now();
     await one.budget.take('clock', 'run');
     expect(performance.now() - began).toBeLessThan(1_500);

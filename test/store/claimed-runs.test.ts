@@ -29,7 +29,7 @@ afterAll(async () => {
 beforeEach(() => store.pool.query('TRUNCATE run, crowd CASCADE'));
 
 const calls = (keys = ownKeys, log = quietLog) =>
-  createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, log });
+  createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, now: () => NOW, log });
 
 /** Calls, a second apart: `robot@member/item`. */
 const toCalls = (names: string[]): NewRun[] =>

@@ -223,6 +223,7 @@ it('calls that come twice become runs in one order', async () => {
     pool: store.pool,
     relaxed: store.relaxed,
     keys: await loadSecretKeys({ dataDir: bench.dataDir }),
+    now: () => new Date(),
     log: bench.log,
   });
   const again = BACKWARDS.map((id) => ({

@@ -6,6 +6,7 @@ import { createCache } from '../../src/store/cache.ts';
 import { createDocuments, createEncryptedKv } from '../../src/store/encrypted-kv.ts';
 import { createSecretKeys, loadSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
+import { passingTime } from '../passing-time.ts';
 import { type StoreBench, storeBench } from './bench.ts';
 
 let bench: StoreBench;
@@ -115,11 +116,19 @@ it('pairs are bound, replaced and forgotten with their portal', async () => {
 describe('cache', () => {
   it('keeps values for other processes until their time is over', async () => {
     let time = Date.now();
+    const passing = passingTime();
     const cache = createCache({ pool: store.pool, log: bench.log, now: () => new Date(time) });
     await cache.set('kinds', [{ id: 1, name: "'; DROP" }], 1_000);
     expect(await other.cache.get('kinds')).toEqual([{ id: 1, name: "'; DROP" }]);
     time += 1_001;
+    passing.pass(1_001);
     expect(await cache.get('kinds')).toBeUndefined();
+    await cache.set('near', 1, 1_000);
+    // In memory it is over in its time though the wall clock was set back, and in the database clock.ts sees to it.
+    time -= 3_600_000;
+    await store.pool.query(`DELETE FROM cache_entry WHERE key = 'near'`);
+    passing.pass(1_001);
+    expect(await cache.get('near')).toBeUndefined();
   });
 
   it('holds at most 500 entries in memory and finds the others in the database', async () => {

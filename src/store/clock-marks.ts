@@ -1,0 +1,82 @@
+/** Columns of a table that hold moments to come, or after which something counts. */
+export interface Marks {
+  table: string;
+  columns: string[];
+  /**
+   * The end of a long time, and since when it is counted: it is moved only with its beginning. The end of what began by a
+   * clock that was right must not come sooner because that clock ran ahead for a while.
+   */
+  limit?: { column: string; since: string };
+  /** Its rows are locked by this, as all do (lock-order.ts). */
+  key: string[];
+  /** Rows whose moments nobody looks at any more are left alone. */
+  open?: string;
+}
+
+/** Written by the clocks of our processes. Tables in the order in which all lock them (lock-order.ts). */
+export const PROCESS_MARKS: Marks[] = [
+  { table: 'document', columns: ['look_at', 'asked_at'], key: ['id'] },
+  { table: 'telling', columns: ['due_at', 'created_at', 'messaged_at'], key: ['document_id', 'id'] },
+  { table: 'mirrored_task', columns: ['due_at'], key: ['assignment_id', 'portal'] },
+  {
+    table: 'watched_document',
+    columns: ['show_at', 'taken_until', 'created_at'],
+    key: ['document_id', 'portal', 'item_code'],
+  },
+  {
+    table: 'run',
+    columns: ['next_at', 'received_at', 'reopened_at'],
+    limit: { column: 'deadline_at', since: 'coalesce(t.reopened_at, t.received_at)' },
+    key: ['id'],
+    open: `state <> 'ended'`,
+  },
+  {
+    table: 'wait',
+    columns: ['created_at'],
+    limit: { column: 'deadline_at', since: 't.created_at' },
+    key: ['run_id'],
+  },
+  { table: 'answer', columns: ['due_at'], key: ['id'], open: `state = 'due'` },
+  { table: 'failure', columns: ['failed_at'], key: ['id'] },
+  { table: 'crowd', columns: ['received_at'], key: ['id'] },
+  {
+    table: 'watch',
+    // Cursors are Directum's moments: one that lies before them only shows again what was seen.
+    columns: [
+      'poll_at',
+      'sweep_at',
+      'sweep_started_at',
+      'document_cursor',
+      'task_cursor',
+      'assignment_cursor',
+      'rights_back_at',
+    ],
+    key: ['single'],
+  },
+  { table: 'due_look', columns: ['look_at'], key: ['single'] },
+  { table: 'comparison', columns: ['due_at', 'held_until'], key: ['single'] },
+  { table: 'cache_entry', columns: ['expires_at'], key: ['key'] },
+];
+
+/** Written by the clock of the database. */
+export const DATABASE_MARKS: Marks[] = [
+  { table: 'run', columns: ['lease_until'], key: ['id'], open: `state = 'running'` },
+  { table: 'watch', columns: ['next_question_at'], key: ['single'] },
+  { table: 'portal_budget', columns: ['updated_at'], key: ['member_id'] },
+];
+
+/** Columns that nothing waits for, and why; by `table.column`. */
+export const HISTORY: Record<string, string> = {
+  'clock.process_at': 'the clock itself',
+  'clock.database_at': 'the clock itself',
+  'counterparty_pair.updated_at': 'shown to nobody but an operator',
+  'document_slot.created_at': 'shown to nobody but an operator',
+  'document.ended_at': 'of days long gone the nightly comparison makes a few hours more or less',
+  'run.ended_at': 'when it ended, for people',
+  'run_attempt.started_at': 'when it began, for people',
+  'run_attempt.finished_at': 'when it ended, for people',
+  'answer.sent_at': 'when it was sent, for people',
+  'telling.settled_at': 'when it was told, for people',
+  'wait.task_started_at': 'Directum wrote it, and it is compared with what Directum writes',
+  'watched_document.gone_at': 'that the item is gone counts, not since when',
+};
