@@ -219,8 +219,10 @@ it('what lives only in memory goes by performance.now(), which nobody sets', () 
   // Moments that leave the process, or came from outside, and are compared by the wall clock.
   const wall = [
     'src/bitrix24/batch.ts',
+    'src/bitrix24/installation.ts',
     'src/bitrix24/presence.ts',
     'src/bitrix24/registration-check.ts',
+    'src/bitrix24/removals.ts',
     'src/bitrix24/tokens.ts',
     'src/directum/memory.ts',
     'src/directum/metadata.ts',

@@ -169,6 +169,6 @@ it('a key that left: the service starts, names it, keeps calls, and ends what ca
   const { rows } = await client.query('SELECT DISTINCT portal FROM run');
   expect(rows).toHaveLength(1);
   expect(contract?.['ExternalId']).toBe(`b24:${rows[0].portal}:DEAL_${late}:contract`);
-  const comments = stand.portal.world.timeline.get(`2:${open.deal}`) ?? [];
-  expect(JSON.stringify(comments)).toContain(open.id);
+  const comments = () => JSON.stringify(stand.portal.world.timeline.get(`2:${open.deal}`) ?? []);
+  await expect.poll(comments, { timeout: 20_000 }).toContain(open.id);
 }, 90_000);

@@ -13,7 +13,7 @@ import { createShowStore } from '../../src/store/showing.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createTellings } from '../../src/store/tellings.ts';
 import { createWaits } from '../../src/store/waits.ts';
-import { type StoreBench, storeBench } from './bench.ts';
+import { memoryLog, type StoreBench, storeBench } from './bench.ts';
 
 const HOUR_MS = 3_600_000;
 /** Nothing is sealed here. */
