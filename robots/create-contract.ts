@@ -28,7 +28,7 @@ const inputs = z.object({
   subject: field.string({ ru: 'Содержание', en: 'Subject' }),
   document_kind: field
     .string(label.kind, {
-      ru: 'Имя или ИД; пусто = из настроек пакета',
+      ru: 'Имя или ИД; пусто = из настроек сервиса',
       en: 'Name or id; empty = the setting',
     })
     .optional(),
@@ -249,7 +249,7 @@ async function findLinked(given: Inputs, { directum }: RobotContext): Promise<Co
   });
   if (!linked) {
     throw new RobotFailure('document_not_found', {
-      ru: `«${label.link.ru}»: договора с ИД ${given.link_document_id} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
+      ru: `«${label.link.ru}»: договора с ИД ${given.link_document_id} нет в Directum или он недоступен сервису. Проверьте ИД и права учётной записи.`,
       en: `«${label.link.en}»: Directum has no contract with id ${given.link_document_id}, or the account cannot read it. Check the id and the account's rights.`,
     });
   }

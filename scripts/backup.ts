@@ -13,8 +13,8 @@ export const backup = defineCommand(
   {
     call: 'npm run backup',
     about: {
-      en: 'Writes everything the package knows into one encrypted file: all rows, the calls in the spool and the keys. The service may be at work.',
-      ru: 'Записывает всё, что знает пакет, в один зашифрованный файл: все строки базы, вызовы из спула и ключи. Служба может работать.',
+      en: 'Writes everything the service knows into one encrypted file: all rows, the calls in the spool and the keys. The service may be at work.',
+      ru: 'Записывает всё, что знает сервис, в один зашифрованный файл: все строки базы, вызовы из спула и ключи. Сервис при этом может работать.',
     },
     forms: ['FILE'],
     words: 1,

@@ -83,7 +83,7 @@ async function show({
     service = startPackage(settings);
     const { child } = service;
     const ready = await until(
-      late('the package answering /readyz', 'пакет отвечает на /readyz', 60),
+      late('the service answering /readyz', 'сервис отвечает на /readyz', 60),
       60_000,
       async () => {
         if (child.exitCode !== null) throw new Error('exited');
@@ -95,8 +95,8 @@ async function show({
     step(
       2,
       t(
-        `the package is ready after ${seconds} s on its own PostgreSQL`,
-        `пакет готов через ${seconds} с, PostgreSQL у него свой`,
+        `the service is ready after ${seconds} s on its own PostgreSQL`,
+        `сервис готов через ${seconds} с, PostgreSQL у него свой`,
       ),
       `${url}/readyz ${JSON.stringify(ready)}`,
     );
@@ -343,7 +343,7 @@ export const demo = defineCommand(
     call: 'npm run demo',
     about: {
       en: 'Shows the whole trip on this machine with nothing to configure: a stand-in portal, a stand-in Directum and the real service between them take a deal from its counterparty to a contract signed by both sides. The environment and .env are ignored.',
-      ru: 'Показывает весь путь на этой машине без настройки: имитатор портала, имитатор Directum и настоящая служба между ними ведут сделку от контрагента до договора, подписанного обеими сторонами. Окружение и .env не учитываются.',
+      ru: 'Показывает весь путь на этой машине без настройки: имитатор портала, имитатор Directum и настоящий сервис между ними ведут сделку от контрагента до договора, подписанного обеими сторонами. Окружение и .env не учитываются.',
     },
     forms: ['[--once]'],
     options: OPTIONS,

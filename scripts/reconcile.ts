@@ -27,7 +27,7 @@ export const reconcile = defineCommand(
     call: 'npm run reconcile',
     about: {
       en: 'Reads everything that is watched from Directum, compares it with what the portals show, and repairs what differs. Prints one line an item that differed: what it showed and what is right.',
-      ru: 'Читает из Directum всё, за чем наблюдает пакет, сравнивает с тем, что показывают порталы, и исправляет отличия. Печатает по строке на элемент: что он показывал и что верно.',
+      ru: 'Читает из Directum всё, за чем наблюдает сервис, сравнивает с тем, что показывают порталы, и исправляет отличия. Печатает по строке на элемент: что он показывал и что верно.',
     },
     forms: ['[--dry-run] [--item DEAL_915] [--accept-deletions]'],
     options: {
@@ -50,7 +50,7 @@ export const reconcile = defineCommand(
     },
     notes: {
       en: 'It may run beside the service. Ten documents take about four seconds.\nExit code: 0 all is equal or repaired, 1 something could not be compared or repaired, 2 something differs (--dry-run).',
-      ru: 'Может работать рядом со службой. Десять документов занимают около четырёх секунд.\nКод выхода: 0 — всё совпадает или исправлено, 1 — что-то не удалось сравнить или исправить, 2 — есть отличия (--dry-run).',
+      ru: 'Может работать рядом с сервисом. Десять документов занимают около четырёх секунд.\nКод выхода: 0 — всё совпадает или исправлено, 1 — что-то не удалось сравнить или исправить, 2 — есть отличия (--dry-run).',
     },
   },
   async ({ values, shell, language, config: read, print, warn, say, progress }) => {
@@ -106,8 +106,8 @@ export const reconcile = defineCommand(
         print(`${code} ${say(toNotShown(documentId))}`);
       if (itemCode !== null && result.documents === 0)
         throw new Refusal({
-          en: `${itemCode} shows no document that the package watches`,
-          ru: `в ${itemCode} не показан ни один документ, за которым наблюдает пакет`,
+          en: `${itemCode} shows no document that the service watches`,
+          ru: `в ${itemCode} не показан ни один документ, за которым наблюдает сервис`,
         });
       for (const [text, count] of causes)
         warn(
@@ -147,7 +147,7 @@ export const reconcile = defineCommand(
             ? [
                 {
                   en: `${left} not repaired yet; the service goes on with them`,
-                  ru: `ещё не исправлено: ${left}; этим займётся служба`,
+                  ru: `ещё не исправлено: ${left}; этим займётся сервис`,
                 },
               ]
             : []),

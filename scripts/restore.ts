@@ -12,7 +12,7 @@ export const restore = defineCommand(
     call: 'npm run restore',
     about: {
       en: 'Puts a backup into an empty DATA_DIR or database. The service must not run. The whole file is proved before anything is changed.',
-      ru: 'Возвращает резервную копию в пустую папку DATA_DIR или пустую базу. Служба должна быть остановлена. Файл проверяется целиком до любых изменений.',
+      ru: 'Возвращает резервную копию в пустую папку DATA_DIR или пустую базу. Сервис должен быть остановлен. Файл проверяется целиком до любых изменений.',
     },
     forms: ['FILE [--replace]'],
     words: 1,
@@ -68,7 +68,7 @@ export const restore = defineCommand(
       print(
         say({
           en: `restored what was known at ${at}: ${runs} runs; start the service`,
-          ru: `восстановлено то, что было известно на ${at}: запусков ${runs}; запустите службу`,
+          ru: `восстановлено то, что было известно на ${at}: запусков ${runs}; запустите сервис`,
         }),
       );
       return 0;

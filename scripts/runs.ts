@@ -12,7 +12,7 @@ import { type Given, MOST_SHOWN, OPTIONS, readOrder } from './runs/asked.ts';
 import { printList, printRun, printTable, type Shown, stateOf, toLines } from './runs/print.ts';
 
 const CANCELLED = {
-  ru: 'Запуск отменён администратором сервиса. Если он нужен, запустите робот снова.',
+  ru: 'Запуск отменён администратором сервиса. Если он нужен, запустите робота снова.',
   en: 'The run was cancelled by the operator of the service. If it is needed, run the robot again.',
 };
 
@@ -87,7 +87,7 @@ async function fulfil(given: Given): Promise<void> {
       print(
         say({
           en: `${again} runs will be done again; the service takes them up within seconds`,
-          ru: `будет повторено запусков: ${again}; служба возьмётся за них через несколько секунд`,
+          ru: `будет повторено запусков: ${again}; сервис возьмётся за них через несколько секунд`,
         }),
       );
       return;
@@ -141,7 +141,7 @@ async function fulfil(given: Given): Promise<void> {
       print(
         say({
           en: `run ${run.id} will be done again; the service takes it up within seconds`,
-          ru: `запуск ${run.id} будет повторён; служба возьмётся за него через несколько секунд`,
+          ru: `запуск ${run.id} будет повторён; сервис возьмётся за него через несколько секунд`,
         }),
       );
       return;

@@ -9,13 +9,13 @@ const start = defineCommand(
     call: 'npm start',
     about: {
       en: 'Starts the service that Bitrix24 calls. Settings come from the environment and from .env of this folder; the environment wins.',
-      ru: 'Запускает службу, которую вызывает Битрикс24. Настройки берутся из окружения и из файла .env этой папки; окружение важнее.',
+      ru: 'Запускает сервис, который вызывает Битрикс24. Настройки берутся из окружения и из файла .env этой папки; окружение важнее.',
     },
     forms: [''],
     options: {},
     notes: {
       en: 'It writes its log to standard output, one JSON line an event, and ends in order on SIGTERM and SIGINT.\nExit code: 1 when it cannot start.',
-      ru: 'Журнал пишется в стандартный вывод, по строке JSON на событие; SIGTERM и SIGINT завершают службу в порядке.\nКод выхода: 1, если запуск не удался.',
+      ru: 'Журнал пишется в стандартный вывод, по строке JSON на событие; SIGTERM и SIGINT штатно завершают сервис.\nКод выхода: 1, если запуск не удался.',
     },
   },
   async (order) => {

@@ -196,7 +196,10 @@ export const businessUnit = reference(
 );
 export const responsible = reference(
   'DIRECTUM_RESPONSIBLE',
-  { en: 'nobody stands in for people without an employee', ru: 'замены для людей без сотрудника нет' },
+  {
+    en: 'nobody stands in for people without an employee',
+    ru: 'для людей, которых нет в Directum, замены нет',
+  },
   ({ employees }, value) => employees.byReference(value),
 );
 

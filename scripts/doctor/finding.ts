@@ -79,7 +79,7 @@ function toText(error: unknown, config: Config): LocalText {
   if (error instanceof Late)
     return {
       en: `${error.message}. Check the network and the other side.`,
-      ru: `Нет ответа в отведённое время. Проверьте сеть и другую сторону.`,
+      ru: `Нет ответа в отведённое время. Проверьте сеть и сервер, который должен был ответить.`,
     };
   if (error instanceof PortalError) return explainPortal(error, config);
   if (error instanceof RobotFailure) return ofDirectum(error, config) ?? error.text;

@@ -78,11 +78,11 @@ export const publicUrl: Check<OfSettings> = {
     return inside.up
       ? bad(
           `${answer.en} The service runs on this machine: check DNS, the proxy and its certificate.`,
-          `${answer.ru} Служба на этой машине работает: проверьте DNS, прокси и его сертификат.`,
+          `${answer.ru} Сервис на этой машине работает: проверьте DNS, прокси и его сертификат.`,
         )
       : bad(
           `${answer.en} Start the service: npm start. If it runs elsewhere, check DNS, the proxy and its certificate.`,
-          `${answer.ru} Запустите службу: npm start. Если она работает на другой машине, проверьте DNS, прокси и его сертификат.`,
+          `${answer.ru} Запустите сервис: npm start. Если он работает на другой машине, проверьте DNS, прокси и его сертификат.`,
         );
   },
 };
@@ -125,7 +125,7 @@ export const contracts: Check<OfStore> = {
     return last.ending === 'directum_access_denied'
       ? bad(
           `The last one was refused for want of rights at ${at}. Directum administrator: give the account the rights to create contracts and counterparties.`,
-          `В последнем отказано из-за прав (${at}). Администратору Directum: дайте учётной записи права на создание договоров и контрагентов.`,
+          `Последний создать не удалось: не хватило прав (${at}). Администратору Directum: дайте учётной записи права на создание договоров и контрагентов.`,
         )
       : good(`the account made one at ${at}`, `учётная запись создала договор ${at}`);
   },

@@ -86,7 +86,7 @@ export const tariff: Check<OfPortal> = {
     return isRecord(sending) && isYes(sending['isAvailable'])
       ? good('the plan has automation rules', 'тариф включает роботов')
       : bad(
-          'The plan of the portal has no bizproc.event.send: steps cannot be answered. A plan with CRM automation is needed.',
+          'The plan of the portal has no bizproc.event.send: robots cannot be answered. A plan with CRM automation is needed.',
           'В тарифе портала нет bizproc.event.send: роботам нельзя ответить. Нужен тариф с автоматизацией CRM.',
         );
   },

@@ -16,7 +16,7 @@ const SEALED = [
     from: `run WHERE state <> 'ended'`,
   },
   {
-    name: { en: 'calls that are no runs yet', ru: 'вызовы, которые ещё не запуски' },
+    name: { en: 'calls that are no runs yet', ru: 'вызовы, ещё не ставшие запусками' },
     column: 'calls',
     from: 'crowd',
     context: 'crowd',
@@ -32,7 +32,7 @@ const SEALED = [
     from: `telling WHERE state = 'due' AND payload IS NOT NULL`,
   },
   {
-    name: { en: 'tasks to be written', ru: 'ненаписанные задачи' },
+    name: { en: 'tasks to be written', ru: 'незаписанные задачи' },
     column: 'wanted',
     from: `mirrored_task WHERE due_at IS NOT NULL`,
   },

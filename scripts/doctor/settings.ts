@@ -47,8 +47,8 @@ export const proxies: Check<OfSettings> = {
         `Задано ${names}, но сервис этого не учитывает. Укажите прокси для портала в OUTBOUND_PROXY или уберите ${names} из окружения сервиса.`,
       );
     return OUTBOUND_PROXY === undefined
-      ? good('the portal is asked directly', 'портал запрашивается напрямую')
-      : good('the portal is asked through OUTBOUND_PROXY', 'портал запрашивается через OUTBOUND_PROXY');
+      ? good('the portal is asked directly', 'запросы к порталу идут напрямую')
+      : good('the portal is asked through OUTBOUND_PROXY', 'запросы к порталу идут через OUTBOUND_PROXY');
   },
 };
 

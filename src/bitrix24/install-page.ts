@@ -24,7 +24,7 @@ export interface Health {
 /** What each scope is for, so that an administrator knows what stays off without it (interface.md §2). */
 const SCOPES: Record<string, { ru: string; en: string }> = {
   crm: { ru: 'чтение сделок и реквизитов', en: 'reading deals and requisites' },
-  bizproc: { ru: 'роботы', en: 'automation rules' },
+  bizproc: { ru: 'роботы', en: 'robots' },
   user: { ru: 'сотрудники портала', en: 'users of the portal' },
   im: { ru: 'уведомления', en: 'notices' },
   task: { ru: 'задачи', en: 'tasks' },

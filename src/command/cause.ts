@@ -26,10 +26,10 @@ const CONNECTING: Readonly<Record<string, LocalText>> = {
   EHOSTUNREACH: { en: 'no way to that host', ru: 'до этого узла нет пути' },
   ENETUNREACH: { en: 'no way to that network', ru: 'до этой сети нет пути' },
   EHOSTDOWN: { en: 'that host is down', ru: 'этот узел выключен' },
-  EPROTO: { en: 'the other side does not speak TLS', ru: 'другая сторона не говорит по TLS' },
+  EPROTO: { en: 'the other side does not speak TLS', ru: 'другая сторона не поддерживает TLS' },
   ERR_SSL_WRONG_VERSION_NUMBER: {
     en: 'the other side does not speak TLS',
-    ru: 'другая сторона не говорит по TLS',
+    ru: 'другая сторона не поддерживает TLS',
   },
 };
 

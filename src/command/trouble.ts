@@ -39,8 +39,8 @@ function own(error: unknown): LocalText | null {
 function unexpected(error: unknown): LocalText {
   const reason = error instanceof Error ? error.message || String((error as Facts).code) : String(error);
   return {
-    en: `A fault of the package itself: ${reason}. LOG_LEVEL=debug shows where.`,
-    ru: `Внутренняя ошибка пакета: ${reason}. Подробности покажет LOG_LEVEL=debug.`,
+    en: `A fault of the service itself: ${reason}. LOG_LEVEL=debug shows where.`,
+    ru: `Внутренняя ошибка сервиса: ${reason}. Подробности покажет LOG_LEVEL=debug.`,
   };
 }
 
@@ -51,7 +51,7 @@ function ofListening(error: Facts): LocalText | null {
     case 'EADDRINUSE':
       return {
         en: `PORT, HOST: another program listens on ${at} already. Stop it (perhaps it is this service), or choose another PORT.`,
-        ru: `PORT, HOST: адрес ${at} уже занят другой программой. Остановите её (возможно, это эта же служба) или выберите другой PORT.`,
+        ru: `PORT, HOST: адрес ${at} уже занят другой программой. Остановите её (возможно, это уже запущенный сервис) или выберите другой PORT.`,
       };
     case 'EACCES':
       return {

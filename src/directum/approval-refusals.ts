@@ -57,8 +57,8 @@ export function explained(failure: RobotFailure, kind: Kind, step: 'create' | 's
   return new RobotFailure(
     'directum_refused',
     {
-      ru: `Directum не запустил согласование: «${words}». Исправьте в Directum названное (поля карточки, право подписи, права учётной записи пакета) и запустите робота снова.`,
-      en: `Directum did not start the approval: «${words}». Mend what it names in Directum (fields of the card, the signing right, rights of the package's account) and run the robot again.`,
+      ru: `Directum не запустил согласование: «${words}». Исправьте в Directum названное (поля карточки, право подписи, права учётной записи сервиса) и запустите робота снова.`,
+      en: `Directum did not start the approval: «${words}». Mend what it names in Directum (fields of the card, the signing right, rights of the service's account) and run the robot again.`,
     },
     { cause },
   );

@@ -200,8 +200,8 @@ function notFound(value: string, label: FieldLabel): RobotFailure {
   return new RobotFailure(
     'reference_not_found',
     labelled(label, {
-      ru: `в Directum нет действующей записи «${clip(value)}», доступной пакету. Проверьте имя или ИД и состояние записи.`,
-      en: `Directum has no active record «${clip(value)}» that the package can read. Check the name or id and the record's state.`,
+      ru: `в Directum нет действующей записи «${clip(value)}», доступной сервису. Проверьте имя или ИД и состояние записи.`,
+      en: `Directum has no active record «${clip(value)}» that the service can read. Check the name or id and the record's state.`,
     }),
   );
 }

@@ -230,7 +230,7 @@ function toProperties(draft: ContractDraft): Record<string, unknown> {
 
 function deletedOrHidden(): RobotFailure {
   return new RobotFailure('document_not_found', {
-    ru: 'Договор в Directum удалён или недоступен учётной записи пакета. Проверьте карточку и права.',
-    en: "The contract is deleted in Directum or the package's account cannot read it. Check the card and the rights.",
+    ru: 'Договор в Directum удалён или недоступен учётной записи сервиса. Проверьте карточку и права.',
+    en: "The contract is deleted in Directum or the service's account cannot read it. Check the card and the rights.",
   });
 }

@@ -141,8 +141,8 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
     const made = choose(await findCandidates(ports, card, externalId), card, externalId);
     if (made) return made;
     throw new RobotFailure('directum_unavailable', {
-      ru: 'Directum принял нового контрагента, но не показывает его карточку. Запустите робот снова позже; администратору: проверьте права учётной записи пакета.',
-      en: "Directum took the new counterparty but does not show its card. Run the robot again later; administrator: check the rights of the package's account.",
+      ru: 'Directum принял нового контрагента, но не показывает его карточку. Запустите робота снова позже; администратору: проверьте права учётной записи сервиса.',
+      en: "Directum took the new counterparty but does not show its card. Run the robot again later; administrator: check the rights of the service's account.",
     });
   }
 

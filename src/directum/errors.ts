@@ -34,8 +34,8 @@ export function badAnswer(what: string): RobotFailure {
 /** What could be read is not shown any more, and nothing else of its kind either: the account seems to have lost rights. */
 export function lostRights(what: LocalText): RobotFailure {
   return new RobotFailure('directum_unavailable', {
-    ru: `Directum перестал показывать ${what.ru}: похоже, у учётной записи пакета отобрали права. Администратору Directum: верните права на чтение; робот продолжит сам.`,
-    en: `Directum shows no ${what.en} any more: the package's account seems to have lost its rights. Directum administrator: give it back the right to read; the robot then goes on by itself.`,
+    ru: `Directum перестал показывать ${what.ru}: похоже, у учётной записи сервиса отобрали права. Администратору Directum: верните права на чтение; робот продолжит сам.`,
+    en: `Directum shows no ${what.en} any more: the service's account seems to have lost its rights. Directum administrator: give it back the right to read; the robot then goes on by itself.`,
   });
 }
 
@@ -134,20 +134,20 @@ export function toFailure(
 
   if (status === 401) {
     return fail('directum_unavailable', {
-      ru: 'Directum не принял учётную запись пакета. Администратору: проверьте DIRECTUM_LOGIN и DIRECTUM_PASSWORD и не закрыта ли эта учётная запись.',
-      en: "Directum did not accept the package's account. Administrator: check DIRECTUM_LOGIN and DIRECTUM_PASSWORD and that the account is not closed.",
+      ru: 'Directum не принял учётную запись сервиса. Администратору: проверьте DIRECTUM_LOGIN и DIRECTUM_PASSWORD и не закрыта ли эта учётная запись.',
+      en: "Directum did not accept the service's account. Administrator: check DIRECTUM_LOGIN and DIRECTUM_PASSWORD and that the account is not closed.",
     });
   }
   if (status === 403) {
     return fail('directum_access_denied', {
-      ru: `Учётной записи пакета не хватает прав в Directum: ${ru}. Администратору Directum: выдайте ей права на эти записи.`,
-      en: `The package's account lacks rights in Directum: ${en}. Directum administrator: grant it rights to these records.`,
+      ru: `Учётной записи сервиса не хватает прав в Directum: ${ru}. Администратору Directum: выдайте ей права на эти записи.`,
+      en: `The service's account lacks rights in Directum: ${en}. Directum administrator: grant it rights to these records.`,
     });
   }
   const locked = [400, 412, 500].includes(status) && saysLocked(words);
   if (locked || status === 409 || status === 423) {
     return fail('directum_locked', {
-      ru: `Карточка в Directum занята: ${ru}. Закройте её в Directum и запустите робот снова.`,
+      ru: `Карточка в Directum занята: ${ru}. Закройте её в Directum и запустите робота снова.`,
       en: `The card is held in Directum: ${en}. Close it in Directum and run the robot again.`,
     });
   }
@@ -167,12 +167,12 @@ export function toFailure(
   if (status === 404 && isPage(body)) return badAnswer('a page with 404');
   if (status === 404) {
     return fail('directum_refused', {
-      ru: `Directum не нашёл запись или функцию: ${ru}. Проверьте, что она не удалена и доступна учётной записи пакета.`,
-      en: `Directum did not find the record or function: ${en}. Check that it is not deleted and the package's account may use it.`,
+      ru: `Directum не нашёл запись или функцию: ${ru}. Проверьте, что она не удалена и доступна учётной записи сервиса.`,
+      en: `Directum did not find the record or function: ${en}. Check that it is not deleted and the service's account may use it.`,
     });
   }
   return fail('directum_refused', {
-    ru: `Directum отказал: ${ru}. Исправьте данные и запустите робот снова.`,
+    ru: `Directum отказал: ${ru}. Исправьте данные и запустите робота снова.`,
     en: `Directum refused: ${en}. Mend the data and run the robot again.`,
   });
 }

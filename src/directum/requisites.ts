@@ -206,7 +206,7 @@ function invalid(party: Party, field: LocalText, what: LocalText): RobotFailure 
   // Only here a record without a name goes by its code.
   const name = clip(party.name || `${party.kind.toUpperCase()}_${party.id}`);
   return new RobotFailure('requisites_invalid', {
-    ru: `«${field.ru}» ${what.ru} (${party.kind === 'company' ? 'компания' : 'контакт'} «${name}»). Исправьте реквизиты в CRM и запустите робот снова.`,
+    ru: `«${field.ru}» ${what.ru} (${party.kind === 'company' ? 'компания' : 'контакт'} «${name}»). Исправьте реквизиты в CRM и запустите робота снова.`,
     en: `«${field.en}» ${what.en} (${party.kind} «${name}»). Mend the requisites in CRM and run the robot again.`,
   });
 }

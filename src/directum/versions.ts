@@ -169,8 +169,8 @@ function numberOf(row: Row): number {
 
 function gone(): RobotFailure {
   return new RobotFailure('document_not_found', {
-    ru: 'Документ в Directum удалён или недоступен учётной записи пакета. Проверьте карточку и права.',
-    en: "The document is deleted in Directum or the package's account cannot read it. Check the card and the rights.",
+    ru: 'Документ в Directum удалён или недоступен учётной записи сервиса. Проверьте карточку и права.',
+    en: "The document is deleted in Directum or the service's account cannot read it. Check the card and the rights.",
   });
 }
 

@@ -72,7 +72,7 @@ export async function addressFailures(deals: DealPort, due: DueTelling[], ports:
 }
 
 const INSTEAD: Record<Language, string> = {
-  ru: 'Сообщение пришло вам, потому что ответственного за этот элемент нет, он уволен или его нельзя узнать.',
+  ru: 'Сообщение пришло вам, потому что ответственного за этот элемент нет, он уволен или определить его не удалось.',
   en: 'You are told because nobody is responsible for this item, or that person is dismissed or cannot be found out.',
 };
 

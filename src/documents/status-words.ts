@@ -57,8 +57,8 @@ export const STATUS_WORDS: Readonly<Record<DocumentStatus, { title: LocalText; w
   deleted: {
     title: { ru: 'Удалён в Directum', en: 'Deleted in Directum' },
     when: {
-      ru: 'документа больше нет, или учётная запись пакета его не видит',
-      en: "the document is gone, or the package's account cannot see it",
+      ru: 'документа больше нет, или учётная запись сервиса его не видит',
+      en: "the document is gone, or the service's account cannot see it",
     },
   },
 };

@@ -17,7 +17,7 @@ export async function findDocument(
       return named;
     }
     throw new RobotFailure('document_not_found', {
-      ru: `Документа с ИД ${given} нет в Directum или он недоступен пакету. Проверьте ИД и права учётной записи.`,
+      ru: `Документа с ИД ${given} нет в Directum или он недоступен сервису. Проверьте ИД и права учётной записи.`,
       en: `Directum has no document with id ${given}, or the account cannot read it. Check the id and the account's rights.`,
     });
   }
@@ -31,7 +31,7 @@ export async function findDocument(
     return found;
   }
   throw new RobotFailure('document_not_found', {
-    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робот «Directum: создать договор» или укажите ИД документа.`,
+    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робота «Directum: создать договор» или укажите ИД документа.`,
     en: `The slot «${slot}» of this deal holds no Directum document. Put the robot «Directum: create contract» before, or give a document id.`,
   });
 }

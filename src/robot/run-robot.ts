@@ -85,8 +85,8 @@ function unexpected(cause: unknown): RobotFailure {
   return new RobotFailure(
     'internal_error',
     {
-      ru: 'Внутренняя ошибка пакета. Передайте номер запуска (run_id) администратору сервиса.',
-      en: 'Internal error of the package. Give the run id (run_id) to the operator of the service.',
+      ru: 'Внутренняя ошибка сервиса. Передайте номер запуска (run_id) администратору сервиса.',
+      en: 'Internal error of the service. Give the run id (run_id) to the operator of the service.',
     },
     { cause },
   );

@@ -90,8 +90,8 @@ export function toWaitText(verdict: Verdict, name: string, waitFor: WaitFor): Lo
       : { ru: 'не подписан', en: 'was not signed' };
   if (verdict.result === 'deleted') {
     return {
-      ru: `Документ «${shown}» удалён в Directum или больше не доступен учётной записи пакета. Восстановите его или права на него либо создайте новый.`,
-      en: `The document «${shown}» was deleted in Directum or the package's account can no longer read it. Restore it or the rights, or create a new one.`,
+      ru: `Документ «${shown}» удалён в Directum или больше не доступен учётной записи сервиса. Восстановите его или права на него либо создайте новый.`,
+      en: `The document «${shown}» was deleted in Directum or the service's account can no longer read it. Restore it or the rights, or create a new one.`,
     };
   }
   if (verdict.result === 'expired') {

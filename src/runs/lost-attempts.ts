@@ -36,12 +36,12 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
 const factsOf = (run: StoredRun) => ({ runId: run.id, robot: run.robot, item: run.itemCode });
 
 const LOST: LocalText = {
-  ru: 'Внутренняя ошибка пакета: запуск не удалось довести до конца. Передайте номер запуска (run_id) администратору сервиса.',
-  en: 'Internal error of the package: the run could not be brought to its end. Give the run id (run_id) to the operator of the service.',
+  ru: 'Внутренняя ошибка сервиса: запуск не удалось довести до конца. Передайте номер запуска (run_id) администратору сервиса.',
+  en: 'Internal error of the service: the run could not be brought to its end. Give the run id (run_id) to the operator of the service.',
 };
 const UNANSWERABLE: LocalText = {
-  ru: 'Внутренняя ошибка пакета: вызов робота нельзя прочитать, поэтому шаг, который ждёт ответа, его не получит. Остановите этот процесс и запустите робот снова; номер запуска передайте администратору сервиса.',
-  en: 'Internal error of the package: the call of the robot cannot be read, so the step that waits for an answer will get none. Stop this workflow and run the robot again; give the run id to the operator of the service.',
+  ru: 'Внутренняя ошибка сервиса: вызов робота нельзя прочитать, поэтому шаг, который ждёт ответа, его не получит. Остановите этот процесс и запустите робота снова; номер запуска передайте администратору сервиса.',
+  en: 'Internal error of the service: the call of the robot cannot be read, so the step that waits for an answer will get none. Stop this workflow and run the robot again; give the run id to the operator of the service.',
 };
 
 /** The attempt came to no outcome, by no fault of the database's absence: a later one may. */

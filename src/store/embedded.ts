@@ -111,7 +111,7 @@ export async function requireEmbedded(dataDir: string): Promise<void> {
   const path = resolve(dataDir);
   throw new NotThere({
     en: `There is no database yet: DATA_DIR is ${path}, and DATABASE_URL is not set. Start the service once (npm start), or name the DATA_DIR or DATABASE_URL it has.`,
-    ru: `Базы данных ещё нет: DATA_DIR — ${path}, DATABASE_URL не задан. Запустите службу (npm start) или укажите её DATA_DIR либо DATABASE_URL.`,
+    ru: `Базы данных ещё нет: DATA_DIR — ${path}, DATABASE_URL не задан. Запустите сервис (npm start) или укажите его DATA_DIR либо DATABASE_URL.`,
   });
 }
 

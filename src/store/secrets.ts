@@ -51,7 +51,7 @@ async function readKeys(dataDir: string): Promise<string> {
   if (list !== null) return list.trim();
   throw new NotThere({
     en: `There is no key: SECRET_KEYS is not set and ${path} is not there. Give the service's own SECRET_KEYS or DATA_DIR, or restore the file from a backup.`,
-    ru: `Ключа нет: SECRET_KEYS не задан, и файла ${path} нет. Укажите SECRET_KEYS или DATA_DIR самой службы или восстановите файл из резервной копии.`,
+    ru: `Ключа нет: SECRET_KEYS не задан, и файла ${path} нет. Укажите SECRET_KEYS или DATA_DIR самого сервиса или восстановите файл из резервной копии.`,
   });
 }
 

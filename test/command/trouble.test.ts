@@ -74,9 +74,9 @@ it.each([
   expect(isMendable(wrong, config)).toBe(true);
 });
 
-it('what is nobody’s setting is a fault of the package, said as one', () => {
+it('what is nobody’s setting is a fault of the service, said as one', () => {
   const fault = new TypeError('x is not a function, at postgresql://u:canary@h/d');
-  expect(tell(fault, OWN).en).toMatch(/^A fault of the package itself: x is not a function/);
+  expect(tell(fault, OWN).en).toMatch(/^A fault of the service itself: x is not a function/);
   expect(tell(fault, OWN).en).not.toContain('canary');
   expect(isMendable(fault, OWN)).toBe(false);
   expect(tell(error('', { code: 'ENOENT', path: resolve('elsewhere') }), null).en).toContain(

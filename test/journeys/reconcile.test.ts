@@ -137,7 +137,7 @@ it('refuses an item that shows nothing, and one that is none', async () => {
   expect(await runCommand('reconcile', ['--item', 'DEAL_999999'], stand.env)).toEqual({
     code: 1,
     out: '',
-    err: 'DEAL_999999 shows no document that the package watches\n',
+    err: 'DEAL_999999 shows no document that the service watches\n',
   });
   expect(await runCommand('reconcile', ['--item', 'the deal'], stand.env)).toMatchObject({
     code: 1,

@@ -175,9 +175,9 @@ describe('a file', () => {
     expect(await tell(bytes)).toBe('whole');
     expect(await tell(bytes, 'A passphrase')).toContain('BACKUP_PASSPHRASE is not the one');
     expect(await tell(Buffer.from('PGDMP a dump of something else'))).toContain(
-      'not a backup of this package',
+      'not a backup of this service',
     );
-    expect(await tell(Buffer.alloc(0))).toContain('not a backup of this package');
+    expect(await tell(Buffer.alloc(0))).toContain('not a backup of this service');
   });
 
   it('that was cut anywhere is refused', async () => {

@@ -61,12 +61,12 @@ export async function checkBackup(
   });
   const { meta, keyList, end } = found;
   if (!meta || keyList === undefined || !end)
-    throw new BackupError({ en: 'the file is no whole backup', ru: 'в файле не вся резервная копия' });
+    throw new BackupError({ en: 'the file is no whole backup', ru: 'резервная копия в файле неполная' });
   const whole =
     end.files === seen.files &&
     Object.entries(end.rows).every(([name, count]) => count === (seen.rows[name] ?? 0));
   if (!whole)
-    throw new BackupError({ en: 'the file is no whole backup', ru: 'в файле не вся резервная копия' });
+    throw new BackupError({ en: 'the file is no whole backup', ru: 'резервная копия в файле неполная' });
   return { meta, keyList, counts: end };
 }
 
@@ -193,7 +193,7 @@ async function refuseWork(client: pg.ClientBase): Promise<void> {
   if (rows[0]?.others)
     throw new BackupError({
       en: 'the service or one of its commands is at work on this database: stop it first',
-      ru: 'с этой базой работает служба или одна из её команд: сначала остановите её',
+      ru: 'с этой базой работает сервис или одна из его команд: сначала остановите их',
     });
 }
 
@@ -212,7 +212,7 @@ async function putSegment(folder: string, name: string, base64: string): Promise
   if (!SEGMENT.test(name))
     throw new BackupError({
       en: 'the backup has a file of a strange name',
-      ru: 'в копии есть файл с чужим именем',
+      ru: 'в копии есть файл с недопустимым именем',
     });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeDurably(join(folder, name), Buffer.from(base64, 'base64'));
@@ -246,7 +246,7 @@ async function planKeys(
   if (present.trim() !== '' && !options.replace && spooled.some((name) => SEGMENT.test(name)))
     throw new BackupError({
       en: 'DATA_DIR holds calls in its spool that only its present key opens: start the service once so that it takes them in, or add --replace',
-      ru: 'в DATA_DIR лежат вызовы, которые открывает только нынешний ключ: запустите службу один раз, чтобы она их приняла, или добавьте --replace',
+      ru: 'в DATA_DIR лежат вызовы, которые открывает только нынешний ключ: запустите сервис один раз, чтобы он их принял, или добавьте --replace',
     });
   return async () => {
     await mkdir(options.dataDir, { recursive: true });

@@ -83,8 +83,8 @@ export async function* readSealed(path: string, passphrase: string): AsyncGenera
     if (opened === null) {
       if (!MAGIC.subarray(0, rest.length).equals(rest.subarray(0, MAGIC.length)))
         throw new BackupError({
-          en: 'the file is not a backup of this package',
-          ru: 'файл — не резервная копия этого пакета',
+          en: 'the file is not a backup of this service',
+          ru: 'файл — не резервная копия этого сервиса',
         });
       if (rest.length < HEADER_BYTES) continue;
       const header = rest.subarray(0, HEADER_BYTES);
@@ -115,8 +115,8 @@ export async function* readSealed(path: string, passphrase: string): AsyncGenera
   }
   if (opened === null)
     throw new BackupError({
-      en: 'the file is not a backup of this package, or it was cut',
-      ru: 'файл — не резервная копия этого пакета, или он обрезан',
+      en: 'the file is not a backup of this service, or it was cut',
+      ru: 'файл — не резервная копия этого сервиса, или он обрезан',
     });
   if (!ended)
     throw new BackupError({ en: 'the file was cut: its end is missing', ru: 'файл обрезан: нет конца' });
