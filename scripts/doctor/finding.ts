@@ -100,6 +100,6 @@ export function ofDirectum(error: unknown, config: Config): LocalText | null {
       }
     : {
         en: `DIRECTUM_URL: Directum does not answer at ${at}: ${text.en} (${code}). Check the address, the network and Directum's integration service.`,
-        ru: `DIRECTUM_URL: Directum не отвечает по адресу ${at}: ${text.ru} (${code}). Проверьте адрес, сеть и сервис интеграции Directum.`,
+        ru: `DIRECTUM_URL: Directum не отвечает по адресу ${at}: ${text.ru} (${code}). Проверьте адрес, сеть и службу интеграции Directum.`,
       };
 }

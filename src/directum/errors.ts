@@ -24,7 +24,7 @@ export function badAnswer(what: string): RobotFailure {
   return new RobotFailure(
     'directum_unavailable',
     {
-      ru: 'Directum ответил не так, как отвечает его сервис интеграции. Администратору: проверьте адрес DIRECTUM_URL и прокси перед Directum.',
+      ru: 'Directum ответил не так, как отвечает его служба интеграции. Администратору: проверьте адрес DIRECTUM_URL и прокси перед Directum.',
       en: 'Directum answered unlike its integration service. Administrator: check the address DIRECTUM_URL and the proxy before Directum.',
     },
     { cause: new Error(`answer: ${what}`) },

@@ -6,7 +6,7 @@ import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts'
 
 const CREATE = 'directum_create_contract';
 /** Rows by which processes keep to a pace, and tokens: no memory of what is shown. */
-const PACES = ['watch', 'portal_budget', 'keyv', 'cache_entry', 'comparison'];
+const PACES = ['clock', 'watch', 'portal_budget', 'keyv', 'cache_entry', 'comparison'];
 
 let stand: Stand;
 let deals: number[];
