@@ -12,6 +12,12 @@ export function explainPortal(error: unknown, config: Config): LocalText {
   const answer = explain(error);
   if (kind === 'network') {
     const reason = toCause(Object.assign(new Error(), { code }))?.text ?? NO_ANSWER;
+    const proxy = URL.parse(config.OUTBOUND_PROXY ?? '')?.host;
+    if (proxy !== undefined)
+      return {
+        en: `OUTBOUND_PROXY: the portal cannot be reached through ${proxy}: ${reason.en} (${code}). Check that the proxy runs and reaches the portal.`,
+        ru: `OUTBOUND_PROXY: портал недоступен через ${proxy}: ${reason.ru} (${code}). Проверьте, что прокси работает и видит портал.`,
+      };
     return {
       en: `The portal cannot be reached: ${reason.en} (${code}). Check the network between this machine and the portal.`,
       ru: `Портал недоступен: ${reason.ru} (${code}). Проверьте сеть между этой машиной и порталом.`,

@@ -82,12 +82,18 @@ export const tariff: Check<OfPortal> = {
   ru: 'тариф',
   async find({ ask, listed }) {
     await listed;
-    const sending = await ask('method.get', { name: 'bizproc.event.send' });
-    return isRecord(sending) && isYes(sending['isAvailable'])
+    const missing: string[] = [];
+    // By the first a robot is answered, by the second its call is proven (interface.md §2).
+    for (const name of ['bizproc.event.send', 'bizproc.activity.log']) {
+      const method = await ask('method.get', { name });
+      if (!isRecord(method) || !isYes(method['isAvailable'])) missing.push(name);
+    }
+    const names = missing.join(', ');
+    return names === ''
       ? good('the plan has automation rules', 'тариф включает роботов')
       : bad(
-          'The plan of the portal has no bizproc.event.send: robots cannot be answered. A plan with CRM automation is needed.',
-          'В тарифе портала нет bizproc.event.send: роботам нельзя ответить. Нужен тариф с автоматизацией CRM.',
+          `The portal has no ${names}: robots cannot be answered. A plan with CRM automation is needed.`,
+          `На портале нет ${names}: роботам нельзя ответить. Нужен тариф с автоматизацией CRM.`,
         );
   },
 };

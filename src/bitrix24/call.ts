@@ -1,5 +1,5 @@
 import type { ItemRef } from '../robot/ports.ts';
-import { cut } from '../robot/text.ts';
+import { cut, toCode } from '../robot/text.ts';
 import { parseTokens, type TokenPair } from './tokens.ts';
 
 /** A robot call that cannot be understood (bitrix24.md C1); `field` is the name on the wire. */
@@ -39,7 +39,7 @@ export function parseRobotCall(body: unknown): RobotCall {
   const auth = isRecord(body['auth']) ? body['auth'] : {};
   const documentId = toList(body['document_id']);
   const [module, entity, id] = documentId ?? [];
-  if (documentId?.length !== 3 || !module || !entity || !id || id.length > MAX_ID) {
+  if (documentId?.length !== 3 || !module || !entity || !id || isBlank(id) || id.length > MAX_ID) {
     throw new CallError('document_id', 'document_id is not a list of three texts');
   }
   const timeout = Number(toText(body['timeout_duration']) ?? 0);
@@ -107,9 +107,13 @@ function toProperties(value: unknown): Record<string, string | string[]> {
   return properties;
 }
 
+/** Nothing that anybody sees. */
+const isBlank = (text: string) => toCode(text) === '';
+
 function required(from: Record<string, unknown>, key: string, max: number): string {
   const value = toText(from[key]);
-  if (!value || value.length > max) throw new CallError(key, `${key} is missing or cannot be read`);
+  if (!value || isBlank(value) || value.length > max)
+    throw new CallError(key, `${key} is missing or cannot be read`);
   return value;
 }
 

@@ -80,6 +80,13 @@ const TEXTS = {
   },
 };
 
+/** The portal did not answer, or not what was asked: nothing is known of the token. */
+const NO_ANSWER = {
+  ru: 'Портал сейчас не отвечает сервису. Откройте приложение ещё раз через несколько минут.',
+  en: 'The portal does not answer the service now. Open the application again in a few minutes.',
+};
+const SILENT = /^(HTTP_\d+|E[A-Z]+|QUERY_LIMIT_EXCEEDED|NETWORK.*|.*TIMEOUT.*|UNREADABLE)$/;
+
 /** Reasons of a refused proof in words (bitrix24.md A4). */
 const REASONS: Record<string, { ru: string; en: string }> = {
   database_away: {
@@ -177,13 +184,14 @@ export function renderCalmPage(language: 'ru' | 'en', health: Health): string {
 /** The page for who could not be let in; `isInstalled`: on a portal that has the application. */
 export function renderRefusal(language: 'ru' | 'en', reason: string, isInstalled = false): string {
   const texts = TEXTS[language];
-  const isNobodys = isInstalled || reason === 'database_away';
+  const isNobodys = isInstalled || reason === 'database_away' || reason === 'unreadable';
   const headings = reason === 'not_an_administrator' ? texts.notInstalled : texts.refused;
   const heading = isNobodys ? texts.notOpened : headings;
-  const why = REASONS[reason] ?? {
+  const unconfirmed = {
     ru: `Портал не подтвердил токен (${reason}). Откройте приложение ещё раз.`,
     en: `The portal did not confirm the token (${reason}). Open the application again.`,
   };
+  const why = REASONS[reason] ?? (SILENT.test(reason) ? NO_ANSWER : unconfirmed);
   return page(language, `<p>${heading}</p>${list([why[language]])}`, '');
 }
 

@@ -150,7 +150,7 @@ export function createInstaller(options: {
     const known = page === null ? undefined : installations.get(page.memberId);
     const refused = (reason: string) => ({
       status: 403,
-      html: renderRefusal(language, reason, isLive(known)),
+      html: renderRefusal(language, reason, known !== undefined),
     });
     if (page === null) return refused('unreadable');
     if (refusedServer(page.tokens)) return refused('oauth_server_not_listed');

@@ -100,6 +100,8 @@ const PASSWORDS = /^28/;
 /** What the driver says by words only, of a server that does not answer. */
 const SILENCE = /^(timeout expired|timeout exceeded|Connection terminated|Query read timeout)/;
 
+const NO_TLS = /^The server does not support SSL connections/;
+
 /** Whatever the network or PostgreSQL says uncaught is of the database: other sides have errors of their own. */
 function ofDatabase(error: Facts, config: Config | null): LocalText | null {
   if (config === null) return null;
@@ -116,12 +118,17 @@ function ofDatabase(error: Facts, config: Config | null): LocalText | null {
   }
   if (SILENCE.test(error.message))
     return { en: `${begin.en} does not answer.`, ru: `${begin.ru} не отвечает.` };
+  if (NO_TLS.test(error.message))
+    return {
+      en: `${begin.en} speaks no TLS, which sslmode of the address asks for: take sslmode away, or switch TLS on in PostgreSQL.`,
+      ru: `${begin.ru} не поддерживает TLS, а sslmode в адресе его требует: уберите sslmode или включите TLS в PostgreSQL.`,
+    };
   const code = String(error.code);
   if (typeof error.severity !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return null;
   if (PASSWORDS.test(code))
     return {
-      en: `${begin.en} does not let user ${user} in: check name and password.`,
-      ru: `${begin.ru} не принимает пользователя ${user}: проверьте имя и пароль.`,
+      en: `${begin.en} does not let ${user === '' ? 'a user without a name' : `user ${user}`} in: check name and password.`,
+      ru: `${begin.ru} не принимает ${user === '' ? 'пользователя без имени' : `пользователя ${user}`}: проверьте имя и пароль.`,
     };
   if (code === '3D000')
     return { en: `${begin.en} has no database ${database}.`, ru: `${begin.ru}: нет базы ${database}.` };
@@ -140,7 +147,7 @@ function toPlace(config: Config): { setting: string; at: string; user: string; d
   return {
     setting: 'DATABASE_URL',
     at: socket ?? `${url.hostname}:${url.port || 5432}`,
-    user: decode(url.username),
+    user: decode(url.username) || (url.searchParams.get('user') ?? ''),
     database: decode(url.pathname.slice(1)),
   };
 }

@@ -169,22 +169,44 @@ async function withClient<T>(
   }
 }
 
+/** Which tables there are: none, those of an earlier version, or ours. */
+async function stateOf(client: pg.Client): Promise<'none' | 'earlier' | 'ours'> {
+  const { rows } = await client.query(`SELECT to_regclass('schema_migration') IS NOT NULL AS made`);
+  if (!rows[0].made) return 'none';
+  const done = new Set(await readSchema(client));
+  const wanted = (await readdir(MIGRATIONS)).map((name) => name.replace(/\.sql$/, ''));
+  return wanted.every((name) => done.has(name)) ? 'ours' : 'earlier';
+}
+
 /** @throws NotThere when the tables are not those of this version */
 function requireTables(databaseUrl: string, log: Log): Promise<void> {
   return withClient(databaseUrl, log, async (client) => {
-    const { rows } = await client.query(`SELECT to_regclass('schema_migration') IS NOT NULL AS made`);
-    if (!rows[0].made)
+    const state = await stateOf(client);
+    if (state === 'none')
       throw new NotThere({
         en: 'There are no tables yet in the database of DATABASE_URL. Start the service once: npm start.',
         ru: 'В базе DATABASE_URL ещё нет таблиц. Запустите сервис: npm start.',
       });
-    const done = new Set(await readSchema(client));
-    const wanted = (await readdir(MIGRATIONS)).map((name) => name.replace(/\.sql$/, ''));
-    if (wanted.some((name) => !done.has(name)))
+    if (state === 'earlier')
       throw new NotThere({
         en: 'The tables are of an earlier version. Start the service of this version once (npm start), or give this command in the version that made them.',
         ru: 'Таблицы созданы более ранней версией. Запустите сервис этой версии (npm start) или выполните команду в той версии, что их создала.',
       });
+  });
+}
+
+/** Since PostgreSQL 15 a role may make nothing in `public` unless it is told so. */
+async function demandCreate(client: pg.Client, schema: string | null): Promise<void> {
+  const { rows } = await client.query<{ may: boolean; role: string }>(
+    `SELECT coalesce(has_schema_privilege($1, 'CREATE'), false) AS may, current_user AS role`,
+    [schema],
+  );
+  const { may, role } = rows[0]!;
+  if (may) return;
+  const name = schema ?? 'public';
+  throw new ToldError({
+    en: `DATABASE_URL: the role ${role} may make no tables in the schema ${name}. As its owner run: GRANT CREATE, USAGE ON SCHEMA ${name} TO ${role};`,
+    ru: `DATABASE_URL: роли ${role} нельзя создавать таблицы в схеме ${name}. Выполните от имени владельца: GRANT CREATE, USAGE ON SCHEMA ${name} TO ${role};`,
   });
 }
 
@@ -195,6 +217,7 @@ function migrate(databaseUrl: string, log: Log): Promise<void> {
       `SELECT coalesce((SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
          WHERE pg_class.oid = to_regclass('schema_migration')), current_schema()) AS schema`,
     );
+    if ((await stateOf(client)) !== 'ours') await demandCreate(client, rows[0]!.schema);
     const done = await runner({
       dbClient: client,
       dir: MIGRATIONS,

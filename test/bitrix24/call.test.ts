@@ -69,6 +69,12 @@ describe('a robot call', () => {
   });
 
   it('names the field that is missing', () => {
+    for (const blank of [' ', '\u200B', '\uFEFF\n']) {
+      expect(() => parseRobotCall(body({ event_token: blank }))).toThrow(CallError);
+      expect(() => parseRobotCall(body({ document_id: ['crm', 'CCrmDocumentDeal', blank] }))).toThrow(
+        CallError,
+      );
+    }
     for (const field of ['event_token', 'document_id', 'code']) {
       expect(() => parseRobotCall(body({ [field]: undefined }))).toThrow(expect.objectContaining({ field }));
     }

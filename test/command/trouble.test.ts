@@ -37,6 +37,11 @@ it.each([
     OWN,
     /^DATA_DIR: \/srv\/robots\/spool: the file system is read-only \(EROFS\)\.$/,
   ],
+  [
+    error('The server does not support SSL connections', {}),
+    OWN,
+    /^DATABASE_URL: PostgreSQL at db\.example:5432 speaks no TLS, which sslmode of the address asks for/,
+  ],
   [error('', { code: 'ENOSPC', syscall: 'write' }), EMBEDDED, /^DATA_DIR: \/srv\/robots: the disk is full/],
   [
     error('', { code: 'EACCES', syscall: 'open', path: '/backups/a.backup.0123456789ab.partial' }),

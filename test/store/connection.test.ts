@@ -126,6 +126,22 @@ describe('the tables are where the first start put them', () => {
       )
     ).map(({ nspname }) => nspname);
 
+  it('and a role that may make none there is told what it lacks, until they are made', async () => {
+    database = await startHostileDatabase({});
+    await database.ask(
+      `CREATE ROLE guest LOGIN PASSWORD 'guest'; REVOKE CREATE ON SCHEMA public FROM PUBLIC`,
+    );
+    const url = new URL(database.url);
+    [url.username, url.password] = ['guest', 'guest'];
+    await expect(open(url.href)).rejects.toThrow(
+      'DATABASE_URL: the role guest may make no tables in the schema public. As its owner run: GRANT CREATE, USAGE ON SCHEMA public TO guest;',
+    );
+    await database.ask('GRANT CREATE, USAGE ON SCHEMA public TO guest');
+    await (await open(url.href)).close();
+    await database.ask('REVOKE CREATE ON SCHEMA public FROM guest');
+    await open(url.href);
+  });
+
   it('whatever stands before their schema on the path later', async () => {
     database = await startHostileDatabase({});
     await database.ask('CREATE SCHEMA earlier');
