@@ -24,8 +24,10 @@ export interface CrmRead {
     shape: T,
     fits?: (read: z.output<T>) => boolean,
   ): Promise<z.output<T> | null>;
-  /** As `tryGet`, but a lack of rights is an error: what a person asked for cannot be done without. */
-  getAllowed: CrmRead['tryGet'];
+  /** As `get`, but null for a record that is gone. Any other refusal is an error: what it would say changes what is done. */
+  getIfThere: CrmRead['tryGet'];
+  /** As `getIfThere`, and null where the application lacks the scope: what that scope is for is off (interface.md §2). */
+  getInScope: CrmRead['tryGet'];
 }
 
 /**
@@ -122,7 +124,12 @@ export async function readTogether(options: {
       }
     };
 
-  return { get, tryGet: trying(() => false), getAllowed: trying(({ kind }) => kind === 'access') };
+  return {
+    get,
+    tryGet: trying(() => false),
+    getIfThere: trying(({ kind }) => kind !== 'gone'),
+    getInScope: trying(({ kind, code }) => kind !== 'gone' && code !== 'insufficient_scope'),
+  };
 }
 
 /** How PHP prints that there is no such record, where a method does not refuse. */

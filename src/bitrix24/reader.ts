@@ -94,7 +94,7 @@ async function readItem(reading: Reading): Promise<ItemSnapshot> {
     (r) => r.item.id === ref.id,
   );
   const facts = shapes.itemFactsShape.parse(fields);
-  const linked = hasLink(ref) ? await read.tryGet('link', link(ref), shapes.linkShape) : null;
+  const linked = hasLink(ref) ? await read.getIfThere('link', link(ref), shapes.linkShape) : null;
   return {
     ref,
     title: facts.title ?? personName(facts) ?? ref.code,
@@ -157,7 +157,7 @@ async function readUsers(
     const named = extra.includes(id);
     const about = (found: { ID: number }[]) => found.every((row) => row.ID === id);
     // The responsible has a substitute in Directum; of a named person only the portal's refusal tells what is wrong.
-    const ask = named ? read.getAllowed : read.tryGet;
+    const ask = named ? read.getIfThere : read.getInScope;
     const rows = await ask(named ? `user_${id}` : 'responsible', user(id), shapes.usersShape, about);
     const row = rows?.[0];
     if (row === undefined) continue;

@@ -2,7 +2,7 @@ import { RobotFailure } from '../robot/failure.ts';
 import type { AbsencePort, Contract, ContractDraft, DirectumPort, Log } from '../robot/ports.ts';
 import { cut, shortenMiddle } from '../robot/text.ts';
 import { DOCUMENTS } from './absence.ts';
-import { lostRights } from './errors.ts';
+import { badAnswer, lostRights } from './errors.ts';
 import { parseExtra } from './extra-fields.ts';
 import type { Links } from './links.ts';
 import type { Metadata } from './metadata.ts';
@@ -114,7 +114,7 @@ export function createContracts({
   }
 
   /** Of a card that could be read a moment ago. */
-  async function unreadable(id: number | null): Promise<RobotFailure> {
+  async function unreadable(id: number): Promise<RobotFailure> {
     await seen(id);
     return deletedOrHidden();
   }
@@ -142,7 +142,8 @@ export function createContracts({
     }
     // `Return: minimal` by configuration, or an answer without what we tell: the card is read.
     const read = isRow(made) ? await byId(idOf(made)) : await byExternalId(externalId);
-    if (!read) throw await unreadable(isRow(made) ? idOf(made) : null);
+    // Without a card and without a trace of it nothing is known to have been made: it is tried again.
+    if (!read) throw isRow(made) ? await unreadable(idOf(made)) : badAnswer('no entity');
     return read;
   }
 

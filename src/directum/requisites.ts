@@ -1,6 +1,6 @@
 import { type LocalText, RobotFailure } from '../robot/failure.ts';
 import type { Party, Requisite } from '../robot/ports.ts';
-import { shorten, toCode } from '../robot/text.ts';
+import { shorten, toCode, toVisible } from '../robot/text.ts';
 
 const RUSSIA = 1;
 /** Titles of CRM fields that a text names. */
@@ -169,9 +169,8 @@ function companyNames(party: Party, proprietor: boolean): Record<string, string 
   const person = fullName(party);
   const built = party.kind === 'contact' || proprietor ? person && `ИП ${person}` : null;
   const title = party.kind === 'contact' ? built : party.name;
-  const name = [requisite?.companyName, title, requisite?.companyFullName, built].find((text) =>
-    text?.trim(),
-  );
+  const names = [requisite?.companyName, title, requisite?.companyFullName, built];
+  const name = names.find((text) => text && toVisible(text) !== '');
   if (!name) {
     throw invalid(party, FIELD.name, {
       ru: 'не указано ни в карточке, ни в реквизитах',

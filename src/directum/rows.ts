@@ -11,6 +11,7 @@ export function isRow(value: unknown): value is Row {
 export function toRows(answer: unknown): Row[] {
   if (answer === null) return [];
   const value = isRow(answer) ? answer['value'] : answer;
+  if (value === answer && Array.isArray(answer) && answer.length === 0) throw badAnswer('no list of rows');
   if (!Array.isArray(value) || !value.every(isRow)) throw badAnswer('no list of rows');
   return value;
 }

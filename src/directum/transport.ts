@@ -87,7 +87,11 @@ export function createTransport(options: TransportOptions): Transport {
     basePath: base.pathname,
     async get(path, { absent = false } = {}) {
       const reply = await ask({ verb: 'GET', path, headers: { Accept: JSON_TYPE } });
-      return absent && reply.status === 404 ? null : toJson(good(reply));
+      if (absent && reply.status === 404) return null;
+      const answer = toJson(good(reply));
+      // Only 204 says that nothing was found (directum.md A.5): taken for that, any other would make doubles.
+      if (answer === null && reply.status !== 204) throw badAnswer('no content');
+      return answer;
     },
     async getText(path, accept) {
       return good(await ask({ verb: 'GET', path, headers: { Accept: accept } })).body;

@@ -319,6 +319,25 @@ describe('a portal that does not take the batch as planned', () => {
     expect([party?.name, ownCompany?.name]).toEqual([null, null]);
   });
 
+  it.each([
+    ['crm.requisite.link.get', '', 'Внутренняя ошибка базы данных', 'portal_unavailable'],
+    ['crm.requisite.link.get', 'insufficient_scope', 'x', 'portal_access_denied'],
+    ['crm.requisite.link.get', 'ACCESS_DENIED', 'Access denied.', 'portal_access_denied'],
+    ['user.get', '', 'Внутренняя ошибка базы данных', 'portal_unavailable'],
+    ['user.get', 'ACCESS_DENIED', 'Access denied.', 'portal_access_denied'],
+  ])('a refusal of %s (%s, %s) is not taken for nothing', async (method, code, text, failure) => {
+    const { port } = await start((methods) => ({ ...methods, [method]: () => refuse(code, 400, text) }));
+    await expect(port.read()).rejects.toMatchObject({ code: failure });
+  });
+
+  it('goes without the responsible where the application may not read users', async () => {
+    const { port } = await start((methods) => ({
+      ...methods,
+      'user.get': () => refuse('insufficient_scope', 403, 'The request requires higher privileges'),
+    }));
+    expect((await port.read()).users.size).toBe(0);
+  });
+
   it('lists requisites in an order of its own, inactive ones too', async () => {
     const { port } = await start((methods) => ({
       ...methods,

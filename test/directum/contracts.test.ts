@@ -96,6 +96,16 @@ describe('create', () => {
     expect((await bench.directum.contracts.create(KEY, draft)).id).toBe(mine()[0]?.['Id']);
   });
 
+  it.each(['', 'null', '"x"'])(
+    'tries again where %j is all that a POST brings and no card is there',
+    async (body) => {
+      stand.misbehave.next({ verb: 'POST', path: 'IContracts', status: 201, body });
+      await expect(bench.directum.contracts.create(KEY, draft)).rejects.toMatchObject({
+        code: 'directum_unavailable',
+      });
+    },
+  );
+
   it('quotes a refusal', async () => {
     const failed = await bench.directum.contracts
       .create(KEY, { ...draft, validFrom: '2027-01-01' })

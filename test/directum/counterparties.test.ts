@@ -55,6 +55,17 @@ describe('making and finding', () => {
     expect((await sync(company(), 'none')).action).toBe('created');
   });
 
+  it.each(['', 'null', '[]'])(
+    'makes no second card where a list is answered with %j: only 204 says none',
+    async (body) => {
+      stand.add('ICompanies', { Name: 'Ромашка', TIN: INN, TRRC: KPP });
+      const before = stand.all('ICompanies').length;
+      stand.misbehave.next({ verb: 'GET', path: 'ICompanies', status: 200, body });
+      await expect(sync(company(), 'none')).rejects.toMatchObject({ code: 'directum_unavailable' });
+      expect(stand.all('ICompanies')).toHaveLength(before);
+    },
+  );
+
   it('takes any card with the INN when CRM gives no KPP, and a bank as a bank', async () => {
     const bank = stand.add('IBanks', { Name: 'Банк', TIN: INN, TRRC: OTHER_KPP, BIC: '044525225' });
     expect(await sync(company({ kpp: null }), 'none')).toMatchObject({

@@ -155,5 +155,9 @@ describe('the name of a company', () => {
     expect(() => toCard(company({ companyName: null }, { name: null }))).toThrow(
       /requisites_invalid: «Name» is given neither in the card nor in the requisites \(company «COMPANY_44»\)/,
     );
+    // What nobody sees is no name.
+    expect(() => toCard(company({ companyName: '\u200B' }, { name: '\u2060 ' }))).toThrow(
+      /requisites_invalid: «Name»/,
+    );
   });
 });
