@@ -1,6 +1,5 @@
 import { readdir, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
 import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createPool } from '../../src/store/connection.ts';
