@@ -57,12 +57,13 @@ it('hundreds of answers leave fifty to a hit, and the portal never says that it 
   const from = stand.portal.journal.length;
   const workflows = await storm('B', 200);
   await expect.poll(() => workflows.every(isAnswered), { timeout: 25_000, interval: 50 }).toBe(true);
-  const hits = hitsSince(from);
+  // Hits that carry answers: how many runs read in one hit depends on how fast the machine is.
+  const hits = hitsSince(from).filter(({ params }) => JSON.stringify(params).includes('bizproc.event.send'));
   const sent = stand.portal.journal
     .slice(from)
     .filter(({ method }) => method === 'bizproc.event.send').length;
   expect(sent).toBeGreaterThanOrEqual(200);
-  expect(hits.length).toBeLessThan(60);
+  expect(hits.length).toBeLessThan(40);
   expect(overLimit()).toEqual([]);
   expect(stand.portal.step(workflows[0] as string, CODE).outputs).toMatchObject({
     ok: 'N',

@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createPool } from '../../src/store/connection.ts';
 import { createLockSession } from '../../src/store/lock-session.ts';
@@ -129,24 +129,18 @@ describe('the tables are where the first start put them', () => {
   it('and a role that may make none there is told what it lacks, until they are made', async () => {
     database = await startHostileDatabase({});
     await database.ask(`CREATE ROLE guest LOGIN PASSWORD 'guest'`);
-    await database.ask('CREATE DATABASE fresh TEMPLATE template0');
-    const owners = new URL(database.url);
-    owners.pathname = '/fresh';
-    const owner = new pg.Client({ connectionString: owners.href });
-    await owner.connect();
-    const guests = new URL(owners);
-    [guests.username, guests.password] = ['guest', 'guest'];
-    try {
-      await expect(open(guests.href)).rejects.toThrow(
-        'DATABASE_URL: the role guest may make no tables in the schema public. As its owner run: GRANT CREATE, USAGE ON SCHEMA public TO guest;',
-      );
-      await owner.query('GRANT CREATE, USAGE ON SCHEMA public TO guest');
-      await open(guests.href);
-      await owner.query('REVOKE CREATE ON SCHEMA public FROM guest');
-      await open(guests.href);
-    } finally {
-      await owner.end();
-    }
+    await database.ask('CREATE SCHEMA theirs');
+    await database.ask('ALTER ROLE guest SET search_path = theirs');
+    await database.ask('GRANT USAGE ON SCHEMA theirs TO guest');
+    const url = new URL(database.url);
+    [url.username, url.password] = ['guest', 'guest'];
+    await expect(open(url.href)).rejects.toThrow(
+      'DATABASE_URL: the role guest may make no tables in the schema theirs. As its owner run: GRANT CREATE, USAGE ON SCHEMA theirs TO guest;',
+    );
+    await database.ask('GRANT CREATE ON SCHEMA theirs TO guest');
+    await open(url.href);
+    await database.ask('REVOKE CREATE ON SCHEMA theirs FROM guest');
+    await open(url.href);
   });
 
   it('whatever stands before their schema on the path later', async () => {

@@ -54,16 +54,19 @@ export async function openGuests(dataDir: string): Promise<Guests> {
 }
 
 async function takeLock(path: string): Promise<void> {
-  for (const until = performance.now() + LOCK_WAIT_MS; ; ) {
+  const until = performance.now() + LOCK_WAIT_MS;
+  let seen = { name: '', at: 0 };
+  for (;;) {
     if (await makeFile(path)) return;
-    const holder = await readFile(path, 'utf8').catch(() => '');
-    // An empty lock is being written this moment; one that stays empty is dropped with the time limit.
-    const late = performance.now() > until;
-    if ((holder && !isLive(holder)) || (late && !holder)) await dropLock(path, await nameOf(path), late);
-    else if (late)
+    const name = await nameOf(path);
+    if (name !== seen.name) seen = { name, at: performance.now() };
+    // An empty lock is being written this moment; one that stays empty is its writer's who died.
+    const isStuck = performance.now() - seen.at > LOCK_WAIT_MS;
+    if (name.startsWith(EMPTY) ? isStuck : !isLive(name)) await dropLock(path, name, isStuck);
+    else if (performance.now() > until)
       throw new ToldError({
-        en: `DATA_DIR: another process (${holder}) is starting or stopping PostgreSQL: ${path}`,
-        ru: `DATA_DIR: другой процесс (${holder}) запускает или останавливает PostgreSQL: ${path}`,
+        en: `DATA_DIR: another process (${name}) is starting or stopping PostgreSQL: ${path}`,
+        ru: `DATA_DIR: другой процесс (${name}) запускает или останавливает PostgreSQL: ${path}`,
       });
     await new Promise((resolve) => setTimeout(resolve, LOCK_STEP_MS));
   }
@@ -73,14 +76,14 @@ async function takeLock(path: string): Promise<void> {
  * Drops a lock whose holder is dead. Of those who saw it dead one alone may: a second one would drop what somebody has
  * taken since. The right to it is a file named by that very lock; the right of one who died meanwhile passes on.
  */
-async function dropLock(path: string, lock: string, late: boolean): Promise<void> {
+async function dropLock(path: string, lock: string, isStuck: boolean): Promise<void> {
   const rights: string[] = [];
   for (;;) {
     const right = `${path}.${lock}.${rights.length}`;
     rights.push(right);
     if (await makeFile(right)) break;
     const owner = await readFile(right, 'utf8').catch(() => '');
-    if (owner ? isLive(owner) : !late) return;
+    if (owner ? isLive(owner) : !isStuck) return;
   }
   if ((await nameOf(path)) === lock) await rm(path, { force: true });
   for (const right of rights) await rm(right, { force: true });
@@ -99,12 +102,14 @@ async function makeFile(path: string): Promise<boolean> {
   }
 }
 
+const EMPTY = 'empty';
+
 /** Tells one taking of the lock from another: a dead process has taken it once. */
 async function nameOf(path: string): Promise<string> {
   const holder = await readFile(path, 'utf8').catch(() => '');
   if (holder) return holder;
   const found = await stat(path).catch(() => null);
-  return `empty-${found?.ino ?? 0}-${found?.mtimeMs ?? 0}`;
+  return `${EMPTY}-${found?.ino ?? 0}-${found?.mtimeMs ?? 0}`;
 }
 
 /** `pid.start`: a container gives the same pid to the next life of the service, the start time differs. */
