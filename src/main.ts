@@ -23,11 +23,8 @@ async function main(): Promise<void> {
   service = await startService(config, { log, now: () => new Date(), random: Math.random });
 }
 
-// An installation only loads it (package.json, postinstall).
-if (import.meta.main) {
-  main().catch((error) => {
-    if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
-    else createLog('error').error('service.start_failed', { error });
-    process.exit(1);
-  });
-}
+main().catch((error) => {
+  if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
+  else createLog('error').error('service.start_failed', { error });
+  process.exit(1);
+});

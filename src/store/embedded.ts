@@ -7,7 +7,6 @@ import type { Log } from '../robot/ports.ts';
 import { type Binaries, openBinaries } from './postgres/binaries.ts';
 import { isProcessLive, openGuests } from './postgres/guests.ts';
 import { openPlace, type Place, saveState, writeFor } from './postgres/place.ts';
-import { makeBatchWork } from './postgres/scheduling.ts';
 
 const USER = 'directum';
 const START_SECONDS = 60;
@@ -141,9 +140,7 @@ async function start(binaries: Binaries, place: Place, log: Log): Promise<void> 
     if (!taken || attempt === 5) throw new Error(`PostgreSQL did not start: ${reason || output}`);
     wanted = 0;
   }
-  const server = await serverPid(place);
-  const batch = server !== null && (await makeBatchWork(server.pid));
-  log.info('postgres.started', { port: place.port, ms: since(began), batch });
+  log.info('postgres.started', { port: place.port, ms: since(began) });
 }
 
 function settings(port: number): string {
