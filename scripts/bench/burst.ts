@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { BurstResult, Load } from './load.ts';
 
-export const CONNECTIONS = 50;
+const CONNECTIONS = 50;
 
 let load: ChildProcess | null = null;
 

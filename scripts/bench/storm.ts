@@ -8,7 +8,14 @@ const LONGEST_MS = 900_000;
 export async function measureStorm(
   stands: Stands,
   calls: number,
-): Promise<{ acceptedIn: number; failed: number; madeIn: number; contracts: number; keys: number }> {
+): Promise<{
+  acceptedIn: number;
+  slowestMs: number;
+  failed: number;
+  madeIn: number;
+  contracts: number;
+  keys: number;
+}> {
   const { portal, directum } = stands;
   portal.placeRobot(STAGE, CREATE, { subject: 'Буря' });
   const deals = Array.from({ length: calls }, () => stands.addDeal());
@@ -24,6 +31,7 @@ export async function measureStorm(
   const contracts = made();
   return {
     acceptedIn,
+    slowestMs: result.slowestMs,
     failed: result.failed,
     madeIn,
     contracts: contracts.length,
