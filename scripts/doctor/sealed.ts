@@ -18,7 +18,7 @@ const SEALED = [
   {
     name: { en: 'calls that are no runs yet', ru: 'вызовы, которые ещё не запуски' },
     column: 'calls',
-    from: 'crowd',
+    from: 'former_crowd',
     context: 'crowd',
   },
   {
