@@ -3,7 +3,7 @@ import { parseJson } from '../robot/text.ts';
 import { isDataError } from '../store/data-error.ts';
 import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
 import type { Spool } from '../store/spool.ts';
-import { createPatience, LateError, within } from './patience.ts';
+import { LateError, within } from './patience.ts';
 
 /** From the arrival of a call: later its write to the database is not waited for. The answer is due after 1 s. */
 const PATIENCE_MS = 700;
@@ -37,7 +37,7 @@ export interface SpoolingPorts<Call> {
   calls: Pick<IncomingCalls, 'accept'>;
   spool: Spool;
   /** By what is in memory, or by asking the portal. @throws when it cannot be told now */
-  check(call: Call): Check | Promise<Check>;
+  check(call: Call): Promise<Check>;
   /** Reads the installations anew. @throws while the database is away */
   reload(): Promise<void>;
   toRun(call: Call, receivedAt: Date): NewRun;
@@ -56,7 +56,6 @@ export interface SpoolingPorts<Call> {
  */
 export function createSpooling<Call extends { memberId: string }>(ports: SpoolingPorts<Call>) {
   const { intake, calls, spool, now, log } = ports;
-  const patience = createPatience();
   let away = false;
   let reloading: Promise<void> | null = null;
   let draining: Promise<void> | null = null;
@@ -77,8 +76,8 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     return reloading;
   }
 
-  async function checked(call: Call, first: Check | Promise<Check>): Promise<Check> {
-    const result = await first;
+  async function checked(call: Call): Promise<Check> {
+    const result = await ports.check(call);
     if (result !== 'unknown') return result;
     // Installed a moment ago through another process, or unknown only because the database was away.
     await reload();
@@ -99,11 +98,9 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
   async function take(call: Call): Promise<Kept> {
     const until = performance.now() + PATIENCE_MS;
     const receivedAt = now();
-    let check: Check | Promise<Check>;
+    let check: Check;
     try {
-      // Nearly always told from memory; then nothing is waited for.
-      check = ports.check(call);
-      if (check !== 'ok' && check !== 'forged') check = await patience.wait(until, checked(call, check));
+      check = await within(PATIENCE_MS, checked(call));
     } catch (error) {
       log.warn('call.not_checked', { error });
       const entry = { call, receivedAt: receivedAt.toISOString() };
@@ -115,7 +112,7 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     if (away && (await keep({ run }))) return 'accepted';
     const written = intake.accept(run);
     try {
-      return (await patience.wait(until, written)) ? 'accepted' : 'repeated';
+      return (await within(until - performance.now(), written)) ? 'accepted' : 'repeated';
     } catch (error) {
       if (isDataError(error)) throw error;
       lost(error);
@@ -164,7 +161,7 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     try {
       // A portal that did not answer is not asked again for every call of its.
       if (silent.has(call.memberId)) return 'later';
-      const check = await within(DRAIN_STEP_MS, Promise.resolve(ports.check(call)));
+      const check = await within(DRAIN_STEP_MS, ports.check(call));
       const run = ports.toRun(call, receivedAt);
       if (check === 'ok') return run;
       log.warn('spool.call_dropped', { reason: check, runId: run.id });
