@@ -1,6 +1,6 @@
 import type { Log } from '../robot/ports.ts';
 import { parseJson } from '../robot/text.ts';
-import { isDataError } from '../store/data-error.ts';
+import { isDataError, withoutBadRows } from '../store/data-error.ts';
 import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
 import type { Spool } from '../store/spool.ts';
 import { LateError, within } from './patience.ts';
@@ -138,15 +138,16 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     }
   }
 
-  async function write(group: NewRun[]): Promise<void> {
-    try {
-      const fresh = await within(DRAIN_STEP_MS, calls.accept(group));
-      if (fresh.size > 0) ports.onAccepted();
-    } catch (error) {
-      if (!isDataError(error)) throw error;
-      if (group.length > 1) for (const run of group) await write([run]);
-      else log.error('spool.call_refused', { error, runId: group[0]?.id });
-    }
+  async function write(found: Map<string, NewRun>): Promise<void> {
+    await withoutBadRows(
+      [...found.values()],
+      async (runs) => {
+        const fresh = await within(DRAIN_STEP_MS, calls.accept(runs));
+        if (fresh.size > 0) ports.onAccepted();
+      },
+      ({ id }, error) => log.error('spool.call_refused', { error, runId: id }),
+    );
+    found.clear();
   }
 
   /** What became of a spooled entry: a run to write, `later` when it still cannot be checked, or nothing. */
@@ -192,22 +193,17 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
   async function settle(texts: string[]): Promise<void> {
     const silent = new Set<string>();
     const later: string[] = [];
-    let found = new Map<string, NewRun>();
+    const found = new Map<string, NewRun>();
     for (const text of texts) {
       const entry = parseJson(text) as Entry<Call>;
       // What came before an event is there when it is handled: a removal ends the runs it finds.
-      if ('event' in entry && found.size > 0) {
-        await write([...found.values()]);
-        found = new Map();
-      }
+      if ('event' in entry) await write(found);
       const run = await examine(entry, silent);
       if (run === 'later') later.push(text);
       else if (run !== null) found.set(run.id, run);
-      if (found.size < DRAIN_GROUP) continue;
-      await write([...found.values()]);
-      found = new Map();
+      if (found.size >= DRAIN_GROUP) await write(found);
     }
-    if (found.size > 0) await write([...found.values()]);
+    await write(found);
     if (later.length === 0) return;
     log.warn('spool.calls_not_checked', { calls: later.length });
     notBefore = performance.now() + RECHECK_MS;
