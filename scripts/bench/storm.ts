@@ -18,11 +18,10 @@ export async function measureStorm(
 }> {
   const { portal, directum } = stands;
   portal.placeRobot(STAGE, CREATE, { subject: 'Буря' });
-  const deals = Array.from({ length: calls }, () => stands.addDeal());
-  const form = await stands.callOf(STAGE, deals[0] as number);
+  const forms = [];
+  while (forms.length < calls) forms.push(await stands.callOf(STAGE, stands.addDeal()));
   const began = performance.now();
-  // Deals of the stand-in have ids that follow each other.
-  const result = await burst(stands.url, form, { calls }, deals[0]);
+  const result = await burst(stands.url, forms);
   const acceptedIn = (performance.now() - began) / 1000;
   const made = () => directum.all('IContracts').filter((contract) => String(contract['Subject']) === 'Буря');
   while (made().length < calls && performance.now() - began < LONGEST_MS)
