@@ -4,6 +4,7 @@ ENV NODE_ENV=production
 WORKDIR /app
 
 COPY package.json package-lock.json ./
+RUN npm ci --omit=dev && npm cache clean --force
 COPY robots ./robots
 COPY src ./src
 COPY scripts/register.ts scripts/doctor.ts scripts/runs.ts scripts/reconcile.ts scripts/backup.ts scripts/restore.ts ./scripts/
@@ -12,8 +13,6 @@ COPY scripts/doctor ./scripts/doctor
 COPY scripts/reconcile ./scripts/reconcile
 COPY scripts/runs ./scripts/runs
 COPY LICENSE README.md CHANGELOG.md ./
-# Behind the sources, which it compiles.
-RUN npm ci --omit=dev && npm cache clean --force
 
 # Keys and, without DATABASE_URL, the embedded database: keep this folder in a volume.
 ENV DATA_DIR=/data
@@ -24,4 +23,4 @@ USER node
 EXPOSE 3000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "--max-semi-space-size=8", "--no-parallel-scavenge", "--import", "./src/compile-cache.mjs", "src/main.ts"]
+CMD ["node", "src/main.ts"]

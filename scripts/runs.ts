@@ -27,8 +27,6 @@ async function fulfil(given: Given): Promise<void> {
   const log = createLog('error', (line) => shell.stderr.write(line));
   const rooms = await openRooms(config, { log, now, onlyOpen: true });
   try {
-    // Calls that came in a crowd may not be runs yet.
-    await rooms.calls.settleAll();
     const history = createRunHistory(rooms.store.pool);
     if (order.command === 'list') {
       const { runs: found, total } = await history.list(order, order.limit);

@@ -47,7 +47,6 @@ const start = defineCommand(
   },
 );
 
-// An installation only loads it (package.json, postinstall).
 if (import.meta.main) {
   const code = await obey(start, process);
   if (code !== 0) process.exit(code);

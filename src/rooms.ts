@@ -12,6 +12,7 @@ import type { Language, LocalText } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
 import { within } from './runs/patience.ts';
 import { requireEmbedded } from './store/embedded.ts';
+import { takeFormerCrowds } from './store/former-crowds.ts';
 import { createIncomingCalls } from './store/incoming-calls.ts';
 import { createOpenRuns } from './store/open-runs.ts';
 import { createRunStore } from './store/runs.ts';
@@ -61,7 +62,8 @@ export async function openRooms(
   await store.clock.look();
   const runs = createRunStore(store.pool, store.relaxed);
   const open = createOpenRuns(store.pool);
-  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, now, log });
+  const calls = createIncomingCalls({ pool: store.pool, keys, now });
+  if (!onlyOpen) await takeFormerCrowds({ pool: store.pool, keys, calls, log });
   const waits = createWaits(store.pool);
   const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const measure = async () => ({

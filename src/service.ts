@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { robots } from '../robots/index.ts';
 import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitrix24/call.ts';
 import { isEventForm, parseEvent } from './bitrix24/events.ts';
@@ -22,7 +21,6 @@ import { attemptRun } from './runs/lost-attempts.ts';
 import { createAttemptClaims } from './runs/overtaken.ts';
 import { within } from './runs/patience.ts';
 import { createPulse } from './runs/pulse.ts';
-import { createSettling } from './runs/settling.ts';
 import { createSpooling } from './runs/spooling.ts';
 import { createStrays } from './runs/strays.ts';
 import { createWatch } from './runs/watch.ts';
@@ -98,7 +96,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   });
 
   const languageOf = (memberId: string) => toLanguage(portals.installations.get(memberId)?.language ?? 'ru');
-  const intake = createIntake({ calls, onRuns: () => workers.wake(), onCrowd: () => settling.wake() });
+  const intake = createIntake(calls, () => workers.wake());
   const strays = createStrays({
     open: rooms.open,
     runs,
@@ -122,21 +120,12 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       ),
     ...strays.lines(),
   ];
-  const settling = createSettling({
-    burst: intake.burst,
-    settle: calls.settle,
-    onRuns: () => workers.wake(),
-    sleep,
-    log,
-  });
   const workers = startWorkers({
     claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
     leaseMs,
     tickMs,
     places: { ordinary: store.places('ordinary', PLACES), last: store.places('last', LAST_PLACES) },
     lines,
-    rests: intake.isCrowded,
-    burst: intake.burst,
     now,
     log,
     work: (run, isHeld) => {
@@ -290,7 +279,6 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   /** Runs of a portal that let us go end with it; with CLEAN=1 what links its items to Directum goes too. */
   async function tidy({ memberId, portalKey, clean }: Removed): Promise<void> {
-    await calls.settleAll();
     const cancelled = await runs.cancelOf(memberId, now());
     for (const robot of cancelled) metrics.runs.inc({ robot, ending: 'cancelled' });
     await deals.dropFailures(portalKey);
@@ -366,7 +354,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     delivery.wake,
     portals.registration.check,
     checkRemovals,
-    ...[clock, settling, straying, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
+    ...[clock, straying, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
   ];
   let turn = 0;
   const timers = [
@@ -388,7 +376,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
     const asking = [portals.registration, portals.removals];
-    const loops = [clock, settling, straying, deadlines, polling, sweeping, ...asking, ...showing];
+    const loops = [clock, straying, deadlines, polling, sweeping, ...asking, ...showing];
     await Promise.all([
       closed.then(spooling.stop),
       workers.stop(),

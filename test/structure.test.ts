@@ -58,7 +58,12 @@ const ROOMS: Record<string, Room> = {
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
-  'src/http': { packages: ['express', 'prom-client'], rooms: [TEXT], types: ['src/robot'], builtins: true },
+  'src/http': {
+    packages: ['express', 'prom-client', 'qs'],
+    rooms: [TEXT],
+    types: ['src/robot'],
+    builtins: true,
+  },
   'src/command': {
     packages: [],
     rooms: ['src/config.ts', 'src/log.ts', FAILURE, TEXT, 'src/robot/zone.ts'],

@@ -3,19 +3,20 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { BurstResult, Load } from './load.ts';
 
-export const CONNECTIONS = 50;
+const CONNECTIONS = 50;
 
 let load: ChildProcess | null = null;
 
-/** Robot calls, each with an event token of its own, for deals nobody has unless `firstDeal` is given. One burst at a time. */
+/** Sends these calls of one robot, each once: `rate` a second, or as fast as they are answered. One burst at a time. */
 export async function burst(
   url: string,
-  form: Load['form'],
-  limit: Load['limit'],
-  firstDeal = 1_000_000,
+  calls: Record<string, string>[],
+  rate: number | null = null,
 ): Promise<BurstResult> {
   load ??= fork(fileURLToPath(new URL('./load.ts', import.meta.url)));
-  load.send({ url, form, limit, firstDeal, connections: CONNECTIONS } satisfies Load);
+  const path = `/bitrix24/robots/${calls[0]?.['code']}`;
+  const bodies = calls.map((form) => new URLSearchParams(form).toString());
+  load.send({ url, path, bodies, rate, connections: CONNECTIONS } satisfies Load);
   const over = new AbortController();
   try {
     const [result] = await Promise.race([

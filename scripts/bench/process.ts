@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { START_FLAGS } from '../start-command.ts';
 
 /** Starts a program of this repository and waits until `url` answers; `seconds` is how long that took. */
 export async function startProcess(
@@ -10,16 +9,12 @@ export async function startProcess(
   url: string,
 ): Promise<{ child: ChildProcess; seconds: number }> {
   const began = performance.now();
-  const child = spawn(
-    process.execPath,
-    [...START_FLAGS, fileURLToPath(new URL(`../../${file}`, import.meta.url))],
-    {
-      // A working folder without an `.env`.
-      cwd: fileURLToPath(new URL('.', import.meta.url)),
-      env: { PATH: process.env['PATH'] ?? '', ...env },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  );
+  const child = spawn(process.execPath, [fileURLToPath(new URL(`../../${file}`, import.meta.url))], {
+    // A working folder without an `.env`.
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   for (;;) {
     if (child.exitCode !== null) throw new Error(`${file} ended with ${child.exitCode}`);
     if ((await fetch(url).catch(() => null))?.ok)

@@ -58,25 +58,11 @@ export async function startStands(settings: Record<string, string> = {}, rate = 
     url,
     secrets: SECRETS,
     start,
-    startService: (file = 'src/main.ts') => start(file, env, `${url}/readyz`),
+    startService: () => start('src/main.ts', env, `${url}/readyz`),
     install: async () => {
       await portal.install(`${url}/bitrix24/install`);
       // Registration and the first look at Directum are over by then.
       await new Promise((resolve) => setTimeout(resolve, 3000));
-    },
-    /** Starts a program that takes calls as the service does, to compare it with. */
-    async startBaseline(
-      name: 'bare-express' | 'without-storage' | 'least-durable',
-      settings: Record<string, string>,
-    ): Promise<string> {
-      const basePort = await freePort();
-      const baseUrl = `http://127.0.0.1:${basePort}`;
-      await start(
-        `scripts/bench/${name}.ts`,
-        { ...settings, PORT: String(basePort) },
-        `${baseUrl}/bitrix24/`,
-      );
-      return baseUrl;
     },
     addDeal: () =>
       portal.addItem(2, {

@@ -2,7 +2,6 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { START_FLAGS } from '../start-command.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 /** A working folder without an `.env`. */
@@ -18,7 +17,7 @@ const fileOf = (path: string) => fileURLToPath(new URL(path, ROOT));
 /** Starts the package as a user would, as a process of its own. */
 export function startPackage(env: Record<string, string>): { child: ChildProcess; output: () => string } {
   let output = '';
-  const child = spawn(process.execPath, [...START_FLAGS, fileOf('src/main.ts')], {
+  const child = spawn(process.execPath, [fileOf('src/main.ts')], {
     cwd,
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -18,7 +18,7 @@ const SEALED = [
   {
     name: { en: 'calls that are no runs yet', ru: 'вызовы, ещё не ставшие запусками' },
     column: 'calls',
-    from: 'crowd',
+    from: 'former_crowd',
     context: 'crowd',
   },
   {

@@ -45,7 +45,7 @@ export interface Portals {
      * Is the call of a portal that installed us (bitrix24.md A4)? Without a pinned application token the portal is
      * asked. @throws PortalError with `retry` when it could not be
      */
-    checkCall(call: RobotCall): CallCheck | Promise<CallCheck>;
+    checkCall(call: RobotCall): Promise<CallCheck>;
   };
 }
 
@@ -186,20 +186,19 @@ export function createPortals(options: {
         },
       ),
     proof: {
-      checkCall(call) {
+      async checkCall(call) {
         const { memberId, applicationToken, tokens } = call;
         const known = installations.get(memberId);
         if (!isLive(known)) return 'unknown';
         // Kept until the portal is installed anew, for then it can be told.
         if (known.sealed) throw new PortalError({ code: 'SEALED', status: null, kind: 'auth', retry: true });
-        const toCheck = (genuine: boolean) => {
-          if (!genuine) return 'forged';
-          offerPair(call);
-          return 'ok';
-        };
-        return known.applicationToken === null
-          ? prover.proveAndPin(memberId, tokens?.access ?? null, applicationToken).then(toCheck)
-          : toCheck(isSameSecret(known.applicationToken, applicationToken));
+        const genuine =
+          known.applicationToken === null
+            ? await prover.proveAndPin(memberId, tokens?.access ?? null, applicationToken)
+            : isSameSecret(known.applicationToken, applicationToken);
+        if (!genuine) return 'forged';
+        offerPair(call);
+        return 'ok';
       },
     },
   };

@@ -24,31 +24,28 @@ export function parseTokens(auth: Record<string, unknown>, now: Date): TokenPair
 
 /** When a pair expires: unix seconds, else a life in seconds, else an hour (A5). */
 export function toExpiry(expires: unknown, expiresIn: unknown, now: Date): string {
-  const at = Number(expires) * 1_000;
+  const at = number(expires) * 1_000;
   if (at > 0 && at < 8e15) return new Date(at).toISOString();
-  const life = Number(expiresIn);
+  const life = number(expiresIn);
   const from = Math.abs(now.getTime()) < 8e15 ? now.getTime() : 0;
   return new Date(from + (life > 0 && life < 1e9 ? life : 3_600) * 1_000).toISOString();
 }
 
 /** A positive user id, else null. */
 export function toUserId(value: unknown): number | null {
-  const id = Number(value);
+  const id = number(value);
   return Number.isSafeInteger(id) && id > 0 ? id : null;
 }
 
-/** The address that was read last. Calls name one OAuth server, and to compare it is cheaper than to read it again. */
-let last: { address: unknown; origin: string | null } = { address: null, origin: null };
-
 /** Origin of an http(s) address, else null. */
 export function toOrigin(address: unknown): string | null {
-  if (address !== last.address) last = { address, origin: readOrigin(address) };
-  return last.origin;
-}
-
-function readOrigin(address: unknown): string | null {
   const url = typeof address === 'string' ? URL.parse(address) : null;
   return url?.protocol === 'https:' || url?.protocol === 'http:' ? url.origin : null;
+}
+
+/** Of an object that holds no text, `Number` would throw. */
+function number(value: unknown): number {
+  return typeof value === 'string' || typeof value === 'number' ? Number(value) : Number.NaN;
 }
 
 function text(value: unknown): string | null {

@@ -2,7 +2,6 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import type { Log } from '../robot/ports.ts';
 import { cleanData, parseJson } from '../robot/text.ts';
-import { BodyError, readBody } from './body.ts';
 import { parseForm } from './form.ts';
 
 /** A call is at most 1 MiB (interface.md §2); installer pages and events are held to the same. */
@@ -52,11 +51,13 @@ export function createApp(ports: AppPorts): Express {
     next();
   });
 
-  const body: RequestHandler = (request, _response, next) =>
-    readBody(request, MAX_BODY, (error, text) => {
-      if (error !== null) return next(error);
+  // Whatever calls itself packed is refused: portals do not pack, and a small body could unpack to any size.
+  const readBody = express.raw({ type: () => true, limit: MAX_BODY, inflate: false });
+  const body: RequestHandler = (request, response, next) =>
+    readBody(request, response, (error) => {
+      if (error) return next(error);
       try {
-        request.body = parseBody(text, request.headers['content-type']);
+        request.body = parseBody(request.body, request.headers['content-type']);
       } catch (refusal) {
         return next(Object.assign(refusal as Error, { status: 400 }));
       }
@@ -81,8 +82,8 @@ export function createApp(ports: AppPorts): Express {
   );
   app.use('/bitrix24/robots/:code', ((error, request, _response, next) => {
     // What the parsers refuse is a call that the portal does not send again, so it is counted like the others.
-    if (typeof error?.status === 'number' && ports.knownRobot(request.params.code))
-      ports.metrics.count(request.params.code, 'bad');
+    const isRefused = typeof error?.status === 'number' && error.type !== 'request.aborted';
+    if (isRefused && ports.knownRobot(request.params.code)) ports.metrics.count(request.params.code, 'bad');
     next(error);
   }) as ErrorRequestHandler<{ code: string }>);
   app.post('/bitrix24/install', body, async (request, response) => {
@@ -116,8 +117,14 @@ export function createApp(ports: AppPorts): Express {
   return app;
 }
 
-/** Whatever does not call itself JSON is read as the form it is meant to be, also without a type (bitrix24.md C1). */
-function parseBody(text: string, type = ''): unknown {
+const utf8 = new TextDecoder();
+
+/**
+ * Whatever does not call itself JSON is read as the form it is meant to be, also without a type (bitrix24.md C1), and as
+ * UTF-8, whatever a header calls its characters: portals speak nothing else (C2).
+ */
+function parseBody(body: Buffer | undefined, type = ''): unknown {
+  const text = utf8.decode(body);
   return /\bjson\b/i.test(type) ? parseJson(text) : parseForm(text);
 }
 
@@ -139,7 +146,7 @@ function onError(log: Log): ErrorRequestHandler {
     if (response.headersSent) response.end();
     // A name in the address that nobody can read is nobody's.
     else if (error instanceof URIError) problem(response, 404, 'not found');
-    else if (error instanceof BodyError) problem(response, error.status, error.message);
+    else if (status === 413) problem(response, 413, `the body is larger than ${MAX_BODY} bytes`);
     else if (status < 500) problem(response, 400, 'the body cannot be read as a form or JSON');
     else problem(response, 500, 'internal error');
   };

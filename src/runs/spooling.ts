@@ -1,9 +1,9 @@
 import type { Log } from '../robot/ports.ts';
 import { parseJson } from '../robot/text.ts';
-import { isDataError } from '../store/data-error.ts';
+import { isDataError, withoutBadRows } from '../store/data-error.ts';
 import type { IncomingCalls, NewRun } from '../store/incoming-calls.ts';
 import type { Spool } from '../store/spool.ts';
-import { createPatience, LateError, within } from './patience.ts';
+import { LateError, within } from './patience.ts';
 
 /** From the arrival of a call: later its write to the database is not waited for. The answer is due after 1 s. */
 const PATIENCE_MS = 700;
@@ -37,7 +37,7 @@ export interface SpoolingPorts<Call> {
   calls: Pick<IncomingCalls, 'accept'>;
   spool: Spool;
   /** By what is in memory, or by asking the portal. @throws when it cannot be told now */
-  check(call: Call): Check | Promise<Check>;
+  check(call: Call): Promise<Check>;
   /** Reads the installations anew. @throws while the database is away */
   reload(): Promise<void>;
   toRun(call: Call, receivedAt: Date): NewRun;
@@ -56,7 +56,6 @@ export interface SpoolingPorts<Call> {
  */
 export function createSpooling<Call extends { memberId: string }>(ports: SpoolingPorts<Call>) {
   const { intake, calls, spool, now, log } = ports;
-  const patience = createPatience();
   let away = false;
   let reloading: Promise<void> | null = null;
   let draining: Promise<void> | null = null;
@@ -77,8 +76,8 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     return reloading;
   }
 
-  async function checked(call: Call, first: Check | Promise<Check>): Promise<Check> {
-    const result = await first;
+  async function checked(call: Call): Promise<Check> {
+    const result = await ports.check(call);
     if (result !== 'unknown') return result;
     // Installed a moment ago through another process, or unknown only because the database was away.
     await reload();
@@ -99,11 +98,9 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
   async function take(call: Call): Promise<Kept> {
     const until = performance.now() + PATIENCE_MS;
     const receivedAt = now();
-    let check: Check | Promise<Check>;
+    let check: Check;
     try {
-      // Nearly always told from memory; then nothing is waited for.
-      check = ports.check(call);
-      if (check !== 'ok' && check !== 'forged') check = await patience.wait(until, checked(call, check));
+      check = await within(PATIENCE_MS, checked(call));
     } catch (error) {
       log.warn('call.not_checked', { error });
       const entry = { call, receivedAt: receivedAt.toISOString() };
@@ -115,7 +112,7 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     if (away && (await keep({ run }))) return 'accepted';
     const written = intake.accept(run);
     try {
-      return (await patience.wait(until, written)) ? 'accepted' : 'repeated';
+      return (await within(until - performance.now(), written)) ? 'accepted' : 'repeated';
     } catch (error) {
       if (isDataError(error)) throw error;
       lost(error);
@@ -141,15 +138,16 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     }
   }
 
-  async function write(group: NewRun[]): Promise<void> {
-    try {
-      const fresh = await within(DRAIN_STEP_MS, calls.accept(group));
-      if (fresh.size > 0) ports.onAccepted();
-    } catch (error) {
-      if (!isDataError(error)) throw error;
-      if (group.length > 1) for (const run of group) await write([run]);
-      else log.error('spool.call_refused', { error, runId: group[0]?.id });
-    }
+  async function write(found: Map<string, NewRun>): Promise<void> {
+    await withoutBadRows(
+      [...found.values()],
+      async (runs) => {
+        const fresh = await within(DRAIN_STEP_MS, calls.accept(runs));
+        if (fresh.size > 0) ports.onAccepted();
+      },
+      ({ id }, error) => log.error('spool.call_refused', { error, runId: id }),
+    );
+    found.clear();
   }
 
   /** What became of a spooled entry: a run to write, `later` when it still cannot be checked, or nothing. */
@@ -164,7 +162,7 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
     try {
       // A portal that did not answer is not asked again for every call of its.
       if (silent.has(call.memberId)) return 'later';
-      const check = await within(DRAIN_STEP_MS, Promise.resolve(ports.check(call)));
+      const check = await within(DRAIN_STEP_MS, ports.check(call));
       const run = ports.toRun(call, receivedAt);
       if (check === 'ok') return run;
       log.warn('spool.call_dropped', { reason: check, runId: run.id });
@@ -195,22 +193,17 @@ export function createSpooling<Call extends { memberId: string }>(ports: Spoolin
   async function settle(texts: string[]): Promise<void> {
     const silent = new Set<string>();
     const later: string[] = [];
-    let found = new Map<string, NewRun>();
+    const found = new Map<string, NewRun>();
     for (const text of texts) {
       const entry = parseJson(text) as Entry<Call>;
       // What came before an event is there when it is handled: a removal ends the runs it finds.
-      if ('event' in entry && found.size > 0) {
-        await write([...found.values()]);
-        found = new Map();
-      }
+      if ('event' in entry) await write(found);
       const run = await examine(entry, silent);
       if (run === 'later') later.push(text);
       else if (run !== null) found.set(run.id, run);
-      if (found.size < DRAIN_GROUP) continue;
-      await write([...found.values()]);
-      found = new Map();
+      if (found.size >= DRAIN_GROUP) await write(found);
     }
-    if (found.size > 0) await write([...found.values()]);
+    await write(found);
     if (later.length === 0) return;
     log.warn('spool.calls_not_checked', { calls: later.length });
     notBefore = performance.now() + RECHECK_MS;

@@ -2,7 +2,6 @@ import type { Log } from '../robot/ports.ts';
 import type { ClaimedRuns, Line } from '../store/claimed-runs.ts';
 import type { Places } from '../store/places.ts';
 import type { StoredRun } from '../store/runs.ts';
-import type { Burst } from './intake.ts';
 import { createLoop } from './loop.ts';
 import { wasRolledBack } from './outage.ts';
 import { within } from './patience.ts';
@@ -11,8 +10,6 @@ import { within } from './patience.ts';
 const REST_MS = 5_000;
 /** Many runs of one item may have stood in front of others, which only a second look sees. */
 const LOOK_AGAIN_MS = 25;
-/** How often one run of the lines that rest is begun all the same. */
-const TRICKLE_MS = 500;
 const LARGEST_SHARE = 2 / 3;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
@@ -44,12 +41,6 @@ export interface WorkersOptions {
   tickMs: number;
   /** Portals and robots whose runs may be worked on. */
   lines(): LineName[];
-  /**
-   * Of a line whose calls still pour in only a few runs are begun, and none while that burst is young: taking calls
-   * comes first.
-   */
-  rests(line: LineName): boolean;
-  burst(): Burst;
   /** `isHeld`: no other process can be at the run, for its lease was kept. */
   work(run: StoredRun, isHeld: () => boolean): Promise<void>;
   now: () => Date;
@@ -60,18 +51,7 @@ export interface WorkersOptions {
  * Works off due runs, one at a time per CRM item. A run stays held while its attempt goes on; when the process dies,
  * the lease ends and another attempt begins.
  */
-export function startWorkers({
-  claimed,
-  places,
-  leaseMs,
-  tickMs,
-  lines,
-  rests,
-  burst,
-  work,
-  now,
-  log,
-}: WorkersOptions) {
+export function startWorkers({ claimed, places, leaseMs, tickMs, lines, work, now, log }: WorkersOptions) {
   /** A run may be here twice: a process that stood still may take over from itself. */
   const running = new Set<Attempt>();
   /** Of attempts that the database broke off: to be given back when it is there again. */
@@ -105,12 +85,12 @@ export function startWorkers({
   }
 
   /** Where several portals share the process, one of them, hanging, must not hold all of it. */
-  function counted(some: LineName[]): Line[] {
-    const portals = new Set(lines().map(({ memberId }) => memberId)).size;
-    const all = places.ordinary.held();
-    const share = portals > 1 ? Math.ceil(all * LARGEST_SHARE) : all;
+  function counted(all: LineName[]): Line[] {
+    const portals = new Set(all.map(({ memberId }) => memberId)).size;
+    const held = places.ordinary.held();
+    const share = portals > 1 ? Math.ceil(held * LARGEST_SHARE) : held;
     const runs = ordinary().map(({ run }) => run);
-    return some.map(({ memberId, robot }) => {
+    return all.map(({ memberId, robot }) => {
       const own = runs.filter((run) => run.memberId === memberId);
       return {
         memberId,
@@ -119,15 +99,6 @@ export function startWorkers({
         room: Math.max(0, share - own.length),
       };
     });
-  }
-
-  /** Begins up to `most` due runs of some lines. */
-  async function begin(most: number, of: LineName[]): Promise<void> {
-    if (most <= 0 || of.length === 0) return;
-    const heldUntil = performance.now() + leaseMs;
-    const taken = await claimed.claim(now(), most, counted(of));
-    await startFitting(taken, room(), false, heldUntil);
-    if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
   }
 
   /** Another process may have been given places since the runs were asked for: what has none goes back. */
@@ -143,13 +114,13 @@ export function startWorkers({
   }
 
   const looking = createLoop(async () => {
-    const awake = lines().filter((line) => !rests(line));
-    await begin(room(), awake);
-    return false;
-  }, log);
-  const trickling = createLoop(async () => {
-    if (burst() === 'young') return false;
-    await begin(Math.min(1, room()), lines().filter(rests));
+    const most = room();
+    const all = lines();
+    if (most <= 0 || all.length === 0) return false;
+    const heldUntil = performance.now() + leaseMs;
+    const taken = await claimed.claim(now(), most, counted(all));
+    await startFitting(taken, room(), false, heldUntil);
+    if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
     return false;
   }, log);
 
@@ -195,7 +166,6 @@ export function startWorkers({
       looking.wake();
       lookingForLast.wake();
     }, tickMs),
-    setInterval(trickling.wake, TRICKLE_MS),
     setInterval(() => {
       keeping.wake();
       givingBack.wake();
@@ -209,7 +179,7 @@ export function startWorkers({
     /** Takes nothing more, lets attempts end, and gives back those that do not. */
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);
-      await Promise.all([looking.stop(), trickling.stop(), lookingForLast.stop()]);
+      await Promise.all([looking.stop(), lookingForLast.stop()]);
       const drained = Promise.all([...running].map(({ ended }) => ended));
       await within(DRAIN_MS, drained).catch(() => undefined);
       await Promise.all([keeping.stop(), givingBack.stop(), reclaiming.stop(), sharing.stop()]);

@@ -38,7 +38,6 @@ export const PROCESS_MARKS: Marks[] = [
   },
   { table: 'answer', columns: ['due_at'], key: ['id'], open: `state = 'due'` },
   { table: 'failure', columns: ['failed_at'], key: ['id'] },
-  { table: 'crowd', columns: ['received_at'], key: ['id'] },
   {
     table: 'watch',
     // Cursors are Directum's moments: one that lies before them only shows again what was seen.

@@ -7,7 +7,6 @@ import type { Log } from '../robot/ports.ts';
 import { type Binaries, openBinaries } from './postgres/binaries.ts';
 import { isProcessLive, openGuests } from './postgres/guests.ts';
 import { isMade, openPlace, type Place, saveState, writeFor } from './postgres/place.ts';
-import { makeBatchWork } from './postgres/scheduling.ts';
 import { NotThere, ToldError } from './told-error.ts';
 
 const USER = 'directum';
@@ -166,9 +165,7 @@ async function start(binaries: Binaries, place: Place, log: Log): Promise<void> 
       });
     wanted = 0;
   }
-  const server = await serverPid(place);
-  const batch = server !== null && (await makeBatchWork(server.pid));
-  log.info('postgres.started', { port: place.port, ms: since(began), batch });
+  log.info('postgres.started', { port: place.port, ms: since(began) });
 }
 
 function settings(port: number): string {

@@ -45,13 +45,12 @@ export function createOpenRuns(pool: pg.Pool) {
     ): Promise<{ queueAgeSeconds: number; answersPending: number; oldestUnansweredSeconds: number }> {
       const { rows } = await pool.query(
         `WITH RECURSIVE ${LINES}, ${OPEN},
-           crowded AS (SELECT min(received_at) AS at FROM crowd),
            unanswered AS (SELECT first.received_at AS at FROM open CROSS JOIN LATERAL (
              SELECT received_at FROM run WHERE run.member_id = open.member_id AND state <> 'ended' AND state <> 'waiting' AND wants_answer
                AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id) ORDER BY received_at LIMIT 1) AS first)
-         SELECT coalesce(extract(epoch FROM $1 - least((SELECT min(next_at) FROM line WHERE next_at <= $1), (SELECT at FROM crowded))), 0)::float AS queue_age,
+         SELECT coalesce(extract(epoch FROM $1 - (SELECT min(next_at) FROM line WHERE next_at <= $1)), 0)::float AS queue_age,
            (SELECT count(*) FROM answer WHERE state = 'due' AND number = 1)::int AS pending,
-           coalesce(extract(epoch FROM $1 - least((SELECT min(at) FROM unanswered), (SELECT at FROM crowded),
+           coalesce(extract(epoch FROM $1 - least((SELECT min(at) FROM unanswered),
              (SELECT min(r.received_at) FROM answer a JOIN run r ON r.id = a.run_id WHERE a.state = 'due' AND a.number = 1))), 0)::float AS oldest`,
         [now],
       );

@@ -86,18 +86,9 @@ export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys 
   if (!first) throw new SecretError({ en: 'SECRET_KEYS: no key given', ru: 'SECRET_KEYS: ключа нет' });
   const [currentId, current] = first;
 
-  // Asked of the system for many values at once: a storm of calls seals thousands a second.
-  let random = Buffer.alloc(0);
-  const nextIv = () => {
-    if (random.length === 0) random = randomBytes(IV_BYTES * 256);
-    const iv = random.subarray(0, IV_BYTES);
-    random = random.subarray(IV_BYTES);
-    return iv;
-  };
-
   return {
     encrypt(text, context = '') {
-      const iv = nextIv();
+      const iv = randomBytes(IV_BYTES);
       const cipher = createCipheriv('aes-256-gcm', current, iv, { authTagLength: TAG_BYTES });
       cipher.setAAD(boundTo(currentId, context));
       const data = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);

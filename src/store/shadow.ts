@@ -3,7 +3,7 @@ import { listTables, quoted } from './backup/tables.ts';
 import { pin } from './connection.ts';
 
 /** Many and long rows that nothing of documents is written in. */
-const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'run_attempt', 'answer', 'crowd']);
+const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'run_attempt', 'answer', 'former_crowd']);
 
 /**
  * A pool whose one connection has copies of our tables as they are now, and may write nothing else: what is done with it

@@ -63,6 +63,20 @@ describe('a robot call', () => {
     expect(parseRobotCall(body({ auth: { member_id: 'm', application_token: 't' } })).tokens).toBeNull();
   });
 
+  it('is read though a list or an object without a text stands where a number is expected', () => {
+    for (const odd of [['1'], { 0: '1' }, Object.create(null), { toString: '1', valueOf: '1' }]) {
+      const { auth } = body();
+      const call = parseRobotCall(
+        body({
+          ts: odd,
+          timeout_duration: odd,
+          auth: { ...auth, expires: odd, expires_in: odd, user_id: odd },
+        }),
+      );
+      expect(call).toMatchObject({ timeoutSeconds: 0, tokens: { access: 'a', userId: null } });
+    }
+  });
+
   it('accepts the document id as an object of indexes', () => {
     const call = parseRobotCall(body({ document_id: { 0: 'crm', 1: 'CCrmDocumentLead', 2: 'LEAD_1' } }));
     expect(parseItemRef(call.documentId)).toEqual({ typeId: 1, id: 1, code: 'LEAD_1' });

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { residentMegabytes } from '../../scripts/bench/process.ts';
-import { START_FLAGS } from '../../scripts/start-command.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const HURRIED = fileURLToPath(new URL('./service-process.ts', import.meta.url));
@@ -13,7 +12,7 @@ const HURRIED = fileURLToPath(new URL('./service-process.ts', import.meta.url));
  */
 export async function startProcess(env: Record<string, string>, entry: 'main' | 'hurried' = 'hurried') {
   const lines: string[] = [];
-  const child: ChildProcess = spawn(process.execPath, [...START_FLAGS, entry === 'main' ? MAIN : HURRIED], {
+  const child: ChildProcess = spawn(process.execPath, [entry === 'main' ? MAIN : HURRIED], {
     // A working folder without an `.env`.
     cwd: fileURLToPath(new URL('.', import.meta.url)),
     env: { PATH: process.env['PATH'], ...env },

@@ -110,13 +110,7 @@ async function accept(count: number, maxHours = 24, robot = asking.code): Promis
     receivedAt: now(),
     deadlineAt: toDeadline(now(), maxHours, 0),
   }));
-  const calls = createIncomingCalls({
-    pool: store.pool,
-    relaxed: store.relaxed,
-    keys: open,
-    now,
-    log: quietLog,
-  });
+  const calls = createIncomingCalls({ pool: store.pool, keys: open, now });
   await calls.accept(given);
 }
 

@@ -42,11 +42,7 @@ function build() {
     },
   };
   const spooling = createSpooling<Call>({
-    intake: createIntake({
-      calls: { accept: calls.accept, keepCrowd: async () => undefined },
-      onRuns: () => undefined,
-      onCrowd: () => undefined,
-    }),
+    intake: createIntake(calls, () => undefined),
     calls,
     spool: {
       async append(text) {

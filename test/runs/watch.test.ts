@@ -123,7 +123,7 @@ async function waiting(count: number, until = new Date(clock + 100 * HOUR)): Pro
   );
   const call = { memberId: 'm', portal: 'p', robot: 'directum_wait_signature', call: '', wantsAnswer: true };
   const keys = await loadSecretKeys({ secretKeys: undefined, dataDir });
-  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.pool, keys, now, log: quietLog });
+  const calls = createIncomingCalls({ pool: store.pool, keys, now });
   await calls.accept(
     ids.map((id) => ({
       id: `run-${id}`,

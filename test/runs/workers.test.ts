@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest';
-import type { Burst } from '../../src/runs/intake.ts';
 import { startWorkers, type WorkersOptions } from '../../src/runs/workers.ts';
 import type { ClaimedRuns, Line } from '../../src/store/claimed-runs.ts';
 import type { Places } from '../../src/store/places.ts';
@@ -26,8 +25,6 @@ const start = (
     leaseMs: 60_000,
     tickMs: 20,
     lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
-    rests: () => false,
-    burst: () => 'none',
     now: () => new Date(),
     log: quietLog,
     ...options,
@@ -78,28 +75,6 @@ it('an attempt that the database ended to let another go first is made again at 
     },
   });
   await expect.poll(() => begun).toEqual(['in the way', 'gone silent', 'in the way']);
-  await workers.stop();
-});
-
-it('begins no run of a line that rests while the burst is young, one at a time when it goes on, and of other lines all', async () => {
-  let burst: Burst = 'young';
-  const begun: string[] = [];
-  const due = { pouring: ['pouring 1', 'pouring 2'], quiet: ['quiet 1', 'quiet 2'] };
-  const claimed: Partial<ClaimedRuns> = {
-    claim: async (_now: Date, limit: number, lines: readonly Line[]) =>
-      lines.flatMap(({ robot }) => due[robot as keyof typeof due].splice(0, limit)).map(run),
-  };
-  const workers = start(claimed, {
-    lines: () => ['pouring', 'quiet'].map((robot) => ({ memberId: 'acme', robot, waits: false })),
-    rests: ({ robot }) => robot === 'pouring',
-    burst: () => burst,
-    work: async ({ id }) => void begun.push(id),
-  });
-  await new Promise((resolve) => setTimeout(resolve, 700));
-  expect(begun).toEqual(['quiet 1', 'quiet 2']);
-  burst = 'long';
-  await expect.poll(() => begun).toEqual(['quiet 1', 'quiet 2', 'pouring 1']);
-  await expect.poll(() => begun).toEqual(['quiet 1', 'quiet 2', 'pouring 1', 'pouring 2']);
   await workers.stop();
 });
 

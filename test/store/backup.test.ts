@@ -71,9 +71,8 @@ beforeAll(async () => {
     run(`run-${index}`, `tab\t line\n "quote" ё ${index}`),
   );
   const keys = createSecretKeys(parseSecretKeys(keyList));
-  const calls = createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, now, log: quiet });
+  const calls = createIncomingCalls({ pool: store.pool, keys, now });
   await calls.accept([...many, run('long', randomBytes(700_000).toString('base64'))]);
-  await calls.keepCrowd(Array.from({ length: 20 }, (_, index) => run(`crowd-${index}`, 'one of many')));
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };
   const answer = { memberId: 'm', kind: 'result' as const, number: 1, payload: 'p', dueAt: now() };
   for (const { id } of many.slice(0, 5)) await runs.end(id, attempt, { ok: 'Y' }, [{ ...answer, runId: id }]);

@@ -4,14 +4,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { DocumentState } from '../../src/robot/ports.ts';
 import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
-import { createIncomingCalls, type NewRun } from '../../src/store/incoming-calls.ts';
+import { createIncomingCalls, type IncomingCalls, type NewRun } from '../../src/store/incoming-calls.ts';
 import { createRunStore, type StoredRun } from '../../src/store/runs.ts';
-import { createSecretKeys, loadSecretKeys, type SecretKeys } from '../../src/store/secrets.ts';
+import { loadSecretKeys, type SecretKeys } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createWaits } from '../../src/store/waits.ts';
 import { quietLog } from '../directum/stand.ts';
 
 let store: Store;
+let calls: IncomingCalls;
 let ownKeys: SecretKeys;
 let dataDir: string;
 const NOW = new Date('2026-03-02T10:00:00Z');
@@ -21,15 +22,13 @@ beforeAll(async () => {
   await chmod(dataDir, 0o755);
   ownKeys = await loadSecretKeys({ secretKeys: undefined, dataDir });
   store = await openStore({ dataDir, keys: ownKeys, log: quietLog, now: () => NOW });
+  calls = createIncomingCalls({ pool: store.pool, keys: ownKeys, now: () => NOW });
 });
 afterAll(async () => {
   await store?.close();
   await rm(dataDir, { recursive: true, force: true });
 });
-beforeEach(() => store.pool.query('TRUNCATE run, crowd CASCADE'));
-
-const calls = (keys = ownKeys, log = quietLog) =>
-  createIncomingCalls({ pool: store.pool, relaxed: store.relaxed, keys, now: () => NOW, log });
+beforeEach(() => store.pool.query('TRUNCATE run CASCADE'));
 
 /** Calls, a second apart: `robot@member/item`. */
 const toCalls = (names: string[]): NewRun[] =>
@@ -49,52 +48,25 @@ const toCalls = (names: string[]): NewRun[] =>
     };
   });
 
-const accept = (...names: string[]) => calls().accept(toCalls(names));
+const accept = (...names: string[]) => calls.accept(toCalls(names));
 
 const many = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}_${n}`);
-async function countOf(table: 'run' | 'crowd' | 'run_attempt'): Promise<number> {
+async function countOf(table: 'run' | 'run_attempt'): Promise<number> {
   const { rows } = await store.pool.query(`SELECT count(*)::int AS count FROM ${table}`);
   return rows[0].count;
 }
 
-it('makes one run of a call, though it comes again and several processes settle', async () => {
-  const crowd = toCalls(many('create@acme/DEAL', 30));
-  await calls().accept(crowd.slice(0, 3));
-  for (let time = 0; time < 4; time++) await calls().keepCrowd(crowd);
-  expect([await countOf('crowd'), await countOf('run')]).toEqual([4, 3]);
-  await Promise.all([calls().settleAll(), calls().settleAll(), calls().settleAll()]);
-  await calls().settleAll();
-  expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 30]);
+it('makes one run of a call, though it comes again and to several processes', async () => {
+  const given = toCalls(many('create@acme/DEAL', 30));
+  await calls.accept(given.slice(0, 3));
+  const made = await Promise.all([1, 2, 3].map(() => calls.accept(given)));
+  expect(made.reduce((sum, fresh) => sum + fresh.size, 0)).toBe(27);
   const { rows } = await store.pool.query(
     `SELECT id, member_id AS "memberId", portal, robot, item_code AS "itemCode", call, wants_answer AS "wantsAnswer",
        received_at AS "receivedAt", deadline_at AS "deadlineAt" FROM run ORDER BY received_at`,
   );
-  expect(rows.map(({ call, ...row }) => ({ ...row, call: ownKeys.decrypt(call) }))).toEqual(crowd);
-});
-
-it('a call that the database cannot hold does not take its crowd with it', async () => {
-  const crowd = toCalls(many('create@acme/DEAL', 20));
-  await calls().keepCrowd(crowd.map((call, n) => (n === 5 ? { ...call, itemCode: 'DEAL_\u0000' } : call)));
-  await calls().keepCrowd(toCalls(many('create@acme/DEAL_later', 20)));
-  await calls().settleAll();
-  expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 39]);
-});
-
-it('a crowd is kept sealed, also while its key is gone, and holds no other up', async () => {
-  const errors: string[] = [];
-  const other = createSecretKeys(new Map([['other', Buffer.alloc(32, 7)]]));
-  await calls(other).keepCrowd(toCalls(many('create@acme/DEAL', 20)));
-  await calls().keepCrowd(toCalls(many('create@acme/DEAL_later', 20)));
-  const { rows } = await store.pool.query('SELECT calls FROM crowd');
-  for (const { calls: text } of rows) expect(text).toMatch(/^v1\.[\w.-]+$/);
-  const log = { ...quietLog, error: (event: string) => void errors.push(event) };
-  const settling = calls(ownKeys, log);
-  await settling.settleAll();
-  await settling.settleAll();
-  expect([await countOf('crowd'), await countOf('run')]).toEqual([1, 20]);
-  expect(errors).toEqual(['crowd.unreadable']);
-  await calls(other).settleAll();
-  expect([await countOf('crowd'), await countOf('run')]).toEqual([0, 40]);
+  for (const { call } of rows) expect(call).toMatch(/^v1\.[\w.-]+$/);
+  expect(rows.map(({ call, ...row }) => ({ ...row, call: ownKeys.decrypt(call) }))).toEqual(given);
 });
 
 const line = (name: string, running = 0, room = 99) => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { chmod, chown, cp, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,14 +14,6 @@ const checkout = fileURLToPath(new URL('../..', import.meta.url));
 const childScript = join(checkout, 'test/store/embedded-child.ts');
 const embeddedModule = join(checkout, 'src/store/embedded.ts');
 const NOBODY = { uid: 65534, gid: 65534 };
-
-const hasScheduling = spawnSync('chrt', ['-p', String(process.pid)]).status === 0;
-/** Linux's SCHED_BATCH, and where `/proc/<pid>/stat` tells it: field 41, of which two stand before the name's end. */
-const BATCH = 3;
-async function policyOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[41 - 3]);
-}
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -122,18 +114,6 @@ describe('embedded PostgreSQL', () => {
       .toEqual([{ n: 1 }]);
     expect(service.events()).toContain('postgres.lost');
   }, 25_000);
-
-  it.skipIf(!hasScheduling)(
-    'lets the service end what it is at: its connections are batch work',
-    async () => {
-      const client = new pg.Client({ connectionString: (await here(await laidFolder())).url });
-      client.on('error', () => undefined);
-      await client.connect();
-      undo.push(() => client.end());
-      const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
-      expect(await policyOf(rows[0].pid)).toBe(BATCH);
-    },
-  );
 
   it('starts over after an initdb that was cut', async () => {
     const dataDir = await temporaryFolder();

@@ -221,10 +221,8 @@ it('assignments that several documents show are written in one order', async () 
 it('calls that come twice become runs in one order', async () => {
   const calls = createIncomingCalls({
     pool: store.pool,
-    relaxed: store.relaxed,
     keys: await loadSecretKeys({ dataDir: bench.dataDir }),
     now: () => new Date(),
-    log: bench.log,
   });
   const again = BACKWARDS.map((id) => ({
     id: `new${id}`,

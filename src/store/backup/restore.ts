@@ -26,7 +26,7 @@ interface Line {
 const WORTH = [
   'keyv',
   'run',
-  'crowd',
+  'former_crowd',
   'document_slot',
   'counterparty_pair',
   'document_intent',
