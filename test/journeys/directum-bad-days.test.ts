@@ -27,12 +27,12 @@ async function withContract() {
 }
 
 /** A contract on approval by rule, and a step that waits for its signature. */
-async function waiting() {
+async function waiting(patienceMs = 20_000) {
   const { deal, document } = await withContract();
   const started = await runStep(stand, deal, APPROVE, { approval_type: 'rule' });
   expect(started).toMatchObject({ ok: 'Y' });
   const from = stand.lines.length;
-  const result = runStep(stand, deal, WAIT, {}, 20_000);
+  const result = runStep(stand, deal, WAIT, {}, patienceMs);
   result.catch(() => undefined);
   await expect.poll(() => stand.lines.slice(from).some((line) => line.includes('run.waiting'))).toBe(true);
   return { deal, document, task: Number(started['task_id']), result };
@@ -137,10 +137,11 @@ describe('while a step waits for a signature', () => {
   }, 40_000);
 
   it('a document deleted meanwhile ends the wait', async () => {
-    const { document, result } = await waiting();
+    // The service that was stopped before may have held the turn of the reading, which is left to it for a minute.
+    const { document, result } = await waiting(90_000);
     stand.directum.deleteDocument(document);
     expect(await result).toMatchObject({ ok: 'N', error_code: 'deleted', result: 'deleted' });
-  });
+  }, 100_000);
 
   it('a deal that moved on is not disturbed: the end of the wait is kept and nobody is asked twice', async () => {
     const { deal, document, task, result } = await waiting();
