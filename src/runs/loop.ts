@@ -12,7 +12,8 @@ export function createLoop(work: () => Promise<boolean>, log: Log) {
       try {
         more = await work();
       } catch (error) {
-        log.warn('loop.failed', { error });
+        // What a stop cuts off is asked again by the next start.
+        log[stopping ? 'debug' : 'warn']('loop.failed', { error });
         more = false;
       }
     }
