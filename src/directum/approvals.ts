@@ -12,7 +12,7 @@ import { explained, noFunction } from './approval-refusals.ts';
 import { badAnswer, lostRights } from './errors.ts';
 import type { Links } from './links.ts';
 import { type Capabilities, leafOf, type Metadata } from './metadata.ts';
-import { allPages, PAGE, type Reader } from './reader.ts';
+import type { Reader } from './reader.ts';
 import { idOf, isRow, type Row, refOf, textOf, timeOf } from './rows.ts';
 import { TASK_GROUPS } from './task-groups.ts';
 import type { Transport } from './transport.ts';
@@ -81,14 +81,10 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
     const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${TASK_GROUPS[leaf]})`;
     const live = ['Draft', ...RUNNING].map((status) => `Status eq '${status}'`).join(' or ');
     // All of them: drafts that were left behind must not hide a running task that is older than they.
-    const rows = await allPages((last) =>
-      reader.where(set, `${main} and (${live}) and Id gt ${last}`, {
-        select: ['Id', 'Status', ...can.having(leaf, ['MaxDeadline'])],
-        expand: expand as never,
-        orderBy: 'Id',
-        top: PAGE,
-      }),
-    );
+    const rows = await reader.allWhere(set, `${main} and (${live})`, {
+      select: ['Id', 'Status', ...can.having(leaf, ['MaxDeadline'])],
+      expand: expand as never,
+    });
     return rows
       .map((row) => ({ kind, id: idOf(row), status: textOf(row, 'Status'), row }))
       .sort((a, b) => b.id - a.id);

@@ -3,7 +3,7 @@ import type { ChangesPage } from '../robot/ports.ts';
 import { isAnyShown } from './absence.ts';
 import type { Capabilities, Metadata } from './metadata.ts';
 import type { Query } from './query.ts';
-import { allPages, PAGE, type Reader } from './reader.ts';
+import { PAGE, type Reader } from './reader.ts';
 import { idOf, type Row, timeOf } from './rows.ts';
 
 /** Comparisons of ids that fit the limit of a filter's nodes (directum.md G.2). */
@@ -35,9 +35,6 @@ export interface Bulk {
 
 export function createBulk({ reader, metadata }: { reader: Reader; metadata: Metadata }): Bulk {
   const ask = reader.where;
-
-  const whole = (set: string, filter: string, query: Shown) =>
-    allPages((last) => ask(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE }));
 
   /**
    * A filter is limited to 100 nodes on one stand, a start line to 2048 characters (directum.md A.5): a list that is
@@ -88,7 +85,7 @@ export function createBulk({ reader, metadata }: { reader: Reader; metadata: Met
     anyShown: (set) => isAnyShown(reader, set),
     byIds: (set, ids, query) => inLists(ids, IDS, (list) => ask(set, eachOf('Id', list), query)),
     ofList: (set, ids, most, filterOf, query) =>
-      inLists(ids, most, (list) => whole(set, filterOf(list), query)),
+      inLists(ids, most, (list) => reader.allWhere(set, filterOf(list), query)),
   };
 }
 

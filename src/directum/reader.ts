@@ -17,6 +17,8 @@ export interface Reader {
   some(set: string, query: Query & { filter: NonNullable<Query['filter']> }, top: number): Promise<Row[]>;
   /** Rows of a filter written out: lambdas and date-times are beyond the builder. */
   where(set: string, filter: string, query: Omit<Query, 'filter'>): Promise<Row[]>;
+  /** All rows of such a filter, page by page over `Id`. */
+  allWhere(set: string, filter: string, query: Omit<Query, 'filter' | 'orderBy' | 'top'>): Promise<Row[]>;
   /** All rows, page by page over `Id`. */
   all(set: string, query: Query & { filter: NonNullable<Query['filter']> }): Promise<Row[]>;
 }
@@ -60,11 +62,14 @@ export function createReader(transport: Transport): Reader {
     return first && second && { ...first, ...second };
   }
 
+  const where: Reader['where'] = async (set, filter, query) =>
+    toRows(await transport.get(`${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`));
+
   return {
     one,
-    async where(set, filter, query) {
-      return toRows(await transport.get(`${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`));
-    },
+    where,
+    allWhere: (set, filter, query) =>
+      allPages((last) => where(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE })),
     some,
     all: (set, query) =>
       allPages((last) =>

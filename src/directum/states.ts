@@ -84,7 +84,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
         const set = can.set(leaf);
         if (set === null) return [];
         const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${group})`;
-        return bulk.ofList(set, [documentId], 1, () => `${main} and Status ne 'Draft'`, {
+        return reader.allWhere(set, `${main} and Status ne 'Draft'`, {
           select: ['Id', 'Status', 'Started'],
         });
       }),
@@ -96,8 +96,8 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   async function signing(taskId: number): Promise<Signing | null> {
     const can = await metadata.capabilities();
     const people = ['CompletedBy', 'Performer'].filter((name) => can.property('Assignment', name) !== null);
-    const completed = () => `Task/Id eq ${taskId} and Status eq 'Completed'`;
-    const rows = await bulk.ofList(can.need('Assignment'), [taskId], 1, completed, {
+    const completed = `Task/Id eq ${taskId} and Status eq 'Completed'`;
+    const rows = await reader.allWhere(can.need('Assignment'), completed, {
       select: ['Id', 'Result', 'Completed'],
       expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
     });
