@@ -2,9 +2,8 @@ import { z } from 'zod';
 import { toCode } from '../robot/text.ts';
 import type { BatchAnswer } from './batch.ts';
 import { isRecord } from './call.ts';
-import { PortalError } from './portal-error.ts';
 import { isYes } from './proof.ts';
-import { isPassing, said } from './writes.ts';
+import { said } from './writes.ts';
 
 const rowsShape = z.array(z.unknown()).transform((rows) =>
   rows.flatMap((row) => {
@@ -22,12 +21,9 @@ const rowsShape = z.array(z.unknown()).transform((rows) =>
  * @throws PortalError when the answer may come later
  */
 export function readActiveUser(answer: BatchAnswer, email: string): number | null {
-  if (!answer.ok) {
-    if (!isPassing(answer)) return null;
-    const { error: code, kind, description } = answer;
-    throw new PortalError({ code, kind, description, status: null, retry: true, method: 'user.get' });
-  }
-  const rows = rowsShape.safeParse(answer.result).data ?? [];
+  const known = said(answer, 'user.get');
+  if (!known.ok) return null;
+  const rows = rowsShape.safeParse(known.result).data ?? [];
   const active = rows.filter(
     (row) => isYes(row.ACTIVE) && toCode(row.EMAIL).toLowerCase() === toCode(email).toLowerCase(),
   );
@@ -39,7 +35,7 @@ export function readActiveUser(answer: BatchAnswer, email: string): number | nul
  * @throws PortalError when the answer may come later
  */
 export function isActive(answer: BatchAnswer, userId: number): boolean {
-  const known = said(answer);
+  const known = said(answer, 'user.get');
   if (!known.ok || !Array.isArray(known.result)) return true;
   return known.result.some((row) => isRecord(row) && Number(row['ID']) === userId && isYes(row['ACTIVE']));
 }

@@ -21,7 +21,7 @@ import {
   triggerKey,
 } from './registration.ts';
 import type { PortalRest } from './rest.ts';
-import { createWriter, type Writer } from './writes.ts';
+import { createWriter, toError, toRefusal, type Writer } from './writes.ts';
 
 /** What became of the robots, and of the triggers and fields that go with them. */
 export interface RegistrationResult extends RegistrationPlan {
@@ -55,10 +55,7 @@ export async function listPortal(rest: PortalRest, memberId: string, log: Log): 
     BatchAnswer,
   ];
   const [codes, ...others] = answers;
-  if (!codes.ok) {
-    const { error: code, kind, retry, description } = codes;
-    throw new PortalError({ code, kind, retry, description, status: null, method: robots.method });
-  }
+  if (!codes.ok) throw toError(codes, { method: robots.method });
   const scopes = others[3].ok ? parseScopes(others[3].result) : [];
   return readListed(
     toCodes(codes.result),
@@ -226,7 +223,6 @@ async function setUpFields(
   } catch (error) {
     if (!(error instanceof PortalError)) throw error;
     await rememberFields(installations, memberId, DEAL_TYPE, found);
-    const { code, description, kind, retry } = error;
-    return [toFailure('field', 'fields', { ok: false, error: code, description, kind, retry })];
+    return [toFailure('field', 'fields', toRefusal(error))];
   }
 }

@@ -6,6 +6,7 @@ import { PortalError } from './portal-error.ts';
 import type { Hit, ProofDesk } from './proof-desk.ts';
 import { unproven } from './reader-failures.ts';
 import type { PortalRest } from './rest.ts';
+import { toError, toRefusal } from './writes.ts';
 
 /**
  * Whether the portal itself made a call: it alone can sign an event token (bitrix24.md D3, A2b). Asked once a run, in
@@ -75,8 +76,7 @@ export function createCallProof(
       return { ok: true, result: await rest.call(memberId, command.method, command.params) };
     } catch (error) {
       if (!(error instanceof PortalError)) throw error;
-      const { code, description, kind, retry } = error;
-      return { ok: false, error: code, description, kind, retry };
+      return toRefusal(error);
     }
   }
 
@@ -95,7 +95,7 @@ export function createCallProof(
     const others = Object.entries(answers).filter(([key]) => key !== PROOF);
     if (counts && isBadSignature(answer) && others.some(([, other]) => other.ok)) refuse();
     const isDenied = !answer.ok && answer.kind === 'access' && others.every(([, other]) => !other.ok);
-    throw unproven(answer.ok ? null : toError(answer), isDenied, log);
+    throw unproven(answer.ok ? null : toError(answer, command), isDenied, log);
   }
 
   function refuse(): never {
@@ -146,7 +146,3 @@ const isSigned = (answer: BatchAnswer) => !answer.ok && answer.error === 'ERROR_
 
 const isBadSignature = (answer: BatchAnswer) =>
   !answer.ok && answer.error === 'ACCESS_DENIED' && answer.description.trim() === 'Access denied!';
-
-function toError({ error: code, description, kind, retry }: BatchAnswer & { ok: false }): PortalError {
-  return new PortalError({ code, description, kind, retry, status: null, method: 'bizproc.activity.log' });
-}

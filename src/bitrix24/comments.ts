@@ -3,7 +3,7 @@ import type { TimelineComment, WriteResult } from '../documents/ports.ts';
 import type { ItemRef, Log } from '../robot/ports.ts';
 import type { BatchAnswer, BatchCommand } from './batch.ts';
 import { PortalError } from './portal-error.ts';
-import { isPassing, toFailure, toUnsure, toWriteResult, type Writer } from './writes.ts';
+import { isPassing, toRefusal, toUnsure, toWriteResult, type Writer } from './writes.ts';
 
 const rowsShape = z
   .array(z.unknown())
@@ -21,7 +21,7 @@ export function createCommentWriter({ writer, log }: { writer: Writer; log: Log 
     } catch (error) {
       if (!(error instanceof PortalError)) throw error;
       log.warn('comments.failed', { memberId, error });
-      return commands.map(() => toFailure(error));
+      return commands.map(() => toRefusal(error));
     }
   }
 

@@ -4,6 +4,7 @@ import { type BatchAnswer, type BatchCommand, MAX_BATCH } from './batch.ts';
 import type { CallProof } from './call-proof.ts';
 import { PortalError } from './portal-error.ts';
 import type { PortalRest } from './rest.ts';
+import { toError } from './writes.ts';
 
 /** Commands read together in one hit, or in as many as they need, each repeated alone when the portal would not take it in a batch (L10). */
 export interface CrmRead {
@@ -75,8 +76,7 @@ export async function readTogether(options: {
       (answer.kind === 'gone' || answer.kind === 'access') &&
       isLiteral(key)
     ) {
-      const { error: code, kind, description } = answer;
-      throw new PortalError({ code, kind, status: null, retry: false, description, method: command.method });
+      throw toError(answer, { retry: false, method: command.method });
     }
     log.debug('portal.read_alone', {
       method: command.method,

@@ -16,7 +16,7 @@ import { cardPath } from './reader.ts';
 import type { PortalRest } from './rest.ts';
 import { createTaskWriter } from './tasks.ts';
 import { createTriggers } from './triggers.ts';
-import { createWriter, isPassing, toWriteResult } from './writes.ts';
+import { createWriter, said, toWriteResult } from './writes.ts';
 
 export type Deals = (memberId: string) => DealPort;
 
@@ -72,12 +72,9 @@ export function createDeals(options: {
         );
         return answers.map((answer, index) => {
           const ref = refs[index] as (typeof refs)[number];
-          if (!answer.ok) {
-            if (!isPassing(answer)) return null;
-            const { error: code, kind, description } = answer;
-            throw new PortalError({ code, kind, description, status: null, retry: true });
-          }
-          const read = shapes.itemShape.safeParse(answer.result);
+          const known = said(answer);
+          if (!known.ok) return null;
+          const read = shapes.itemShape.safeParse(known.result);
           if (!read.success || read.data.item.id !== ref.id) {
             throw new PortalError({ code: 'UNREADABLE', status: null, kind: 'server', retry: true });
           }

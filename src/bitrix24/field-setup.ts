@@ -18,7 +18,7 @@ import {
 import { toPageLanguage } from './install-page.ts';
 import type { Installations } from './installation.ts';
 import { PortalError } from './portal-error.ts';
-import { isPassing, type Writer } from './writes.ts';
+import { isPassing, toError, type Writer } from './writes.ts';
 
 export interface FieldsResult {
   facts: FieldFacts;
@@ -173,6 +173,5 @@ export async function rememberFields(
 
 function need(answer: BatchAnswer, method: string): unknown {
   if (answer.ok) return answer.result;
-  const { error: code, kind, description } = answer;
-  throw new PortalError({ code, kind, description, retry: isPassing(answer), status: null, method });
+  throw toError(answer, { retry: isPassing(answer), method });
 }

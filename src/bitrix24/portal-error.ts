@@ -29,7 +29,7 @@ export class PortalError extends Error {
     retry: boolean;
     retryAfterMs?: number | undefined;
     description?: string;
-    method?: string;
+    method?: string | undefined;
   }) {
     super(`Bitrix24 ${facts.method ?? 'REST'}: ${facts.code || 'error without a code'}`);
     this.code = facts.code;

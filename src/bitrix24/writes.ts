@@ -40,7 +40,7 @@ export function createWriter(options: {
       return { ok: true, result: await rest.call(memberId, method, params, { priority }) };
     } catch (error) {
       if (!(error instanceof PortalError)) throw error;
-      return toFailure(error);
+      return toRefusal(error);
     }
   }
 
@@ -125,7 +125,7 @@ export function createWriter(options: {
           done += part.length;
         } catch (error) {
           if (!(error instanceof PortalError) || done === 0) throw error;
-          for (const index of part) answers[index] = toFailure(error);
+          for (const index of part) answers[index] = toRefusal(error);
         }
       }
       for (const index of alone)
@@ -162,13 +162,21 @@ export function isPassing(answer: BatchAnswer): boolean {
 }
 
 /** An answer that says something. @throws PortalError for one that may be another in a moment */
-export function said(answer: BatchAnswer): BatchAnswer {
+export function said(answer: BatchAnswer, method?: string): BatchAnswer {
   if (answer.ok || !isPassing(answer)) return answer;
-  const { error: code, kind, description } = answer;
-  throw new PortalError({ code, kind, description, status: null, retry: true });
+  throw toError(answer, { retry: true, method });
 }
 
-export function toFailure({ code, description, kind, retry, retryAfterMs }: PortalError): BatchAnswer {
+/** The refusal of one command as an error. */
+export function toError(
+  { error: code, kind, description, ...answer }: BatchAnswer & { ok: false },
+  { retry = answer.retry, method }: { retry?: boolean; method?: string | undefined } = {},
+): PortalError {
+  return new PortalError({ code, kind, description, retry, status: null, method });
+}
+
+/** A refusal of a whole hit, as the answer to one command of it. */
+export function toRefusal({ code, description, kind, retry, retryAfterMs }: PortalError): BatchAnswer {
   return { ok: false, error: code, description, kind, retry, retryAfterMs };
 }
 
