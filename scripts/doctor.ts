@@ -1,8 +1,9 @@
 import { defineCommand, type Order, obey } from '../src/command/command.ts';
 import { type Config, ConfigError } from '../src/config.ts';
+import { within } from '../src/runs/patience.ts';
 import { CHECKS } from './doctor/checks.ts';
 import { checkDirectum, readKnown } from './doctor/directum.ts';
-import { bad, inspect, LIMIT_MS, type Line, notChecked, within } from './doctor/finding.ts';
+import { bad, inspect, LIMIT_MS, type Line, notChecked } from './doctor/finding.ts';
 import { type Opened, openAll } from './doctor/own.ts';
 import { checkPortals } from './doctor/portals.ts';
 import { settings, toHide } from './doctor/settings.ts';

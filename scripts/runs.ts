@@ -3,10 +3,10 @@ import { isLive } from '../src/bitrix24/installation.ts';
 import { defineCommand, obey, Refusal } from '../src/command/command.ts';
 import { toMoment } from '../src/command/moment.ts';
 import { createLog } from '../src/log.ts';
-import type { Outcome } from '../src/robot/run-robot.ts';
+import { type Ending, failAgain } from '../src/robot/run-robot.ts';
 import { openRooms, toLanguage } from '../src/rooms.ts';
 import { toAnswers } from '../src/runs/attempt.ts';
-import { type KeptCall, readEventToken, toDeadline } from '../src/runs/call.ts';
+import { readCall, readEventToken, toDeadline } from '../src/runs/call.ts';
 import { createRunHistory } from '../src/store/run-history.ts';
 import { type Given, MOST_SHOWN, OPTIONS, readOrder } from './runs/asked.ts';
 import { printList, printRun, printTable, type Shown, stateOf, toLines } from './runs/print.ts';
@@ -98,12 +98,11 @@ async function fulfil(given: Given): Promise<void> {
       });
     const installation = rooms.portals.installations.get(run.memberId);
     const language = toLanguage(installation?.language ?? 'ru');
-    const openCall = () => JSON.parse(rooms.keys.decrypt(run.call)) as KeptCall;
 
     if (order.command === 'show') {
       let properties: string[];
       try {
-        properties = toLines(openCall().properties, say);
+        properties = toLines(readCall(rooms.keys.decrypt(run.call)).properties, say);
       } catch {
         const lost = {
           en: 'cannot be opened: its key is not in SECRET_KEYS or DATA_DIR/keys',
@@ -152,13 +151,12 @@ async function fulfil(given: Given): Promise<void> {
         ru: `запуск ${run.id} закончен (${stateOf(run)}); отменять нечего`,
       });
     const robot = robots.find(({ code }) => code === stored.robot);
-    const empty = Object.keys(robot?.outputs.shape ?? {}).map((code) => [code, ''] as const);
-    const outcome: Outcome = {
+    const outcome: Ending = {
       kind: 'failed',
       code: 'cancelled',
       text: CANCELLED,
       heals: false,
-      values: Object.fromEntries(empty),
+      values: robot ? failAgain(robot, 'cancelled', CANCELLED, {}).values : {},
     };
     const ports = { seal: rooms.keys, now };
     const at = now();

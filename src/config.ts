@@ -87,7 +87,7 @@ const address = (example: string) =>
   });
 
 /** As the driver reads it, which takes a socket's folder for an empty host. */
-const parseDatabaseUrl = (text: string) => URL.parse(text.replace('@/', '@socket/'));
+export const parseDatabaseUrl = (text: string) => URL.parse(text.replace('@/', '@socket/'));
 
 const databaseUrl = z.string().transform((text, context) => {
   const url = parseDatabaseUrl(text);
@@ -104,10 +104,12 @@ function isSplit({ pathname, search, hash }: URL): boolean {
   return (pathname + search + hash).includes('@');
 }
 
+/** A part of the address as it is meant; a % that begins no mark is one. @throws URIError */
+export const decodeMark = (part: string) => decodeURIComponent(part.replace(/%(?![\da-f]{2})/gi, '%25'));
+
 function isDecodable({ username, password, hostname, pathname }: URL): boolean {
   try {
-    for (const part of [username, password, hostname, pathname])
-      decodeURIComponent(part.replace(/%(?![\da-f]{2})/gi, '%25'));
+    for (const part of [username, password, hostname, pathname]) decodeMark(part);
     return true;
   } catch {
     return false;
@@ -119,7 +121,7 @@ export function databasePasswords(databaseUrl: string | undefined): string[] {
   const url = databaseUrl === undefined ? null : parseDatabaseUrl(databaseUrl);
   if (url === null) return [];
   const written = [url.password, url.searchParams.get('password') ?? ''];
-  return written.flatMap((one) => [one, decodeURIComponent(one.replace(/%(?![\da-f]{2})/gi, '%25'))]);
+  return written.flatMap((one) => [one, decodeMark(one)]);
 }
 
 const publicUrl = z.string().transform((text, context) => {

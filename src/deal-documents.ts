@@ -151,7 +151,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
       return shown.flat();
     },
     /** Does Directum withhold documents for lost rights? */
-    isBlind: async () => (await missing.held(1)).count > 0,
+    isBlind: async () => (await missing.heldCount()) > 0,
     /** How many items of reachable portals are still to be told of a document, and tasks to be written. */
     dueCount: async () =>
       (await showing.dueCount(reachable.keys())) + (await mirrored.dueCount(reachable.keys())),

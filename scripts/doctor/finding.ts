@@ -4,6 +4,7 @@ import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
 import { type LocalText, RobotFailure } from '../../src/robot/failure.ts';
+import { LateError, within } from '../../src/runs/patience.ts';
 import { explainPortal } from '../portal-words.ts';
 
 export const LIMIT_MS = 10_000;
@@ -36,21 +37,6 @@ export const now = () => new Date();
 /** What the rooms have to say of a failure is said by the checks. */
 export const log = createLog('fatal', () => undefined);
 
-class Late extends Error {}
-
-/** @throws Late when `work` takes longer */
-export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Late(`no answer within ${ms / 1000} s`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Makes one check: whatever it throws is its own finding, and no other's. */
 export async function inspect<Of>(
   { check, ru, find }: Check<Of>,
@@ -76,7 +62,7 @@ export function notChecked({ check, ru }: Pick<Check<never>, 'check' | 'ru'>, re
 }
 
 function toText(error: unknown, config: Config): LocalText {
-  if (error instanceof Late)
+  if (error instanceof LateError)
     return {
       en: `${error.message}. Check the network and the other side.`,
       ru: `Нет ответа в отведённое время. Проверьте сеть и сервер, который должен был ответить.`,

@@ -5,6 +5,7 @@ import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
 import type { LocalText } from '../../src/robot/failure.ts';
 import { openRooms } from '../../src/rooms.ts';
+import { within } from '../../src/runs/patience.ts';
 import { createSecretKeys, loadSecretKeys, SecretError } from '../../src/store/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import {
@@ -18,7 +19,6 @@ import {
   log,
   notChecked,
   now,
-  within,
 } from './finding.ts';
 import { trySealed } from './sealed.ts';
 import type { OfSettings } from './settings.ts';

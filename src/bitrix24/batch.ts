@@ -20,6 +20,8 @@ export type BatchAnswer =
 
 /** The portal takes no more in one hit (bitrix24.md H3). */
 export const MAX_BATCH = 50;
+/** Rows of a list's page (bitrix24.md H3). */
+export const PAGE = 50;
 
 /** Commands as the portal wants them: `method?query` in PHP bracket notation (bitrix24.md H3). */
 export function toBatchParams(commands: Record<string, BatchCommand>): Record<string, unknown> {

@@ -1,5 +1,6 @@
 import { RobotFailure } from '../robot/failure.ts';
 import type { ItemRef, Party, ReadRequest, Requisite } from '../robot/ports.ts';
+import { PAGE } from './batch.ts';
 import {
   addresses,
   bank,
@@ -22,8 +23,6 @@ export type Link = ReturnType<typeof shapes.linkShape.parse> | null;
 
 /** Country of a preset (bitrix24.md F4). */
 export const RUSSIA = 1;
-/** Rows of a list's page (bitrix24.md H3). */
-const PAGE = 50;
 
 /** Last, first and second name of a contact or lead. */
 export function personName(facts: Facts): string | null {

@@ -1,5 +1,5 @@
 import type { Log } from '../robot/ports.ts';
-import type { BatchAnswer } from './batch.ts';
+import { type BatchAnswer, PAGE } from './batch.ts';
 import { isRecord } from './call.ts';
 import {
   addFieldCommand,
@@ -29,21 +29,20 @@ export interface FieldsResult {
 
 /** Code of the failure when the portal does not list a smart process that an item is of. */
 const NO_TYPE = 'TYPE_NOT_LISTED';
-const TYPES_PAGE = 50;
 const MAX_TYPES = 500;
 
 /** Entity of the fields of a CRM type (bitrix24.md F6). @throws PortalError */
 export async function findEntity(writer: Writer, memberId: string, typeId: number): Promise<string> {
   const fixed = fixedEntity(typeId);
   if (fixed !== null) return fixed;
-  for (let start = 0; start < MAX_TYPES; start += TYPES_PAGE) {
+  for (let start = 0; start < MAX_TYPES; start += PAGE) {
     const command = { method: 'crm.type.list', params: { filter: { entityTypeId: typeId }, start } };
     const result = need(await writer.sendAlone(memberId, command), command.method);
     const rows = isRecord(result) && Array.isArray(result['types']) ? result['types'] : [];
     const type = rows.find((row) => isRecord(row) && Number(row['entityTypeId']) === typeId);
     const id = isRecord(type) ? Number(type['id']) : 0;
     if (Number.isSafeInteger(id) && id > 0) return `CRM_${id}`;
-    if (rows.length < TYPES_PAGE) break;
+    if (rows.length < PAGE) break;
   }
   throw new PortalError({ code: NO_TYPE, status: null, kind: 'refused', retry: false });
 }

@@ -1,11 +1,8 @@
 import type { MirrorTask, SeenTask, WriteResult } from '../documents/ports.ts';
 import type { Claim, ClaimsPort, ItemRef } from '../robot/ports.ts';
-import type { BatchAnswer, BatchCommand } from './batch.ts';
+import { type BatchAnswer, type BatchCommand, PAGE } from './batch.ts';
 import { isClosed, madeIdOf, rowIn, rowsOf, type TaskRow } from './task-rows.ts';
 import { isPassing, said, toWriteResult, type Writer } from './writes.ts';
-
-/** Rows of a list's page (bitrix24.md H3). */
-const PAGE = 50;
 
 export interface TaskWrite {
   mark: string;

@@ -1,5 +1,5 @@
 import { resolve, sep } from 'node:path';
-import type { Config } from '../config.ts';
+import { type Config, decodeMark, parseDatabaseUrl } from '../config.ts';
 import { redact } from '../log.ts';
 import type { LocalText } from '../robot/failure.ts';
 import { toCause } from './cause.ts';
@@ -141,21 +141,12 @@ function ofDatabase(error: Facts, config: Config | null): LocalText | null {
 function toPlace(config: Config): { setting: string; at: string; user: string; database: string } {
   if (config.DATABASE_URL === undefined)
     return { setting: 'DATA_DIR', at: resolve(config.DATA_DIR), user: 'directum', database: 'postgres' };
-  // As the driver reads it, which takes a socket's folder for an empty host.
-  const url = new URL(config.DATABASE_URL.replace('@/', '@socket/'));
+  const url = parseDatabaseUrl(config.DATABASE_URL) as URL;
   const socket = url.searchParams.get('host');
   return {
     setting: 'DATABASE_URL',
     at: socket ?? `${url.hostname}:${url.port || 5432}`,
-    user: decode(url.username) || (url.searchParams.get('user') ?? ''),
-    database: decode(url.pathname.slice(1)),
+    user: decodeMark(url.username) || (url.searchParams.get('user') ?? ''),
+    database: decodeMark(url.pathname.slice(1)),
   };
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

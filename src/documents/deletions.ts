@@ -49,7 +49,7 @@ export function createDeletions(ports: DeletionsPorts) {
   const { store, changes, now, log } = ports;
 
   async function hold(ids: number[], why: 'none can be read' | 'many at once'): Promise<void> {
-    const before = (await store.held(1)).count;
+    const before = await store.heldCount();
     const fresh = await store.hold(ids);
     if (fresh === 0) return;
     const facts = { why, documents: before + fresh, documentIds: ids.slice(0, NAMED) };
@@ -58,7 +58,7 @@ export function createDeletions(ports: DeletionsPorts) {
 
   /** Some of those held are no more. */
   async function released(count: number): Promise<void> {
-    if (count === 0 || (await store.held(1)).count > 0) return;
+    if (count === 0 || (await store.heldCount()) > 0) return;
     log.warn('directum.rights_back');
     ports.onBack();
   }
@@ -178,7 +178,7 @@ export function createDeletions(ports: DeletionsPorts) {
      * them are shown, so that everything is to be read. Null: nothing is held.
      */
     async recheck(): Promise<{ missing: number[]; back: DocumentState[] } | null> {
-      if ((await store.held(1)).count === 0) return null;
+      if ((await store.heldCount()) === 0) return null;
       await released(await store.letGo());
       const { ids, count } = await store.held(ASKED_AGAIN);
       if (count <= ids.length) return { missing: ids, back: [] };

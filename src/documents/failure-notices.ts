@@ -2,10 +2,10 @@ import type { Language, LocalText } from '../robot/failure.ts';
 import type { ItemRef, Log } from '../robot/ports.ts';
 import type { Failures } from '../store/failures.ts';
 import type { DueTelling, SettledTelling, Tellings } from '../store/tellings.ts';
-import { openPayload } from './failures.ts';
+import type { FailurePayload } from './failures.ts';
 import { toMessage } from './notices.ts';
 import type { DealPort } from './ports.ts';
-import { over, settled } from './sending.ts';
+import { openPayload, over, settled } from './sending.ts';
 
 interface NoticePorts {
   failures: Pick<Failures, 'itemsWith'>;
@@ -25,7 +25,7 @@ export async function addressFailures(deals: DealPort, due: DueTelling[], ports:
   const open = due.map((telling) => ({
     telling,
     ref: ports.toItem(telling.itemCode),
-    payload: openPayload(telling, ports),
+    payload: openPayload<FailurePayload>(telling, ports),
   }));
   const refs = new Map(
     open.flatMap(({ payload, ref }) => (payload?.crowd || ref === null ? [] : [[ref.code, ref] as const])),

@@ -2,10 +2,10 @@ import type { LocalText } from '../robot/failure.ts';
 import type { ItemRef, Log } from '../robot/ports.ts';
 import { toErrorText } from '../robot/run-robot.ts';
 import type { DueComment, Failure, FailureDecision, FailureFacts, Failures } from '../store/failures.ts';
-import type { DueTelling, Tellings } from '../store/tellings.ts';
+import type { Tellings } from '../store/tellings.ts';
 import { toUnmarked } from './notices.ts';
 import type { DealPort, ReachablePortals, WriteResult } from './ports.ts';
-import { over, resultsOf, settled } from './sending.ts';
+import { openPayload, over, resultsOf, settled } from './sending.ts';
 
 export interface FailurePorts {
   failures: Failures;
@@ -90,7 +90,7 @@ async function comment(deals: DealPort, due: DueComment[], ports: FailurePorts):
   const language = deals.language();
   const open = due.flatMap((telling) => {
     const item = ports.toItem(telling.itemCode);
-    const payload = openPayload(telling, ports);
+    const payload = openPayload<FailurePayload>(telling, ports);
     if (item === null || payload === null) return [];
     const { text, runId } = payload;
     return [{ telling, comment: { item, text: text[language], mark: runId, unsure: telling.unsure } }];
@@ -103,17 +103,4 @@ async function comment(deals: DealPort, due: DueComment[], ports: FailurePorts):
   const rows = open.map(({ telling }, at) => settled(telling, results[at] as WriteResult, ports));
   const lost = due.filter((telling) => !open.some((one) => one.telling === telling));
   await tellings.settle([...rows, ...lost.map((telling) => over(telling, 'cannot be told', ports))], now());
-}
-
-/** Null for one whose key is not in SECRET_KEYS any more: it must not hold up the others. */
-export function openPayload(
-  { id, payload }: DueTelling,
-  { seal, log }: Pick<FailurePorts, 'seal' | 'log'>,
-): FailurePayload | null {
-  try {
-    return JSON.parse(seal.decrypt(payload as string)) as FailurePayload;
-  } catch (error) {
-    log.error('telling.not_opened', { error, id });
-    return null;
-  }
 }

@@ -48,6 +48,19 @@ interface Teller {
   log: Log;
 }
 
+/** What is sealed of a telling; null for one whose key is gone: it is told to nobody and takes no other with it. */
+export function openPayload<T>(
+  { id, itemCode, payload }: DueTelling,
+  { seal, log }: { seal: { decrypt(text: string): string }; log: Log },
+): T | null {
+  try {
+    return JSON.parse(seal.decrypt(payload as string)) as T;
+  } catch (error) {
+    log.error('telling.not_opened', { error, id, item: itemCode });
+    return null;
+  }
+}
+
 /** What the ledger keeps of a telling after this result. */
 export function settled(telling: DueTelling, result: WriteResult, ports: Teller): SettledTelling {
   const now = ports.now();

@@ -5,7 +5,7 @@ import type { DueMessage, DueTelling, SettledTelling, Tellings } from '../store/
 import { addressFailures } from './failure-notices.ts';
 import { toDigest, toMessage } from './notices.ts';
 import type { DealPort, ReachablePortals, TriggerCode, WriteResult } from './ports.ts';
-import { isTooOld, over, REFUSED_TRIGGER_MS, resultsOf, settled } from './sending.ts';
+import { isTooOld, openPayload, over, REFUSED_TRIGGER_MS, resultsOf, settled } from './sending.ts';
 
 export interface TellPorts {
   tellings: Tellings;
@@ -150,7 +150,7 @@ async function send(deals: DealPort, due: DueMessage[], ports: TellPorts): Promi
   await ports.tellings.settle([...unopened, ...told], ports.now());
 }
 
-/** Opens what is sealed of tellings; one whose key is gone is told to nobody and takes no other with it. */
+/** What is sealed of tellings, and those that are told to nobody. */
 function openAll<T>(
   due: DueTelling[],
   ports: TellPorts,
@@ -158,12 +158,9 @@ function openAll<T>(
   const opened: { telling: DueTelling; payload: T }[] = [];
   const lost: SettledTelling[] = [];
   for (const telling of due) {
-    try {
-      opened.push({ telling, payload: JSON.parse(ports.seal.decrypt(telling.payload as string)) as T });
-    } catch (error) {
-      ports.log.error('telling.not_opened', { error, id: telling.id, item: telling.itemCode });
-      lost.push({ id: telling.id, state: 'refused', dueAt: ports.now(), error: 'its key is gone' });
-    }
+    const payload = openPayload<T>(telling, ports);
+    if (payload !== null) opened.push({ telling, payload });
+    else lost.push({ id: telling.id, state: 'refused', dueAt: ports.now(), error: 'its key is gone' });
   }
   return { opened, lost };
 }

@@ -97,13 +97,11 @@ async function deliver(
   }
 }
 
-const NOT_OPENED = { refused: 'its key is not in SECRET_KEYS any more' };
-
 const toBlock = (delivery: Delivery) =>
   typeof delivery === 'object' && 'blockedMs' in delivery ? delivery.blockedMs : 0;
 
 async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<Delivery[]> {
-  const opened = group.map((answer) => open<StepResult>(answer, ports));
+  const opened = group.map((answer) => openResult(answer, ports));
   const sendable = opened.filter((result) => result !== null);
   const [, priority] = NUMBERS.find(([number]) => number === group[0]?.number) ?? NUMBERS[0];
   let sent: Delivery[];
@@ -114,13 +112,15 @@ async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<De
     sent = [];
   }
   let next = 0;
-  return opened.map((result) => (result === null ? NOT_OPENED : (sent[next++] ?? 'retry')));
+  return opened.map((result) =>
+    result === null ? { refused: 'its key is not in SECRET_KEYS any more' } : (sent[next++] ?? 'retry'),
+  );
 }
 
 /** One that cannot be opened must not hold up the others of its batch. */
-function open<T>(answer: DueAnswer, ports: DeliveryPorts): T | null {
+function openResult(answer: DueAnswer, ports: DeliveryPorts): StepResult | null {
   try {
-    return JSON.parse(ports.decrypt(answer.payload)) as T;
+    return JSON.parse(ports.decrypt(answer.payload)) as StepResult;
   } catch (error) {
     ports.log.error('answer.not_opened', { error, runId: answer.runId });
     return null;

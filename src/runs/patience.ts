@@ -2,7 +2,7 @@
 export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new LateError()), ms);
+    timer = setTimeout(() => reject(new LateError(ms)), ms);
   });
   try {
     return await Promise.race([work, late]);
@@ -15,7 +15,7 @@ export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 export class LateError extends Error {
   override readonly name = 'LateError';
 
-  constructor() {
-    super('no answer in time');
+  constructor(ms: number) {
+    super(`no answer within ${Math.round(ms) / 1000} s`);
   }
 }

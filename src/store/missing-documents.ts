@@ -115,6 +115,11 @@ export function createMissingDocuments(pool: pg.Pool) {
       return back.length;
     },
 
+    async heldCount(): Promise<number> {
+      const { rows } = await pool.query('SELECT count(*)::int AS count FROM missing_document WHERE held');
+      return rows[0].count;
+    },
+
     /** Some of those held, all of them where `limit` allows, and how many there are. */
     async held(limit: number): Promise<{ ids: number[]; count: number }> {
       const { rows } = await pool.query(
