@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,18 +8,10 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createOutbound } from '../../src/bitrix24/outbound.ts';
 import { createSdkClient } from '../../src/bitrix24/sdk-client.ts';
+import { hasOpenssl, makeCertificate } from '../certificate.ts';
 import { startProxy } from '../sandbox/proxy.ts';
 
-const openssl = (() => {
-  try {
-    execFileSync('openssl', ['version']);
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-describe.skipIf(!openssl)('a portal on https', () => {
+describe.skipIf(!hasOpenssl)('a portal on https', () => {
   const folder = mkdtempSync(join(tmpdir(), 'outbound-'));
   const usual = getCACertificates();
   let server: ReturnType<typeof createServer>;
@@ -30,24 +21,9 @@ describe.skipIf(!openssl)('a portal on https', () => {
   let ports: (number | undefined)[] = [];
 
   beforeAll(async () => {
-    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const made = [
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '2',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-    ];
-    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    execFileSync('openssl', [...made, ...subject], { stdio: 'ignore' });
-    setDefaultCACertificates([...usual, readFileSync(cert, 'utf8')]);
-    server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
+    const { key, cert } = makeCertificate(folder);
+    setDefaultCACertificates([...usual, cert]);
+    server = createServer({ key, cert }, (request, response) => {
       heard.push(`${request.method} ${request.url}`);
       ports.push(request.socket.remotePort);
       const answer = { result: 'done', access_token: 'a', time: {} };

@@ -1,54 +1,23 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasOpenssl, makeCertificate } from '../certificate.ts';
 import { adapter } from './stand.ts';
 
-const openssl = (() => {
-  try {
-    execFileSync('openssl', ['version']);
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-describe.skipIf(!openssl)('a private certificate authority', () => {
+describe.skipIf(!hasOpenssl)('a private certificate authority', () => {
   const folder = mkdtempSync(join(tmpdir(), 'directum-ca-'));
   let server: ReturnType<typeof createServer>;
   let at: { url: string; webUrl: string };
   let ca: string;
 
   beforeAll(async () => {
-    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-days',
-        '2',
-        '-keyout',
-        key,
-        '-out',
-        cert,
-        ...subject,
-      ],
-      { stdio: 'ignore' },
-    );
-    ca = readFileSync(cert, 'utf8');
-    server = createServer({ key: readFileSync(key), cert: ca }, (_, response) => response.end('{}')).listen(
-      0,
-      '127.0.0.1',
-    );
+    const { key, cert } = makeCertificate(folder);
+    ca = cert;
+    server = createServer({ key, cert }, (_, response) => response.end('{}')).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     at = { url: `${origin}/Integration/odata`, webUrl: origin };

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer as createTlsServer } from 'node:https';
@@ -7,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasOpenssl, makeCertificate } from '../certificate.ts';
 import { openFolder, type StoreBench, storeBench } from '../store/bench.ts';
 import { layCluster } from '../store/ready-cluster.ts';
 import { runProcess } from './command.ts';
@@ -39,8 +39,6 @@ const LANGUAGES = { en: 'en_US.UTF-8', ru: 'ru_RU.UTF-8' };
 const CYRILLIC = /[а-яё]/i;
 const inBoth = (work: (language: string, LANG: string) => Promise<void>) =>
   Promise.all(Object.entries(LANGUAGES).map(([language, LANG]) => work(language, LANG)));
-
-const OPENSSL = spawnSync('openssl', ['version']).status === 0;
 
 let home: string;
 beforeAll(async () => {
@@ -193,28 +191,11 @@ describe('what an operator can mend is said in words', () => {
     );
   });
 
-  it.skipIf(!OPENSSL)(
+  it.skipIf(!hasOpenssl)(
     'a certificate that is not accepted',
     async () => {
-      const [key, cert] = [join(home, 'key.pem'), join(home, 'cert.pem')];
-      const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-      const ask = [
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-days',
-        '2',
-        '-keyout',
-        key,
-        '-out',
-        cert,
-      ];
-      expect(spawnSync('openssl', [...ask, ...subject]).status).toBe(0);
-      const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) =>
-        response.end('{}'),
-      );
+      const { key, cert, certFile } = makeCertificate(home);
+      const server = createTlsServer({ key, cert }, (_, response) => response.end('{}'));
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
       const at = `127.0.0.1:${(server.address() as AddressInfo).port}`;
       const env = { ...GOOD, DIRECTUM_URL: `https://${at}/odata/` };
@@ -224,7 +205,7 @@ describe('what an operator can mend is said in words', () => {
         `✗ directum: DIRECTUM_CA_FILE: the certificate of ${at} is not accepted: its certificate is self-signed (DEPTH_ZERO_SELF_SIGNED_CERT).`,
       );
       // The control: with its authority named, the certificate is no matter any more.
-      expect((await inFolder('doctor', [], { ...env, DIRECTUM_CA_FILE: cert })).out).not.toContain(
+      expect((await inFolder('doctor', [], { ...env, DIRECTUM_CA_FILE: certFile })).out).not.toContain(
         'certificate of',
       );
       server.close();

@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseRobotCall } from '../../src/bitrix24/call.ts';
 import { parseForm } from '../../src/http/form.ts';
 import { toKeptCall, toRunId } from '../../src/runs/call.ts';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
-import { quietLog } from '../directum/stand.ts';
 import { runCommand } from './command.ts';
 import { lostCalls, type Stand, startStand } from './stand.ts';
+import { type Database, openDatabase } from './stand-database.ts';
 
 const MIGRATION = new URL('../../src/store/migrations/021_crowds_end.sql', import.meta.url);
 const CREATE = 'directum_create_contract';
@@ -18,17 +16,13 @@ const [OWN, AWAY] = ['own', 'away'].map((id, n) => `${id}:${Buffer.alloc(32, n +
 ];
 
 let stand: Stand;
-let database: EmbeddedPostgres;
-let client: pg.Client;
+let database: Database;
 beforeAll(async () => {
   stand = await startStand({ settings: { SECRET_KEYS: OWN } });
-  database = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
+  database = await openDatabase(stand);
 });
 afterAll(async () => {
-  await client?.end();
-  await database?.stop();
+  await database?.close();
   await stand.stop();
 });
 
@@ -45,10 +39,10 @@ async function keepCrowd(calls: Lost, keyList: string, itemCode?: string): Promi
   });
   const text = JSON.stringify([{ memberId, portal: memberId, robot: CREATE }, ...kept]);
   const sealed = createSecretKeys(parseSecretKeys(keyList)).encrypt(text, 'crowd');
-  await client.query('INSERT INTO crowd (received_at, calls) VALUES (now(), $1)', [sealed]);
+  await database.query('INSERT INTO crowd (received_at, calls) VALUES (now(), $1)', [sealed]);
 }
 
-const left = async () => (await client.query('SELECT id FROM former_crowd')).rows.length;
+const left = async () => (await database.query('SELECT id FROM former_crowd')).rows.length;
 const contractsOf = (deals: number[]) =>
   deals.map(
     (deal) =>
@@ -71,8 +65,8 @@ it('calls that the version before kept together are answered, each once, and tho
   if (!bad) throw new Error('a call was made');
   await stand.pause();
   const [, down = ''] = (await readFile(MIGRATION, 'utf8')).split('-- Down Migration');
-  await client.query(down);
-  await client.query(`DELETE FROM schema_migration WHERE name = '021_crowds_end'`);
+  await database.query(down);
+  await database.query(`DELETE FROM schema_migration WHERE name = '021_crowds_end'`);
   await keepCrowd(closed, AWAY);
   await keepCrowd(calls.slice(0, 5), OWN);
   // The same calls came again, beside one that no table can hold.

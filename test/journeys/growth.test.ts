@@ -1,11 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { openPlace } from '../../src/store/postgres/place.ts';
-import { quietLog } from '../directum/stand.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+import { type Database, openDatabase } from './stand-database.ts';
 
 const OPS_TOKEN = 'canary-ops-token-of-the-growth-test';
 const OLD = 100_000;
@@ -13,22 +11,18 @@ const OLD = 100_000;
 const MANY = 5_000;
 
 let stand: Stand;
-let database: EmbeddedPostgres;
-let client: pg.Client;
+let database: Database;
 beforeAll(async () => {
   stand = await startStand({
     settings: { OPS_TOKEN, LOG_LEVEL: 'warn', DIRECTUM_POLL_SECONDS: '1' },
     sweepMs: 1_000,
   });
-  database = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
+  database = await openDatabase(stand);
   await stand.pause();
 }, 60_000);
 afterAll(async () => {
-  await client?.end();
   await stand?.pause();
-  await database?.stop();
+  await database?.close();
   await stand?.stop();
 });
 
@@ -113,11 +107,11 @@ const KNOWN = {
 it('neither /metrics nor a loop walks through what is over and done with', async () => {
   const { memberId } = stand.portal;
   for (const [table, rows] of Object.entries(PAST))
-    await client.query(
+    await database.query(
       `INSERT INTO ${table} ${rows} FROM generate_series(1000000, ${999_999 + OLD}) AS n, (SELECT '${memberId}'::text AS p) AS portal`,
     );
-  await client.query('ANALYZE');
-  await client.query(`
+  await database.query('ANALYZE');
+  await database.query(`
     ALTER ROLE CURRENT_USER SET session_preload_libraries = 'auto_explain';
     ALTER ROLE CURRENT_USER SET auto_explain.log_min_duration = 0;
     ALTER ROLE CURRENT_USER SET auto_explain.log_analyze = on;

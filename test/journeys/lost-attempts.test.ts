@@ -1,10 +1,8 @@
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
-import { quietLog } from '../directum/stand.ts';
 import { runCommand } from './command.ts';
 import { addDeal, inn, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';
+import { type Database, openDatabase } from './stand-database.ts';
 
 const CREATE = 'directum_create_contract';
 const SYNC = 'directum_sync_counterparty';
@@ -13,17 +11,13 @@ const keyOf = (id: string, fill: number) => `${id}:${Buffer.alloc(32, fill).toSt
 const [OLD, NEW] = [keyOf('old', 1), keyOf('new', 2)];
 
 let stand: Stand;
-let database: EmbeddedPostgres;
-let client: pg.Client;
+let database: Database;
 beforeAll(async () => {
   stand = await startStand({ settings: { SECRET_KEYS: OLD } });
-  database = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
+  database = await openDatabase(stand);
 });
 afterAll(async () => {
-  await client?.end();
-  await database?.stop();
+  await database?.close();
   await stand.stop();
 });
 afterEach(() => stand.directum.misbehave.reset());
@@ -37,7 +31,7 @@ async function held(properties: Record<string, string> = {}) {
   stand.portal.placeRobot(stage, CREATE, { subject: 'Поставка', ...properties });
   const workflow = await stand.portal.moveItem(2, deal, stage);
   const row = async () =>
-    (await client.query(`SELECT * FROM run WHERE item_code = $1 AND robot <> $2`, [`DEAL_${deal}`, SYNC]))
+    (await database.query(`SELECT * FROM run WHERE item_code = $1 AND robot <> $2`, [`DEAL_${deal}`, SYNC]))
       .rows[0];
   await expect.poll(async () => (await row())?.last_code).toBe('directum_unavailable');
   const id = (await row()).id as string;
@@ -60,9 +54,9 @@ const outputsOf = async (workflow: string, code = CREATE) =>
 it('a call whose text is damaged is answered by what can be read of it, and the deal goes on', async () => {
   const { deal, workflow, id } = await held();
   const keys = await loadSecretKeys({ secretKeys: OLD, dataDir: stand.dataDir });
-  const { rows } = await client.query('SELECT call FROM run WHERE id = $1', [id]);
+  const { rows } = await database.query('SELECT call FROM run WHERE id = $1', [id]);
   const text = keys.decrypt(rows[0].call);
-  await client.query('UPDATE run SET call = $2 WHERE id = $1', [id, keys.encrypt(text.slice(0, -9))]);
+  await database.query('UPDATE run SET call = $2 WHERE id = $1', [id, keys.encrypt(text.slice(0, -9))]);
   stand.directum.misbehave.down = false;
   expect(await outputsOf(workflow)).toMatchObject({ ...failed, run_id: id });
   await isFree(deal);
@@ -74,7 +68,7 @@ it('a call whose text is damaged is answered by what can be read of it, and the 
 
 it('a run whose robot is no more ends', async () => {
   const { deal, workflow, id } = await held();
-  await client.query(
+  await database.query(
     `UPDATE run SET robot = 'directum_gone', state = 'accepted', holder = NULL, next_at = now() - interval '2 minutes' WHERE id = $1`,
     [id],
   );
@@ -85,7 +79,7 @@ it('a run whose robot is no more ends', async () => {
 
 it('a run that takes its process with it each time ends', async () => {
   const { deal, workflow, id } = await held();
-  await client.query('UPDATE run SET abandoned = 10 WHERE id = $1', [id]);
+  await database.query('UPDATE run SET abandoned = 10 WHERE id = $1', [id]);
   stand.directum.misbehave.down = false;
   expect(await outputsOf(workflow)).toMatchObject({ ...failed, run_id: id });
   await isFree(deal);
@@ -93,7 +87,7 @@ it('a run that takes its process with it each time ends', async () => {
 
 /** The database refuses, as values that it cannot hold, what is written of a deal's run. */
 async function refusing(deal: number, when: string): Promise<void> {
-  await client.query(`
+  await database.query(`
     CREATE OR REPLACE FUNCTION test_refuse() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN RAISE EXCEPTION 'unsupported Unicode escape sequence' USING ERRCODE = '22P05'; END $$;
     CREATE TRIGGER test_refuse_${deal} BEFORE UPDATE ON run FOR EACH ROW
@@ -110,7 +104,7 @@ it.each([
     await refusing(deal, when);
     stand.directum.misbehave.down = down;
     expect(await runStep(stand, deal, CREATE, { subject: 'Поставка' })).toMatchObject(failed);
-    await client.query(`DROP TRIGGER test_refuse_${deal} ON run`);
+    await database.query(`DROP TRIGGER test_refuse_${deal} ON run`);
     stand.directum.misbehave.down = false;
     await isFree(deal);
   },
@@ -166,7 +160,7 @@ it('a key that left: the service starts, names it, keeps calls, and ends what ca
   const contract = stand.directum
     .all('IContracts')
     .find((row) => String(row['ExternalId']).includes(`DEAL_${late}:`));
-  const { rows } = await client.query('SELECT DISTINCT portal FROM run');
+  const { rows } = await database.query('SELECT DISTINCT portal FROM run');
   expect(rows).toHaveLength(1);
   expect(contract?.['ExternalId']).toBe(`b24:${rows[0].portal}:DEAL_${late}:contract`);
   const comments = () => JSON.stringify(stand.portal.world.timeline.get(`2:${open.deal}`) ?? []);

@@ -1,25 +1,20 @@
-import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
-import { quietLog } from '../directum/stand.ts';
 import { freePort } from '../sandbox/package-settings.ts';
 import { type Process, startProcess } from './process.ts';
 import { lostCalls, type Stand, startStand } from './stand.ts';
+import { type Database, openDatabase } from './stand-database.ts';
 
 const CREATE = 'directum_create_contract';
 const WAIT = 'directum_wait_signature';
 const OPS_TOKEN = 'canary-ops-token-of-the-removal-test';
 
 let stand: Stand;
-let database: EmbeddedPostgres;
-let client: pg.Client;
+let database: Database;
 let one: Process;
 let two: Process;
 beforeAll(async () => {
   stand = await startStand({ settings: { OPS_TOKEN, LOG_LEVEL: 'info' } });
-  database = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
+  database = await openDatabase(stand);
   await stand.pause();
   [one, two] = await Promise.all([
     startProcess(stand.env),
@@ -28,8 +23,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => {
   await Promise.all([one, two].map((each) => each?.kill()));
-  await client?.end();
-  await database?.stop();
+  await database?.close();
   await stand.stop();
 });
 
@@ -53,7 +47,7 @@ it('nothing stays open of a portal that removed the application, whichever proce
   await send(WAIT, waiting?.form ?? {});
   const states = async () =>
     (
-      await client.query(
+      await database.query(
         `SELECT coalesce(ending, state) AS state, count(*)::int AS count FROM run GROUP BY 1`,
       )
     ).rows;
@@ -74,15 +68,15 @@ it('nothing stays open of a portal that removed the application, whichever proce
   await expect.poll(states, { timeout: 15_000 }).toEqual([{ state: 'cancelled', count: 4 + taken }]);
   const nothing = { queue_age_seconds: 0, oldest_unanswered_seconds: 0, answers_pending: 0, waits: 0 };
   for (const each of [one, two]) expect(await gauges(each)).toEqual(nothing);
-  expect((await client.query('SELECT 1 FROM wait')).rowCount).toBe(0);
+  expect((await database.query('SELECT 1 FROM wait')).rowCount).toBe(0);
 }, 60_000);
 
 it('an answer that comes to be afterwards is not kept for a portal that is gone', async () => {
-  const { rows } = await client.query(`SELECT id, member_id FROM run LIMIT 1`);
-  await client.query(
+  const { rows } = await database.query(`SELECT id, member_id FROM run LIMIT 1`);
+  await database.query(
     `INSERT INTO answer (run_id, member_id, kind, number, payload, due_at) VALUES ($1, $2, 'result', 1, 'x', now())`,
     [rows[0].id, rows[0].member_id],
   );
-  const due = async () => (await client.query(`SELECT 1 FROM answer WHERE state = 'due'`)).rowCount;
+  const due = async () => (await database.query(`SELECT 1 FROM answer WHERE state = 'due'`)).rowCount;
   await expect.poll(due).toBe(0);
 });

@@ -1,25 +1,20 @@
-import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
-import { quietLog } from '../directum/stand.ts';
 import { freePort } from '../sandbox/package-settings.ts';
 import { type Process, startProcess } from './process.ts';
 import { lostCalls, type Stand, startStand } from './stand.ts';
+import { type Database, openDatabase } from './stand-database.ts';
 
 const CREATE = 'directum_create_contract';
 const WAIT = 'directum_wait_signature';
 
 let stand: Stand;
-let database: EmbeddedPostgres;
-let client: pg.Client;
+let database: Database;
 let one: Process;
 let two: Process;
 
 beforeAll(async () => {
   stand = await startStand({ settings: { LOG_LEVEL: 'warn', DIRECTUM_POLL_SECONDS: '3600' } });
-  database = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
+  database = await openDatabase(stand);
   await stand.pause();
   one = await startProcess({ ...stand.env, PORT: String(await freePort()) });
 }, 60_000);
@@ -28,8 +23,7 @@ afterAll(async () => {
     each?.thaw();
     await each?.kill();
   }
-  await client?.end();
-  await database?.stop();
+  await database?.close();
   await stand.stop();
 });
 afterEach(() => stand.directum.misbehave.reset());
@@ -41,7 +35,7 @@ it('a process that stands still while it is alone keeps no place from one that i
   // It has them all.
   const held = async () =>
     (
-      await client.query(
+      await database.query(
         `SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'`,
       )
     ).rows[0].count;
@@ -93,7 +87,7 @@ it.each(MOMENTS)(
     const call = await callOf(deal, WAIT);
     const row = async () =>
       (
-        await client.query(
+        await database.query(
           `SELECT id, state, holder, takes, attempts FROM run WHERE item_code = $1 AND robot = $2`,
           [`DEAL_${deal}`, WAIT],
         )
@@ -130,10 +124,10 @@ it.each(MOMENTS)(
       await expect.poll(async () => (await row()).state, { timeout: 15_000 }).toBe('waiting');
       expect(await row()).toMatchObject({ holder: second.holder, attempts: 1 });
       stand.directum.sign(made);
-      await client.query(`UPDATE run SET state = 'accepted', next_at = now() WHERE id = $1`, [first.id]);
+      await database.query(`UPDATE run SET state = 'accepted', next_at = now() WHERE id = $1`, [first.id]);
     }
     expect((await stand.portal.waitForStep(call.workflow, WAIT, 30_000)).outputs).toMatchObject({ ok: 'Y' });
-    const answers = await client.query(
+    const answers = await database.query(
       `SELECT count(*)::int AS count FROM answer WHERE run_id = $1 AND number = 1`,
       [first.id],
     );

@@ -1,4 +1,5 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
+import type { ClientBase } from 'pg';
 import { expect, it } from 'vitest';
 import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
 import { loadSecretKeys } from '../../src/store/secrets.ts';
@@ -7,23 +8,28 @@ import { memoryLog, openFolder, type StoreBench, storeBench } from './bench.ts';
 
 const FOLDER = new URL('../../src/store/migrations/', import.meta.url);
 
+/** Makes the tables in a schema of their own, and fills those of the version before `migration` on the way. */
+async function update(client: ClientBase, migration: string, fill: () => Promise<unknown>): Promise<void> {
+  await client.query('CREATE SCHEMA earlier; SET search_path TO earlier');
+  for (const name of (await readdir(FOLDER)).sort()) {
+    if (name.startsWith(migration)) await fill();
+    const [up = ''] = (await readFile(new URL(name, FOLDER), 'utf8')).split('-- Down Migration');
+    await client.query(up);
+  }
+}
+
 it('documents that an earlier version bound to slots are watched after the update', async () => {
   const bench = await storeBench();
   const { pool } = await bench.open();
   const client = await pool.connect();
   try {
-    await client.query('CREATE SCHEMA earlier; SET search_path TO earlier');
-    for (const name of (await readdir(FOLDER)).sort()) {
-      if (name.startsWith('004')) {
-        await client.query(
-          `INSERT INTO document_slot (portal, item_code, slot, document_id, url)
+    await update(client, '004', async () => {
+      await client.query(
+        `INSERT INTO document_slot (portal, item_code, slot, document_id, url)
            VALUES ('p', 'DEAL_1', 'contract', 1, 'u'), ('p', 'DEAL_1', 'nda', 2, 'u'),
              ('p', 'DEAL_1', 'copy', 1, 'u'), ('p', 'DEAL_2', 'contract', 2, 'u')`,
-        );
-      }
-      const [up = ''] = (await readFile(new URL(name, FOLDER), 'utf8')).split('-- Down Migration');
-      await client.query(up);
-    }
+      );
+    });
     const { rows } = await client.query(
       `SELECT item_code, document_id::int, made, look_at <= now() AS looked, show_at IS NOT NULL AS due
        FROM watched_document JOIN document ON document.id = document_id ORDER BY 1, 2`,
@@ -45,25 +51,20 @@ it('comments that an earlier version had still to leave are left after the updat
   const { pool } = await bench.open();
   const client = await pool.connect();
   try {
-    await client.query('CREATE SCHEMA earlier; SET search_path TO earlier');
-    for (const name of (await readdir(FOLDER)).sort()) {
-      if (name.startsWith('019')) {
-        for (const [id, ending, state] of [
-          ['r1', 'input_invalid', 'due'],
-          ['r2', 'expired', 'due'],
-          ['r3', 'input_invalid', 'sent'],
-        ])
-          await client.query(
-            `WITH ended AS (INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at,
+    await update(client, '019', async () => {
+      for (const [id, ending, state] of [
+        ['r1', 'input_invalid', 'due'],
+        ['r2', 'expired', 'due'],
+        ['r3', 'input_invalid', 'sent'],
+      ])
+        await client.query(
+          `WITH ended AS (INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at,
                  next_at, ending, last_text, ended_at)
                VALUES ($1, 'm', 'p', 'robot', 'DEAL_1', 'sealed', false, 'ended', now(), now(), now(), $2, '{"ru": "т", "en": "t"}', now()) RETURNING id)
              INSERT INTO answer (run_id, member_id, kind, number, payload, state, due_at) SELECT id, 'm', 'comment', 1, 'sealed', $3, now() FROM ended`,
-            [id, ending, state],
-          );
-      }
-      const [up = ''] = (await readFile(new URL(name, FOLDER), 'utf8')).split('-- Down Migration');
-      await client.query(up);
-    }
+          [id, ending, state],
+        );
+    });
     const { rows } = await client.query(
       `SELECT run_id, portal, robot, item_code, code, text, wants_answer, quiet, told FROM failure ORDER BY id`,
     );
@@ -104,17 +105,12 @@ it('a run that an earlier version was at is taken up and counted from the beginn
   const { pool } = await bench.open();
   const client = await pool.connect();
   try {
-    await client.query('CREATE SCHEMA earlier; SET search_path TO earlier');
-    for (const name of (await readdir(FOLDER)).sort()) {
-      if (name.startsWith('013')) {
-        await client.query(
-          `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, holder, lease_until, received_at, deadline_at, next_at)
+    await update(client, '013', async () => {
+      await client.query(
+        `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, holder, lease_until, received_at, deadline_at, next_at)
            VALUES ('r', 'm', 'm', 'robot', 'DEAL_1', 'x', true, 'running', 'earlier', now() - interval '1 s', now(), now(), now())`,
-        );
-      }
-      const [up = ''] = (await readFile(new URL(name, FOLDER), 'utf8')).split('-- Down Migration');
-      await client.query(up);
-    }
+      );
+    });
     const claimed = createClaimedRuns(client as never, 'later');
     expect(await claimed.reclaim(new Date())).toBe(1);
     const line = { memberId: 'm', robot: 'robot', running: 0, room: 1 };
