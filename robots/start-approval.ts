@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shorten } from '../src/lib/text.ts';
 import { RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
 import { findDocument } from '../src/robot/find-document.ts';
@@ -6,7 +7,6 @@ import { namedEmployee } from '../src/robot/people.ts';
 import type { DocumentState } from '../src/robot/ports.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
 import { inputMissing, invalid } from '../src/robot/run-robot.ts';
-import { shorten } from '../src/robot/text.ts';
 import { parseDateTime, WireValueError } from '../src/robot/wire-values.ts';
 
 const label = {

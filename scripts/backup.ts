@@ -3,8 +3,8 @@ import manifest from '../package.json' with { type: 'json' };
 import { defineCommand, Misuse, obey, Refusal } from '../src/command/command.ts';
 import { createLog } from '../src/log.ts';
 import { writeBackup } from '../src/store/backup/backup.ts';
-import { requireEmbedded } from '../src/store/embedded.ts';
-import { createSecretKeys, loadKeyList, parseSecretKeys } from '../src/store/secrets.ts';
+import { requireEmbedded } from '../src/store/postgres/embedded.ts';
+import { createSecretKeys, loadKeyList, parseSecretKeys } from '../src/store/secrets/secrets.ts';
 import { openStore } from '../src/store/store.ts';
 import { isShort, LEAST_PASSPHRASE } from './backup-passphrase.ts';
 

@@ -1,4 +1,4 @@
-import { toItemRef } from '../src/bitrix24/call.ts';
+import { toItemRef } from '../src/bitrix24/robots/robot-call.ts';
 import { Refusal } from '../src/command/command.ts';
 
 /** The code of the item that `--item` names: `DEAL_915`, or `915` for a deal. @throws Refusal for what names none */

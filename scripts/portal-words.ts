@@ -1,5 +1,5 @@
-import { PortalError } from '../src/bitrix24/portal-error.ts';
-import { explain } from '../src/bitrix24/registration.ts';
+import { explain } from '../src/bitrix24/registration/registration.ts';
+import { PortalError } from '../src/bitrix24/rest/portal-error.ts';
 import { toCause } from '../src/command/cause.ts';
 import { tell } from '../src/command/trouble.ts';
 import type { Config } from '../src/config.ts';

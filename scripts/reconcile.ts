@@ -1,13 +1,13 @@
-import { isLive, isReady } from '../src/bitrix24/installation.ts';
+import { isLive, isReady } from '../src/bitrix24/auth/installation.ts';
 import { defineCommand, obey, Refusal } from '../src/command/command.ts';
 import { tell } from '../src/command/trouble.ts';
 import type { Config } from '../src/config.ts';
 import { openDealDocuments } from '../src/deal-documents.ts';
-import type { Uncompared } from '../src/documents/reconcile.ts';
+import type { Uncompared } from '../src/documents/reconcile/reconcile.ts';
 import { createLog } from '../src/log.ts';
 import type { LocalText } from '../src/robot/failure.ts';
 import { openRooms, toRobotName } from '../src/rooms.ts';
-import { openShadow } from '../src/store/shadow.ts';
+import { openShadow } from '../src/store/backup/shadow.ts';
 import { readItem } from './item-option.ts';
 import { explainPortal, PAUSED } from './portal-words.ts';
 import { toDifferenceLine, toTimeLeft } from './reconcile/words.ts';

@@ -1,7 +1,7 @@
 import { robots } from '../robots/index.ts';
-import { applyRegistration, listPortal } from '../src/bitrix24/apply-registration.ts';
-import { type Installation, isLive } from '../src/bitrix24/installation.ts';
-import { planPortal } from '../src/bitrix24/registration.ts';
+import { type Installation, isLive } from '../src/bitrix24/auth/installation.ts';
+import { applyRegistration, listPortal } from '../src/bitrix24/registration/apply-registration.ts';
+import { planPortal } from '../src/bitrix24/registration/registration.ts';
 import { defineCommand, type Order, obey } from '../src/command/command.ts';
 import type { Config } from '../src/config.ts';
 import { createLog } from '../src/log.ts';

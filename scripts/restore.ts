@@ -3,7 +3,7 @@ import { toMoment } from '../src/command/moment.ts';
 import { tell } from '../src/command/trouble.ts';
 import { createLog } from '../src/log.ts';
 import { checkBackup, restoreBackup } from '../src/store/backup/restore.ts';
-import { createSecretKeys, parseSecretKeys } from '../src/store/secrets.ts';
+import { createSecretKeys, parseSecretKeys } from '../src/store/secrets/secrets.ts';
 import { openStore } from '../src/store/store.ts';
 
 /** Brings a backup into an empty place. */

@@ -1,13 +1,13 @@
 import { robots } from '../robots/index.ts';
-import { isLive } from '../src/bitrix24/installation.ts';
+import { isLive } from '../src/bitrix24/auth/installation.ts';
 import { defineCommand, obey, Refusal } from '../src/command/command.ts';
 import { toMoment } from '../src/command/moment.ts';
 import { createLog } from '../src/log.ts';
 import { type Ending, failAgain } from '../src/robot/run-robot.ts';
 import { openRooms, toLanguage } from '../src/rooms.ts';
-import { toAnswers } from '../src/runs/attempt.ts';
-import { readCall, readEventToken, toDeadline } from '../src/runs/call.ts';
-import { createRunHistory } from '../src/store/run-history.ts';
+import { readCall, readEventToken, toDeadline } from '../src/runs/intake/kept-call.ts';
+import { toAnswers } from '../src/runs/work/attempt.ts';
+import { createRunHistory } from '../src/store/runs/run-history.ts';
 import { type Given, MOST_SHOWN, OPTIONS, readOrder } from './runs/asked.ts';
 import { printList, printRun, printTable, type Shown, stateOf, toLines } from './runs/print.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { toClean } from './robot/text.ts';
+import { toClean } from './lib/text.ts';
 
 /** A setting that cannot be used and what is expected of it, without its value. */
 export interface Problem {

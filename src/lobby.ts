@@ -2,18 +2,18 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
-import { CallError, parseRobotCall } from './bitrix24/call.ts';
-import { isEventForm, parseEvent } from './bitrix24/events.ts';
-import { renderRefusal, toPageLanguage } from './bitrix24/install-page.ts';
+import { isEventForm, parseEvent } from './bitrix24/install/events.ts';
+import { renderRefusal, toPageLanguage } from './bitrix24/install/install-page.ts';
+import { CallError, parseRobotCall } from './bitrix24/robots/robot-call.ts';
 import { tell } from './command/trouble.ts';
 import type { Config } from './config.ts';
 import { createApp, EVENT_STATUS } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import type { Log } from './robot/ports.ts';
-import { isOutage, wasTurnedAway } from './runs/outage.ts';
-import { type Entry, UNCHECKED_SHARE } from './runs/spooling.ts';
-import { loadSecretKeys } from './store/secrets.ts';
-import { openSpool } from './store/spool.ts';
+import { type Entry, UNCHECKED_SHARE } from './runs/intake/call-intake.ts';
+import { isOutage, wasTurnedAway } from './store/db/outage.ts';
+import { loadSecretKeys } from './store/secrets/secrets.ts';
+import { openSpool } from './store/spool/disk-spool.ts';
 
 const RETRY_MS = 1_000;
 /** How often a start that waits says so. */

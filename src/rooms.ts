@@ -1,26 +1,26 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
-import { type Installation, isLive, toSealed } from './bitrix24/installation.ts';
+import { type Installation, isLive, toSealed } from './bitrix24/auth/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
 import type { Config } from './config.ts';
 import { openDealDocuments } from './deal-documents.ts';
 import { createDirectum } from './directum/directum.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
+import { within } from './lib/timeout.ts';
 import { toDescriptor } from './robot/descriptor.ts';
 import type { Language, LocalText } from './robot/failure.ts';
 import type { Log } from './robot/ports.ts';
-import { within } from './runs/patience.ts';
-import { requireEmbedded } from './store/embedded.ts';
-import { takeFormerCrowds } from './store/former-crowds.ts';
-import { createIncomingCalls } from './store/incoming-calls.ts';
-import { createOpenRuns } from './store/open-runs.ts';
-import { createRunStore } from './store/runs.ts';
-import { loadSecretKeys, SecretError } from './store/secrets.ts';
-import { portalKeyOf } from './store/slots.ts';
-import { openSpool } from './store/spool.ts';
+import { portalKeyOf } from './store/documents/document-slots.ts';
+import { requireEmbedded } from './store/postgres/embedded.ts';
+import { takeFormerCrowds } from './store/runs/former-crowds.ts';
+import { createIncomingCalls } from './store/runs/incoming-calls.ts';
+import { createOpenRuns } from './store/runs/open-runs.ts';
+import { createRunStore } from './store/runs/runs.ts';
+import { createWaits } from './store/runs/waits.ts';
+import { loadSecretKeys, SecretError } from './store/secrets/secrets.ts';
+import { openSpool } from './store/spool/disk-spool.ts';
 import { openStore } from './store/store.ts';
-import { createWaits } from './store/waits.ts';
 
 /** A database that is silent for so long counts as down for /readyz and /metrics. */
 export const DATABASE_MS = 2_000;

@@ -1,10 +1,10 @@
-import { PortalError } from '../../src/bitrix24/portal-error.ts';
+import { PortalError } from '../../src/bitrix24/rest/portal-error.ts';
 import { toCause } from '../../src/command/cause.ts';
 import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
+import { LateError, within } from '../../src/lib/timeout.ts';
 import { createLog } from '../../src/log.ts';
 import { type LocalText, RobotFailure } from '../../src/robot/failure.ts';
-import { LateError, within } from '../../src/runs/patience.ts';
 import { explainPortal } from '../portal-words.ts';
 
 export const LIMIT_MS = 10_000;

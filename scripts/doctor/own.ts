@@ -3,10 +3,10 @@ import { toCause } from '../../src/command/cause.ts';
 import { toMoment } from '../../src/command/moment.ts';
 import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
+import { within } from '../../src/lib/timeout.ts';
 import type { LocalText } from '../../src/robot/failure.ts';
 import { openRooms } from '../../src/rooms.ts';
-import { within } from '../../src/runs/patience.ts';
-import { createSecretKeys, loadSecretKeys, SecretError } from '../../src/store/secrets.ts';
+import { createSecretKeys, loadSecretKeys, SecretError } from '../../src/store/secrets/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import {
   bad,

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { LocalText } from '../../src/robot/failure.ts';
-import { SecretError, type SecretKeys } from '../../src/store/secrets.ts';
+import { SecretError, type SecretKeys } from '../../src/store/secrets/secrets.ts';
 
 /** What is kept sealed and still needed, with the context that it is sealed for. */
 const SEALED = [

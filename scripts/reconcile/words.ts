@@ -1,9 +1,9 @@
 import { toMoment } from '../../src/command/moment.ts';
-import type { Difference } from '../../src/documents/compare.ts';
 import type { Deviation } from '../../src/documents/ports.ts';
+import type { Difference } from '../../src/documents/reconcile/compare.ts';
+import { shorten } from '../../src/lib/text.ts';
 import { redact } from '../../src/log.ts';
 import type { Language, LocalText } from '../../src/robot/failure.ts';
-import { shorten } from '../../src/robot/text.ts';
 
 const PARTS: Readonly<Record<Deviation['part'], LocalText>> = {
   fields: { en: 'field', ru: 'поле' },

@@ -1,6 +1,6 @@
 import { redact } from '../../src/log.ts';
 import type { LocalText } from '../../src/robot/failure.ts';
-import type { ListedRun, RunHistory } from '../../src/store/run-history.ts';
+import type { ListedRun, RunHistory } from '../../src/store/runs/run-history.ts';
 import type { Given } from './asked.ts';
 
 /** How lines and times are shown. */

@@ -1,29 +1,29 @@
 import type { ClaimsPort, Log } from '../robot/ports.ts';
-import { type Answers, createAnswers } from './answers.ts';
-import type { RobotCall } from './call.ts';
-import { type CallProof, type CallToProve, createCallProof } from './call-proof.ts';
-import { createDeals, type Deals } from './deals.ts';
-import type { RefreshAsked } from './events.ts';
-import { createInstaller, type Installer, type InstallerConfig } from './install.ts';
 import {
   createInstallations,
   type InstallationStore,
   type Installations,
   isLive,
   withSpare,
-} from './installation.ts';
-import { createTokenKeeper, type RefreshResult } from './oauth.ts';
-import { createOutbound } from './outbound.ts';
-import { PortalError } from './portal-error.ts';
-import { createPresence, type Presence } from './presence.ts';
-import { createProver, isSameSecret } from './proof.ts';
-import { createProofDesk } from './proof-desk.ts';
-import { createReader, type Reader } from './reader.ts';
-import type { RobotRegistration } from './registration.ts';
-import { createRegistrationCheck, type RegistrationCheck } from './registration-check.ts';
-import { createRemovals, type Removals } from './removals.ts';
-import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest.ts';
-import type { TokenPair } from './tokens.ts';
+} from './auth/installation.ts';
+import { createTokenKeeper, type RefreshResult } from './auth/oauth.ts';
+import { createProver, isSameSecret } from './auth/proof.ts';
+import type { TokenPair } from './auth/tokens.ts';
+import { createReader, type Reader } from './crm/item-reader.ts';
+import { createDeals, type Deals } from './deal/deals.ts';
+import type { RefreshAsked } from './install/events.ts';
+import { createInstaller, type Installer, type InstallerConfig } from './install/install.ts';
+import { createRegistrationCheck, type RegistrationCheck } from './install/registration-check.ts';
+import { createRemovals, type Removals } from './install/removals.ts';
+import { createPresence, type Presence } from './registration/installed-robots.ts';
+import type { RobotRegistration } from './registration/registration.ts';
+import { createOutbound } from './rest/outbound.ts';
+import { PortalError } from './rest/portal-error.ts';
+import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest/rest.ts';
+import { type Answers, createAnswers } from './robots/answers.ts';
+import { type CallProof, type CallToProve, createCallProof } from './robots/call-proof.ts';
+import { createProofDesk } from './robots/proof-desk.ts';
+import type { RobotCall } from './robots/robot-call.ts';
 
 /** What was found out about a call: nobody's is `unknown`, a portal's without its proof `forged`. */
 export type CallCheck = 'ok' | 'unknown' | 'forged';

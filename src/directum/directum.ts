@@ -9,25 +9,25 @@ import type {
   Log,
   PairsPort,
 } from '../robot/ports.ts';
-import { DOCUMENTS } from './absence.ts';
-import { createApprovals } from './approvals.ts';
-import { createBulk } from './bulk.ts';
-import { createCatalogue } from './catalogue.ts';
-import { createContracts } from './contracts.ts';
-import { createCounterparties } from './counterparties.ts';
-import { createEmployees } from './employees.ts';
-import { lostRights } from './errors.ts';
-import { createLinks } from './links.ts';
-import { createMemory } from './memory.ts';
-import { type Capabilities, createMetadata } from './metadata.ts';
-import { createEmails } from './performers.ts';
-import { createReader, type Reader } from './reader.ts';
-import { createStates } from './states.ts';
-import { createSurroundings } from './surroundings.ts';
-import { createTransport, type Transport, type TransportOptions } from './transport.ts';
-import { createVersions } from './versions.ts';
+import { createCounterparties } from './counterparties/counterparties.ts';
+import { createCatalogue } from './directories/catalogue.ts';
+import { createEmployees } from './directories/employees.ts';
+import { createMemory } from './directories/lookup-cache.ts';
+import { createEmails } from './directories/performers.ts';
+import { createContracts } from './documents/contracts.ts';
+import { createSurroundings } from './documents/document-context.ts';
+import { createStates } from './documents/states.ts';
+import { createVersions } from './documents/versions.ts';
+import { lostRights } from './http/errors.ts';
+import { createLinks } from './http/links.ts';
+import { createTransport, type Transport, type TransportOptions } from './http/transport.ts';
+import { DOCUMENTS } from './odata/absence.ts';
+import { createBulk } from './odata/bulk.ts';
+import { createReader, type Reader } from './odata/list-reader.ts';
+import { type Capabilities, createMetadata } from './odata/metadata.ts';
+import { createApprovals } from './tasks/approvals.ts';
 
-export type { Capabilities } from './metadata.ts';
+export type { Capabilities } from './odata/metadata.ts';
 
 export interface DirectumOptions {
   /** OData root, with or without the last slash. */

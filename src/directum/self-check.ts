@@ -2,14 +2,14 @@ import { rootCertificates } from 'node:tls';
 import { Agent, request } from 'undici';
 import { RobotFailure } from '../robot/failure.ts';
 import type { CachePort, DirectumPort } from '../robot/ports.ts';
-import { createCatalogue } from './catalogue.ts';
+import { createCatalogue } from './directories/catalogue.ts';
+import { createEmployees } from './directories/employees.ts';
+import { createMemory } from './directories/lookup-cache.ts';
 import type { DirectumOptions } from './directum.ts';
-import { createEmployees } from './employees.ts';
-import { createMemory } from './memory.ts';
-import { type Capabilities, createMetadata } from './metadata.ts';
-import { createReader } from './reader.ts';
-import { isRow, type Row, textOf } from './rows.ts';
-import { createTransport } from './transport.ts';
+import { createTransport } from './http/transport.ts';
+import { createReader } from './odata/list-reader.ts';
+import { type Capabilities, createMetadata } from './odata/metadata.ts';
+import { isRow, type Row, textOf } from './odata/rows.ts';
 
 /** The package's own account as Directum sees it. */
 export interface OwnAccount {

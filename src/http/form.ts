@@ -1,6 +1,6 @@
 import { unescape as unescapeBroken } from 'node:querystring';
 import qs from 'qs';
-import { toClean } from '../robot/text.ts';
+import { toClean } from '../lib/text.ts';
 
 /** More fields than any call has. */
 const MAX_FIELDS = 20_000;

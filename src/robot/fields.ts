@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { toCode, toVisible } from '../lib/text.ts';
 import type { LocalText } from './failure.ts';
-import { toCode, toVisible } from './text.ts';
 import { parseDate, parseId, parseMoney, parseUser, WireValueError } from './wire-values.ts';
 
 /** What Bitrix24 must know of a field beyond its schema. */

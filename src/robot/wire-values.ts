@@ -1,5 +1,5 @@
+import { toCode, toVisible } from '../lib/text.ts';
 import type { LocalText } from './failure.ts';
-import { toCode, toVisible } from './text.ts';
 import { zoneShift } from './zone.ts';
 
 /** A value that cannot be used; the caller adds the field's title. */

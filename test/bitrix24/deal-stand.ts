@@ -1,6 +1,6 @@
-import type { Installation } from '../../src/bitrix24/installation.ts';
+import type { Installation } from '../../src/bitrix24/auth/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
-import type { BudgetPort } from '../../src/bitrix24/rest.ts';
+import type { BudgetPort } from '../../src/bitrix24/rest/rest.ts';
 import type { ActivityCard, DealFields } from '../../src/documents/ports.ts';
 import type { ItemRef } from '../../src/robot/ports.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';

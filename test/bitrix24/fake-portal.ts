@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { CallProof } from '../../src/bitrix24/call-proof.ts';
-import type { Installation, InstallationStore } from '../../src/bitrix24/installation.ts';
+import type { Installation, InstallationStore } from '../../src/bitrix24/auth/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
-import type { RobotRegistration } from '../../src/bitrix24/registration.ts';
+import type { RobotRegistration } from '../../src/bitrix24/registration/registration.ts';
+import type { CallProof } from '../../src/bitrix24/robots/call-proof.ts';
 import type { ClaimsPort, Log } from '../../src/robot/ports.ts';
 
 export class Refusal extends Error {

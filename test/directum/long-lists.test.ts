@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listed } from '../../src/directum/listed.ts';
+import { listed } from '../../src/directum/directories/listed.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { adapter, company, INN, KPP, label } from './stand.ts';
 

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import { createDeletions } from '../../src/documents/deletions.ts';
-import { mirrorTasks } from '../../src/documents/mirror-tasks.ts';
-import { createNews } from '../../src/documents/news.ts';
-import { createObservers } from '../../src/documents/observe.ts';
+import { mirrorTasks } from '../../src/documents/deliver/task-sync.ts';
+import { tell } from '../../src/documents/deliver/tell.ts';
+import { showDue } from '../../src/documents/deliver/update-deal.ts';
+import { createNews } from '../../src/documents/facts/record-changes.ts';
+import { createDeletions } from '../../src/documents/observe/deletions.ts';
+import { createObservers } from '../../src/documents/observe/observe.ts';
 import type {
   Assignment,
   ContractDates,
@@ -11,22 +13,25 @@ import type {
   SurroundingsPort,
   WriteResult,
 } from '../../src/documents/ports.ts';
-import { type Asked, reconcile, reconcileAtNight, type Told } from '../../src/documents/reconcile.ts';
-import { showDue } from '../../src/documents/show.ts';
-import { tell } from '../../src/documents/tell.ts';
+import {
+  type Asked,
+  reconcile,
+  reconcileAtNight,
+  type Told,
+} from '../../src/documents/reconcile/reconcile.ts';
 import type { ChangedTask, ChangesPort, DocumentState, ItemRef } from '../../src/robot/ports.ts';
-import { createWatch } from '../../src/runs/watch.ts';
-import { createComparisons } from '../../src/store/comparisons.ts';
-import { createDocumentStore } from '../../src/store/documents.ts';
-import { createDueLooks } from '../../src/store/due-looks.ts';
-import { createFailures } from '../../src/store/failures.ts';
-import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
-import { createMissingDocuments } from '../../src/store/missing-documents.ts';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
-import { createShowStore } from '../../src/store/showing.ts';
+import { createWatch } from '../../src/runs/work/watch.ts';
+import { createComparisons } from '../../src/store/documents/comparisons.ts';
+import { createShowStore } from '../../src/store/documents/deal-projection.ts';
+import { createDueLooks } from '../../src/store/documents/due-looks.ts';
+import { createMissingDocuments } from '../../src/store/documents/missing-documents.ts';
+import { createMirroredTasks } from '../../src/store/documents/synced-tasks.ts';
+import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
+import { createFailures } from '../../src/store/outbox/kept-failures.ts';
+import { createTellings } from '../../src/store/outbox/outbox.ts';
+import { createWaits } from '../../src/store/runs/waits.ts';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
-import { createTellings } from '../../src/store/tellings.ts';
-import { createWaits } from '../../src/store/waits.ts';
 import { storeBench } from '../store/bench.ts';
 import { fakeDeals as fakeTasks } from './fake-deals.ts';
 

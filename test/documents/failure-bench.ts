@@ -1,12 +1,12 @@
-import { type FailurePorts, tellFailures } from '../../src/documents/failures.ts';
+import { type FailurePorts, tellFailures } from '../../src/documents/deliver/failures.ts';
+import { tell } from '../../src/documents/deliver/tell.ts';
 import type { DealPort } from '../../src/documents/ports.ts';
-import { tell } from '../../src/documents/tell.ts';
-import { createFailures } from '../../src/store/failures.ts';
-import { createRunHistory } from '../../src/store/run-history.ts';
-import { createRunStore } from '../../src/store/runs.ts';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { createFailures } from '../../src/store/outbox/kept-failures.ts';
+import { createTellings } from '../../src/store/outbox/outbox.ts';
+import { createRunHistory } from '../../src/store/runs/run-history.ts';
+import { createRunStore } from '../../src/store/runs/runs.ts';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
-import { createTellings } from '../../src/store/tellings.ts';
 import { type StoreBench, storeBench } from '../store/bench.ts';
 
 const START = Date.parse('2026-03-02T09:00:00Z');

@@ -1,13 +1,13 @@
-import { mirrorTasks } from '../../src/documents/mirror-tasks.ts';
-import { createNews } from '../../src/documents/news.ts';
+import { mirrorTasks } from '../../src/documents/deliver/task-sync.ts';
+import { tell } from '../../src/documents/deliver/tell.ts';
+import { createNews } from '../../src/documents/facts/record-changes.ts';
 import type { DealPort, Sight } from '../../src/documents/ports.ts';
-import { tell } from '../../src/documents/tell.ts';
-import { createDueLooks } from '../../src/store/due-looks.ts';
-import { createFailures } from '../../src/store/failures.ts';
-import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { createDueLooks } from '../../src/store/documents/due-looks.ts';
+import { createMirroredTasks } from '../../src/store/documents/synced-tasks.ts';
+import { createFailures } from '../../src/store/outbox/kept-failures.ts';
+import { createTellings } from '../../src/store/outbox/outbox.ts';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
-import { createTellings } from '../../src/store/tellings.ts';
 import { type StoreBench, storeBench } from '../store/bench.ts';
 
 const START = Date.parse('2026-03-02T09:00:00Z');

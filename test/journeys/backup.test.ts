@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { writeBackup } from '../../src/store/backup/backup.ts';
-import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import { layCluster } from '../store/ready-cluster.ts';
 import { runCommand, runOnTerminal, runProcess } from './command.ts';

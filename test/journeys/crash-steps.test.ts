@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
+import { type EmbeddedPostgres, startEmbedded } from '../../src/store/postgres/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { type Process, startProcess } from './process.ts';
 import { addDeal, inn, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';

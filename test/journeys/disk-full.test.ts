@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import fs, { rm } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
+import { type EmbeddedPostgres, startEmbedded } from '../../src/store/postgres/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { openFolder } from '../store/bench.ts';
 import { layCluster } from '../store/ready-cluster.ts';

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { parseRobotCall } from '../../src/bitrix24/call.ts';
+import { parseRobotCall } from '../../src/bitrix24/robots/robot-call.ts';
 import { parseForm } from '../../src/http/form.ts';
-import { toKeptCall, toRunId } from '../../src/runs/call.ts';
-import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import { toKeptCall, toRunId } from '../../src/runs/intake/kept-call.ts';
+import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { runCommand } from './command.ts';
 import { lostCalls, type Stand, startStand } from './stand.ts';
 import { type Database, openDatabase } from './stand-database.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { runCommand } from './command.ts';
 import { addDeal, inn, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';
 import { type Database, openDatabase } from './stand-database.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import { runCommand, runOnTerminal, runProcess } from './command.ts';
 import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';

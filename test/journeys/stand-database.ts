@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { startEmbedded } from '../../src/store/embedded.ts';
+import { startEmbedded } from '../../src/store/postgres/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import type { Stand } from './stand.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startEmbedded } from '../../src/store/embedded.ts';
+import { startEmbedded } from '../../src/store/postgres/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
 

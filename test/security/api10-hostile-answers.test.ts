@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { PortalError } from '../../src/bitrix24/portal-error.ts';
+import { PortalError } from '../../src/bitrix24/rest/portal-error.ts';
 import { RobotFailure } from '../../src/robot/failure.ts';
 import { fakePortal, installed, MEMBER, PROVEN } from '../bitrix24/fake-portal.ts';
 import { adapter, company, label, quietLog } from '../directum/stand.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startEmbedded } from '../../src/store/embedded.ts';
+import { startEmbedded } from '../../src/store/postgres/embedded.ts';
 import { quietLog } from '../directum/stand.ts';
 import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand } from '../journeys/stand.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import { addDeal, runStep, type Stand, startStand } from '../journeys/stand.ts';
 

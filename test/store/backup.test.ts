@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeBackup } from '../../src/store/backup/backup.ts';
 import { checkBackup, restoreBackup } from '../../src/store/backup/restore.ts';
 import { listTables } from '../../src/store/backup/tables.ts';
-import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
-import { createRunStore } from '../../src/store/runs.ts';
-import { createSecretKeys, loadKeyList, parseSecretKeys } from '../../src/store/secrets.ts';
-import { openSpool } from '../../src/store/spool.ts';
+import { createIncomingCalls } from '../../src/store/runs/incoming-calls.ts';
+import { createRunStore } from '../../src/store/runs/runs.ts';
+import { createSecretKeys, loadKeyList, parseSecretKeys } from '../../src/store/secrets/secrets.ts';
+import { openSpool } from '../../src/store/spool/disk-spool.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { layCluster } from './ready-cluster.ts';
 

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Log } from '../../src/robot/ports.ts';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { layCluster } from './ready-cluster.ts';
 

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startEmbedded } from '../../src/store/embedded.ts';
+import { startEmbedded } from '../../src/store/postgres/embedded.ts';
 import { type Command, runCommand } from '../journeys/command.ts';
 import { startProcess } from '../journeys/process.ts';
 import { freePort } from '../sandbox/package-settings.ts';

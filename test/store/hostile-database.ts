@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import pg from 'pg';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/embedded.ts';
+import { type EmbeddedPostgres, startEmbedded } from '../../src/store/postgres/embedded.ts';
 import { openFolder } from './bench.ts';
 import { layCluster } from './ready-cluster.ts';
 

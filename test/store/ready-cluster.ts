@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { inject } from 'vitest';
 import type { TestProject } from 'vitest/node';
 import { openPlace, saveState } from '../../src/store/postgres/place.ts';
-import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import { freePort } from '../sandbox/package-settings.ts';
 

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { WantedTask } from '../../src/documents/mirror.ts';
+import type { WantedTask } from '../../src/documents/facts/assignment-tasks.ts';
 import type { Assignment } from '../../src/documents/ports.ts';
-import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
-import { createDocumentStore, type DocumentClient } from '../../src/store/documents.ts';
-import { createIncomingCalls } from '../../src/store/incoming-calls.ts';
-import { createMirroredTasks } from '../../src/store/mirrored-tasks.ts';
-import { createRunStore } from '../../src/store/runs.ts';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
-import { createShowStore } from '../../src/store/showing.ts';
+import { inTransaction } from '../../src/store/db/transaction.ts';
+import { createShowStore } from '../../src/store/documents/deal-projection.ts';
+import { createMirroredTasks } from '../../src/store/documents/synced-tasks.ts';
+import { createDocumentStore, type DocumentClient } from '../../src/store/documents/watched-documents.ts';
+import { createTellings, type TellingClient } from '../../src/store/outbox/outbox.ts';
+import { createClaimedRuns } from '../../src/store/runs/claimed-runs.ts';
+import { createIncomingCalls } from '../../src/store/runs/incoming-calls.ts';
+import { createRunStore } from '../../src/store/runs/runs.ts';
+import { createWaits } from '../../src/store/runs/waits.ts';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
-import { createTellings, type TellingClient } from '../../src/store/tellings.ts';
-import { inTransaction } from '../../src/store/transaction.ts';
-import { createWaits } from '../../src/store/waits.ts';
 import { type StoreBench, storeBench } from './bench.ts';
 import { blocked, holding } from './row-locks.ts';
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isOutage } from '../../src/runs/outage.ts';
-import { createCache } from '../../src/store/cache.ts';
-import { createDocuments, createEncryptedKv } from '../../src/store/encrypted-kv.ts';
-import { createSecretKeys, loadSecretKeys, parseSecretKeys } from '../../src/store/secrets.ts';
+import { isOutage } from '../../src/store/db/outage.ts';
+import { createCache } from '../../src/store/secrets/cache.ts';
+import { createDocuments, createEncryptedKv } from '../../src/store/secrets/encrypted-kv.ts';
+import { createSecretKeys, loadSecretKeys, parseSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { passingTime } from '../passing-time.ts';
 import { type StoreBench, storeBench } from './bench.ts';

@@ -1,8 +1,8 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import type { ClientBase } from 'pg';
 import { expect, it } from 'vitest';
-import { createClaimedRuns } from '../../src/store/claimed-runs.ts';
-import { loadSecretKeys } from '../../src/store/secrets.ts';
+import { createClaimedRuns } from '../../src/store/runs/claimed-runs.ts';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import { memoryLog, openFolder, type StoreBench, storeBench } from './bench.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type pg from 'pg';
-import { parseSecretKeys } from '../secrets.ts';
+import { parseSecretKeys } from '../secrets/secrets.ts';
 import type { Counts, Kind, Meta } from './backup.ts';
 import { BackupError, readSealed } from './sealed-file.ts';
 import { listTables, lockTables, quoted, readSchema, type Table } from './tables.ts';

@@ -2,8 +2,8 @@ import { createCipheriv, createDecipheriv, randomBytes, scrypt, timingSafeEqual 
 import { createReadStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncFolder } from '../sync-folder.ts';
-import { ToldError } from '../told-error.ts';
+import { syncFolder } from '../../lib/sync-folder.ts';
+import { ToldError } from '../db/told-error.ts';
 
 /** The file is not a backup, was cut or altered, or the passphrase is another; nothing was done with it. */
 export class BackupError extends ToldError {

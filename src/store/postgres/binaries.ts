@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
-import { ToldError } from '../told-error.ts';
+import { ToldError } from '../db/told-error.ts';
 import { type ServerUser, systemFolder } from './place.ts';
 
 /** Runs the programs of PostgreSQL as the server's user. */

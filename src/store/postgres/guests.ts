@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ToldError } from '../told-error.ts';
+import { ToldError } from '../db/told-error.ts';
 
 const LOCK_WAIT_MS = 90_000;
 const LOCK_STEP_MS = 50;

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { chmod, chown, mkdir, open, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { ToldError } from '../told-error.ts';
+import { ToldError } from '../db/told-error.ts';
 
 /** Whom PostgreSQL runs as; null is this process's own user. */
 export type ServerUser = { uid: number; gid: number } | null;

@@ -1,0 +1,163 @@
+import type { ClaimsPort, Log } from '../../robot/ports.ts';
+import type { FieldFacts } from '../deal/fields/field-facts.ts';
+import type { TokenPair } from './tokens.ts';
+
+export type { TokenPair } from './tokens.ts';
+
+/** The application on one portal. */
+export interface Installation {
+  memberId: string;
+  /** The only address anything is sent to. */
+  origin: string;
+  /** `member_id` of the first installation ever from this origin; part of every ExternalId. */
+  portalKey: string;
+  /** null until somebody proves it (bitrix24.md A4). */
+  applicationToken: string | null;
+  state: 'active' | 'paused' | 'uninstalled';
+  pausedReason?: string | undefined;
+  language: string;
+  scopes: string[];
+  installerUserId: number | null;
+  tokens: TokenPair | null;
+  /** Pairs that came with calls, for the day the installer is dismissed; newest of each user. */
+  spares: Record<string, TokenPair>;
+  /** Hash of what was last registered, by robot code; triggers as `trigger:CODE`. */
+  registered: Record<string, string>;
+  /** Our fields by entityTypeId; absent while unknown (interface.md §5). */
+  fields?: Record<string, FieldFacts> | undefined;
+  /** Absent while the registration is unknown: no answer may leave then (bitrix24.md B8). */
+  registeredAt?: string | undefined;
+  /** Methods the tariff has, of those asked for. */
+  methods?: string[] | undefined;
+  /** The portal has accepted the signature of a call once: from then on its refusal counts (bitrix24.md D3). */
+  provesCalls?: true | undefined;
+  /** The portal's event said that the application was removed; kept until that is believed and tidied up, or not. */
+  removal?: { at: string; clean: boolean } | undefined;
+  /** What is stored of it cannot be opened, for its key is not in SECRET_KEYS: only a new installation changes it. */
+  sealed?: true;
+  version: number;
+}
+
+export interface InstallationStore {
+  get(memberId: string): Promise<Installation | undefined>;
+  set(memberId: string, installation: Installation): Promise<void>;
+  list(): Promise<Installation[]>;
+}
+
+export interface Installations {
+  /** Reads all installations into memory; throws when the store is away. */
+  load(): Promise<void>;
+  /** As `load`, but an outage keeps what is in memory. */
+  reload(): Promise<void>;
+  get(memberId: string): Installation | undefined;
+  list(): Installation[];
+  /** Reads the store anew and refreshes memory. */
+  fresh(memberId: string): Promise<Installation | undefined>;
+  /**
+   * One change at a time across processes; `change` answers undefined to leave things as they are. One that cannot be opened
+   * is left alone, unless it is replaced as a whole.
+   */
+  update(
+    memberId: string,
+    change: (current: Installation | undefined) => Installation | undefined,
+  ): Promise<Installation | undefined>;
+}
+
+/** Calls of its portal are taken: it was not removed. */
+export function isLive(installation: Installation | undefined): installation is Installation {
+  return installation !== undefined && installation.state !== 'uninstalled';
+}
+
+/** Something may be sent to its portal: its tokens work, and its robots are known to be there (bitrix24.md B8). */
+export function isReady(installation: Installation | undefined): installation is Installation {
+  return installation?.state === 'active' && installation.registeredAt !== undefined;
+}
+
+/**
+ * What stands for an installation that cannot be opened. Its portal is paused until a new authorisation, and nothing is
+ * sent anywhere meanwhile.
+ */
+export function toSealed(memberId: string, portalKey: string, now: Date): Installation {
+  return {
+    memberId,
+    origin: 'https://sealed.invalid',
+    portalKey,
+    applicationToken: null,
+    state: 'paused',
+    pausedReason: 'what is stored of it cannot be opened: its key is not in SECRET_KEYS',
+    language: 'ru',
+    scopes: [],
+    installerUserId: null,
+    tokens: null,
+    spares: {},
+    registered: {},
+    sealed: true,
+    // Above any that was stored: its own number is sealed too.
+    version: Math.floor(now.getTime() / 1000),
+  };
+}
+
+export const MAX_SPARES = 5;
+
+/** Installations in memory over a store, so that calls are checked while the database is away. */
+export function createInstallations(options: {
+  store: InstallationStore;
+  claims: ClaimsPort;
+  now: () => Date;
+  log: Log;
+}): Installations {
+  const { store, claims, log } = options;
+  const memory = new Map<string, Installation>();
+
+  function remember(installation: Installation): void {
+    const known = memory.get(installation.memberId);
+    // Another process may have other keys, and what it wrote says nothing against what is known here.
+    if (known !== undefined && installation.sealed) return;
+    // A slow reload must not bring back what a change has just replaced.
+    if (known === undefined || known.version <= installation.version) {
+      memory.set(installation.memberId, installation);
+    }
+  }
+
+  async function load(): Promise<void> {
+    for (const installation of await store.list()) remember(installation);
+  }
+
+  async function fresh(memberId: string): Promise<Installation | undefined> {
+    const stored = await store.get(memberId);
+    if (stored !== undefined) remember(stored);
+    return stored;
+  }
+
+  return {
+    load,
+    async reload() {
+      try {
+        await load();
+      } catch {
+        log.warn('installations.not_reloaded', { known: memory.size });
+      }
+    },
+    get: (memberId) => memory.get(memberId),
+    list: () => [...memory.values()],
+    fresh,
+    update: (memberId, change) =>
+      claims.hold(`installation:${memberId}`, async () => {
+        const current = await store.get(memberId);
+        const changed = change(current);
+        if (changed === undefined || changed === current || changed.sealed) return current;
+        const saved = { ...changed, memberId, version: (current?.version ?? 0) + 1 };
+        await store.set(memberId, saved);
+        remember(saved);
+        return saved;
+      }),
+  };
+}
+
+/** Spare pairs with one more, the newest pair of each user, five at most (bitrix24.md C4). */
+export function withSpare(spares: Record<string, TokenPair>, pair: TokenPair): Record<string, TokenPair> {
+  const key = String(pair.userId ?? 0);
+  const all = Object.entries({ ...spares, [key]: pair });
+  all.sort(([, a], [, b]) => b.expiresAt.localeCompare(a.expiresAt));
+  return Object.fromEntries(all.slice(0, MAX_SPARES));
+}

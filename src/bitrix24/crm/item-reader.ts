@@ -1,0 +1,168 @@
+import type { ItemRef, ItemSnapshot, Log, PortalPort, PortalUser, ReadRequest } from '../../robot/ports.ts';
+import type { Installations } from '../auth/installation.ts';
+import { PortalError } from '../rest/portal-error.ts';
+import { toRobotFailure } from '../rest/reader-failures.ts';
+import type { PortalRest } from '../rest/rest.ts';
+import type { CallProof } from '../robots/call-proof.ts';
+import {
+  COMPANY,
+  extraUsers,
+  getParams,
+  hasLink,
+  item,
+  link,
+  plan,
+  requisite,
+  requisites,
+  user,
+} from './commands.ts';
+import { findFileField, saveItemFile } from './files/file-field.ts';
+import { type FileFetch, openItemFile } from './files/item-file.ts';
+import { personName, RUSSIA, readCountry, readParty } from './party.ts';
+import { type CrmRead, readTogether } from './read-together.ts';
+import * as shapes from './shapes.ts';
+
+export type Reader = (memberId: string, ref: ItemRef, log: Log, proof: CallProof) => PortalPort;
+
+/** What robots read of the portal: one batch hit a run (bitrix24.md F1, F4, F5). */
+export function createReader(options: {
+  rest: PortalRest;
+  installations: Installations;
+  fetchFile: FileFetch;
+}): Reader {
+  const { rest, installations } = options;
+  return (memberId, ref, log, proof) => {
+    const origin = () => installations.get(memberId)?.origin ?? '';
+    return {
+      async read(request = {}) {
+        try {
+          return await readItem({ rest, memberId, ref, request, proof, log, origin: origin() });
+        } catch (error) {
+          throw toRobotFailure(error, log);
+        }
+      },
+      async checkFileField(fieldCode) {
+        try {
+          await findFileField({ rest, memberId, ref }, fieldCode);
+        } catch (error) {
+          throw toRobotFailure(error, log);
+        }
+      },
+      async saveFile(fieldCode, file) {
+        try {
+          await saveItemFile({ rest, memberId, ref }, fieldCode, file);
+        } catch (error) {
+          throw toRobotFailure(error, log);
+        }
+      },
+      async openFile(fieldCode) {
+        try {
+          const answer = await rest.call(memberId, 'crm.item.get', getParams(ref.typeId, ref.id));
+          const read = shapes.itemShape.safeParse(answer);
+          if (!read.success)
+            throw new PortalError({ code: 'UNREADABLE', kind: 'server', status: null, retry: true });
+          return await openItemFile(read.data.item, fieldCode, {
+            origin: origin(),
+            fetchFile: options.fetchFile,
+            onCut: (error) => toRobotFailure(error, log),
+          });
+        } catch (error) {
+          throw toRobotFailure(error, log);
+        }
+      },
+    };
+  };
+}
+
+interface Reading {
+  rest: PortalRest;
+  memberId: string;
+  ref: ItemRef;
+  request: ReadRequest;
+  proof: CallProof;
+  log: Log;
+  origin: string;
+}
+
+async function readItem(reading: Reading): Promise<ItemSnapshot> {
+  const { ref, request, origin } = reading;
+  const read = await readTogether({ ...reading, commands: plan(ref, request) });
+  const { item: fields } = await read.get(
+    'item',
+    item(ref.typeId, ref.id),
+    shapes.itemShape,
+    (r) => r.item.id === ref.id,
+  );
+  const facts = shapes.itemFactsShape.parse(fields);
+  const linked = hasLink(ref) ? await read.getIfThere('link', link(ref), shapes.linkShape) : null;
+  return {
+    ref,
+    title: facts.title ?? personName(facts) ?? ref.code,
+    url: `${origin}${cardPath(ref)}`,
+    amount: facts.opportunity,
+    currency: facts.currencyId,
+    responsibleUserId: facts.assignedById,
+    party: await readParty(read, ref, request, facts, linked),
+    ownCompany: await readOwnCompany(
+      read,
+      facts.mycompanyId ?? facts.myCompanyId,
+      linked?.MC_REQUISITE_ID ?? null,
+    ),
+    users: await readUsers(read, facts.assignedById, extraUsers(request)),
+    fields,
+  };
+}
+
+/** Card of the item on the portal. */
+export function cardPath(ref: ItemRef): string {
+  const names: Record<number, string> = { 1: 'lead', 2: 'deal', 3: 'contact', 4: 'company' };
+  const name = names[ref.typeId];
+  return name === undefined
+    ? `/crm/type/${ref.typeId}/details/${ref.id}/`
+    : `/crm/${name}/details/${ref.id}/`;
+}
+
+async function readOwnCompany(
+  read: CrmRead,
+  companyId: number | null,
+  linkedId: number | null,
+): Promise<ItemSnapshot['ownCompany']> {
+  const linked =
+    linkedId === null
+      ? null
+      : await read.tryGet('own_linked', requisite(linkedId), shapes.requisiteShape, (r) => r.ID === linkedId);
+  const id = companyId ?? (linked?.ENTITY_TYPE_ID === COMPANY ? linked.ENTITY_ID : null);
+  if (id === null) return null;
+  const belongs = (rows: shapes.RequisiteRow[]) => rows.every((row) => row.ENTITY_ID === id);
+  const row =
+    linked !== null && linked.ENTITY_ID === id
+      ? linked
+      : (await read.tryGet('own_requisites', requisites(COMPANY, id), shapes.requisitesShape, belongs))?.[0];
+  const company = await read.tryGet('own', item(COMPANY, id), shapes.itemShape, (r) => r.item.id === id);
+  const title = company === null ? null : shapes.itemFactsShape.parse(company.item).title;
+  const name = title ?? row?.RQ_COMPANY_NAME ?? null;
+  if (row === undefined) return name === null ? null : { name, inn: null, kpp: null, foreignId: null };
+  const foreign = shapes.foreignIds(row).find((number) => number !== row.RQ_INN) ?? null;
+  const isRussian = foreign !== null && (await readCountry(read, row.PRESET_ID)) === RUSSIA;
+  return { name, inn: row.RQ_INN, kpp: row.RQ_KPP, foreignId: isRussian ? null : foreign };
+}
+
+async function readUsers(
+  read: CrmRead,
+  responsible: number | null,
+  extra: number[],
+): Promise<ReadonlyMap<number, PortalUser>> {
+  const users = new Map<number, PortalUser>();
+  for (const id of new Set([...(responsible === null ? [] : [responsible]), ...extra])) {
+    const named = extra.includes(id);
+    const about = (found: { ID: number }[]) => found.every((row) => row.ID === id);
+    // The responsible has a substitute in Directum; of a named person only the portal's refusal tells what is wrong.
+    const ask = named ? read.getIfThere : read.getInScope;
+    const rows = await ask(named ? `user_${id}` : 'responsible', user(id), shapes.usersShape, about);
+    const row = rows?.[0];
+    if (row === undefined) continue;
+    const name = [row.LAST_NAME, row.NAME, row.SECOND_NAME].filter(Boolean).join(' ');
+    users.set(id, { id, email: row.EMAIL, name: name || (row.EMAIL ?? `user ${id}`) });
+  }
+  return users;
+}

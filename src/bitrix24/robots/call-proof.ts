@@ -1,0 +1,148 @@
+import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Installations } from '../auth/installation.ts';
+import { item } from '../crm/commands.ts';
+import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
+import { PortalError } from '../rest/portal-error.ts';
+import { unproven } from '../rest/reader-failures.ts';
+import type { PortalRest } from '../rest/rest.ts';
+import { toError, toRefusal } from '../rest/writes.ts';
+import type { Hit, ProofDesk } from './proof-desk.ts';
+
+/**
+ * Whether the portal itself made a call: it alone can sign an event token (bitrix24.md D3, A2b). Asked once a run, in
+ * the hit that reads the item.
+ */
+export interface CallProof {
+  isAccepted(): boolean;
+  /** The call was made by somebody else; nothing may follow from it. */
+  isForged(): boolean;
+  /** What is to be sent along with the next hit; nothing once the call is accepted. */
+  commands(): Record<string, BatchCommand>;
+  /**
+   * Reads the answers of that hit, or what became of it instead.
+   * @throws ForgedCall, RobotFailure portal_access_denied or portal_unavailable, both healing, while it is not accepted
+   */
+  hear(hit: Hit): Promise<void>;
+  /** Asks, with the item, when the call is not accepted yet. @throws as `hear` */
+  demand(): Promise<void>;
+}
+
+export class ForgedCall extends Error {
+  override readonly name = 'ForgedCall';
+
+  constructor() {
+    super('The portal did not sign the event token of this call');
+  }
+}
+
+/** The call of a run, as far as its proof goes. */
+export interface CallToProve {
+  memberId: string;
+  item: ItemRef | null;
+  eventToken: string;
+  workflowId: string;
+  /** An earlier attempt of the run heard it. */
+  accepted: boolean;
+  /** Keeps for later attempts that it was accepted. */
+  onAccepted(): Promise<void>;
+}
+
+const PROOF = 'proof';
+/** Needs no scope and no right, so it fails only where the whole hit does (bitrix24.md A2b). */
+const WITNESS: BatchCommand = { method: 'profile', params: {} };
+
+export function createCallProof(
+  {
+    rest,
+    desk,
+    installations,
+    log,
+  }: { rest: PortalRest; desk: ProofDesk; installations: Installations; log: Log },
+  call: CallToProve,
+): CallProof {
+  const { memberId, eventToken } = call;
+  let { accepted } = call;
+  let forged = false;
+  let asking: Promise<void> | null = null;
+  // An empty message is refused after the signature was checked and before anything is written (D3).
+  const command: BatchCommand = {
+    method: 'bizproc.activity.log',
+    params: { EVENT_TOKEN: eventToken, LOG_MESSAGE: '' },
+  };
+
+  /** Where the portal would not take the method inside a batch (L10), it is asked alone. */
+  async function alone(): Promise<BatchAnswer> {
+    try {
+      return { ok: true, result: await rest.call(memberId, command.method, command.params) };
+    } catch (error) {
+      if (!(error instanceof PortalError)) throw error;
+      return toRefusal(error);
+    }
+  }
+
+  async function hear(hit: Hit): Promise<void> {
+    if (accepted) return;
+    // A portal that has never accepted a call this way may have manners of its own: there no refusal counts.
+    const counts = installations.get(memberId)?.provesCalls === true;
+    const fits = isOfWorkflow(eventToken, call.workflowId);
+    if (!fits && counts) refuse();
+    if (hit instanceof PortalError && hit.kind !== 'refused') throw unproven(hit, hit.kind === 'access', log);
+    const answers = hit instanceof PortalError ? {} : hit;
+    const inBatch = answers[PROOF];
+    const isTaken = inBatch !== undefined && (inBatch.ok || !inBatch.error.startsWith('ERROR_BATCH_'));
+    const answer = isTaken ? inBatch : await alone();
+    if (isSigned(answer) && fits) return accept();
+    const others = Object.entries(answers).filter(([key]) => key !== PROOF);
+    if (counts && isBadSignature(answer) && others.some(([, other]) => other.ok)) refuse();
+    const isDenied = !answer.ok && answer.kind === 'access' && others.every(([, other]) => !other.ok);
+    throw unproven(answer.ok ? null : toError(answer, command), isDenied, log);
+  }
+
+  function refuse(): never {
+    forged = true;
+    throw new ForgedCall();
+  }
+
+  async function accept(): Promise<void> {
+    if (installations.get(memberId)?.provesCalls !== true)
+      await installations.update(memberId, (known) =>
+        known === undefined || known.provesCalls ? known : { ...known, provesCalls: true },
+      );
+    await call.onAccepted();
+    accepted = true;
+  }
+
+  async function ask(): Promise<void> {
+    const { item: ref } = call;
+    const read = ref === null ? {} : { item: item(ref.typeId, ref.id) };
+    await hear(await desk.ask(memberId, { ...read, [PROOF]: command }, { witness: WITNESS }));
+  }
+
+  const commands = (): Record<string, BatchCommand> =>
+    accepted ? {} : { [PROOF]: command, witness: WITNESS };
+
+  return {
+    isAccepted: () => accepted,
+    isForged: () => forged,
+    commands,
+    hear,
+    async demand() {
+      if (accepted) return;
+      if (forged) throw new ForgedCall();
+      asking ??= ask().finally(() => {
+        asking = null;
+      });
+      return asking;
+    },
+  };
+}
+
+/** The token names the workflow that the call says it comes from (bitrix24.md D1); a reference names nothing (H3). */
+function isOfWorkflow(eventToken: string, workflowId: string): boolean {
+  return workflowId !== '' && eventToken.split('|')[0] === workflowId && !eventToken.includes('$result');
+}
+
+const isSigned = (answer: BatchAnswer) => !answer.ok && answer.error === 'ERROR_EMPTY_LOG_MESSAGE';
+
+const isBadSignature = (answer: BatchAnswer) =>
+  !answer.ok && answer.error === 'ACCESS_DENIED' && answer.description.trim() === 'Access denied!';

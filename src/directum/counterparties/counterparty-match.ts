@@ -1,0 +1,162 @@
+import { shorten, toCode } from '../../lib/text.ts';
+import { RobotFailure } from '../../robot/failure.ts';
+import type { CounterpartyResult } from '../../robot/ports.ts';
+import { listed } from '../directories/listed.ts';
+import type { Reader } from '../odata/list-reader.ts';
+import type { Metadata } from '../odata/metadata.ts';
+import { type Filter, sameText } from '../odata/query.ts';
+import { idOf, type Row, textOf } from '../odata/rows.ts';
+import { type Card, isInn } from './requisites.ts';
+
+/** A counterparty card with the set it lives in. */
+export interface Found {
+  type: CounterpartyResult['type'];
+  row: Row;
+}
+
+export const LEAF = { company: 'Company', bank: 'Bank', person: 'Person' } as const;
+
+/** Simple properties that are compared and written, with their lengths (directum.md B.1). */
+export const LENGTH: Readonly<Record<string, number>> = {
+  Name: 250,
+  LegalName: 500,
+  LastName: 250,
+  FirstName: 250,
+  MiddleName: 250,
+  TIN: 50,
+  TRRC: 50,
+  PSRN: 50,
+  NCEO: 50,
+  NCEA: 500,
+  Phones: 250,
+  Email: 250,
+  Homepage: 250,
+  LegalAddress: 500,
+  PostalAddress: 500,
+  Account: 34,
+};
+
+/** Room for the named candidates within the 500 characters of an answer's text. */
+const LIST_LENGTH = 320;
+
+const READ = ['Status', 'IsCardReadOnly', 'ExternalId', 'Nonresident', ...Object.keys(LENGTH)];
+
+/** What to ask of a card of one type, without properties this installation lacks. */
+export async function cardQuery(metadata: Metadata, type: Found['type']) {
+  const can = await metadata.capabilities();
+  const leaf = LEAF[type];
+  const expand = can.property(leaf, 'Bank') === null ? {} : { expand: { Bank: { select: ['Id'] } } as never };
+  // Name first: `Id` and `Name` are on every card.
+  return { set: can.need(leaf), select: ['Id', ...can.having(leaf, READ)], ...expand };
+}
+
+/**
+ * Candidates of a card by TIN and our own key, on the concrete sets (directum.md B.1: `ICounterparties` refuses on
+ * some stands). A card that a broken-off POST made is found by the key.
+ */
+export async function findCandidates(
+  { reader, metadata }: { reader: Reader; metadata: Metadata },
+  card: Card,
+  externalId: string,
+): Promise<Found[]> {
+  const can = await metadata.capabilities();
+  const types = card.type === 'person' ? (['person'] as const) : (['company', 'bank'] as const);
+  const found: Found[] = [];
+  for (const type of types) {
+    const leaf = LEAF[type];
+    if (can.set(leaf) === null && type === 'bank') continue;
+    const alternatives: Filter[] = [];
+    if (card.ids.length > 0) alternatives.push(byTin(card, can.property(leaf, 'TRRC') !== null));
+    if (can.property(leaf, 'ExternalId') !== null) alternatives.push({ ExternalId: externalId });
+    if (alternatives.length === 0) continue;
+    const { set, ...query } = await cardQuery(metadata, type);
+    const rows = await reader.all(set, { ...query, filter: { or: alternatives } });
+    for (const row of rows) {
+      if (!found.some((one) => one.row['Id'] === row['Id'])) found.push({ type, row });
+    }
+  }
+  return found;
+}
+
+function byTin(card: Card, hasTrrc: boolean): Filter {
+  // Letters stand in numbers of other countries only, and a person may have typed them small.
+  const tin = { or: card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : { TIN: id })) };
+  if (card.trrc === null || !hasTrrc) return tin;
+  return { and: [tin, { or: [{ TRRC: card.trrc }, { TRRC: null }, { TRRC: '' }] }] };
+}
+
+/**
+ * The one of the candidates that is this counterparty; null = a new card (interface.md directum_sync_counterparty):
+ * our own key, then TIN and TRRC, then TIN with an empty TRRC; a foreign company by each of its numbers in turn.
+ * @throws RobotFailure counterparty_ambiguous, counterparty_closed
+ */
+export function choose(candidates: readonly Found[], card: Card, externalId: string): Found | null {
+  // The key names the CRM record, which may have a branch or a second legal entity among its requisites.
+  const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
+  const byNumber = card.ids.flatMap((id) => {
+    const same = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
+    const of = (trrc: string | null) => same.filter(({ row }) => codeOf(row, 'TRRC') === trrc);
+    return card.trrc === null ? [same] : [of(card.trrc), of(null)];
+  });
+  const pools = [own, ...byNumber];
+  const pool = pools.find((one) => one.length > 0) ?? [];
+  const active = pool.filter(({ row }) => row['Status'] !== 'Closed');
+  if (active.length > 1) throw ambiguous(active, card);
+  const only = active[0] ?? pool[0] ?? null;
+  if (only) assertOpen(only);
+  return only;
+}
+
+/** A number of a card as it is meant; null when empty. */
+const codeOf = (row: Row, property: string): string | null => toCode(textOf(row, property) ?? '') || null;
+
+/** Whether a card may be the one of these requisites: nothing that both name differs. */
+export function isCompatible(row: Row, card: Card): boolean {
+  const [tin, trrc] = [tinOf(row), codeOf(row, 'TRRC')];
+  if (card.ids.length > 0 && tin !== null && !card.ids.includes(tin)) return false;
+  // A number of another country may be a Russian INN too, of somebody else.
+  if (card.nonresident && row['Nonresident'] === false && tin !== null && isInn(tin)) return false;
+  return card.trrc === null || trrc === null || trrc === card.trrc;
+}
+
+const tinOf = (row: Row): string | null => codeOf(row, 'TIN')?.toUpperCase() ?? null;
+
+/** @throws RobotFailure counterparty_closed */
+export function assertOpen({ row }: Found): void {
+  if (row['Status'] !== 'Closed') return;
+  const name = `«${clip(textOf(row, 'Name') ?? '')}» (ИД ${idOf(row)})`;
+  throw new RobotFailure('counterparty_closed', {
+    ru: `Контрагент ${name} в Directum закрыт. Откройте его карточку или исправьте реквизиты в CRM.`,
+    en: `The counterparty ${name.replace('ИД', 'id')} is closed in Directum. Open its card again or mend the requisites in CRM.`,
+  });
+}
+
+function ambiguous(found: readonly Found[], card: Card): RobotFailure {
+  const { ru, en } = named(found);
+  const tin = clip((found[0] && textOf(found[0].row, 'TIN')) ?? card.tin ?? '—');
+  return new RobotFailure('counterparty_ambiguous', {
+    ru: `ИНН ${tin} в Directum у нескольких контрагентов: ${ru}. Закройте лишние${card.nonresident ? '' : ' или укажите КПП в реквизитах CRM'}.`,
+    en: `Several counterparties of Directum have TIN ${tin}: ${en}. Close the extra ones${card.nonresident ? '' : ' or give the KPP in the CRM requisites'}.`,
+  });
+}
+
+/** All of them, in as many words as an answer has room for: names, else ids with KPP, else ids alone and how many more. */
+function named(found: readonly Found[]): { ru: string; en: string } {
+  const list = found.map(({ row }) => {
+    const trrc = textOf(row, 'TRRC');
+    return { name: textOf(row, 'Name') ?? '', id: idOf(row), trrc: trrc === null ? null : clip(trrc, 12) };
+  });
+  for (const length of [40, 20, 0]) {
+    const name = (text: string) => (length === 0 ? '' : `«${clip(text, length)}» `);
+    const ru = list.map((one) => `${name(one.name)}(ИД ${one.id}, КПП ${one.trrc ?? 'нет'})`).join(', ');
+    const en = list.map((one) => `${name(one.name)}(id ${one.id}, TRRC ${one.trrc ?? 'none'})`).join(', ');
+    if (ru.length <= LIST_LENGTH && en.length <= LIST_LENGTH) return { ru, en };
+  }
+  const ids = listed(
+    list.map(({ id }) => String(id)),
+    LIST_LENGTH - 4,
+  );
+  return { ru: `ИД ${ids.ru}`, en: `ids ${ids.en}` };
+}
+
+const clip = (text: string, length = 40): string => shorten(text, length);

@@ -1,0 +1,237 @@
+import { cut, shortenMiddle } from '../../lib/text.ts';
+import { RobotFailure } from '../../robot/failure.ts';
+import type { AbsencePort, Contract, ContractDraft, DirectumPort, Log } from '../../robot/ports.ts';
+import { parseExtra } from '../directories/extra-fields.ts';
+import { badAnswer, lostRights } from '../http/errors.ts';
+import type { Links } from '../http/links.ts';
+import type { Transport } from '../http/transport.ts';
+import { DOCUMENTS } from '../odata/absence.ts';
+import type { Reader } from '../odata/list-reader.ts';
+import type { Metadata } from '../odata/metadata.ts';
+import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
+import { same } from '../odata/same.ts';
+
+const LEAF = 'Contract';
+const READ = [
+  'Name',
+  'RegistrationNumber',
+  'ExternalId',
+  'LifeCycleState',
+  'InternalApprovalState',
+  'ExternalApprovalState',
+  'LastVersionApproved',
+  'HasVersions',
+];
+
+const KEY_NOT_NEEDED = new Set<string>(['directum_refused', 'directum_access_denied']);
+
+interface Ports {
+  transport: Transport;
+  reader: Reader;
+  metadata: Metadata;
+  links: Links;
+  absence: AbsencePort;
+  log: Log;
+}
+
+/** Contract cards (directum.md B.4, B.5, J.1, J.2, J.6; interface.md directum_create_contract). */
+export function createContracts({
+  transport,
+  reader,
+  metadata,
+  links,
+  absence,
+  log,
+}: Ports): DirectumPort['contracts'] {
+  async function query(extra: readonly string[] = []) {
+    const can = await metadata.capabilities();
+    const names = [...new Set([...READ, ...extra])];
+    const isRef = (name: string) => can.property(LEAF, name)?.startsWith('>') === true;
+    const refs: Record<string, unknown> = { Counterparty: { select: ['Id', 'Name'] } };
+    for (const name of names.filter(isRef)) refs[name] ??= { select: ['Id'] };
+    if (can.property(LEAF, 'HasVersions') === null) refs['Versions'] = { select: ['Id'] };
+    return {
+      set: can.need(LEAF),
+      select: ['Id', ...can.having(LEAF, names).filter((name) => !isRef(name))],
+      expand: refs as never,
+    };
+  }
+
+  function toContract(row: Row): Contract {
+    const id = idOf(row);
+    const counterparty = refOf(row, 'Counterparty');
+    const versions = row['Versions'];
+    return {
+      id,
+      name: textOf(row, 'Name') ?? '',
+      url: links.documentUrl(id, LEAF),
+      registrationNumber: textOf(row, 'RegistrationNumber'),
+      counterparty:
+        counterparty === null ? null : { id: counterparty, url: links.counterpartyUrl(counterparty) },
+      externalId: textOf(row, 'ExternalId'),
+      lifeCycleState: textOf(row, 'LifeCycleState'),
+      internalApprovalState: textOf(row, 'InternalApprovalState'),
+      externalApprovalState: textOf(row, 'ExternalApprovalState'),
+      lastVersionApproved: row['LastVersionApproved'] === true,
+      hasVersions: row['HasVersions'] === true || (Array.isArray(versions) && versions.length > 0),
+    };
+  }
+
+  async function byId(id: number): Promise<Contract | null> {
+    if (!(await metadata.capabilities()).isId(id)) return null;
+    const { set, ...rest } = await query();
+    const row = await reader.one(set, id, rest);
+    if (row) return toContract(row);
+    if ((await seen(id)) === 'gone') return null;
+    const again = await reader.one(set, id, rest);
+    if (again) return toContract(again);
+    throw new RobotFailure('document_not_found', {
+      ru: `Документ с ИД ${id} в Directum — не договор. Укажите ИД договора или верните документу прежний тип.`,
+      en: `The document with id ${id} in Directum is no contract. Give the id of a contract or return the document to its former type.`,
+    });
+  }
+
+  /** @throws RobotFailure directum_unavailable while rights seem to be lost */
+  async function seen(id: number | null): Promise<'gone' | 'shown'> {
+    const seen = await absence.ofDocument(id);
+    if (seen === 'unknown') throw lostRights(DOCUMENTS);
+    return seen;
+  }
+
+  async function byExternalId(externalId: string, expected = false): Promise<Contract | null> {
+    const { set, ...rest } = await query();
+    const ask = () => reader.all(set, { ...rest, filter: { ExternalId: externalId } });
+    let rows = await ask();
+    if (rows.length === 0 && expected) {
+      await seen(null);
+      // The rights may have come back between the two questions.
+      rows = await ask();
+    }
+    // Some databases compare without case; the key is exact.
+    const own = rows.filter((row) => row['ExternalId'] === externalId).sort((a, b) => idOf(a) - idOf(b));
+    if (own.length > 1) log.warn('contract.key_doubled', { documentIds: own.map((row) => idOf(row)) });
+    return own[0] ? toContract(own[0]) : null;
+  }
+
+  /** Of a card that could be read a moment ago. */
+  async function unreadable(id: number): Promise<RobotFailure> {
+    await seen(id);
+    return deletedOrHidden();
+  }
+
+  async function create(externalId: string, draft: ContractDraft): Promise<Contract> {
+    const set = (await metadata.capabilities()).need(LEAF);
+    const subject = cut(draft.subject, 250);
+    // Kinds without a generated name need one; the others build their own (directum.md J.1).
+    const body = { ...toProperties(draft), Name: subject, ExternalId: externalId };
+    let made: unknown;
+    try {
+      made = await transport.send('POST', set, body);
+    } catch (error) {
+      // Not Directum's: the run was taken over, and the log must say so where both have made a card.
+      if (!(error instanceof RobotFailure)) await byExternalId(externalId).catch(() => null);
+      if (!(error instanceof RobotFailure) || error.code !== 'directum_unavailable') throw error;
+      // The card may have been made although no answer came (directum.md J.6): it is looked for before reporting.
+      const late = await byExternalId(externalId);
+      if (!late) throw error;
+      log.info('contract.found_after_fault', { documentId: late.id });
+      return late;
+    }
+    if (isRow(made) && textOf(made, 'Name') !== null && 'RegistrationNumber' in made) {
+      return toContract({ ...made, Counterparty: { Id: draft.counterpartyId }, ExternalId: externalId });
+    }
+    // `Return: minimal` by configuration, or an answer without what we tell: the card is read.
+    const read = isRow(made) ? await byId(idOf(made)) : await byExternalId(externalId);
+    // Without a card and without a trace of it nothing is known to have been made: it is tried again.
+    if (!read) throw isRow(made) ? await unreadable(idOf(made)) : badAnswer('no entity');
+    return read;
+  }
+
+  async function update(id: number, draft: ContractDraft) {
+    const wanted = toProperties(draft);
+    const { set, ...rest } = await query(Object.keys(wanted));
+    const row = await reader.one(set, id, rest);
+    if (!row) throw await unreadable(id);
+    const patch: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(wanted)) {
+      if (!same(row[name], value)) patch[name] = value;
+    }
+    // A name that is our own subject is kept in step; a generated one is Directum's.
+    const isOurName = textOf(row, 'Name') !== null && textOf(row, 'Name') === textOf(row, 'Subject');
+    if ('Subject' in patch && isOurName) patch['Name'] = patch['Subject'];
+    const changedFields = Object.keys(patch);
+    if (changedFields.length === 0) return { contract: toContract(row), changedFields };
+    try {
+      await transport.send('PATCH', `${set}(${id})`, patch);
+    } catch (error) {
+      // Written although no answer came: a repeat would find nothing to write and tell nobody of the change.
+      const unsure = error instanceof RobotFailure && error.code === 'directum_unavailable';
+      const now = unsure ? await reader.one(set, id, rest).catch(() => null) : null;
+      // Directum may build the name anew.
+      const written = (name: string) => name === 'Name' || same(now?.[name], patch[name]);
+      if (now === null || !changedFields.every(written)) throw error;
+    }
+    const contract = await byId(id);
+    if (!contract) throw deletedOrHidden();
+    log.info('contract.updated', { documentId: id, changedFields });
+    return { contract, changedFields };
+  }
+
+  return {
+    byId,
+    byExternalId,
+    create,
+    update,
+    async adopt(id, externalId) {
+      const contract = await byId(id);
+      if (!contract) throw deletedOrHidden();
+      if (contract.externalId === externalId) return;
+      if (contract.externalId !== null) {
+        // Another integration's key (directum.md H.1); our own store remembers the link.
+        log.info('contract.key_foreign', { documentId: id });
+        return;
+      }
+      const set = (await metadata.capabilities()).need(LEAF);
+      try {
+        await transport.send('PATCH', `${set}(${id})`, { ExternalId: externalId });
+      } catch (error) {
+        const closed = error instanceof RobotFailure && KEY_NOT_NEEDED.has(error.code);
+        if (!closed) throw error;
+        // A contract that may only be read is bound all the same; our own store remembers the link.
+        log.warn('contract.key_not_written', { documentId: id, error });
+      }
+    },
+    parseExtra: (lines, label, readMoment) => parseExtra(metadata, LEAF, lines, label, readMoment),
+  };
+}
+
+/** Directum properties of a draft: references as `{ Id }`, dates as midnight (directum.md A.6, A.11). */
+function toProperties(draft: ContractDraft): Record<string, unknown> {
+  const ref = (id: number | undefined) => (id === undefined ? undefined : { Id: id });
+  const date = (day: string | undefined) => (day === undefined ? undefined : `${day}T00:00:00Z`);
+  const all: Record<string, unknown> = {
+    DocumentKind: ref(draft.documentKindId),
+    Counterparty: ref(draft.counterpartyId),
+    DocumentGroup: ref(draft.categoryId),
+    BusinessUnit: ref(draft.businessUnitId),
+    Department: ref(draft.departmentId),
+    ResponsibleEmployee: ref(draft.responsibleId),
+    OurSignatory: ref(draft.ourSignatoryId),
+    Subject: cut(draft.subject, 250),
+    TotalAmount: draft.amount,
+    Currency: ref(draft.currencyId),
+    VatRate: ref(draft.vatRateId),
+    ValidFrom: date(draft.validFrom),
+    ValidTill: date(draft.validTill),
+    Note: draft.note === undefined ? undefined : shortenMiddle(draft.note, 1000),
+    ...draft.extra,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+function deletedOrHidden(): RobotFailure {
+  return new RobotFailure('document_not_found', {
+    ru: 'Договор в Directum удалён или недоступен учётной записи сервиса. Проверьте карточку и права.',
+    en: "The contract is deleted in Directum or the service's account cannot read it. Check the card and the rights.",
+  });
+}

@@ -1,0 +1,163 @@
+import type {
+  ChangedTask,
+  ChangesPort,
+  DirectumPort,
+  DocumentState,
+  Signing,
+  TaskState,
+} from '../../robot/ports.ts';
+import type { Links } from '../http/links.ts';
+import type { Transport } from '../http/transport.ts';
+import { isAnyShown } from '../odata/absence.ts';
+import type { Bulk } from '../odata/bulk.ts';
+import type { Reader } from '../odata/list-reader.ts';
+import { leafOf, type Metadata } from '../odata/metadata.ts';
+import { idOf, isRow, type Row, textOf, timeOf } from '../odata/rows.ts';
+import { mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
+import { createSignedFile } from './signed-file.ts';
+
+const LEAF = 'OfficialDocument';
+const READ = [
+  'Name',
+  'Modified',
+  'LifeCycleState',
+  'RegistrationNumber',
+  'InternalApprovalState',
+  'ExternalApprovalState',
+  'ExchangeState',
+  'LastVersionApproved',
+];
+
+interface Ports {
+  transport: Transport;
+  reader: Reader;
+  metadata: Metadata;
+  links: Links;
+  bulk: Bulk;
+}
+
+/** States of documents and their tasks, one by one for a run and many at once for the watcher (directum.md E to G). */
+export function createStates({ transport, reader, metadata, links, bulk }: Ports): {
+  states: DirectumPort['states'];
+  changes: ChangesPort;
+} {
+  async function documentQuery() {
+    const can = await metadata.capabilities();
+    return {
+      set: can.need(LEAF),
+      select: ['Id', ...can.having(LEAF, READ)],
+      expand: (can.property(LEAF, 'OurSignatory') === null
+        ? {}
+        : { OurSignatory: { select: ['Id', 'Name'] } }) as never,
+    };
+  }
+
+  function toState(row: Row): DocumentState {
+    const id = idOf(row);
+    const signatory = row['OurSignatory'];
+    return {
+      id,
+      name: textOf(row, 'Name') ?? '',
+      url: links.documentUrl(id, leafOf(textOf(row, '@odata.type') ?? '')),
+      modified: timeOf(row, 'Modified'),
+      lifeCycleState: textOf(row, 'LifeCycleState'),
+      internalApprovalState: textOf(row, 'InternalApprovalState'),
+      externalApprovalState: textOf(row, 'ExternalApprovalState'),
+      exchangeState: textOf(row, 'ExchangeState'),
+      lastVersionApproved: row['LastVersionApproved'] === true,
+      registrationNumber: textOf(row, 'RegistrationNumber'),
+      ourSignatory: isRow(signatory) ? textOf(signatory, 'Name') : null,
+    };
+  }
+
+  async function read(documentId: number): Promise<DocumentState | null> {
+    if (!(await metadata.capabilities()).isId(documentId)) return null;
+    const { set, ...query } = await documentQuery();
+    const row = await reader.one(set, documentId, query);
+    return row && toState(row);
+  }
+
+  async function newestTask(documentId: number): Promise<TaskState | null> {
+    const can = await metadata.capabilities();
+    const found = await Promise.all(
+      Object.entries(TASK_GROUPS).map(async ([leaf, group]) => {
+        const set = can.set(leaf);
+        if (set === null) return [];
+        const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${group})`;
+        return reader.allWhere(set, `${main} and Status ne 'Draft'`, {
+          select: ['Id', 'Status', 'Started'],
+        });
+      }),
+    );
+    const tasks = found.flat().map(toTask);
+    return tasks.reduce<TaskState | null>((best, task) => (best && !isNewer(task, best) ? best : task), null);
+  }
+
+  async function signing(taskId: number): Promise<Signing | null> {
+    const can = await metadata.capabilities();
+    const people = ['CompletedBy', 'Performer'].filter((name) => can.property('Assignment', name) !== null);
+    const completed = `Task/Id eq ${taskId} and Status eq 'Completed'`;
+    const rows = await reader.allWhere(can.need('Assignment'), completed, {
+      select: ['Id', 'Result', 'Completed'],
+      expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
+    });
+    const signed = rows.findLast((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
+    if (!signed) return null;
+    const [by] = people
+      .map((name) => signed[name])
+      .flatMap((person) => (isRow(person) ? (textOf(person, 'Name') ?? []) : []));
+    return { by: by ?? null, at: timeOf(signed, 'Completed') };
+  }
+
+  return {
+    states: { read, newestTask, signing, fetchSigned: createSignedFile({ transport, reader, metadata }) },
+    changes: {
+      newest: (kind) => bulk.newest(kind === 'documents' ? LEAF : 'Task'),
+      async documents(since, after) {
+        const { set, ...query } = await documentQuery();
+        const { rows, next } = await bulk.changed(set, since, after, query);
+        return { rows: rows.map(toState), next };
+      },
+      async tasks(since, after) {
+        if (!(await bulk.hasModified('Task'))) return { rows: [], next: null };
+        const set = (await metadata.capabilities()).need('Task');
+        const { rows, next } = await bulk.changed(set, since, after, {
+          select: ['Id', 'Status', 'Started', 'Modified'],
+          expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } } as never,
+        });
+        return { rows: rows.map(toChangedTask), next };
+      },
+      async statesOf(ids) {
+        const { set, ...query } = await documentQuery();
+        return (await bulk.byIds(set, ids, query)).map(toState);
+      },
+      async anyContract() {
+        const can = await metadata.capabilities();
+        return (await isAnyShown(reader, can.set('Contract') ?? can.need(LEAF))) === true;
+      },
+      async taskStatesOf(ids) {
+        if (await bulk.hasModified('Task')) return null;
+        const set = (await metadata.capabilities()).set('Task');
+        if (set === null) return [];
+        return (await bulk.byIds(set, ids, { select: ['Id', 'Status', 'Started'] })).map(toTask);
+      },
+    },
+  };
+}
+
+function toTask(row: Row): TaskState {
+  return { id: idOf(row), status: textOf(row, 'Status') ?? '', startedAt: timeOf(row, 'Started') };
+}
+
+function toChangedTask(row: Row): ChangedTask {
+  return {
+    ...toTask(row),
+    modified: timeOf(row, 'Modified'),
+    documentIds: mainDocumentsOf(row, Object.values(TASK_GROUPS)),
+  };
+}
+
+function isNewer(task: TaskState, than: TaskState): boolean {
+  const [a, b] = [task, than].map((one) => (one.startedAt === null ? Number.NaN : Date.parse(one.startedAt)));
+  return Number.isNaN(a) || Number.isNaN(b) || a === b ? task.id > than.id : (a as number) > (b as number);
+}

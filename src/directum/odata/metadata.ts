@@ -1,0 +1,215 @@
+import { XMLParser } from 'fast-xml-parser';
+import type { CachePort, Log } from '../../robot/ports.ts';
+import { badAnswer, notExposed } from '../http/errors.ts';
+import type { Transport } from '../http/transport.ts';
+
+const DAY_MS = 24 * 3_600_000;
+
+/** Own properties of a type: simple ones by EDM type (`String`), references as `>Leaf`, collections as `*Leaf`. */
+interface TypeModel {
+  base: string | null;
+  properties: Record<string, string>;
+}
+
+/** What is kept of `$metadata`: small, and JSON through and through. */
+export interface MetadataModel {
+  /** Entity type (`Contracts.IContractDto` shortened to its leaf `Contract`) by set. */
+  sets: Record<string, string>;
+  types: Record<string, TypeModel>;
+  /** `Docflow/StartTask` to its parameters by name. */
+  operations: Record<string, Record<string, string>>;
+}
+
+/** What this installation can do, asked of `$metadata` once a day (directum.md A.1). */
+export interface Capabilities {
+  /** Set of an entity by its leaf name (`Contract` → `IContracts`); null when not exposed. */
+  set(leaf: string): string | null;
+  /** @throws RobotFailure directum_refused when the installation does not expose the type */
+  need(leaf: string): string;
+  /** EDM type of a property (`String`, `>Counterparty`, `*ContractMilestones`), inherited ones too. */
+  property(leaf: string, name: string): string | null;
+  /** Those of `names` the type has. */
+  having(leaf: string, names: readonly string[]): string[];
+  /** Module functions and actions: `Docflow/CreateVersionFromTemplate`. */
+  has(operation: string): boolean;
+  parameters(operation: string): Record<string, string> | null;
+  /** Whether ids are Int64 (since 4.7) rather than Int32. */
+  wideIds: boolean;
+  /** Whether a number can be an id here: a greater one than Int32 takes is refused, not looked for. */
+  isId(id: number): boolean;
+}
+
+export interface Metadata {
+  /** One reading in process at a time; `notOlderThanMs` asks again when what is known is older. */
+  capabilities(notOlderThanMs?: number): Promise<Capabilities>;
+}
+
+/** Reads and keeps `$metadata` (1 to 2 MB, so parsed once and kept compact for 24 h). */
+export function createMetadata(options: {
+  transport: Transport;
+  cache: CachePort;
+  cacheKey: string;
+  now: () => Date;
+  log: Log;
+}): Metadata {
+  const { transport, cache, cacheKey, now, log } = options;
+  let known: { at: number; capabilities: Capabilities } | null = null;
+  let pending: Promise<Capabilities> | null = null;
+
+  async function load(notOlderThanMs: number): Promise<Capabilities> {
+    const kept = (await cache.get(cacheKey)) as { at: number; model: MetadataModel } | undefined;
+    const ageMs = now().getTime() - Number(kept?.at);
+    // One of the future was kept before the clock was set back.
+    if (kept?.model?.sets && ageMs >= 0 && ageMs < notOlderThanMs) return remember(ageMs, kept.model);
+    const model = parseMetadata(await transport.getText('$metadata', 'application/xml'));
+    await cache.set(cacheKey, { at: now().getTime(), model }, DAY_MS);
+    log.info('metadata.read', { sets: Object.keys(model.sets).length });
+    return remember(0, model);
+  }
+
+  function remember(ageMs: number, model: MetadataModel): Capabilities {
+    known = { at: performance.now() - ageMs, capabilities: toCapabilities(model) };
+    return known.capabilities;
+  }
+
+  return {
+    async capabilities(notOlderThanMs = DAY_MS) {
+      if (known && performance.now() - known.at < notOlderThanMs) return known.capabilities;
+      pending ??= load(notOlderThanMs).finally(() => {
+        pending = null;
+      });
+      return pending;
+    },
+  };
+}
+
+const LISTS = new Set([
+  'Schema',
+  'EntityType',
+  'ComplexType',
+  'Property',
+  'NavigationProperty',
+  'EntitySet',
+  'Action',
+  'Function',
+  'Parameter',
+]);
+
+type Xml = Record<string, unknown>;
+
+/** CSDL to the compact model. @throws RobotFailure directum_unavailable when it is not CSDL */
+export function parseMetadata(xml: string): MetadataModel {
+  const parser = new XMLParser({
+    ignoreAttributes: false,
+    attributeNamePrefix: '',
+    removeNSPrefix: true,
+    processEntities: false,
+    parseTagValue: false,
+    isArray: (name) => LISTS.has(name),
+  });
+  let root: Xml;
+  try {
+    root = parser.parse(xml) as Xml;
+  } catch {
+    throw badAnswer('no CSDL');
+  }
+  const services = ((root['Edmx'] as Xml | undefined)?.['DataServices'] ?? {}) as Xml;
+  const model: MetadataModel = { sets: bare(), types: bare(), operations: bare() };
+  for (const schema of list(services['Schema'])) {
+    for (const type of [...list(schema['EntityType']), ...list(schema['ComplexType'])]) addType(model, type);
+    for (const kind of ['Action', 'Function']) {
+      for (const operation of list(schema[kind])) {
+        const parameters = bare<string>();
+        for (const parameter of list(operation['Parameter'])) {
+          const name = String(parameter['Name']);
+          if (name !== 'bindingParameter') parameters[name] = String(parameter['Type']);
+        }
+        model.operations[`${schema['Namespace']}/${operation['Name']}`] = parameters;
+      }
+    }
+    for (const set of list((schema['EntityContainer'] as Xml | undefined)?.['EntitySet'])) {
+      model.sets[String(set['Name'])] = leafOf(String(set['EntityType']));
+    }
+  }
+  if (Object.keys(model.sets).length === 0) throw badAnswer('no entity sets');
+  return model;
+}
+
+function addType(model: MetadataModel, type: Xml): void {
+  const leaf = leafOf(String(type['Name']));
+  const base = type['BaseType'] === undefined ? null : leafOf(String(type['BaseType']));
+  const properties = bare<string>();
+  for (const one of list(type['Property'])) {
+    properties[String(one['Name'])] = String(one['Type']).replace(/^Edm\./, '');
+  }
+  for (const one of list(type['NavigationProperty'])) {
+    const of = String(one['Type']);
+    const inner = /^Collection\((.*)\)$/.exec(of)?.[1];
+    properties[String(one['Name'])] = inner === undefined ? `>${leafOf(of)}` : `*${leafOf(inner)}`;
+  }
+  const other = model.types[leaf];
+  // Layers and modules may repeat a leaf name: what any of them has, the card has.
+  model.types[leaf] = other
+    ? {
+        base: other.base ?? (base === leaf ? null : base),
+        properties: Object.assign(other.properties, properties),
+      }
+    : { base: base === leaf ? null : base, properties };
+}
+
+/** `Sungero.…Contracts.IContractDto` → `Contract` (directum.md A.2: customers' layers move the namespace). */
+export function leafOf(type: string): string {
+  return (type.split('.').at(-1) ?? type).replace(/^I(?=[A-Z])/, '').replace(/Dto$/, '');
+}
+
+function list(value: unknown): Xml[] {
+  return Array.isArray(value)
+    ? (value as unknown[]).filter((one): one is Xml => typeof one === 'object' && one !== null)
+    : [];
+}
+
+function bare<T>(): Record<string, T> {
+  return Object.create(null) as Record<string, T>;
+}
+
+const USUAL_SET: Record<string, string> = {
+  Company: 'ICompanies',
+  Person: 'IPersons',
+  ContractCategory: 'IContractCategories',
+};
+
+function toCapabilities(model: MetadataModel): Capabilities {
+  const own = <T>(record: Record<string, T>, key: string): T | undefined =>
+    Object.hasOwn(record, key) ? record[key] : undefined;
+  const byLeaf = new Map<string, string>();
+  for (const [set, leaf] of Object.entries(model.sets)) {
+    const usual = USUAL_SET[leaf] ?? `I${leaf}s`;
+    if (!byLeaf.has(leaf) || set === usual) byLeaf.set(leaf, set);
+  }
+  function property(leaf: string, name: string): string | null {
+    const seen = new Set<string>();
+    for (let at: string | null = leaf; at !== null && !seen.has(at); ) {
+      seen.add(at);
+      const type: TypeModel | undefined = own(model.types, at);
+      const found = type && own(type.properties, name);
+      if (found !== undefined) return found;
+      at = type?.base ?? null;
+    }
+    return null;
+  }
+  const wideIds = property('Contract', 'Id') !== 'Int32';
+  return {
+    set: (leaf) => byLeaf.get(leaf) ?? null,
+    need(leaf) {
+      const set = byLeaf.get(leaf);
+      if (set === undefined) throw notExposed(USUAL_SET[leaf] ?? `I${leaf}s`);
+      return set;
+    },
+    property,
+    having: (leaf, names) => names.filter((name) => property(leaf, name) !== null),
+    has: (operation) => Object.hasOwn(model.operations, operation),
+    parameters: (operation) => own(model.operations, operation) ?? null,
+    wideIds,
+    isId: (id) => wideIds || id < 2 ** 31,
+  };
+}

@@ -1,0 +1,84 @@
+import type { Language, LocalText } from '../../robot/failure.ts';
+import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Failures } from '../../store/outbox/kept-failures.ts';
+import type { DueTelling, SettledTelling, Tellings } from '../../store/outbox/outbox.ts';
+import { toMessage } from '../facts/notices.ts';
+import type { DealPort } from '../ports.ts';
+import type { FailurePayload } from './failures.ts';
+import { openPayload, over, settled } from './sending.ts';
+
+interface NoticePorts {
+  failures: Pick<Failures, 'itemsWith'>;
+  tellings: Pick<Tellings, 'address' | 'settle'>;
+  toItem(code: string): ItemRef | null;
+  seal: { encrypt(text: string): string; decrypt(text: string): string };
+  now: () => Date;
+  log: Log;
+}
+
+/**
+ * Finds whom failures are told: the responsible person of the item, and whoever installed the application of many items at
+ * once and where there is no such person, or he is dismissed (interface.md §5). Writes the messages.
+ */
+export async function addressFailures(deals: DealPort, due: DueTelling[], ports: NoticePorts): Promise<void> {
+  const { tellings, seal, now } = ports;
+  const open = due.map((telling) => ({
+    telling,
+    ref: ports.toItem(telling.itemCode),
+    payload: openPayload<FailurePayload>(telling, ports),
+  }));
+  const refs = new Map(
+    open.flatMap(({ payload, ref }) => (payload?.crowd || ref === null ? [] : [[ref.code, ref] as const])),
+  );
+  let items: Awaited<ReturnType<DealPort['items']>>;
+  let active: Set<number>;
+  const installer = deals.installer();
+  try {
+    items = refs.size === 0 ? [] : await deals.items([...refs.values()]);
+    const people = [installer, ...items.map((item) => item?.responsibleUserId)];
+    active = await deals.activeUsers(people.filter((id) => id != null));
+  } catch (error) {
+    ports.log.warn('failures.not_addressed', { error });
+    const again = due.map((telling) => settled(telling, { ok: false, why: 'retry' }, ports));
+    return tellings.settle(again, now());
+  }
+  const byCode = new Map([...refs.keys()].map((code, at) => [code, items[at] ?? null]));
+  const language = deals.language();
+  const addressed: { id: string; userId: number; payload: string }[] = [];
+  const nobody: SettledTelling[] = [];
+  for (const { telling, ref, payload } of open) {
+    const { text, crowd } = payload ?? { text: null, crowd: false };
+    const item = ref === null ? null : (byCode.get(ref.code) ?? null);
+    const responsible = item?.responsibleUserId ?? null;
+    const isTheirs = !crowd && responsible !== null && active.has(responsible);
+    const userId = isTheirs ? responsible : installer;
+    if (text === null || userId === null || !active.has(userId)) {
+      nobody.push(over(telling, 'nobody to tell', ports));
+      continue;
+    }
+    let message: string;
+    if (crowd) {
+      const count = await ports.failures.itemsWith(telling.portal, telling.code, telling.createdAt);
+      message = toCrowdText(count, telling.code, text)[language];
+    } else {
+      const known = item ?? { title: telling.itemCode, url: ref === null ? '' : deals.cardUrl(ref) };
+      message = toMessage(text, known, language).trimEnd();
+      if (!isTheirs) message += `\n${INSTEAD[language]}`;
+    }
+    addressed.push({ id: telling.id, userId, payload: seal.encrypt(JSON.stringify({ message })) });
+  }
+  await tellings.settle(nobody, now());
+  if (addressed.length > 0) await tellings.address(addressed, now());
+}
+
+const INSTEAD: Record<Language, string> = {
+  ru: 'Сообщение пришло вам, потому что ответственного за этот элемент нет, он уволен или определить его не удалось.',
+  en: 'You are told because nobody is responsible for this item, or that person is dismissed or cannot be found out.',
+};
+
+function toCrowdText(count: number, code: string, text: LocalText): LocalText {
+  return {
+    ru: `Directum: роботы не выполнили работу уже в ${count} элементах CRM за час, код ошибки ${code}. Например:\n${text.ru}\nУстраните причину. Потом администратор сервиса может повторить эти запуски: npm run runs -- retry --failed --code ${code}. В течение часа отдельные уведомления с этим кодом не приходят.`,
+    en: `Directum: robots have not done their work in ${count} CRM items within an hour, error code ${code}. For example:\n${text.en}\nRemove the cause. Then the operator of the service can do these runs again: npm run runs -- retry --failed --code ${code}. For an hour there are no single notices with this code.`,
+  };
+}

@@ -1,0 +1,128 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ItemRef, Log } from '../../robot/ports.ts';
+import { isSignedByUs } from '../../robot/signature.ts';
+import { withoutBadRows } from '../../store/db/data-error.ts';
+import type { ShowStore, ToShow } from '../../store/documents/deal-projection.ts';
+import type { ActivityCard, DealFields, DealPort, ReachablePortals, Sight, WriteResult } from '../ports.ts';
+
+/** Most writes of one REST batch (bitrix24.md H3). */
+const BATCH = 50;
+/** How long a taken item is left to its process: two batches that take as long as a portal allows. */
+const LEASE_MS = 150_000;
+const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 1_800_000];
+
+export interface ShowPorts {
+  store: ShowStore;
+  portals: ReachablePortals;
+  toItem(itemCode: string): ItemRef | null;
+  now: () => Date;
+  log: Log;
+}
+
+/** What the fields of an item hold for the document of its `contract` slot. */
+export function toFields(documentId: number, { state, status, since }: Sight): DealFields {
+  return {
+    status,
+    documentId,
+    url: state?.url ?? null,
+    number: state?.registrationNumber ?? null,
+    since,
+  };
+}
+
+/** What the document's activity shows; null while nothing is known that could be shown. */
+export function toCard(
+  documentId: number,
+  { state, status, since, assignments }: Sight,
+): ActivityCard | null {
+  if (state === null || status === null || since === null) return null;
+  const open = status === 'deleted' ? [] : assignments.filter((one) => one.status === 'InProcess');
+  return {
+    documentId,
+    name: state.name,
+    url: state.url,
+    status,
+    since,
+    number: state.registrationNumber,
+    holders: open.flatMap(({ performer, created }) =>
+      performer === null ? [] : [{ name: performer.name, since: created }],
+    ),
+    signer: isSignedByUs(state) ? state.ourSignatory : null,
+  };
+}
+
+/**
+ * Brings what items show up to what is known of their documents. Only differences are written, several changes of one
+ * moment as one. @returns how many items were taken, so that the caller goes on while there are more
+ */
+export async function showDue(ports: ShowPorts): Promise<number> {
+  const { portals } = ports;
+  const taken = await Promise.all(
+    portals.keys().map((portal) => showIn({ portal, deals: portals.deals(portal) }, ports)),
+  );
+  return taken.reduce((sum, count) => sum + count, 0);
+}
+
+async function showIn(
+  { portal, deals }: { portal: string; deals: DealPort },
+  ports: ShowPorts,
+): Promise<number> {
+  const { store, now, log } = ports;
+  const due = await store.takeDue(portal, now(), LEASE_MS, BATCH);
+  if (due.length === 0) return 0;
+  const rows = due.flatMap((row) => {
+    const item = ports.toItem(row.itemCode);
+    const card = toCard(row.documentId, row.sight);
+    return item === null || card === null ? [] : [{ row, item, card }];
+  });
+  const failed = new Map<ToShow, 'retry' | 'gone'>();
+  /** True when the write was done; a refused one is let be until something changes. */
+  const isDone = (row: ToShow, result: WriteResult | undefined, what: string): boolean => {
+    if (result?.ok) return true;
+    const why = result?.why ?? 'retry';
+    if (why !== 'refused') failed.set(row, why);
+    else if (result?.ok === false && !result.said)
+      log.error('deal.refused', { item: row.itemCode, documentId: row.documentId, what });
+    return false;
+  };
+  /** What cannot be kept is written again, seldom, as something that failed. */
+  const kept = <T extends ToShow>(written: T[], keep: (written: T[]) => Promise<void>) =>
+    withoutBadRows(written, keep, ({ itemCode, documentId }, error) => {
+      log.error('deal.not_kept', { error, item: itemCode, documentId });
+      for (const row of due)
+        if (row.itemCode === itemCode && row.documentId === documentId) failed.set(row, 'retry');
+    });
+  try {
+    const fields = rows
+      .map(({ row, item }) => ({ row, item, fields: toFields(row.documentId, row.sight) }))
+      .filter((one) => one.row.ownsFields && !isDeepStrictEqual(one.fields, one.row.shownFields));
+    if (fields.length > 0) {
+      const results = await deals.writeFields(fields);
+      const written = fields.filter(({ row }, n) => isDone(row, results[n], 'fields'));
+      const shown = written.map((one) => ({ ...one.row, shownFields: one.fields }));
+      await kept(shown, (some) => store.keepFields(portal, some));
+    }
+    const cards = rows.filter(({ row, card }) => !failed.has(row) && !isDeepStrictEqual(card, row.shownCard));
+    if (cards.length > 0) {
+      const results = await deals.putActivities(
+        cards.map(({ row, item, card }) => ({ item, activityId: row.activityId, card })),
+      );
+      const written = cards.flatMap(({ row, card }, n) => {
+        const result = results[n];
+        if (!isDone(row, result, 'activity') || !result?.ok) return [];
+        return [{ ...row, activityId: result.id ?? row.activityId, shownCard: card }];
+      });
+      await kept(written, (some) => store.keepCards(portal, some));
+    }
+  } catch (error) {
+    log.warn('deals.failed', { error, count: rows.length });
+    for (const row of due) if (!failed.has(row)) failed.set(row, 'retry');
+  }
+  const settled = due.map((row) => ({
+    ...row,
+    result: failed.get(row) ?? ('shown' as const),
+    retryMs: RETRY_MS[Math.min(row.attempts, RETRY_MS.length - 1)] as number,
+  }));
+  await store.settle(portal, settled, now());
+  return due.length;
+}

@@ -1,0 +1,210 @@
+import type { AbsencePort, ChangesPort, DocumentState, Log } from '../../robot/ports.ts';
+import type { LookName, MissingDocuments } from '../../store/documents/missing-documents.ts';
+import { askTogether, QUESTION, readAll } from './ask-together.ts';
+
+/** So many may vanish at once whatever share they are (interface.md §2). */
+const MANY = 10;
+const SHARE = 10;
+/** Above this nothing is asked once more before it counts as many. */
+const ASKED_AGAIN = 50;
+const NAMED = 20;
+const TASKS = 5;
+
+export interface DeletionsPorts {
+  store: MissingDocuments;
+  changes: Pick<ChangesPort, 'statesOf' | 'anyContract'>;
+  /** Rights come back one document after another: so long nothing more came back before the rest counts as deleted. */
+  quietMs: number;
+  /** All that was held is shown again, or was decided. */
+  onBack(): void;
+  now: () => Date;
+  log: Log;
+}
+
+/** How documents were looked at that are now missing. */
+export interface Look {
+  /** How many were looked at together with the missing ones. */
+  looked: number;
+  /** How many more are missing, of which is not decided yet. */
+  more?: number;
+  /** Everything was looked at, so that what was held before is decided too. */
+  whole?: boolean;
+  /** An operator says that what is missing was deleted. */
+  accept?: boolean;
+}
+
+export interface Judged {
+  deleted: number[];
+  held: number[];
+  /** Those that are shown after all. */
+  shown: DocumentState[];
+}
+
+/**
+ * The one decision whether a document that Directum does not show counts as deleted (interface.md §2): only while another
+ * one can be read in the same look. When none can, or when many vanish at once, the account seems to have lost its rights:
+ * they are held, and nothing follows from their absence. Every method may throw what ChangesPort does.
+ */
+export function createDeletions(ports: DeletionsPorts) {
+  const { store, changes, now, log } = ports;
+
+  async function hold(ids: number[], why: 'none can be read' | 'many at once'): Promise<void> {
+    const before = await store.heldCount();
+    const fresh = await store.hold(ids);
+    if (fresh === 0) return;
+    const facts = { why, documents: before + fresh, documentIds: ids.slice(0, NAMED) };
+    log[before === 0 ? 'error' : 'warn']('directum.rights_lost', facts);
+  }
+
+  /** Some of those held are no more. */
+  async function released(count: number): Promise<void> {
+    if (count === 0 || (await store.heldCount()) > 0) return;
+    log.warn('directum.rights_back');
+    ports.onBack();
+  }
+
+  async function shown(ids: number[]): Promise<void> {
+    if (ids.length > 0) await released(await store.shown(ids, now()));
+  }
+
+  const readable = (ids: number[]) => readAll(ids, changes);
+
+  async function judge(
+    missing: number[],
+    { looked, more = 0, whole = false, accept = false }: Look,
+  ): Promise<Judged> {
+    if (missing.length === 0) return { deleted: [], held: [], shown: [] };
+    if (accept) return toJudged(missing, await readable(missing), () => true);
+    const facts = await store.facts(missing);
+    const undecided = { deleted: [], held: missing, shown: [] };
+    if (!whole && missing.every((id) => facts.get(id)?.held)) return undecided;
+    const fresh = missing.filter((id) => facts.get(id)?.deleted !== true);
+    if (fresh.length > ASKED_AGAIN && isMany(fresh.length + more, looked)) {
+      await hold(fresh, 'many at once');
+      return undecided;
+    }
+    const { found, proven, lost, looked: widely } = await askTogether(missing, facts, ports);
+    const gone = fresh.filter((id) => !found.has(id));
+    const many =
+      isMany(gone.length + more, looked) || (lost.length > 0 && isMany(gone.length + lost.length, widely));
+    if (many) await hold([...gone, ...lost], 'many at once');
+    else if (proven.size < missing.length)
+      await hold(
+        [...gone.filter((id) => !proven.has(id)), ...(proven.size === 0 ? lost : [])],
+        'none can be read',
+      );
+    const backAt = await store.backAt();
+    const isQuiet =
+      found.size === 0 && (backAt === null || now().getTime() - backAt.getTime() >= ports.quietMs);
+    return toJudged(
+      missing,
+      [...found.values()],
+      (id) => !many && proven.has(id) && (facts.get(id)?.held !== true || (whole && isQuiet)),
+    );
+  }
+
+  /**
+   * Ends the holding of what was decided. Only after the decision is kept: what goes on at that moment must find it.
+   */
+  async function settle(judged: Pick<Judged, 'deleted' | 'shown'>): Promise<void> {
+    if (judged.deleted.length > 0) await released(await store.forget(judged.deleted));
+    await shown(judged.shown.map(({ id }) => id));
+  }
+
+  /** Whether anything can be read at all of what could be read before. */
+  async function isBlind(): Promise<boolean> {
+    const others = await store.others([], QUESTION);
+    if (others.length === 0 || (await changes.statesOf(others)).length > 0) return false;
+    if (await changes.anyContract()) return false;
+    await hold(others, 'none can be read');
+    return true;
+  }
+
+  /** Runs that miss documents at the same time are one look: whoever comes while one is under way joins the next. */
+  let next: { ids: Set<number>; judged: Promise<Judged> } | null = null;
+  let running: Promise<unknown> = Promise.resolve();
+
+  function judgeTogether(id: number): Promise<Judged> {
+    if (next === null) {
+      const ids = new Set<number>();
+      const judged = running.then(async () => {
+        next = null;
+        const decided = await judge([...ids], { looked: await store.count() });
+        await settle(decided);
+        return decided;
+      });
+      running = judged.catch(() => undefined);
+      next = { ids, judged };
+    }
+    next.ids.add(id);
+    return next.judged;
+  }
+
+  const absence: AbsencePort = {
+    async ofDocument(id) {
+      if (id === null) return (await isBlind()) ? 'unknown' : 'gone';
+      const { deleted, shown: found } = await judgeTogether(id);
+      if (found.some((state) => state.id === id)) return 'shown';
+      return deleted.includes(id) ? 'gone' : 'unknown';
+    },
+    tasksOf: (documentId) => store.tasksOf(documentId, TASKS),
+  };
+
+  return {
+    judge,
+    settle,
+    shown,
+    /** For the runs. */
+    absence,
+
+    /** A look over many documents did not see these; it decides at its end. @returns those that are known to be deleted */
+    async note(look: LookName, round: number | null, ids: number[]): Promise<number[]> {
+      if (ids.length === 0) return [];
+      const facts = await store.facts(ids);
+      const isDeleted = (id: number) => facts.get(id)?.deleted === true;
+      await store.note(
+        look,
+        round,
+        ids.filter((id) => !isDeleted(id)),
+      );
+      return ids.filter(isDeleted);
+    },
+
+    notedBy: store.notedBy,
+    count: store.count,
+
+    /**
+     * Looks at what is held, all of it where that is little. `missing` is to be decided; `back`: many are held and some of
+     * them are shown, so that everything is to be read. Null: nothing is held.
+     */
+    async recheck(): Promise<{ missing: number[]; back: DocumentState[] } | null> {
+      if ((await store.heldCount()) === 0) return null;
+      await released(await store.letGo());
+      const { ids, count } = await store.held(ASKED_AGAIN);
+      if (count <= ids.length) return { missing: ids, back: [] };
+      const back = await readable(ids);
+      await shown(back.map(({ id }) => id));
+      return { missing: [], back };
+    },
+
+    /** What an operator is told: how many are held, some of them, and whether any other can be read. */
+    async inspect(): Promise<{ held: number; ids: number[]; blind: boolean }> {
+      const { ids, count } = await store.held(NAMED);
+      const others = await store.others([], QUESTION);
+      const blind = others.length > 0 && (await changes.statesOf(others)).length === 0;
+      return { held: count, ids, blind: blind && !(others.length === 1 && (await changes.anyContract())) };
+    },
+  };
+}
+
+export type Deletions = ReturnType<typeof createDeletions>;
+
+function isMany(missing: number, looked: number): boolean {
+  return missing > MANY && missing > looked / SHARE;
+}
+
+function toJudged(missing: number[], shown: DocumentState[], isDeleted: (id: number) => boolean): Judged {
+  const back = new Set(shown.map(({ id }) => id));
+  const gone = missing.filter((id) => !back.has(id));
+  return { shown, deleted: gone.filter(isDeleted), held: gone.filter((id) => !isDeleted(id)) };
+}

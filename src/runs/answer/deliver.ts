@@ -1,0 +1,152 @@
+import { createLoop } from '../../lib/loop.ts';
+import type { Log } from '../../robot/ports.ts';
+import { withoutBadRows } from '../../store/db/data-error.ts';
+import type { DueAnswer, RunStore } from '../../store/runs/runs.ts';
+
+/** A result for a waiting step, opened from its seal. */
+export interface StepResult {
+  eventToken: string;
+  values: Record<string, unknown>;
+  log?: string;
+}
+
+/** `blockedMs`: the portal takes no answers at all for so long. */
+export type Delivery = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { refused: string };
+
+export interface DeliveryPorts {
+  runs: RunStore;
+  send(memberId: string, answers: StepResult[], priority: 'answer' | 'repeat'): Promise<Delivery[]>;
+  /** Portals that can be reached now: paused and removed ones are not. */
+  members(): string[];
+  decrypt(text: string): string;
+  batch: number;
+  now: () => Date;
+  log: Log;
+}
+
+/** Two sendings of one result stand at least 30 s apart (interface.md §3). */
+const SECOND_AFTER_MS = 31_000;
+/** How long a taken answer is left to its process; a second sending by another is harmless (bitrix24.md D1). */
+const LEASE_MS = 30_000;
+const RETRY_MS = [5_000, 15_000, 60_000, 300_000];
+/** What a portal is told first, and what it is told once more when nothing else is to be told. */
+const NUMBERS = [
+  [1, 'answer'],
+  [2, 'repeat'],
+] as const;
+
+/**
+ * Sends what is due. Each portal has a line of its own, and one for second sendings: a portal that is slow, or over
+ * its budget, holds up no other, and second sendings hold up no first.
+ */
+export function createDelivery(ports: DeliveryPorts) {
+  const flights = new Map<string, Promise<void>>();
+  /** Portals that said until when they take no answers, by `performance.now()`. */
+  const blocked = new Map<string, number>();
+  const isOpen = (memberId: string) => (blocked.get(memberId) ?? 0) <= performance.now();
+  const block = (memberId: string, ms: number) => {
+    blocked.set(memberId, performance.now() + ms);
+    ports.log.warn('answers.blocked', { memberId, ms });
+  };
+
+  const taking = createLoop(async () => {
+    const lines = ports
+      .members()
+      .filter(isOpen)
+      .flatMap((memberId) => NUMBERS.map(([number]) => ({ memberId, number: number as number })))
+      .filter(({ memberId, number }) => !flights.has(`${number}:${memberId}`));
+    if (lines.length === 0) return false;
+    const due = await ports.runs.takeAnswers(ports.now(), LEASE_MS, ports.batch * 2, lines);
+    const groups = Map.groupBy(due, (answer) => `${answer.number}:${answer.memberId}`);
+    for (const [line, answers] of groups) {
+      const flight = deliver(answers, ports, block)
+        .catch((error) => ports.log.warn('answers.failed', { error, count: answers.length }))
+        .finally(() => {
+          flights.delete(line);
+          taking.wake();
+        });
+      flights.set(line, flight);
+    }
+    return false;
+  }, ports.log);
+
+  return {
+    wake: taking.wake,
+    async stop(): Promise<void> {
+      await taking.stop();
+      await Promise.all(flights.values());
+    },
+  };
+}
+
+async function deliver(
+  results: DueAnswer[],
+  ports: DeliveryPorts,
+  block: (memberId: string, ms: number) => void,
+): Promise<void> {
+  for (let from = 0; from < results.length; from += ports.batch) {
+    const group = results.slice(from, from + ports.batch);
+    const deliveries = await sendResults(group, ports);
+    await settle(group, deliveries, ports);
+    const ms = Math.max(0, ...deliveries.map(toBlock));
+    if (ms === 0) continue;
+    block(group[0]?.memberId ?? '', ms);
+    const rest = results.slice(from + ports.batch);
+    const unsent = rest.map(() => ({ blockedMs: ms }));
+    return settle(rest, unsent, ports);
+  }
+}
+
+const toBlock = (delivery: Delivery) =>
+  typeof delivery === 'object' && 'blockedMs' in delivery ? delivery.blockedMs : 0;
+
+async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<Delivery[]> {
+  const opened = group.map((answer) => openResult(answer, ports));
+  const sendable = opened.filter((result) => result !== null);
+  const [, priority] = NUMBERS.find(([number]) => number === group[0]?.number) ?? NUMBERS[0];
+  let sent: Delivery[];
+  try {
+    sent = sendable.length === 0 ? [] : await ports.send(group[0]?.memberId ?? '', sendable, priority);
+  } catch (error) {
+    ports.log.warn('answers.failed', { error, count: sendable.length });
+    sent = [];
+  }
+  let next = 0;
+  return opened.map((result) =>
+    result === null ? { refused: 'its key is not in SECRET_KEYS any more' } : (sent[next++] ?? 'retry'),
+  );
+}
+
+/** One that cannot be opened must not hold up the others of its batch. */
+function openResult(answer: DueAnswer, ports: DeliveryPorts): StepResult | null {
+  try {
+    return JSON.parse(ports.decrypt(answer.payload)) as StepResult;
+  } catch (error) {
+    ports.log.error('answer.not_opened', { error, runId: answer.runId });
+    return null;
+  }
+}
+
+async function settle(answers: DueAnswer[], deliveries: Delivery[], ports: DeliveryPorts): Promise<void> {
+  const now = ports.now();
+  const settled = answers.map((answer, index) => {
+    const delivery = deliveries[index] ?? 'retry';
+    const wait = RETRY_MS[Math.min(answer.attempts - 1, RETRY_MS.length - 1)] as number;
+    const error = typeof delivery === 'object' && 'refused' in delivery ? delivery.refused : null;
+    if (error !== null) ports.log.error('answer.refused', { runId: answer.runId, reason: error });
+    else ports.log.debug('answer.settled', { runId: answer.runId, number: answer.number, delivery });
+    const isDue = delivery === 'retry' || toBlock(delivery) > 0;
+    return {
+      id: answer.id,
+      runId: answer.runId,
+      state: error !== null ? ('refused' as const) : isDue ? ('due' as const) : (delivery as 'sent' | 'gone'),
+      dueAt: isDue ? new Date(now.getTime() + (toBlock(delivery) || wait)) : now,
+      error,
+    };
+  });
+  await withoutBadRows(
+    settled,
+    (some) => ports.runs.settleAnswers(some, new Date(now.getTime() + SECOND_AFTER_MS), now),
+    ({ runId }, error) => ports.log.error('answer.not_settled', { error, runId }),
+  );
+}

@@ -1,0 +1,259 @@
+import { parseJson } from '../../lib/text.ts';
+import { LateError, within } from '../../lib/timeout.ts';
+import type { Log } from '../../robot/ports.ts';
+import { isDataError, withoutBadRows } from '../../store/db/data-error.ts';
+import type { IncomingCalls, NewRun } from '../../store/runs/incoming-calls.ts';
+import type { Spool } from '../../store/spool/disk-spool.ts';
+
+/** From the arrival of a call: later its write to the database is not waited for. The answer is due after 1 s. */
+const PATIENCE_MS = 700;
+/** How long a write is waited for when there is no spool to turn to. */
+const LAST_RESORT_MS = 5_000;
+const DRAIN_STEP_MS = 10_000;
+const DRAIN_GROUP = 500;
+const RELOAD_MS = 5_000;
+const TICK_MS = 250;
+/** Calls that could not be checked are tried again after this. */
+const RECHECK_MS = 5_000;
+/** Every so many ticks the folder is looked at even when it seems empty: another process may have left calls. */
+const LOOK_EVERY = 120;
+/** Calls of nobody we know may fill only this part of the spool. */
+export const UNCHECKED_SHARE = 0.5;
+
+export type Check = 'ok' | 'unknown' | 'forged';
+export type Kept = 'accepted' | 'repeated' | 'forbidden' | 'unavailable';
+
+/** A line of the spool: a run of a checked call, a call that is still to be checked, or an event of a portal. */
+export type Entry<Call> =
+  | { run: NewRun }
+  | { call: Call; receivedAt: string }
+  | { event: unknown; receivedAt: string };
+
+export type EventResult = 'ok' | 'forbidden';
+
+export interface SpoolingPorts<Call> {
+  /** Groups writes to the database; rejects when one failed. */
+  intake: { accept(run: NewRun): Promise<boolean> };
+  calls: Pick<IncomingCalls, 'accept'>;
+  spool: Spool;
+  /** By what is in memory, or by asking the portal. @throws when it cannot be told now */
+  check(call: Call): Promise<Check>;
+  /** Reads the installations anew. @throws while the database is away */
+  reload(): Promise<void>;
+  toRun(call: Call, receivedAt: Date): NewRun;
+  /** Proves an event and does what it asks; may be repeated. @throws while the database is away */
+  handleEvent(form: unknown): Promise<EventResult>;
+  /** How long a call that could not be checked is kept. */
+  maxHours: number;
+  onAccepted(): void;
+  now: () => Date;
+  log: Log;
+}
+
+/**
+ * Takes calls into the database, and into the spool while that fails or is slow; drains the spool when the database
+ * is back. A run's id makes whatever arrives twice one run.
+ */
+export function createSpooling<Call extends { memberId: string }>(ports: SpoolingPorts<Call>) {
+  const { intake, calls, spool, now, log } = ports;
+  let away = false;
+  let reloading: Promise<void> | null = null;
+  let draining: Promise<void> | null = null;
+  let stopping = false;
+  let ticks = 0;
+  let notBefore = 0;
+
+  function lost(error: unknown): void {
+    if (!away) log.error('database.away', { error });
+    away = true;
+  }
+
+  /** One question to the database for all who ask at the same time. */
+  function reload(): Promise<void> {
+    reloading ??= within(RELOAD_MS, ports.reload()).finally(() => {
+      reloading = null;
+    });
+    return reloading;
+  }
+
+  async function checked(call: Call): Promise<Check> {
+    const result = await ports.check(call);
+    if (result !== 'unknown') return result;
+    // Installed a moment ago through another process, or unknown only because the database was away.
+    await reload();
+    return ports.check(call);
+  }
+
+  async function keep(entry: Entry<Call>, share?: number): Promise<boolean> {
+    try {
+      await spool.append(JSON.stringify(entry), share);
+      return true;
+    } catch (error) {
+      log.error('call.not_spooled', { error });
+      return false;
+    }
+  }
+
+  /** @throws an error of the values themselves */
+  async function take(call: Call): Promise<Kept> {
+    const until = performance.now() + PATIENCE_MS;
+    const receivedAt = now();
+    let check: Check;
+    try {
+      check = await within(PATIENCE_MS, checked(call));
+    } catch (error) {
+      log.warn('call.not_checked', { error });
+      const entry = { call, receivedAt: receivedAt.toISOString() };
+      return (await keep(entry, UNCHECKED_SHARE)) ? 'accepted' : 'unavailable';
+    }
+    if (check !== 'ok') return 'forbidden';
+
+    const run = ports.toRun(call, receivedAt);
+    if (away && (await keep({ run }))) return 'accepted';
+    const written = intake.accept(run);
+    try {
+      return (await within(until - performance.now(), written)) ? 'accepted' : 'repeated';
+    } catch (error) {
+      if (isDataError(error)) throw error;
+      lost(error);
+      if (await keep({ run })) return 'accepted';
+      if (!(error instanceof LateError)) return 'unavailable';
+    }
+    // Neither is certain yet: the database may still answer, and then 503 would be wrong.
+    return within(LAST_RESORT_MS, written).then(
+      (fresh) => (fresh ? 'accepted' : 'repeated'),
+      () => 'unavailable' as const,
+    );
+  }
+
+  /** Handles an event of a portal, which the platform sends once, or keeps it until the database is back. */
+  async function takeEvent(form: unknown): Promise<EventResult | 'unavailable'> {
+    const receivedAt = now().toISOString();
+    try {
+      await within(PATIENCE_MS, reload());
+      return await ports.handleEvent(form);
+    } catch (error) {
+      log.warn('event.not_handled', { error });
+      return (await keep({ event: form, receivedAt }, UNCHECKED_SHARE)) ? 'ok' : 'unavailable';
+    }
+  }
+
+  async function write(found: Map<string, NewRun>): Promise<void> {
+    await withoutBadRows(
+      [...found.values()],
+      async (runs) => {
+        const fresh = await within(DRAIN_STEP_MS, calls.accept(runs));
+        if (fresh.size > 0) ports.onAccepted();
+      },
+      ({ id }, error) => log.error('spool.call_refused', { error, runId: id }),
+    );
+    found.clear();
+  }
+
+  /** What became of a spooled entry: a run to write, `later` when it still cannot be checked, or nothing. */
+  async function examine(entry: Entry<Call>, silent: Set<string>): Promise<NewRun | 'later' | null> {
+    if ('run' in entry) {
+      const { receivedAt, deadlineAt } = entry.run;
+      return { ...entry.run, receivedAt: new Date(receivedAt), deadlineAt: new Date(deadlineAt) };
+    }
+    const receivedAt = new Date(entry.receivedAt);
+    if ('event' in entry) return examineEvent(entry.event, receivedAt);
+    const { call } = entry;
+    try {
+      // A portal that did not answer is not asked again for every call of its.
+      if (silent.has(call.memberId)) return 'later';
+      const check = await within(DRAIN_STEP_MS, ports.check(call));
+      const run = ports.toRun(call, receivedAt);
+      if (check === 'ok') return run;
+      log.warn('spool.call_dropped', { reason: check, runId: run.id });
+      return null;
+    } catch (error) {
+      if (now().getTime() - receivedAt.getTime() > ports.maxHours * 3_600_000) {
+        log.error('spool.call_dropped', { reason: 'never_checked', error });
+        return null;
+      }
+      silent.add(call.memberId);
+      return 'later';
+    }
+  }
+
+  async function examineEvent(form: unknown, receivedAt: Date): Promise<'later' | null> {
+    try {
+      const result = await ports.handleEvent(form);
+      if (result === 'forbidden') log.warn('spool.event_dropped', { reason: 'forged' });
+      return null;
+    } catch (error) {
+      const over = now().getTime() - receivedAt.getTime() > ports.maxHours * 3_600_000;
+      log[over ? 'error' : 'warn'](over ? 'spool.event_dropped' : 'event.not_handled', { error });
+      return over ? null : 'later';
+    }
+  }
+
+  /** Writes the runs of a segment; calls that still cannot be checked go to the end of the spool. */
+  async function settle(texts: string[]): Promise<void> {
+    const silent = new Set<string>();
+    const later: string[] = [];
+    const found = new Map<string, NewRun>();
+    for (const text of texts) {
+      const entry = parseJson(text) as Entry<Call>;
+      // What came before an event is there when it is handled: a removal ends the runs it finds.
+      if ('event' in entry) await write(found);
+      const run = await examine(entry, silent);
+      if (run === 'later') later.push(text);
+      else if (run !== null) found.set(run.id, run);
+      if (found.size >= DRAIN_GROUP) await write(found);
+    }
+    await write(found);
+    if (later.length === 0) return;
+    log.warn('spool.calls_not_checked', { calls: later.length });
+    notBefore = performance.now() + RECHECK_MS;
+    await Promise.all(later.map((text) => spool.append(text)));
+  }
+
+  async function drain(): Promise<void> {
+    try {
+      // Shows that the database is back, and brings the installations that calls are checked by.
+      await reload();
+    } catch (error) {
+      return lost(error);
+    }
+    if (away) log.info('database.back');
+    away = false;
+    const waiting = spool.waiting();
+    try {
+      await spool.drain(settle);
+      if (waiting > 0) log.info('spool.drained', { calls: waiting, left: spool.waiting() });
+    } catch (error) {
+      log.warn('spool.not_drained', { error, waiting: spool.waiting() });
+      notBefore = performance.now() + 1_000;
+    }
+  }
+
+  function wake(): void {
+    ticks += 1;
+    const due = away || (spool.waiting() > 0 && performance.now() >= notBefore) || ticks % LOOK_EVERY === 1;
+    if (!due || stopping) return;
+    draining ??= drain().finally(() => {
+      draining = null;
+    });
+  }
+  const timer = setInterval(wake, TICK_MS);
+  wake();
+
+  return {
+    take,
+    takeEvent,
+    /** Does the database answer, within the few seconds that a person in front of a page may wait? */
+    isDatabaseThere: () =>
+      reload().then(
+        () => true,
+        () => false,
+      ),
+    async stop(): Promise<void> {
+      stopping = true;
+      clearInterval(timer);
+      await draining;
+      await spool.close();
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { DirectumPort, PortalPort, SlotsPort } from '../../robot/ports.ts';
+
+type Reads<Port> = readonly (keyof Port & string)[];
+
+/** What only looks, in Directum. Anything else there is an effect. */
+const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group]> } = {
+  catalogue: [
+    'documentKind',
+    'category',
+    'businessUnit',
+    'businessUnitByTin',
+    'department',
+    'template',
+    'currency',
+    'vatRate',
+  ],
+  employees: ['byEmail', 'byReference'],
+  contracts: ['byId', 'byExternalId', 'parseExtra'],
+  versions: ['hasBody', 'checkFile'],
+  states: ['read', 'newestTask', 'signing', 'fetchSigned'],
+};
+/** `read` carries the call's proof itself. */
+const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField'];
+const SLOTS_READS: Reads<SlotsPort> = ['externalId', 'alone', 'find', 'begunByThisRun', 'begunByAnyRun'];
+
+interface Ports {
+  portal: PortalPort;
+  directum: DirectumPort;
+  slots: SlotsPort;
+}
+
+/**
+ * A robot's ports, in which every effect waits for `demand`: whatever a robot does, it does nothing for a call that
+ * the portal has not accepted. A method that is not listed as a look counts as an effect.
+ */
+export function guardEffects({ portal, directum, slots }: Ports, demand: () => Promise<void>): Ports {
+  const groups = Object.entries(directum).map(([name, group]: [string, object]) => {
+    const reads = DIRECTUM_READS[name as keyof DirectumPort] ?? [];
+    return [name, guarded(group, reads, demand)];
+  });
+  return {
+    portal: guarded(portal, PORTAL_READS, demand),
+    directum: Object.fromEntries(groups) as unknown as DirectumPort,
+    slots: guarded(slots, SLOTS_READS, demand),
+  };
+}
+
+function guarded<Port extends object>(
+  port: Port,
+  reads: readonly string[],
+  demand: () => Promise<void>,
+): Port {
+  return new Proxy(port, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof method !== 'function' || reads.includes(String(name))) return method;
+      return async (...given: unknown[]) => {
+        await demand();
+        return method.apply(target, given);
+      };
+    },
+  });
+}

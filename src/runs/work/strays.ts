@@ -1,0 +1,47 @@
+import type { Log } from '../../robot/ports.ts';
+import type { OpenRuns } from '../../store/runs/open-runs.ts';
+import type { RunStore } from '../../store/runs/runs.ts';
+
+/** A robot that this process does not know may be known to another, of a newer version: it comes first. */
+const LEFT_MS = 60_000;
+
+export interface StraysPorts {
+  open: Pick<OpenRuns, 'members' | 'linesDue'>;
+  runs: Pick<RunStore, 'cancelOf'>;
+  /** As far as is remembered; `true` may be some seconds old. */
+  isInstalled(memberId: string): boolean;
+  /** Asks the store. */
+  isInstalledNow(memberId: string): Promise<boolean>;
+  knowsRobot(code: string): boolean;
+  onCancelled(robot: string): void;
+  now: () => Date;
+  log: Log;
+}
+
+/**
+ * Finds runs that no line of the workers has. Another process may take calls of a removed portal from memory for some
+ * seconds, an attempt may end in an answer for it: all of that is ended. Runs of a robot that is no more get lines, so that
+ * an attempt ends them.
+ */
+export function createStrays(ports: StraysPorts) {
+  const { open, runs, now, log } = ports;
+  let lines: { memberId: string; robot: string; waits: boolean }[] = [];
+  return {
+    lines: () => lines,
+    async find(): Promise<void> {
+      for (const memberId of await open.members()) {
+        if (ports.isInstalled(memberId) || (await ports.isInstalledNow(memberId))) continue;
+        const cancelled = await runs.cancelOf(memberId, now());
+        log.info('runs.cancelled', {
+          memberId,
+          runs: cancelled.length,
+          reason: 'the application is removed',
+        });
+        for (const robot of cancelled) ports.onCancelled(robot);
+      }
+      const due = await open.linesDue(new Date(now().getTime() - LEFT_MS));
+      const unknown = due.filter(({ robot }) => !ports.knowsRobot(robot));
+      lines = unknown.map((line) => ({ ...line, waits: false }));
+    },
+  };
+}

@@ -1,0 +1,190 @@
+import { createLoop } from '../../lib/loop.ts';
+import { within } from '../../lib/timeout.ts';
+import type { Log } from '../../robot/ports.ts';
+import { wasRolledBack } from '../../store/db/outage.ts';
+import type { Places } from '../../store/locks/concurrency-slots.ts';
+import type { ClaimedRuns, Line } from '../../store/runs/claimed-runs.ts';
+import type { StoredRun } from '../../store/runs/runs.ts';
+
+/** How long a run rests whose attempt the database broke off. */
+const REST_MS = 5_000;
+/** Many runs of one item may have stood in front of others, which only a second look sees. */
+const LOOK_AGAIN_MS = 25;
+const LARGEST_SHARE = 2 / 3;
+/** How long a stop waits for attempts under way. */
+const DRAIN_MS = 7_000;
+
+/** An attempt under way. */
+interface Attempt {
+  run: StoredRun;
+  /** It has one of the last places. */
+  isLast: boolean;
+  /** By `performance.now()`: the run is left to this process as long, counted from before it asked for that. */
+  heldUntil: number;
+  ended: Promise<void>;
+}
+
+interface LineName {
+  memberId: string;
+  robot: string;
+  /** Its robot may wait. */
+  waits: boolean;
+}
+
+export interface WorkersOptions {
+  claimed: ClaimedRuns;
+  /** As many runs as this process may work on at a time; the last ones are for waits whose time is over. */
+  places: { ordinary: Places; last: Places };
+  /** A lease is kept four times over. */
+  leaseMs: number;
+  /** How often it looks for runs that became due by time. */
+  tickMs: number;
+  /** Portals and robots whose runs may be worked on. */
+  lines(): LineName[];
+  /** `isHeld`: no other process can be at the run, for its lease was kept. */
+  work(run: StoredRun, isHeld: () => boolean): Promise<void>;
+  now: () => Date;
+  log: Log;
+}
+
+/**
+ * Works off due runs, one at a time per CRM item. A run stays held while its attempt goes on; when the process dies,
+ * the lease ends and another attempt begins.
+ */
+export function startWorkers({ claimed, places, leaseMs, tickMs, lines, work, now, log }: WorkersOptions) {
+  /** A run may be here twice: a process that stood still may take over from itself. */
+  const running = new Set<Attempt>();
+  /** Of attempts that the database broke off: to be given back when it is there again. */
+  const broken = new Set<StoredRun>();
+  const ordinary = () => [...running].filter(({ isLast }) => !isLast);
+  const lastCount = () => running.size - ordinary().length;
+  const room = () => places.ordinary.held() - ordinary().length;
+  const lastRoom = () => places.last.held() - lastCount();
+
+  function start(run: StoredRun, isLast: boolean, heldUntil: number): void {
+    const one: Attempt = { run, isLast, heldUntil, ended: Promise.resolve() };
+    running.add(one);
+    one.ended = attempt(one);
+  }
+
+  async function attempt(one: Attempt): Promise<void> {
+    const { run, isLast } = one;
+    try {
+      await work(run, () => performance.now() < one.heldUntil);
+    } catch (error) {
+      // The store could not say how it ended: the run is attempted anew.
+      log.warn('attempt.lost', { error, runId: run.id });
+      // It could, but had to let another go first: nothing is gained by waiting.
+      if (wasRolledBack(error)) await claimed.release([run]).catch(() => broken.add(run));
+      else broken.add(run);
+    } finally {
+      running.delete(one);
+      if (isLast) lookingForLast.wake();
+      looking.wake();
+    }
+  }
+
+  /** Where several portals share the process, one of them, hanging, must not hold all of it. */
+  function counted(all: LineName[]): Line[] {
+    const portals = new Set(all.map(({ memberId }) => memberId)).size;
+    const held = places.ordinary.held();
+    const share = portals > 1 ? Math.ceil(held * LARGEST_SHARE) : held;
+    const runs = ordinary().map(({ run }) => run);
+    return all.map(({ memberId, robot }) => {
+      const own = runs.filter((run) => run.memberId === memberId);
+      return {
+        memberId,
+        robot,
+        running: own.filter((run) => run.robot === robot).length,
+        room: Math.max(0, share - own.length),
+      };
+    });
+  }
+
+  /** Another process may have been given places since the runs were asked for: what has none goes back. */
+  async function startFitting(
+    taken: StoredRun[],
+    free: number,
+    isLast: boolean,
+    heldUntil: number,
+  ): Promise<void> {
+    const fit = Math.max(0, free);
+    for (const run of taken.slice(0, fit)) start(run, isLast, heldUntil);
+    if (taken.length > fit) await claimed.release(taken.slice(fit));
+  }
+
+  const looking = createLoop(async () => {
+    const most = room();
+    const all = lines();
+    if (most <= 0 || all.length === 0) return false;
+    const heldUntil = performance.now() + leaseMs;
+    const taken = await claimed.claim(now(), most, counted(all));
+    await startFitting(taken, room(), false, heldUntil);
+    if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
+    return false;
+  }, log);
+
+  const lookingForLast = createLoop(async () => {
+    const free = lastRoom();
+    const waiting = lines().filter(({ waits }) => waits);
+    if (free <= 0 || waiting.length === 0) return false;
+    const kept = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, room: free }));
+    const heldUntil = performance.now() + leaseMs;
+    await startFitting(await claimed.claim(now(), free, kept, true), lastRoom(), true, heldUntil);
+    return false;
+  }, log);
+  const sharing = createLoop(async () => {
+    if (await places.ordinary.share(() => ordinary().length)) looking.wake();
+    if (await places.last.share(lastCount)) lookingForLast.wake();
+    return false;
+  }, log);
+
+  const keeping = createLoop(async () => {
+    if (running.size === 0) return false;
+    const asked = [...running];
+    const heldUntil = performance.now() + leaseMs;
+    const kept = await claimed.keep(asked.map(({ run }) => run));
+    for (const one of asked) if (kept(one.run)) one.heldUntil = heldUntil;
+    return false;
+  }, log);
+  const givingBack = createLoop(async () => {
+    const runs = [...broken];
+    if (runs.length === 0) return false;
+    await claimed.release(runs, new Date(now().getTime() + REST_MS));
+    for (const run of runs) broken.delete(run);
+    return false;
+  }, log);
+  const reclaiming = createLoop(async () => {
+    if ((await claimed.reclaim(now())) > 0) looking.wake();
+    return false;
+  }, log);
+
+  const timers = [
+    setInterval(() => {
+      sharing.wake();
+      reclaiming.wake();
+      looking.wake();
+      lookingForLast.wake();
+    }, tickMs),
+    setInterval(() => {
+      keeping.wake();
+      givingBack.wake();
+    }, leaseMs / 4),
+  ];
+  sharing.wake();
+
+  return {
+    /** Called when runs became due. */
+    wake: looking.wake,
+    /** Takes nothing more, lets attempts end, and gives back those that do not. */
+    async stop(): Promise<void> {
+      for (const timer of timers) clearInterval(timer);
+      await Promise.all([looking.stop(), lookingForLast.stop()]);
+      const drained = Promise.all([...running].map(({ ended }) => ended));
+      await within(DRAIN_MS, drained).catch(() => undefined);
+      await Promise.all([keeping.stop(), givingBack.stop(), reclaiming.stop(), sharing.stop()]);
+      const left = [...[...running].map(({ run }) => run), ...broken];
+      if (left.length > 0) await claimed.release(left).catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import type pg from 'pg';
+import type { Log } from '../../robot/ports.ts';
+import { DATABASE_MARKS, type Marks, PROCESS_MARKS } from './clock-marks.ts';
+import { inTransaction } from './transaction.ts';
+
+/** Clocks of several machines may differ by so much; what is set back by less is waited for. */
+const TOLERANCE_MS = 2_000;
+/** Longer than a process leaves between two looks: after so long none lives by the later clock any more. */
+const SILENT_MS = 3_000;
+
+const SEEN = `
+  UPDATE clock SET process_at = greatest(process_at, $1), database_at = greatest(database_at, clock_timestamp())
+  WHERE process_at <= $2 AND database_at <= clock_timestamp() + make_interval(secs => $3)`;
+
+const AHEAD = `
+  SELECT extract(epoch FROM database_at - clock_timestamp())::float * 1000 AS database, clock_timestamp() AS at,
+    extract(epoch FROM process_at - $1)::float * 1000 AS process
+  FROM clock FOR UPDATE`;
+
+/**
+ * Guards what is due against clocks that are set back. Every process notes here how late it is; one that finds a later
+ * moment by which nobody lives any more knows that the clock was set back by the difference, and moves all moments to
+ * come by it. While a process with a later clock lives, to which everything is due sooner, the others leave it alone.
+ */
+export function createClock({ pool, now, log }: { pool: pg.Pool; now: () => Date; log: Log }) {
+  let isBehind = false;
+
+  async function setRight(client: pg.PoolClient): Promise<void> {
+    const at = now();
+    const { rows } = await client.query<{ database: number; process: number; at: Date }>(AHEAD, [at]);
+    const [ahead] = rows;
+    if (ahead === undefined) return;
+    if (ahead.database > TOLERANCE_MS) {
+      // Whether anybody lives by a later clock of the processes is seen by the next looks.
+      await moveBack(client, DATABASE_MARKS, ahead.at, ahead.database);
+      await client.query('UPDATE clock SET database_at = clock_timestamp()');
+      log.warn('clock.set_back', { whose: 'database', seconds: toSeconds(ahead.database) });
+    } else if (ahead.process > TOLERANCE_MS && ahead.database > -SILENT_MS) {
+      if (!isBehind) log.warn('clock.behind', { seconds: toSeconds(ahead.process) });
+      isBehind = true;
+    } else if (ahead.process > TOLERANCE_MS) {
+      // Days and nights are planned anew by the calendar.
+      await client.query(`UPDATE due_look SET day = '', after = 0`);
+      await client.query('UPDATE comparison SET due_at = NULL WHERE after = 0 AND due_at > $1', [at]);
+      await moveBack(client, PROCESS_MARKS, at, ahead.process);
+      await client.query('UPDATE clock SET process_at = $1, database_at = clock_timestamp()', [at]);
+      log.warn('clock.set_back', { whose: 'process', seconds: toSeconds(ahead.process) });
+    }
+  }
+
+  return {
+    /** To be called once a second. What stands before its moment by the clock as it is now needs no moving. */
+    async look(): Promise<void> {
+      const at = now();
+      const { rowCount } = await pool.query(SEEN, [
+        at,
+        new Date(at.getTime() + TOLERANCE_MS),
+        TOLERANCE_MS / 1000,
+      ]);
+      if (rowCount) isBehind = false;
+      else await inTransaction(pool, setRight);
+    },
+  };
+}
+
+async function moveBack(client: pg.PoolClient, all: Marks[], at: Date, ms: number): Promise<void> {
+  for (const { table, columns, limit, key, open } of all) {
+    const late = columns.map((column) => `${column} > $1`).join(' OR ');
+    const moved = [
+      ...columns.map((column) => ({ column, since: `t.${column}` })),
+      ...(limit === undefined ? [] : [limit]),
+    ].map(
+      ({ column, since }) =>
+        `${column} = t.${column} - CASE WHEN ${since} > $1 THEN make_interval(secs => $2) ELSE '0' END`,
+    );
+    await client.query(
+      `WITH one AS (SELECT ${key.join(', ')} FROM ${table} WHERE (${late})${open ? ` AND ${open}` : ''}
+         ORDER BY ${key.join(', ')} FOR NO KEY UPDATE)
+       UPDATE ${table} AS t SET ${moved.join(', ')} FROM one WHERE ${key.map((name) => `t.${name} = one.${name}`).join(' AND ')}`,
+      [at, ms / 1000],
+    );
+  }
+}
+
+const toSeconds = (ms: number) => Math.round(ms / 1000);
+
+export type Clock = ReturnType<typeof createClock>;

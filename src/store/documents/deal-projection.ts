@@ -1,0 +1,211 @@
+import type pg from 'pg';
+import type { ActivityCard, DealFields, Sight } from '../../documents/ports.ts';
+import {
+  IS_LOCKED_ITEM,
+  IS_LOCKED_SLOT,
+  lockedItems,
+  lockedSlots,
+  writeLockedDocuments,
+} from '../locks/lock-order.ts';
+
+/** One document of one item that is due to be shown. */
+export interface ToShow {
+  itemCode: string;
+  documentId: number;
+  sight: Sight;
+  activityId: number | null;
+  /** What the activity and the item's fields show; null = nothing, or not known. */
+  shownCard: ActivityCard | null;
+  shownFields: DealFields | null;
+  /** The document is in the item's `contract` slot. */
+  ownsFields: boolean;
+  /** Failed showings in a row. */
+  attempts: number;
+  /** Tells this taking from a change after it. */
+  changes: number;
+}
+
+type Key = Pick<ToShow, 'itemCode' | 'documentId'>;
+
+const COLUMNS = `w.item_code, w.document_id, w.activity_id, w.shown, w.attempts, w.changes, d.observed, d.dates, d.status,
+  d.status_since, s.document_id IS NOT NULL AS owns, s.shown AS shown_fields,
+  (SELECT coalesce(jsonb_agg(a.seen ORDER BY a.id), '[]') FROM assignment a JOIN document_task t USING (task_id)
+    WHERE t.document_id = d.id) AS assignments`;
+const SLOT = `LEFT JOIN document_slot s ON s.portal = w.portal AND s.item_code = w.item_code
+  AND s.document_id = w.document_id AND s.slot = 'contract'`;
+
+/** Joins the rows that come as `$2`, to items or to the slots that hold their documents. */
+const given = (columns: string) =>
+  `JOIN jsonb_to_recordset($2::jsonb) AS given ("itemCode" text, "documentId" bigint, ${columns})
+    ON item_code = given."itemCode" AND document_id = given."documentId"`;
+
+/** The rows of `$2` in the portal `$1`, locked, with the columns that come with them. */
+const lockedOf = (columns: string) => lockedItems('portal = $1', given(columns));
+
+/** A task outlives its item: until its assignment ends somebody has to be told when to stop. */
+const IS_UNSHOWN = `ended_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)`;
+
+/** Documents that neither an item nor a task shows are no longer watched. */
+export const endUnshown = (pool: pg.Pool, now: Date): Promise<void> =>
+  writeLockedDocuments(pool, IS_UNSHOWN, 'UPDATE document SET ended_at = $2', [now]);
+
+/** Which items are due to be told of their documents, and what they were told. */
+export function createShowStore(pool: pg.Pool) {
+  const toShow = (row: Record<string, unknown>): ToShow => ({
+    itemCode: row['item_code'] as string,
+    documentId: Number(row['document_id']),
+    sight: {
+      state: row['observed'] as Sight['state'],
+      status: row['status'] as Sight['status'],
+      since: row['status_since'] as string | null,
+      dates: row['dates'] as Sight['dates'],
+      assignments: row['assignments'] as Sight['assignments'],
+    },
+    activityId: row['activity_id'] === null ? null : Number(row['activity_id']),
+    shownCard: row['shown'] as ActivityCard | null,
+    shownFields: row['shown_fields'] as DealFields | null,
+    ownsFields: row['owns'] as boolean,
+    attempts: row['attempts'] as number,
+    changes: Number(row['changes']),
+  });
+
+  return {
+    /** Leases what is due in the portal, the oldest first. */
+    async takeDue(portal: string, now: Date, leaseMs: number, limit: number): Promise<ToShow[]> {
+      const { rows: taken } = await pool.query(
+        `UPDATE watched_document AS w SET taken_until = $3 FROM
+           (SELECT item_code, document_id FROM watched_document
+             WHERE portal = $1 AND show_at <= $2 AND (taken_until IS NULL OR taken_until <= $2)
+             ORDER BY show_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
+         WHERE w.portal = $1 AND w.item_code = due.item_code AND w.document_id = due.document_id
+         RETURNING w.item_code, w.document_id`,
+        [portal, now, new Date(now.getTime() + leaseMs), limit],
+      );
+      if (taken.length === 0) return [];
+      // Not by the statement above: it would count a change that came since it began, and see the document before it.
+      const { rows } = await pool.query(
+        `SELECT ${COLUMNS} FROM unnest($2::text[], $3::bigint[]) AS taken (item_code, document_id)
+           JOIN watched_document w USING (item_code, document_id) JOIN document d ON d.id = w.document_id ${SLOT}
+         WHERE w.portal = $1 ORDER BY w.show_at`,
+        [portal, taken.map((row) => row.item_code), taken.map((row) => row.document_id)],
+      );
+      return rows.map(toShow);
+    },
+
+    /** What items of the portal should show, by document, for a comparison with what they do show. */
+    async shownOf(portal: string, documentIds: number[]): Promise<ToShow[]> {
+      const { rows } = await pool.query(
+        `SELECT ${COLUMNS} FROM watched_document w JOIN document d ON d.id = w.document_id ${SLOT}
+         WHERE w.portal = $1 AND w.document_id = ANY($2) AND w.gone_at IS NULL ORDER BY w.document_id, w.item_code`,
+        [portal, documentIds],
+      );
+      return rows.map(toShow);
+    },
+
+    /** How many items are still to be told of a document. */
+    async dueCount(portals: string[]): Promise<number> {
+      const { rows } = await pool.query(
+        'SELECT count(*)::int AS due FROM watched_document WHERE show_at IS NOT NULL AND portal = ANY($1)',
+        [portals],
+      );
+      return rows[0].due;
+    },
+
+    /**
+     * Items of the portal that are about to show something of these documents: a change that waits for its first try, or
+     * all of a document nobody has looked at yet. As `DEAL_915 5001`.
+     */
+    async awaited(portal: string, documentIds: number[]): Promise<Set<string>> {
+      const { rows } = await pool.query(
+        `SELECT w.item_code, w.document_id FROM watched_document w JOIN document d ON d.id = w.document_id
+         WHERE w.portal = $1 AND w.document_id = ANY($2) AND w.gone_at IS NULL
+           AND ((w.show_at IS NOT NULL AND w.attempts = 0) OR d.observed IS NULL)`,
+        [portal, documentIds],
+      );
+      return new Set(rows.map((row) => `${row.item_code} ${row.document_id}`));
+    },
+
+    /** The fields were written; a slot that meanwhile holds another document is left alone. */
+    async keepFields(portal: string, written: (Key & { shownFields: DealFields })[]): Promise<void> {
+      await pool.query(
+        `WITH ${lockedSlots("portal = $1 AND slot = 'contract'", given('"shownFields" jsonb'))}
+         UPDATE document_slot AS s SET shown = one."shownFields" FROM one WHERE ${IS_LOCKED_SLOT}`,
+        [portal, toKeys(written, 'shownFields')],
+      );
+    },
+
+    async keepCards(
+      portal: string,
+      written: (Key & { activityId: number | null; shownCard: ActivityCard })[],
+    ): Promise<void> {
+      await pool.query(
+        `WITH ${lockedOf('"shownCard" jsonb, "activityId" bigint')}
+         UPDATE watched_document AS w SET shown = one."shownCard", activity_id = one."activityId" FROM one WHERE ${IS_LOCKED_ITEM}`,
+        [portal, toKeys(written, 'shownCard', 'activityId')],
+      );
+    },
+
+    /**
+     * Ends a taking. What changed meanwhile stays due; an item that is gone is shown nothing any more, and a document that
+     * no item shows is let go.
+     */
+    async settle(
+      portal: string,
+      taken: (Key & { changes: number; result: 'shown' | 'retry' | 'gone'; retryMs: number })[],
+      now: Date,
+    ): Promise<void> {
+      await pool.query(
+        `WITH ${lockedOf('changes bigint, result text, "retryMs" int')}
+         UPDATE watched_document AS w SET taken_until = NULL,
+           attempts = CASE WHEN one.result = 'retry' THEN w.attempts + 1 ELSE 0 END,
+           show_at = CASE WHEN one.result = 'retry' THEN $3::timestamptz + one."retryMs" * interval '1 millisecond'
+             WHEN w.changes <> one.changes THEN w.show_at END
+         FROM one WHERE ${IS_LOCKED_ITEM}`,
+        [portal, toKeys(taken, 'changes', 'result', 'retryMs'), now],
+      );
+      const gone = taken.filter(({ result }) => result === 'gone').map(({ itemCode }) => itemCode);
+      if (gone.length === 0) return;
+      await pool.query(
+        `WITH ${lockedItems('portal = $1 AND item_code = ANY($2)')}
+         UPDATE watched_document AS w SET gone_at = $3, show_at = NULL FROM one WHERE ${IS_LOCKED_ITEM}`,
+        [portal, gone, now],
+      );
+      await endUnshown(pool, now);
+    },
+
+    /** What the portal really shows is not what was written: it is written anew. */
+    async forget(
+      portal: string,
+      wrong: (Key & { fields: boolean; activity: boolean })[],
+      now: Date,
+    ): Promise<void> {
+      await pool.query(
+        `WITH ${lockedSlots('portal = $1 AND given.fields', given('fields boolean'))}
+         UPDATE document_slot AS s SET shown = NULL FROM one WHERE ${IS_LOCKED_SLOT}`,
+        [portal, toKeys(wrong, 'fields')],
+      );
+      await pool.query(
+        `WITH ${lockedOf('activity boolean')}
+         UPDATE watched_document AS w SET shown = CASE WHEN one.activity THEN NULL ELSE w.shown END,
+           changes = w.changes + 1, attempts = 0, show_at = least(w.show_at, $3)
+         FROM one WHERE ${IS_LOCKED_ITEM} AND w.gone_at IS NULL`,
+        [portal, toKeys(wrong, 'activity'), now],
+      );
+    },
+  };
+}
+
+export type ShowStore = ReturnType<typeof createShowStore>;
+
+/** Rows as JSON: their key and the columns named. */
+function toKeys<T extends Key>(rows: T[], ...columns: (keyof T & string)[]): string {
+  return JSON.stringify(
+    rows.map((row) => ({
+      itemCode: row.itemCode,
+      documentId: row.documentId,
+      ...Object.fromEntries(columns.map((column) => [column, row[column]])),
+    })),
+  );
+}

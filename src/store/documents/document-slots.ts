@@ -1,0 +1,155 @@
+import type { Pool } from 'pg';
+import type { AttemptClaims, SlotsPort } from '../../robot/ports.ts';
+import {
+  IS_LOCKED_ITEM,
+  IS_LOCKED_SLOT,
+  lockedItems,
+  lockedSlots,
+  writeLockedDocuments,
+} from '../locks/lock-order.ts';
+
+/** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
+const LOOK_AFTER_MS = 120_000;
+/** How long a run holds up its worker for one that has the slot; then it is attempted anew. */
+const PATIENCE_MS = 20_000;
+
+/**
+ * Documents of one CRM item as one run sees them; a slot's spelling does not matter. Over `relaxed` goes what need not be
+ * waited for: the end of the run makes it durable, and a run that has not ended does it again.
+ */
+export function createSlots(
+  { pool, relaxed, claims, now }: { pool: Pool; relaxed: Pool; claims: AttemptClaims; now: () => Date },
+  portalKey: string,
+  itemCode: string,
+  runId: string,
+): SlotsPort {
+  const externalId = (slot: string) => `b24:${portalKey}:${itemCode}:${slot.toLowerCase()}`;
+
+  /**
+   * From now on the item shows the document; one that was taken for deleted is looked at again. The document's row is
+   * written first, as everywhere (lock-order.ts).
+   */
+  async function watch(documentId: number, slot: string | null): Promise<void> {
+    claims.check();
+    const at = now();
+    await relaxed.query(
+      `WITH intent AS (SELECT EXISTS (SELECT 1 FROM document_intent WHERE external_id = $6 AND run_id = $7) AS made),
+         known AS (INSERT INTO document AS d (id, made, look_at)
+           SELECT $3, made, CASE WHEN made THEN $5::timestamptz ELSE $4 END FROM intent
+           ON CONFLICT (id) DO UPDATE SET look_at = $4, ended_at = NULL WHERE d.ended_at IS NOT NULL RETURNING 1)
+       INSERT INTO watched_document AS w (portal, item_code, document_id, created_at, show_at)
+       SELECT $1, $2, $3, $4, $4 FROM (SELECT count(*) FROM known) AS locked
+       ON CONFLICT (portal, item_code, document_id) DO UPDATE SET
+         show_at = least(w.show_at, excluded.show_at), changes = w.changes + 1, gone_at = NULL`,
+      [
+        portalKey,
+        itemCode,
+        documentId,
+        at,
+        new Date(at.getTime() + LOOK_AFTER_MS),
+        slot === null ? null : externalId(slot),
+        runId,
+      ],
+    );
+  }
+
+  return {
+    externalId,
+    alone: (slot, work) => claims.hold(externalId(slot), work, PATIENCE_MS),
+
+    async begin(slot) {
+      claims.check();
+      await pool.query(
+        `INSERT INTO document_intent (external_id, run_id) VALUES ($1, $2)
+         ON CONFLICT (external_id) DO UPDATE SET run_id = excluded.run_id`,
+        [externalId(slot), runId],
+      );
+    },
+
+    async begunByThisRun(slot) {
+      const { rowCount } = await pool.query(
+        'SELECT 1 FROM document_intent WHERE external_id = $1 AND run_id = $2',
+        [externalId(slot), runId],
+      );
+      return rowCount === 1;
+    },
+
+    async begunByAnyRun(slot) {
+      const { rowCount } = await pool.query('SELECT 1 FROM document_intent WHERE external_id = $1', [
+        externalId(slot),
+      ]);
+      return rowCount === 1;
+    },
+
+    async find(slot) {
+      const { rows } = await pool.query(
+        'SELECT document_id FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3',
+        [portalKey, itemCode, slot.toLowerCase()],
+      );
+      return rows[0] ? Number(rows[0].document_id) : null;
+    },
+
+    async bind(slot, document) {
+      claims.check();
+      // A repeat that brings no file keeps what is known of the file, unless the document is another one.
+      await relaxed.query(
+        `INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (portal, item_code, slot) DO UPDATE SET
+           document_id = excluded.document_id,
+           url = excluded.url,
+           file_size = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
+             THEN s.file_size ELSE excluded.file_size END,
+           file_sha256 = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
+             THEN s.file_sha256 ELSE excluded.file_sha256 END`,
+        [
+          portalKey,
+          itemCode,
+          slot.toLowerCase(),
+          document.id,
+          document.url,
+          document.file?.size ?? null,
+          document.file?.sha256 ?? null,
+        ],
+      );
+      await watch(document.id, slot);
+    },
+
+    give: (documentId) => watch(documentId, null),
+
+    async release(slot, documentId) {
+      await pool.query(
+        'DELETE FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3 AND document_id = $4',
+        [portalKey, itemCode, slot.toLowerCase(), documentId],
+      );
+    },
+  };
+}
+
+/** The key of a portal's contracts, as its newest run has it. */
+export async function portalKeyOf(pool: Pool, memberId: string): Promise<string | null> {
+  const { rows } = await pool.query(
+    'SELECT portal FROM run WHERE member_id = $1 ORDER BY received_at DESC LIMIT 1',
+    [memberId],
+  );
+  return rows[0]?.portal ?? null;
+}
+
+/** Uninstallation with CLEAN=1: contracts already made are found again by their ExternalId. */
+export async function forgetPortal(pool: Pool, portalKey: string): Promise<void> {
+  await pool.query(
+    `WITH ${lockedSlots('portal = $1')} DELETE FROM document_slot AS s USING one WHERE ${IS_LOCKED_SLOT}`,
+    [portalKey],
+  );
+  await pool.query(
+    `WITH ${lockedItems('portal = $1')} DELETE FROM watched_document AS w USING one WHERE ${IS_LOCKED_ITEM}`,
+    [portalKey],
+  );
+  await writeLockedDocuments(
+    pool,
+    'NOT EXISTS (SELECT 1 FROM watched_document WHERE document_id = document.id)',
+    'DELETE FROM document',
+  );
+  await pool.query('DELETE FROM counterparty_pair WHERE portal = $1', [portalKey]);
+  await pool.query('DELETE FROM document_intent WHERE starts_with(external_id, $1)', [`b24:${portalKey}:`]);
+}

@@ -1,0 +1,235 @@
+import type pg from 'pg';
+import type { ShownAssignment, WantedTask } from '../../documents/facts/assignment-tasks.ts';
+import type { Log } from '../../robot/ports.ts';
+import type { TellingClient } from '../outbox/outbox.ts';
+
+export interface DueTask {
+  portal: string;
+  assignmentId: number;
+  itemCode: string;
+  taskId: number | null;
+  tried: boolean;
+  /** A person closed it although its assignment is open. */
+  reopen: boolean;
+  shown: ShownAssignment;
+  hash: string;
+  attempts: number;
+}
+
+/** A document with the items that show it, and what the tasks of its assignments must show. */
+interface Wanted {
+  documentId: number;
+  items: { portal: string; itemCode: string }[];
+  tasks: WantedTask[];
+}
+
+/** A task for a comparison with what the portal shows. */
+export interface KeptTask extends DueTask {
+  documentId: number;
+  ended: boolean;
+  /** It is about to be written. */
+  due: boolean;
+}
+
+export interface SettledTask {
+  portal: string;
+  assignmentId: number;
+  /** What the task shows now: a change that came meanwhile stays due. */
+  hash: string;
+  taskId: number | null;
+  ended: boolean;
+  /** Null: done. */
+  dueAt: Date | null;
+}
+
+export interface MirroredTasksOptions {
+  pool: pg.Pool;
+  seal: { encrypt(text: string): string; decrypt(text: string): string };
+  /** DIRECTUM_TASKS: without it no task is begun, and those begun before are still brought to their end. */
+  on: boolean;
+  log: Log;
+}
+
+/** As all who write several tasks lock them (lock-order.ts). */
+const IN_ORDER = 'ORDER BY m.assignment_id, m.portal FOR UPDATE OF m';
+
+/** The tasks that come as `$1`, locked, with the columns that come with them. */
+const lockedOf = (columns = '') =>
+  `one AS (SELECT g.* FROM mirrored_task AS m
+    JOIN json_to_recordset($1::json) AS g (portal text, "assignmentId" bigint${columns && `, ${columns}`})
+      ON m.portal = g.portal AND m.assignment_id = g."assignmentId" ${IN_ORDER})`;
+
+const IS_LOCKED = 'm.portal = one.portal AND m.assignment_id = one."assignmentId"';
+
+/** Which assignment is which task of a portal, and what the task must show. */
+export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOptions) {
+  const toDue = (row: Record<string, unknown>): DueTask => ({
+    portal: row['portal'] as string,
+    assignmentId: Number(row['assignment_id']),
+    itemCode: row['item_code'] as string,
+    taskId: row['task_id'] === null ? null : Number(row['task_id']),
+    tried: row['tried'] as boolean,
+    reopen: row['reopen'] as boolean,
+    shown: JSON.parse(seal.decrypt(row['wanted'] as string)) as ShownAssignment,
+    hash: row['wanted_hash'] as string,
+    attempts: row['attempts'] as number,
+  });
+
+  /**
+   * Tasks whose key is gone do not take the others with them: each is left as the portal shows it, and written anew when
+   * its assignment is looked at next, at night at the latest.
+   */
+  async function opened<T extends DueTask>(
+    rows: Record<string, unknown>[],
+    open: (row: Record<string, unknown>) => T,
+  ): Promise<T[]> {
+    const closed: { portal: unknown; assignmentId: number }[] = [];
+    const tasks = rows.flatMap((row) => {
+      try {
+        return [open(row)];
+      } catch (error) {
+        const assignmentId = Number(row['assignment_id']);
+        closed.push({ portal: row['portal'], assignmentId });
+        log.error('task.not_opened', { error, assignmentId });
+        return [];
+      }
+    });
+    if (closed.length > 0)
+      await pool.query(
+        `WITH ${lockedOf()}
+         UPDATE mirrored_task AS m SET wanted_hash = '', due_at = NULL FROM one WHERE ${IS_LOCKED}`,
+        [JSON.stringify(closed)],
+      );
+    return tasks;
+  }
+
+  async function record(client: TellingClient, wanted: Wanted[], now: Date): Promise<void> {
+    const ids = wanted.flatMap(({ tasks }) => tasks.map((one) => one.assignmentId));
+    if (ids.length === 0) return;
+    const { rows } = await client.query(
+      'SELECT portal, assignment_id, wanted_hash, ended FROM mirrored_task WHERE assignment_id = ANY($1)',
+      [ids],
+    );
+    const known = Map.groupBy(rows, (row) => Number(row.assignment_id));
+    const changed = wanted.flatMap(({ documentId, items, tasks }) => {
+      // In each portal the first item that shows the document.
+      const firsts = [...new Map(items.toReversed().map((item) => [item.portal, item])).values()];
+      return tasks.flatMap(({ assignmentId, hash, open, shown }) => {
+        const of = known.get(assignmentId) ?? [];
+        const begins = on && open && shown.performer?.email != null;
+        const fresh = begins ? firsts.filter(({ portal }) => of.every((row) => row.portal !== portal)) : [];
+        const stale = of.filter((row) => !row.ended && row.wanted_hash !== hash);
+        if (fresh.length + stale.length === 0) return [];
+        const task = { id: assignmentId, documentId, hash, wanted: seal.encrypt(JSON.stringify(shown)) };
+        return [
+          ...fresh.map(({ portal, itemCode }) => ({ ...task, portal, itemCode })),
+          ...stale.map((row) => ({ ...task, portal: row.portal as string, itemCode: '' })),
+        ];
+      });
+    });
+    if (changed.length === 0) return;
+    // An assignment of several documents is shown by the first of them.
+    const single = [...new Map(changed.toReversed().map((one) => [`${one.id} ${one.portal}`, one])).values()];
+    await client.query(
+      `INSERT INTO mirrored_task AS m (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
+       SELECT g.portal, g.id, g."itemCode", g."documentId", g.wanted, g.hash, $2::timestamptz
+       FROM json_to_recordset($1::json)
+         AS g (portal text, "itemCode" text, id bigint, "documentId" bigint, wanted text, hash text)
+       ORDER BY g.id, g.portal
+       ON CONFLICT (portal, assignment_id) DO UPDATE SET wanted = excluded.wanted, wanted_hash = excluded.wanted_hash,
+         due_at = excluded.due_at, attempts = 0 WHERE NOT m.ended`,
+      [JSON.stringify(single), now],
+    );
+  }
+
+  return {
+    /**
+     * Remembers in the caller's transaction what tasks must show, all of it at once (lock-order.ts). In each portal an
+     * assignment gets its one task through the first item that shows its document, and keeps it when that item is gone.
+     */
+    record,
+
+    /** Leases tasks of these portals that do not show what they must. */
+    async take(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueTask[]> {
+      const { rows } = await pool.query(
+        `UPDATE mirrored_task AS m SET due_at = $3, attempts = attempts + 1 FROM (
+           SELECT portal, assignment_id FROM mirrored_task WHERE due_at <= $2 AND portal = ANY($1)
+           ORDER BY due_at, assignment_id LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
+         WHERE m.portal = due.portal AND m.assignment_id = due.assignment_id
+         RETURNING m.*`,
+        [portals, now, new Date(now.getTime() + leaseMs), limit],
+      );
+      return (await opened(rows, toDue)).sort((a, b) => a.assignmentId - b.assignmentId);
+    },
+
+    /** Written before tasks are made: a crash then leaves a trace of them. */
+    async trying(tasks: { portal: string; assignmentId: number }[]): Promise<void> {
+      await pool.query(
+        `WITH ${lockedOf()}
+         UPDATE mirrored_task AS m SET tried = true FROM one WHERE ${IS_LOCKED}`,
+        [JSON.stringify(tasks)],
+      );
+    },
+
+    async settle(tasks: SettledTask[]): Promise<void> {
+      if (tasks.length === 0) return;
+      await pool.query(
+        `WITH ${lockedOf('hash text, "taskId" bigint, ended boolean, "dueAt" timestamptz')}
+         UPDATE mirrored_task AS m SET task_id = one."taskId", ended = one.ended, reopen = m.reopen AND one."dueAt" IS NOT NULL,
+           due_at = CASE WHEN m.wanted_hash = one.hash OR one.ended THEN one."dueAt" ELSE m.due_at END
+         FROM one WHERE ${IS_LOCKED}`,
+        [JSON.stringify(tasks)],
+      );
+    },
+
+    /** Tasks of the documents' assignments, ended ones too; those not begun where none are to begin left out. */
+    async of(portal: string, documentIds: number[]): Promise<KeptTask[]> {
+      const { rows } = await pool.query(
+        `SELECT * FROM mirrored_task WHERE portal = $1 AND document_id = ANY($2) AND (task_id IS NOT NULL OR $3)
+         ORDER BY assignment_id`,
+        [portal, documentIds, on],
+      );
+      return opened(rows, (row) => ({
+        ...toDue(row),
+        documentId: Number(row['document_id']),
+        ended: row['ended'] as boolean,
+        due: row['due_at'] !== null,
+      }));
+    },
+
+    /** The portal shows other than it must: the tasks are written anew, closed ones that are open again closed. */
+    async again(
+      portal: string,
+      tasks: { assignmentId: number; reopen: boolean }[],
+      now: Date,
+    ): Promise<void> {
+      if (tasks.length === 0) return;
+      await pool.query(
+        `WITH ${lockedOf('reopen boolean')}
+         UPDATE mirrored_task AS m SET ended = false, attempts = 0, due_at = $2, reopen = one.reopen
+         FROM one WHERE ${IS_LOCKED}`,
+        [JSON.stringify(tasks.map((task) => ({ ...task, portal }))), now],
+      );
+    },
+
+    /** How many tasks are still to be written. */
+    async dueCount(portals: string[]): Promise<number> {
+      const { rows } = await pool.query(
+        'SELECT count(*)::int AS due FROM mirrored_task WHERE due_at IS NOT NULL AND portal = ANY($1)',
+        [portals],
+      );
+      return rows[0].due;
+    },
+
+    /** Forgets the tasks of a portal (uninstallation with CLEAN=1). */
+    async forget(portal: string): Promise<void> {
+      await pool.query(
+        `WITH one AS (SELECT portal, assignment_id AS "assignmentId" FROM mirrored_task AS m WHERE portal = $1 ${IN_ORDER})
+         DELETE FROM mirrored_task AS m USING one WHERE ${IS_LOCKED}`,
+        [portal],
+      );
+    },
+  };
+}
+
+export type MirroredTasks = ReturnType<typeof createMirroredTasks>;

@@ -1,0 +1,237 @@
+import type pg from 'pg';
+import type { Assignment, ContractDates, DocumentStatus, Sight, SightChange } from '../../documents/ports.ts';
+import type { DocumentState } from '../../robot/ports.ts';
+import { inTransaction } from '../db/transaction.ts';
+import {
+  IS_LOCKED_ITEM,
+  IS_LOCKED_SLOT,
+  lockedDocuments,
+  lockedItems,
+  lockedSlots,
+} from '../locks/lock-order.ts';
+
+/** The transaction of one observation; whoever records facts of it writes through this. */
+export type DocumentClient = pg.PoolClient;
+
+/** What is kept of a document. */
+export interface KeptSight extends Sight {
+  askedAt: Date | null;
+  ended: boolean;
+}
+
+export interface OpenSight extends Pick<SightChange, 'items' | 'made'> {
+  sight: KeptSight;
+}
+
+/** A final document is asked for by the windows alone: its signing is over (docs/architecture.md). */
+export const FINAL = `('executed', 'annulled')`;
+/** Changes of one moment are shown together. */
+const GATHER_MS = 1_000;
+
+/** Documents that CRM items show: what Directum showed last, and which must be read. */
+export function createDocumentStore(pool: pg.Pool) {
+  /** Locks the documents among `ids` that are known and reads what is kept of them. */
+  async function open(client: DocumentClient, ids: number[]): Promise<Map<number, OpenSight>> {
+    const { rows } = await client.query(
+      `SELECT id, made, observed, dates, status, status_since, asked_at, ended_at FROM document
+       WHERE id = ANY($1) ORDER BY id FOR UPDATE`,
+      [ids],
+    );
+    const known = rows.map((row) => Number(row.id));
+    if (known.length === 0) return new Map();
+    const [assignments, items] = [
+      await client.query(
+        `SELECT document_id, seen FROM assignment JOIN document_task USING (task_id)
+         WHERE document_id = ANY($1) ORDER BY assignment.id`,
+        [known],
+      ),
+      await client.query(
+        `SELECT document_id, portal, item_code, created_at FROM watched_document WHERE document_id = ANY($1) AND gone_at IS NULL
+         ORDER BY portal, item_code`,
+        [known],
+      ),
+    ];
+    const seenOf = Map.groupBy(assignments.rows, (row) => Number(row.document_id));
+    const itemsOf = Map.groupBy(items.rows, (row) => Number(row.document_id));
+    return new Map(
+      rows.map((row) => [
+        Number(row.id),
+        {
+          made: row.made as boolean,
+          sight: {
+            state: row.observed as DocumentState | null,
+            dates: row.dates as ContractDates | null,
+            status: row.status as DocumentStatus | null,
+            since: row.status_since as string | null,
+            askedAt: row.asked_at as Date | null,
+            ended: row.ended_at !== null,
+            assignments: (seenOf.get(Number(row.id)) ?? []).map((one) => one.seen as Assignment),
+          },
+          items: (itemsOf.get(Number(row.id)) ?? []).map((one) => ({
+            portal: one.portal as string,
+            itemCode: one.item_code as string,
+            since: one.created_at as Date,
+          })),
+        },
+      ]),
+    );
+  }
+
+  return {
+    /**
+     * One transaction over the known documents among `ids`. `work` answers what is to be kept; items of those
+     * documents are due to be shown a moment later.
+     */
+    async change(
+      ids: number[],
+      now: Date,
+      work: (known: Map<number, OpenSight>, client: DocumentClient) => Promise<Map<number, KeptSight>>,
+    ): Promise<void> {
+      return inTransaction(pool, async (client) => {
+        const kept = await work(await open(client, ids), client);
+        for (const [id, sight] of kept) {
+          await client.query(
+            `UPDATE document SET observed = $2, dates = $3, status = $4, status_since = $5, asked_at = $6,
+               ended_at = CASE WHEN $7 THEN coalesce(ended_at, $8) END WHERE id = $1`,
+            [
+              id,
+              sight.state && JSON.stringify(sight.state),
+              sight.dates && JSON.stringify(sight.dates),
+              sight.status,
+              sight.since,
+              sight.askedAt,
+              sight.ended,
+              now,
+            ],
+          );
+        }
+        if (kept.size > 0) {
+          await client.query(
+            `WITH ${lockedItems('document_id = ANY($1) AND gone_at IS NULL')}
+             UPDATE watched_document AS w SET changes = changes + 1, show_at = least(show_at, $2)
+             FROM one WHERE ${IS_LOCKED_ITEM}`,
+            [[...kept.keys()], new Date(now.getTime() + GATHER_MS)],
+          );
+        }
+      });
+    },
+
+    /** Remembers assignments as they were seen, all of a transaction at once: documents may share them. */
+    async keepAssignments(client: DocumentClient, seen: Assignment[]): Promise<void> {
+      if (seen.length === 0) return;
+      const assignments = [...new Map(seen.map((one) => [one.id, one])).values()].sort((a, b) => a.id - b.id);
+      await client.query(
+        `INSERT INTO assignment (id, task_id, seen)
+         SELECT (one->>'id')::bigint, (one->>'taskId')::bigint, one FROM jsonb_array_elements($1::jsonb) AS one
+         ON CONFLICT (id) DO UPDATE SET task_id = excluded.task_id, seen = excluded.seen`,
+        [JSON.stringify(assignments)],
+      );
+    },
+
+    /** Ties tasks to the watched ones of their documents; answers the tasks that were not known before. */
+    async keepTasks(tasks: { id: number; documentIds: number[] }[]): Promise<number[]> {
+      const pairs = tasks.flatMap(({ id, documentIds }) =>
+        documentIds.map((documentId) => ({ id, documentId })),
+      );
+      if (pairs.length === 0) return [];
+      const { rows } = await pool.query(
+        `INSERT INTO document_task (task_id, document_id)
+         SELECT DISTINCT c.id, c."documentId" FROM json_to_recordset($1::json) AS c (id bigint, "documentId" bigint)
+           JOIN document ON document.id = c."documentId" ORDER BY c."documentId", c.id
+         ON CONFLICT DO NOTHING RETURNING task_id`,
+        [JSON.stringify(pairs)],
+      );
+      return [...new Set(rows.map((row) => Number(row.task_id)))];
+    },
+
+    /** Documents of those of the tasks that are known. */
+    async documentsOf(taskIds: number[]): Promise<Map<number, number[]>> {
+      const { rows } = await pool.query(
+        'SELECT task_id, document_id FROM document_task WHERE task_id = ANY($1) ORDER BY document_id',
+        [taskIds],
+      );
+      const grouped = Map.groupBy(rows, (row) => Number(row.task_id));
+      return new Map([...grouped].map(([id, of]) => [id, of.map((row) => Number(row.document_id))]));
+    },
+
+    /** What is kept of the known documents among `ids`, by id, and when that was asked for. */
+    async statesOf(ids: number[]): Promise<Map<number, Pick<KeptSight, 'state' | 'askedAt'>>> {
+      const { rows } = await pool.query('SELECT id, observed, asked_at FROM document WHERE id = ANY($1)', [
+        ids,
+      ]);
+      return new Map(rows.map((row) => [Number(row.id), { state: row.observed, askedAt: row.asked_at }]));
+    },
+
+    /** They were asked for again and showed nothing else. */
+    async keepAsked(ids: number[], askedAt: Date): Promise<void> {
+      await pool.query(
+        `WITH ${lockedDocuments('id = ANY($1)')}
+         UPDATE document SET asked_at = greatest(asked_at, $2) FROM one WHERE document.id = one.id`,
+        [ids, askedAt],
+      );
+    },
+
+    /** Leases documents that must be read on their own, the latest wish first. */
+    async takeLooks(now: Date, leaseMs: number, limit: number): Promise<number[]> {
+      const { rows } = await pool.query(
+        `UPDATE document SET look_at = $2 WHERE id IN
+           (SELECT id FROM document WHERE look_at <= $1 ORDER BY look_at DESC LIMIT $3 FOR UPDATE SKIP LOCKED)
+         RETURNING id`,
+        [now, new Date(now.getTime() + leaseMs), limit],
+      );
+      return rows.map((row) => Number(row.id)).sort((a, b) => a - b);
+    },
+
+    /** They were read; a wish that came since then stays. */
+    async endLooks(ids: number[], leasedUntil: Date): Promise<void> {
+      await pool.query(
+        `WITH ${lockedDocuments('id = ANY($1)')}
+         UPDATE document SET look_at = NULL FROM one WHERE document.id = one.id AND look_at = $2`,
+        [ids, leasedUntil],
+      );
+    },
+
+    /** Everything watched is read anew, tasks and dates too. */
+    async lookAtAll(now: Date): Promise<void> {
+      await pool.query(
+        `WITH ${lockedDocuments('ended_at IS NULL')}
+         UPDATE document SET look_at = least(look_at, $1) FROM one WHERE document.id = one.id`,
+        [now],
+      );
+    },
+
+    /** The document is to be read and shown anew in the portal, whatever it was told before. False: it is not shown there. */
+    async refresh(portal: string, documentId: number, now: Date): Promise<boolean> {
+      const { rowCount } = await pool.query(
+        `UPDATE watched_document SET shown = NULL, changes = changes + 1, show_at = $3
+         WHERE portal = $1 AND document_id = $2 AND gone_at IS NULL`,
+        [portal, documentId, new Date(now.getTime() + GATHER_MS)],
+      );
+      if (!rowCount) return false;
+      await pool.query('UPDATE document SET look_at = $2 WHERE id = $1', [documentId, now]);
+      await pool.query(
+        `WITH ${lockedSlots('portal = $1 AND document_id = $2')}
+         UPDATE document_slot AS s SET shown = NULL FROM one WHERE ${IS_LOCKED_SLOT}`,
+        [portal, documentId],
+      );
+      return true;
+    },
+
+    /** The next documents of the hourly sweep; final ones are left to the windows and the nightly comparison. */
+    async sweptAfter(id: number, limit: number): Promise<number[]> {
+      const { rows } = await pool.query(
+        `SELECT id FROM document WHERE id > $1 AND ended_at IS NULL AND (status IS NULL OR status NOT IN ${FINAL})
+         ORDER BY id LIMIT $2`,
+        [id, limit],
+      );
+      return rows.map((row) => Number(row.id));
+    },
+
+    async isEmpty(): Promise<boolean> {
+      const { rowCount } = await pool.query('SELECT 1 FROM document WHERE ended_at IS NULL LIMIT 1');
+      return rowCount === 0;
+    },
+  };
+}
+
+export type DocumentStore = ReturnType<typeof createDocumentStore>;

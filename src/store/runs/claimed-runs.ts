@@ -1,0 +1,122 @@
+import type pg from 'pg';
+import { lockedRuns } from '../locks/lock-order.ts';
+import { fromRow, type Hold, type StoredRun } from './runs.ts';
+
+/** A portal's robot, whose runs stand in one line. */
+export interface Line {
+  memberId: string;
+  robot: string;
+  /** Runs of it that this process works on now. */
+  running: number;
+  /** How many more of its portal's runs this process may take. */
+  room: number;
+}
+
+/** How long a run is left to a process that says nothing more. The database's clock counts, for all alike. */
+export const LEASE_MS = 12_000;
+
+const UNIQUE_VIOLATION = '23505';
+
+/**
+ * A run that a killed process left is due at once, the first times. One that is left again and again may itself be what
+ * kills processes: it is put off by chance, and apart from the others that it takes with it, until it is given up.
+ */
+const AT_ONCE = 2;
+const APART_SECONDS = 10;
+
+/** The attempts that come as `$1`, which still hold their runs. */
+const STILL_HELD = `JOIN json_to_recordset($1::json) AS held (id text, holder text, takes int)
+  ON run.id = held.id AND run.holder = held.holder AND run.takes = held.takes`;
+
+/**
+ * Which process works on which run: a lease in the run's own row. That at most one run of a CRM item is worked on is
+ * a unique index, so it holds whatever processes do. `pool` may be one whose commits are not waited for: a claim that
+ * is lost is only made again.
+ */
+export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE_MS) {
+  return {
+    /**
+     * Takes up to `limit` due runs, in turn from each line, those with fewer running first; never two of one item.
+     * `overdue` leaves only those whose own time is over.
+     */
+    async claim(now: Date, limit: number, lines: readonly Line[], overdue = false): Promise<StoredRun[]> {
+      for (let attempt = 0; attempt < 10; attempt++) {
+        try {
+          const { rows } = await pool.query({
+            name: 'claim',
+            text: CLAIM,
+            values: [now, limit, JSON.stringify(lines), holder, leaseMs / 1000, overdue],
+          });
+          return rows.map(fromRow);
+        } catch (error) {
+          // Another process took a run of the same item since this statement began; the next look leaves that item out.
+          if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+        }
+      }
+      return [];
+    },
+
+    /**
+     * Keeps what this process works on, but for rows that are written just now: to wait for one would hold the others.
+     * Answers whether one is kept.
+     */
+    async keep(holds: readonly Hold[]): Promise<(hold: Hold) => boolean> {
+      const { rows } = await pool.query<{ id: string; takes: number }>(
+        `UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => $2) WHERE id IN (
+           SELECT run.id FROM run ${STILL_HELD} WHERE state = 'running' FOR NO KEY UPDATE OF run SKIP LOCKED) RETURNING id, takes`,
+        [toHolds(holds), leaseMs / 1000],
+      );
+      const kept = new Set(rows.map(toName));
+      return (hold) => kept.has(toName(hold));
+    },
+
+    /** Gives back what this process did not get to, for another to take at once, or not before `nextAt`. */
+    async release(holds: readonly Hold[], nextAt: Date | null = null): Promise<void> {
+      await pool.query(
+        `WITH ${lockedRuns(`run.state = 'running'`, STILL_HELD)}
+         UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL, next_at = coalesce($2, next_at)
+         FROM one WHERE run.id = one.id`,
+        [toHolds(holds), nextAt],
+      );
+    },
+
+    /** Runs whose process is gone are due again. Answers how many. */
+    async reclaim(now: Date): Promise<number> {
+      const { rowCount } = await pool.query(
+        `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL, abandoned = abandoned + 1,
+           next_at = CASE WHEN abandoned < $2 THEN next_at
+             ELSE $1::timestamptz + make_interval(secs => random() * $3 * abandoned) END
+         WHERE id IN (SELECT id FROM run WHERE state = 'running' AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED)`,
+        [now, AT_ONCE, APART_SECONDS],
+      );
+      return rowCount ?? 0;
+    },
+  };
+}
+
+export type ClaimedRuns = ReturnType<typeof createClaimedRuns>;
+
+const toName = ({ id, takes }: Pick<Hold, 'id' | 'takes'>) => `${id} ${takes}`;
+
+const toHolds = (holds: readonly Hold[]) =>
+  JSON.stringify(holds.map(({ id, holder, takes }) => ({ id, holder, takes })));
+
+/** Processes take turns: two that mark runs of the same items in another order would wait for each other. */
+const CLAIM = `
+  WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('run claim', 0)) AS mine),
+  due AS (
+    SELECT run.id, run.portal, run.item_code, run.next_at, line.running + run.place AS turn, line."memberId" AS member, line.room
+    FROM turn CROSS JOIN json_to_recordset($3::json) AS line ("memberId" text, robot text, running int, room int)
+    CROSS JOIN LATERAL (
+      SELECT one.*, row_number() OVER (ORDER BY one.next_at) AS place FROM (
+        SELECT id, portal, item_code, next_at FROM run
+        WHERE turn.mine IS NOT NULL AND state = 'accepted' AND member_id = line."memberId" AND run.robot = line.robot AND next_at <= $1
+          AND (NOT $6::boolean OR deadline_at <= $1)
+          AND NOT EXISTS (SELECT 1 FROM run AS other
+            WHERE other.portal = run.portal AND other.item_code = run.item_code AND other.state = 'running')
+        ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS one) AS run),
+  single AS (SELECT DISTINCT ON (portal, item_code) * FROM due ORDER BY portal, item_code, next_at),
+  ranked AS (SELECT *, row_number() OVER (PARTITION BY member ORDER BY turn, next_at) AS nth FROM single),
+  chosen AS (SELECT id FROM ranked WHERE nth <= room ORDER BY turn, next_at LIMIT $2)
+  UPDATE run SET state = 'running', holder = $4, takes = takes + 1, lease_until = clock_timestamp() + make_interval(secs => $5)
+  FROM chosen WHERE run.id = chosen.id AND run.state = 'accepted' RETURNING run.*`;

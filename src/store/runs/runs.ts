@@ -1,0 +1,268 @@
+import type pg from 'pg';
+import type { LocalText } from '../../robot/failure.ts';
+import { lockedRuns } from '../locks/lock-order.ts';
+import type { NewRun } from './incoming-calls.ts';
+
+export interface StoredRun extends NewRun {
+  state: 'accepted' | 'running' | 'waiting' | 'ended';
+  /** The portal has accepted the signature of its call. */
+  proven: boolean;
+  /** From when limits are counted: the receipt, or the order of an operator to do it again. */
+  countedFrom: Date;
+  attempts: number;
+  lastCode: string | null;
+  lastText: LocalText | null;
+  /** Outputs the last attempt knew. */
+  lastValues: Record<string, string | number> | null;
+  /** Who works on it, and how often it was taken up: together they name one attempt. */
+  holder: string | null;
+  takes: number;
+  /** Attempts since the last written outcome that came to none, and those whose process said nothing more. */
+  lost: number;
+  abandoned: number;
+}
+
+/** One attempt of a run: what it writes counts only while the run is still its own. */
+export type Hold = Pick<StoredRun, 'id' | 'holder' | 'takes'>;
+
+/** The run of `$1` to `$3`, as `toHold` gives them, is still that attempt's. */
+export const HOLDS = `id = $1 AND state = 'running' AND holder = $2 AND takes = $3`;
+
+export const toHold = ({ id, holder, takes }: Hold) => [id, holder, takes] as const;
+
+export interface Attempt {
+  startedAt: Date;
+  finishedAt: Date;
+  ending: string;
+  text: LocalText | null;
+}
+
+export interface NewAnswer {
+  runId: string;
+  memberId: string;
+  kind: 'result';
+  number: number;
+  payload: string;
+  dueAt: Date;
+}
+
+export interface DueAnswer extends NewAnswer {
+  id: string;
+  attempts: number;
+}
+
+/** Endings after which nobody is told that a run failed. */
+const UNTOLD = ['done', 'forged'];
+/** What a person ordered or decided is no failure (interface.md §5): only a step that does not wait has no other word of it. */
+const QUIET = ['cancelled', 'rejected', 'not_signed', 'deleted', 'expired'];
+
+/** Runs, their attempts and their answers in PostgreSQL. */
+export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
+  return {
+    async get(id: string): Promise<StoredRun | null> {
+      const { rows } = await pool.query(`SELECT * FROM run WHERE id = $1`, [id]);
+      return rows[0] ? fromRow(rows[0]) : null;
+    },
+
+    /**
+     * The attempt failed with something that may heal, and knew these values: the run is taken up again at `nextAt`, for
+     * the last time at its limit. `lost`: it came to no outcome of its robot. False: the run is not the attempt's any more,
+     * and nothing is changed.
+     */
+    async postpone(
+      hold: Hold,
+      attempt: Attempt,
+      values: NonNullable<StoredRun['lastValues']>,
+      { nextAt, deadlineAt, lost = false }: { nextAt: Date; deadlineAt: Date; lost?: boolean },
+    ): Promise<boolean> {
+      const { rows } = await pool.query(
+        `WITH changed AS (UPDATE run SET state = 'accepted', next_at = $4, attempts = attempts + 1, last_code = $5, last_text = $6,
+             deadline_at = $9, outcome = $10, lost = CASE WHEN $11 THEN lost + 1 ELSE 0 END, abandoned = CASE WHEN $11 THEN abandoned ELSE 0 END
+           WHERE ${HOLDS} RETURNING id, attempts),
+           tried AS (INSERT INTO run_attempt SELECT id, attempts, $7, $8, $5, $6 FROM changed ON CONFLICT DO NOTHING)
+         SELECT id FROM changed`,
+        [
+          ...toHold(hold),
+          nextAt,
+          attempt.ending,
+          attempt.text && JSON.stringify(attempt.text),
+          attempt.startedAt,
+          attempt.finishedAt,
+          deadlineAt,
+          JSON.stringify(values),
+          lost,
+        ],
+      );
+      return rows.length === 1;
+    },
+
+    /** The portal has accepted the run's call; no later attempt asks again. */
+    async proved(id: string): Promise<void> {
+      await relaxed.query('UPDATE run SET proven = true WHERE id = $1', [id]);
+    },
+
+    /** What `code` put off is due now, because its cause has passed. */
+    async hasten(code: string, now: Date): Promise<void> {
+      await pool.query(
+        `WITH ${lockedRuns(`state = 'accepted' AND last_code = $1 AND next_at > $2`)}
+         UPDATE run SET next_at = $2 FROM one WHERE run.id = one.id`,
+        [code, now],
+      );
+    },
+
+    /**
+     * The run has ended: its ending, its answer and that it failed are written together, once. `by` an attempt it ends only
+     * while it is that attempt's; an operator ends it whoever works on it. A call that the portal does not vouch for leaves
+     * nothing but its answer; one that cannot be read leaves word in its item, for its step hears nothing. False: nothing is
+     * changed.
+     */
+    async end(
+      id: string,
+      attempt: Attempt & { unanswerable?: boolean },
+      outcome: unknown,
+      answers: NewAnswer[],
+      by?: Hold,
+    ): Promise<boolean> {
+      const { rowCount } = await pool.query(
+        `WITH changed AS (UPDATE run SET state = 'ended', attempts = attempts + 1, ending = $2, last_code = $2, last_text = $3,
+             outcome = $4, ended_at = $6 WHERE id = $1 AND CASE WHEN $10::text IS NULL THEN state <> 'ended'
+               ELSE state = 'running' AND holder = $10 AND takes = $11 END RETURNING run.*),
+           tried AS (INSERT INTO run_attempt SELECT id, attempts, $5, $6, $2, $3 FROM changed ON CONFLICT DO NOTHING),
+           over AS (DELETE FROM wait USING changed WHERE wait.run_id = changed.id),
+           told AS (INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
+             SELECT given.run_id, given.member_id, given.kind, given.number, given.payload, given.due_at
+             FROM json_to_recordset($7::json) AS given (run_id text, member_id text, kind text, number int, payload text, due_at timestamptz), changed
+             ON CONFLICT DO NOTHING),
+           failed AS (INSERT INTO failure (run_id, portal, robot, item_code, code, text, wants_answer, quiet, failed_at)
+             SELECT id, portal, robot, item_code, ending, last_text, wants_answer, ending = ANY($9), ended_at FROM changed
+             WHERE (proven OR $12) AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer OR $12))
+         SELECT id FROM changed`,
+        [
+          id,
+          attempt.ending,
+          attempt.text && JSON.stringify(attempt.text),
+          JSON.stringify(outcome),
+          attempt.startedAt,
+          attempt.finishedAt,
+          JSON.stringify(answers.map(toAnswerRow)),
+          UNTOLD,
+          QUIET,
+          by?.holder ?? null,
+          by?.takes ?? null,
+          attempt.unanswerable ?? false,
+        ],
+      );
+      return rowCount === 1;
+    },
+
+    /** Ends every open run of a removed installation; their steps are gone with it. Answers the robots of the runs. */
+    async cancelOf(memberId: string, now: Date): Promise<string[]> {
+      const { rows } = await pool.query<{ robot: string }>(
+        `WITH ${lockedRuns(`member_id = $1 AND state <> 'ended'`)},
+           ended AS (UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2
+             FROM one WHERE run.id = one.id RETURNING run.id, robot),
+           over AS (DELETE FROM wait USING ended WHERE wait.run_id = ended.id)
+         SELECT robot FROM ended`,
+        [memberId, now],
+      );
+      await pool.query(
+        `WITH one AS (SELECT id FROM answer WHERE member_id = $1 AND state = 'due' ORDER BY id FOR UPDATE)
+         UPDATE answer SET state = 'gone' FROM one WHERE answer.id = one.id`,
+        [memberId],
+      );
+      return rows.map(({ robot }) => robot);
+    },
+
+    /**
+     * Takes up to `limit` due answers of each line for `leaseMs`; another process leaves them alone meanwhile. A line
+     * is a portal's first sendings, or its second ones.
+     */
+    async takeAnswers(
+      now: Date,
+      leaseMs: number,
+      limit: number,
+      lines: { memberId: string; number: number }[],
+    ): Promise<DueAnswer[]> {
+      const { rows } = await relaxed.query(
+        `UPDATE answer SET due_at = $2, attempts = attempts + 1 WHERE id IN (
+           SELECT due.id FROM json_to_recordset($4::json) AS line ("memberId" text, number int) CROSS JOIN LATERAL (
+             SELECT id FROM answer WHERE state = 'due' AND kind = 'result' AND due_at <= $1 AND member_id = line."memberId" AND answer.number = line.number
+             ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS due)
+         RETURNING *`,
+        [now, new Date(now.getTime() + leaseMs), limit, JSON.stringify(lines)],
+      );
+      return rows.map((row) => ({
+        id: row.id,
+        runId: row.run_id,
+        memberId: row.member_id,
+        kind: row.kind,
+        number: row.number,
+        payload: row.payload,
+        dueAt: row.due_at,
+        attempts: row.attempts,
+      }));
+    },
+
+    /** Writes what became of answers; a first result that was sent brings its second sending. */
+    async settleAnswers(
+      settled: {
+        id: string;
+        state: 'sent' | 'gone' | 'refused' | 'due';
+        dueAt: Date;
+        error: string | null;
+      }[],
+      secondAt: Date,
+      now: Date,
+    ) {
+      await relaxed.query(
+        `WITH one AS (SELECT answer.id, g.state, g.due_at, g.error FROM answer
+             JOIN json_to_recordset($1::json) AS g (id bigint, state text, due_at timestamptz, error text) ON answer.id = g.id
+             WHERE answer.state = 'due' ORDER BY answer.id FOR UPDATE OF answer),
+           changed AS (UPDATE answer SET state = one.state, due_at = one.due_at, last_error = one.error,
+             sent_at = CASE WHEN one.state = 'sent' THEN $3::timestamptz END FROM one WHERE answer.id = one.id
+             RETURNING answer.*)
+         INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
+         SELECT run_id, member_id, kind, 2, payload, $2 FROM changed WHERE state = 'sent' AND kind = 'result' AND number = 1
+         ON CONFLICT DO NOTHING`,
+        [JSON.stringify(settled.map(({ dueAt, ...rest }) => ({ ...rest, due_at: dueAt }))), secondAt, now],
+      );
+    },
+  };
+}
+
+export type RunStore = ReturnType<typeof createRunStore>;
+
+const toAnswerRow = (answer: NewAnswer) => ({
+  run_id: answer.runId,
+  member_id: answer.memberId,
+  kind: answer.kind,
+  number: answer.number,
+  payload: answer.payload,
+  due_at: answer.dueAt,
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: a row of our own table
+export function fromRow(row: any): StoredRun {
+  return {
+    id: row.id,
+    memberId: row.member_id,
+    portal: row.portal,
+    robot: row.robot,
+    itemCode: row.item_code,
+    call: row.call,
+    wantsAnswer: row.wants_answer,
+    receivedAt: row.received_at,
+    deadlineAt: row.deadline_at,
+    state: row.state,
+    proven: row.proven,
+    countedFrom: row.reopened_at ?? row.received_at,
+    attempts: row.attempts,
+    lastCode: row.last_code,
+    lastText: row.last_text,
+    lastValues: row.outcome,
+    holder: row.holder,
+    takes: row.takes,
+    lost: row.lost,
+    abandoned: row.abandoned,
+  };
+}

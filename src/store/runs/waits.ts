@@ -1,0 +1,233 @@
+import type pg from 'pg';
+import type { DocumentState, TaskState } from '../../robot/ports.ts';
+import { lockedRuns } from '../locks/lock-order.ts';
+import { HOLDS, type Hold, toHold } from './runs.ts';
+
+/** A wait as an attempt leaves it. */
+export interface NewWait {
+  documentId: number;
+  waitFor: string;
+  until: Date;
+  document: DocumentState;
+  task: TaskState | null;
+  /** The facts a verdict depends on, as text. */
+  seen: string;
+}
+
+export interface KnownWait {
+  documentId: number;
+  document: DocumentState;
+  task: TaskState | null;
+}
+
+/** How far each question was asked; by Directum's clock. */
+export interface Cursors {
+  documents: Date | null;
+  tasks: Date | null;
+  assignments: Date | null;
+}
+
+/** How long a turn at Directum is left to a process that says nothing more. */
+const LEASE_MS = 15_000;
+/** A step of the sweep goes at the common pace, which others ask at too. */
+const SWEEP_LEASE_MS = 60_000;
+
+/** Waiting runs, and whose turn it is to look for what wakes them. Loads no list of them anywhere. */
+export function createWaits(pool: pg.Pool) {
+  /** Runs asleep whose wait fits `condition` are due at once. */
+  const wake = async (from: string, condition: string, values: unknown[]): Promise<number> => {
+    const { rowCount } = await pool.query(
+      `WITH ${lockedRuns(`run.state = 'waiting' AND ${condition}`, `JOIN wait ON wait.run_id = run.id ${from}`)}
+       UPDATE run SET state = 'accepted', next_at = $1 FROM one WHERE run.id = one.id`,
+      values,
+    );
+    return rowCount ?? 0;
+  };
+
+  return {
+    /**
+     * The run waits: its row, its attempt and its wait are written together. True when it did not wait before; null when
+     * the run is not the attempt's any more, and nothing is changed.
+     */
+    async save(
+      hold: Hold,
+      attempt: { startedAt: Date; finishedAt: Date },
+      wait: NewWait,
+    ): Promise<boolean | null> {
+      const { rows } = await pool.query<{ fresh: boolean }>(
+        `WITH changed AS (UPDATE run SET state = 'waiting', next_at = $6, deadline_at = $6, attempts = attempts + 1,
+             last_code = NULL, last_text = NULL, lost = 0, abandoned = 0 WHERE ${HOLDS} RETURNING id, attempts),
+           tried AS (INSERT INTO run_attempt (run_id, number, started_at, finished_at, ending)
+             SELECT id, attempts, $12, $13, 'waiting' FROM changed ON CONFLICT DO NOTHING)
+         INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, task_id, task_status, task_started_at, created_at)
+         SELECT id, $4, $5, $6, $7, $8, $9, $10, $11, $13 FROM changed
+         ON CONFLICT (run_id) DO UPDATE SET deadline_at = excluded.deadline_at, facts = excluded.facts, seen = excluded.seen,
+           task_id = excluded.task_id, task_status = excluded.task_status, task_started_at = excluded.task_started_at
+         RETURNING (xmax = 0) AS fresh`,
+        [
+          ...toHold(hold),
+          wait.documentId,
+          wait.waitFor,
+          wait.until,
+          JSON.stringify({ document: wait.document, task: wait.task }),
+          wait.seen,
+          wait.task?.id ?? null,
+          wait.task?.status ?? null,
+          wait.task?.startedAt ?? null,
+          attempt.startedAt,
+          attempt.finishedAt,
+        ],
+      );
+      return rows[0] ? rows[0].fresh : null;
+    },
+
+    async last(runId: string): Promise<KnownWait | null> {
+      const { rows } = await pool.query('SELECT document_id, facts FROM wait WHERE run_id = $1', [runId]);
+      const row = rows[0];
+      return row ? { documentId: Number(row.document_id), ...row.facts } : null;
+    },
+
+    async savedFile(runId: string): Promise<string | null> {
+      const { rows } = await pool.query('SELECT sha256 FROM saved_file WHERE run_id = $1', [runId]);
+      return rows[0]?.sha256 ?? null;
+    },
+
+    async fileSaved(runId: string, sha256: string): Promise<void> {
+      await pool.query(
+        `INSERT INTO saved_file (run_id, sha256) VALUES ($1, $2)
+         ON CONFLICT (run_id) DO UPDATE SET sha256 = excluded.sha256`,
+        [runId, sha256],
+      );
+    },
+
+    /** Wakes runs whose time is over. */
+    wakeExpired: (now: Date) => wake('', 'wait.deadline_at <= $1', [now]),
+
+    /** Wakes runs whose document shows other facts than their last attempt saw. */
+    wakeChanged: (changed: { id: number; seen: string }[], now: Date) =>
+      wake(
+        ', json_to_recordset($2::json) AS c (id bigint, seen text)',
+        'wait.document_id = c.id AND wait.seen <> c.seen',
+        [now, JSON.stringify(changed)],
+      ),
+
+    /** Wakes runs whose document has a newer task, or whose task has another status. */
+    wakeTasks: (
+      changed: { documentId: number; id: number; status: string; startedAt: string | null }[],
+      now: Date,
+    ) =>
+      wake(
+        ', json_to_recordset($2::json) AS c ("documentId" bigint, id bigint, status text, "startedAt" timestamptz)',
+        `wait.document_id = c."documentId" AND CASE WHEN wait.task_id = c.id THEN wait.task_status IS DISTINCT FROM c.status
+           ELSE wait.task_id IS NULL OR c."startedAt" > wait.task_started_at
+             OR (c.id > wait.task_id AND c."startedAt" IS NOT DISTINCT FROM wait.task_started_at) END`,
+        [now, JSON.stringify(changed)],
+      ),
+
+    /** Wakes runs of documents that may be gone; the attempt asks for each once more. */
+    wakeMissing: (ids: number[], now: Date) => wake('', 'wait.document_id = ANY($2)', [now, ids]),
+
+    /**
+     * What the gauges of /metrics show: how many wait, documents that are watched for them or for an item, and how long
+     * the question of what changed is overdue.
+     */
+    async measure(now: Date): Promise<{ waits: number; watchedDocuments: number; watchLateSeconds: number }> {
+      const { rows } = await pool.query(
+        `WITH open AS (SELECT document_id FROM wait JOIN run ON run.id = wait.run_id WHERE run.state <> 'ended'),
+           watched AS (SELECT document_id FROM open UNION SELECT id FROM document WHERE ended_at IS NULL)
+         SELECT (SELECT count(*) FROM open)::int AS waits, (SELECT count(*) FROM watched)::int AS documents,
+           CASE WHEN NOT EXISTS (SELECT 1 FROM watched) THEN 0
+             ELSE greatest(0, (SELECT extract(epoch FROM $1 - nullif(poll_at, '-infinity')) FROM watch))::float END AS late`,
+        [now],
+      );
+      return { waits: rows[0].waits, watchedDocuments: rows[0].documents, watchLateSeconds: rows[0].late };
+    },
+
+    /** The next documents that runs wait for, by id, with the newest task known of them. */
+    async watchedAfter(id: number, limit: number): Promise<{ id: number; taskId: number | null }[]> {
+      const { rows } = await pool.query(
+        `SELECT document_id, max(task_id) AS task_id FROM wait JOIN run ON run.id = wait.run_id
+         WHERE run.state = 'waiting' AND document_id > $1 GROUP BY document_id ORDER BY document_id LIMIT $2`,
+        [id, limit],
+      );
+      return rows.map((row) => ({
+        id: Number(row.document_id),
+        taskId: row.task_id === null ? null : Number(row.task_id),
+      }));
+    },
+
+    async isEmpty(): Promise<boolean> {
+      const { rowCount } = await pool.query(
+        `SELECT 1 FROM wait JOIN run ON run.id = wait.run_id WHERE run.state <> 'ended' LIMIT 1`,
+      );
+      return rowCount === 0;
+    },
+
+    /** Takes the turn to ask what changed, if it is due and nobody has it. */
+    async takePoll(now: Date): Promise<Cursors | null> {
+      const { rows } = await pool.query(
+        `UPDATE watch SET poll_at = $2 WHERE poll_at <= $1
+         RETURNING document_cursor AS documents, task_cursor AS tasks, assignment_cursor AS assignments`,
+        [now, new Date(now.getTime() + LEASE_MS)],
+      );
+      return rows[0] ?? null;
+    },
+
+    async keepPoll(now: Date): Promise<void> {
+      await pool.query('UPDATE watch SET poll_at = $1', [new Date(now.getTime() + LEASE_MS)]);
+    },
+
+    /** The turn is over; cursors that are given are kept. */
+    async endPoll(nextAt: Date, cursors?: Cursors): Promise<void> {
+      if (cursors === undefined) await pool.query('UPDATE watch SET poll_at = $1', [nextAt]);
+      else
+        await pool.query(
+          'UPDATE watch SET poll_at = $1, document_cursor = $2, task_cursor = $3, assignment_cursor = $4',
+          [nextAt, cursors.documents, cursors.tasks, cursors.assignments],
+        );
+    },
+
+    /** The next sweep begins now. */
+    async sweepNow(): Promise<void> {
+      await pool.query(
+        `UPDATE watch SET sweep_at = '-infinity', sweep_started_at = NULL, sweep_after = NULL`,
+      );
+    },
+
+    /** The next sweep begins now, unless one is under way. */
+    async sweepSoon(): Promise<void> {
+      await pool.query(`UPDATE watch SET sweep_at = '-infinity' WHERE sweep_started_at IS NULL`);
+    },
+
+    /** Takes the turn for one step of the sweep; `after` is where the last step ended. */
+    async takeSweep(
+      now: Date,
+    ): Promise<{ after: number; startedAt: Date; round: number; seesAssignments: boolean } | null> {
+      const { rows } = await pool.query(
+        `UPDATE watch SET sweep_at = $2, sweep_started_at = coalesce(sweep_started_at, $1),
+           sweep_round = sweep_round + CASE WHEN sweep_started_at IS NULL THEN 1 ELSE 0 END WHERE sweep_at <= $1
+         RETURNING sweep_after, sweep_started_at, sweep_round, assignment_cursor IS NOT NULL AS sees`,
+        [now, new Date(now.getTime() + SWEEP_LEASE_MS)],
+      );
+      return rows[0]
+        ? {
+            after: Number(rows[0].sweep_after ?? 0),
+            startedAt: rows[0].sweep_started_at,
+            round: rows[0].sweep_round,
+            seesAssignments: rows[0].sees,
+          }
+        : null;
+    },
+
+    /** A step ended: with `after` the sweep goes on from there, without it begins anew at `nextAt`. */
+    async endSweep(nextAt: Date, after: number | null): Promise<void> {
+      await pool.query(
+        `UPDATE watch SET sweep_at = $1, sweep_after = $2::bigint,
+           sweep_started_at = CASE WHEN $2::bigint IS NULL THEN NULL ELSE sweep_started_at END`,
+        [nextAt, after],
+      );
+    },
+  };
+}
+
+export type WaitStore = ReturnType<typeof createWaits>;

@@ -1,0 +1,313 @@
+import { randomBytes } from 'node:crypto';
+import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { syncFolder } from '../../lib/sync-folder.ts';
+import type { Log } from '../../robot/ports.ts';
+import type { SecretKeys } from '../secrets/secrets.ts';
+
+const MAX_BYTES = 256 * 1024 * 1024;
+const MAX_CALLS = 200_000;
+const SEGMENT_BYTES = 8 * 1024 * 1024;
+/** The most that one write and its fsync carry. */
+const GROUP_BYTES = 4 * 1024 * 1024;
+const PROBE_MS = 10_000;
+const CONTEXT = 'spool';
+const OPEN = '.open';
+const DRAINING = '.draining';
+const UNREADABLE = '.unreadable';
+
+/** A call was not kept because the spool holds as much as it may. */
+export class SpoolFull extends Error {
+  override readonly name = 'SpoolFull';
+}
+
+/** Calls on disk for the time the database is away; in segments of sealed lines, oldest first. */
+export interface Spool {
+  /**
+   * Durable when the promise resolves. `share` is the part of the spool this kind of entry may fill, at most 1.
+   * @throws SpoolFull, or what the disk said
+   */
+  append(text: string, share?: number): Promise<void>;
+  /** Entries that wait. */
+  waiting(): number;
+  /** `down` while nothing can be appended: full, or the disk refused. Tries the disk now and then. */
+  state(): Promise<'ok' | 'down'>;
+  /**
+   * Hands over what waits now, segment by segment in order of arrival; each is deleted once `handle` resolved.
+   * Entries may come a second time, after a crash or through another process. @throws what `handle` threw
+   */
+  drain(handle: (texts: string[]) => Promise<void>): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  line: Buffer;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+interface Size {
+  bytes: number;
+  calls: number;
+}
+
+/**
+ * Opens the spool in `folder`, with everything an earlier process left. Several processes may share it: who drains
+ * renames a segment first, and who appends looks after its fsync whether the segment still has its name; if not, it
+ * cannot know whether it was read in time and writes once more elsewhere. An unusable folder is no error here.
+ */
+export async function openSpool(options: {
+  folder: string;
+  keys: SecretKeys;
+  log: Log;
+  maxBytes?: number;
+  maxCalls?: number;
+  segmentBytes?: number;
+}): Promise<Spool> {
+  const { folder, keys, log, maxBytes = MAX_BYTES, maxCalls = MAX_CALLS } = options;
+  const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+  const sizes = new Map<string, Size>();
+  const reserved: Size = { bytes: 0, calls: 0 };
+  let last = 0;
+  let segment: { name: string; file: FileHandle } | null = null;
+  let queue: Waiting[] = [];
+  let writing: Promise<void> | null = null;
+  let failed = false;
+  let probedAt = Number.NEGATIVE_INFINITY;
+
+  function total(): Size {
+    const sum = { ...reserved };
+    for (const { bytes, calls } of sizes.values()) {
+      sum.bytes += bytes;
+      sum.calls += calls;
+    }
+    return sum;
+  }
+
+  function hasRoom(bytes: number, share: number): boolean {
+    const sum = total();
+    return sum.bytes + bytes <= maxBytes * share && sum.calls + 1 <= maxCalls * share;
+  }
+
+  function note(error: unknown): void {
+    if (error === null) {
+      if (failed) log.info('spool.writable');
+      failed = false;
+    } else {
+      if (!failed) log.error('spool.failed', { error });
+      failed = true;
+    }
+  }
+
+  /** Names of the segments in order; `sizes` is brought up to date with the folder. */
+  async function look(): Promise<string[]> {
+    let names: string[];
+    try {
+      names = (await readdir(folder)).filter((name) => name.endsWith(OPEN) || name.endsWith(DRAINING)).sort();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') note(error);
+      names = [];
+    }
+    if (segment !== null && writing === null && !names.includes(segment.name)) await leaveSegment();
+    for (const name of sizes.keys()) if (!names.includes(name) && name !== segment?.name) sizes.delete(name);
+    for (const name of names) {
+      last = Math.max(last, Number.parseInt(name, 10) || 0);
+      if (name === segment?.name) continue;
+      try {
+        const { size } = await stat(join(folder, name));
+        if (sizes.get(name)?.bytes === size) continue;
+        sizes.set(name, { bytes: size, calls: countLines(await readFile(join(folder, name))) });
+      } catch (error) {
+        // Another process may have finished it meanwhile.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') note(error);
+      }
+    }
+    return names;
+  }
+
+  async function openSegment(): Promise<{ name: string; file: FileHandle }> {
+    if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined)
+      await syncFolder(join(folder, '..'));
+    last += 1;
+    const name = `${String(last).padStart(12, '0')}-${randomBytes(6).toString('hex')}${OPEN}`;
+    const file = await open(join(folder, name), 'ax', 0o600);
+    try {
+      await syncFolder(folder);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    sizes.set(name, { bytes: 0, calls: 0 });
+    return { name, file };
+  }
+
+  /** Nothing more is written there; a segment without a line is removed. */
+  async function leaveSegment(): Promise<void> {
+    const left = segment;
+    segment = null;
+    if (left === null) return;
+    await left.file.close().catch(() => undefined);
+    if (sizes.get(left.name)?.calls === 0) {
+      await rm(join(folder, left.name), { force: true }).catch(() => undefined);
+      sizes.delete(left.name);
+    }
+  }
+
+  async function writeGroup(group: Waiting[]): Promise<void> {
+    const data = Buffer.concat(group.map(({ line }) => line));
+    for (;;) {
+      if (segment !== null && (sizes.get(segment.name)?.bytes ?? segmentBytes) >= segmentBytes)
+        await leaveSegment();
+      segment ??= await openSegment();
+      const { name, file } = segment;
+      await file.appendFile(data);
+      await file.datasync();
+      if (await exists(join(folder, name))) {
+        const size = sizes.get(name) ?? { bytes: 0, calls: 0 };
+        sizes.set(name, { bytes: size.bytes + data.length, calls: size.calls + group.length });
+        return;
+      }
+      sizes.delete(name);
+      segment = null;
+      await file.close();
+    }
+  }
+
+  async function write(): Promise<void> {
+    while (queue.length > 0) {
+      let count = 0;
+      for (let bytes = 0; count < queue.length && (count === 0 || bytes < GROUP_BYTES); count += 1)
+        bytes += (queue[count] as Waiting).line.length;
+      const group = queue.slice(0, count);
+      queue = queue.slice(count);
+      let error: unknown = null;
+      try {
+        await writeGroup(group);
+      } catch (caught) {
+        error = caught;
+        // What of the group got there is unknown: the segment ends here, so that a torn line is always the last.
+        await leaveSegment();
+      }
+      note(error);
+      for (const { line, resolve, reject } of group) {
+        reserved.bytes -= line.length;
+        reserved.calls -= 1;
+        if (error === null) resolve();
+        else reject(error);
+      }
+    }
+    writing = null;
+  }
+
+  async function probe(): Promise<void> {
+    const path = join(folder, `probe-${randomBytes(6).toString('hex')}`);
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const file = await open(path, 'wx', 0o600);
+      try {
+        await file.writeFile(randomBytes(4096));
+        await file.datasync();
+      } finally {
+        await file.close();
+        await rm(path, { force: true });
+      }
+      note(null);
+    } catch (error) {
+      note(error);
+    }
+  }
+
+  async function drainSegment(name: string, handle: (texts: string[]) => Promise<void>): Promise<void> {
+    const closed = name.replace(OPEN, DRAINING);
+    // A write that is under way notices by itself.
+    if (segment?.name === name && writing === null) await leaveSegment();
+    let data: string;
+    try {
+      if (closed !== name) await rename(join(folder, name), join(folder, closed));
+      data = await readFile(join(folder, closed), 'latin1');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      sizes.delete(name);
+      return;
+    }
+    sizes.delete(name);
+    const lines = data.split('\n');
+    const tail = lines.pop();
+    if (tail) log.error('spool.torn_line', { segment: name, bytes: tail.length });
+    sizes.set(closed, { bytes: data.length, calls: lines.length });
+    let unreadable = 0;
+    const texts: string[] = [];
+    for (const line of lines) {
+      try {
+        texts.push(keys.decrypt(line, CONTEXT));
+      } catch (error) {
+        unreadable += 1;
+        log.error('spool.unreadable_line', { segment: name, reason: String(error) });
+      }
+    }
+    if (texts.length > 0) await handle(texts);
+    // A whole line that does not open may be a call of a key that is missing: it is put aside, not thrown away.
+    if (unreadable > 0)
+      await rename(join(folder, closed), join(folder, closed.replace(DRAINING, UNREADABLE))).catch(
+        unlessGone,
+      );
+    else await rm(join(folder, closed), { force: true }).catch(unlessGone);
+    sizes.delete(closed);
+  }
+
+  await look();
+  if (sizes.size > 0) log.warn('spool.found', { calls: total().calls });
+
+  return {
+    append(text, share = 1) {
+      const line = Buffer.from(`${keys.encrypt(text, CONTEXT)}\n`, 'latin1');
+      if (!hasRoom(line.length, share)) {
+        log.error('spool.full', { calls: total().calls });
+        return Promise.reject(new SpoolFull('the spool is full'));
+      }
+      reserved.bytes += line.length;
+      reserved.calls += 1;
+      return new Promise((resolve, reject) => {
+        queue.push({ line, resolve, reject });
+        // A turn later, so that calls of one moment share an fsync.
+        writing ??= new Promise<void>((started) => setImmediate(started)).then(write);
+      });
+    },
+    waiting: () => total().calls,
+    async state() {
+      if (performance.now() - probedAt > PROBE_MS || failed) {
+        probedAt = performance.now();
+        await probe();
+      }
+      return failed || !hasRoom(1, 1) ? 'down' : 'ok';
+    },
+    async drain(handle) {
+      for (const name of await look()) await drainSegment(name, handle);
+    },
+    async close() {
+      await writing;
+      await leaveSegment();
+    },
+  };
+}
+
+function countLines(data: Buffer): number {
+  let count = 0;
+  for (let at = data.indexOf(10); at >= 0; at = data.indexOf(10, at + 1)) count += 1;
+  return count;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Another process that drains the same segment may have been faster. */
+function unlessGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}

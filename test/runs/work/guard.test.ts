@@ -1,0 +1,64 @@
+import { expect, it } from 'vitest';
+import type { DirectumPort, PortalPort, SlotsPort } from '../../../src/robot/ports.ts';
+import { guardEffects } from '../../../src/runs/work/guard.ts';
+
+/** A port whose every method says that it was called. */
+const port = (name: string, done: string[]) =>
+  new Proxy({}, { get: (_, method) => async () => void done.push(`${name}.${String(method)}`) });
+const GROUPS = [
+  'catalogue',
+  'employees',
+  'counterparties',
+  'contracts',
+  'versions',
+  'approvals',
+  'states',
+  'new',
+];
+
+function ports(demand: () => Promise<void>) {
+  const done: string[] = [];
+  const directum = Object.fromEntries(GROUPS.map((group) => [group, port(group, done)]));
+  const guarded = guardEffects(
+    {
+      portal: port('portal', done) as PortalPort,
+      directum: directum as unknown as DirectumPort,
+      slots: port('slots', done) as SlotsPort,
+    },
+    demand,
+  );
+  return { done, ...guarded };
+}
+
+it('whatever is no look waits for the proof, also what nobody thought of', async () => {
+  const { done, portal, directum, slots } = ports(() => Promise.reject(new Error('no proof')));
+  const every = directum as unknown as Record<string, Record<string, () => Promise<void>>>;
+  const effects = [
+    () => directum.counterparties.sync({} as never, 'fill'),
+    () => directum.contracts.create('', {} as never),
+    () => directum.contracts.update(1, {} as never),
+    () => directum.contracts.adopt(1, ''),
+    () => directum.versions.fromTemplate(1, 1),
+    () => directum.versions.fromFile(1, {} as never),
+    () => directum.approvals.start({} as never),
+    () => every['new']?.['anything']?.(),
+    () => every['states']?.['somethingNew']?.(),
+    () => portal.saveFile('', {} as never),
+    () => slots.begin(''),
+    () => slots.bind('', {} as never),
+    () => slots.give(1),
+    () => slots.release('', 1),
+  ];
+  for (const effect of effects) await expect(effect()).rejects.toThrow('no proof');
+  expect(done).toEqual([]);
+  await directum.contracts.byExternalId('');
+  await slots.find('');
+  await portal.read();
+  expect(done).toEqual(['contracts.byExternalId', 'slots.find', 'portal.read']);
+});
+
+it('and is done with it', async () => {
+  const { done, slots } = ports(async () => undefined);
+  await slots.give(1);
+  expect(done).toEqual(['slots.give']);
+});

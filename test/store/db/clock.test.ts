@@ -1,0 +1,308 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createClock } from '../../../src/store/db/clock.ts';
+import { DATABASE_MARKS, HISTORY, PROCESS_MARKS } from '../../../src/store/db/clock-marks.ts';
+import { createComparisons } from '../../../src/store/documents/comparisons.ts';
+import { createShowStore } from '../../../src/store/documents/deal-projection.ts';
+import { createDueLooks } from '../../../src/store/documents/due-looks.ts';
+import { createMirroredTasks } from '../../../src/store/documents/synced-tasks.ts';
+import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
+import { createTellings } from '../../../src/store/outbox/outbox.ts';
+import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
+import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
+import { createRunStore } from '../../../src/store/runs/runs.ts';
+import { createWaits } from '../../../src/store/runs/waits.ts';
+import { createSecretKeys, parseSecretKeys } from '../../../src/store/secrets/secrets.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { memoryLog, type StoreBench, storeBench } from '../bench.ts';
+
+const HOUR_MS = 3_600_000;
+/** Nothing is sealed here. */
+const OPEN = { encrypt: (text: string) => text, decrypt: (text: string) => text };
+let bench: StoreBench;
+let store: Store;
+beforeAll(async () => {
+  bench = await storeBench();
+  store = await bench.open();
+});
+afterAll(() => bench.close());
+beforeEach(async () => {
+  bench.lines.length = 0;
+  await store.pool.query('TRUNCATE run, document, watched_document, telling, cache_entry CASCADE');
+  await store.pool.query(`UPDATE clock SET process_at = '-infinity', database_at = '-infinity'`);
+});
+
+const ask = async (sql: string, values: unknown[] = []) => (await store.pool.query(sql, values)).rows;
+const told = (event: string) => bench.lines.filter((line) => line.event === event).map(({ facts }) => facts);
+
+/** A process whose clock stands at `at`. */
+function processAt(at: number) {
+  const time = { at };
+  const clock = createClock({ pool: store.pool, now: () => new Date(time.at), log: bench.log });
+  return { time, look: () => clock.look() };
+}
+
+/** Nobody looked for as long as a process takes to be known as gone. */
+const fallSilent = () =>
+  store.pool.query(`UPDATE clock SET database_at = database_at - interval '4 seconds'`);
+
+const addRun = (id: string, nextAt: number, state = 'accepted') =>
+  store.pool.query(
+    `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at, state)
+     VALUES ($1, 'm', 'p', 'r', $1, '', true, $2, $3, $4, $5)`,
+    [id, new Date(nextAt - 1_000), new Date(nextAt + 24 * HOUR_MS), new Date(nextAt), state],
+  );
+const nextOf = async (id: string) =>
+  (await ask('SELECT next_at FROM run WHERE id = $1', [id]))[0].next_at.getTime();
+
+it('each moment of each table is moved with the clock, or is known as history', async () => {
+  const columns = await ask(
+    `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
+     WHERE table_schema = current_schema() AND data_type = 'timestamp with time zone'`,
+  );
+  const known = [
+    ...[...PROCESS_MARKS, ...DATABASE_MARKS].flatMap(({ table, columns: of, limit }) =>
+      [...of, ...(limit ? [limit.column] : [])].map((name) => `${table}.${name}`),
+    ),
+    ...Object.keys(HISTORY),
+  ];
+  expect(known.toSorted()).toEqual(columns.map(({ name }) => name).toSorted());
+  expect(new Set(known).size).toBe(known.length);
+});
+
+it('moves what is to come by as much as the clock was set back, and keeps its order', async () => {
+  const before = Date.now() + 3 * HOUR_MS;
+  const service = processAt(before);
+  await service.look();
+  await addRun('soon', before + 5_000);
+  await addRun('later', before + 60_000);
+  await addRun('ended', before + 60_000, 'ended');
+  await addRun('old', before - 4 * HOUR_MS);
+  await store.pool.query(`INSERT INTO document (id, look_at, asked_at) VALUES (1, 'infinity', $1)`, [
+    new Date(before),
+  ]);
+  await store.pool.query(`UPDATE due_look SET day = '2099-01-01', after = 7`);
+  service.time.at -= 3 * HOUR_MS;
+  await service.look();
+  expect(await nextOf('soon')).toBe(before + 5_000);
+  await fallSilent();
+  await service.look();
+  expect(await nextOf('soon')).toBe(before + 5_000 - 3 * HOUR_MS);
+  expect(await nextOf('later')).toBe(before + 60_000 - 3 * HOUR_MS);
+  expect(await nextOf('ended')).toBe(before + 60_000);
+  expect(await nextOf('old')).toBe(before - 4 * HOUR_MS);
+  expect(await ask(`SELECT look_at = 'infinity' AS never, asked_at FROM document`)).toEqual([
+    { never: true, asked_at: new Date(before - 3 * HOUR_MS) },
+  ]);
+  expect(await ask('SELECT day, after FROM due_look')).toEqual([{ day: '', after: '0' }]);
+  expect(told('clock.set_back')).toEqual([{ whose: 'process', seconds: 3 * 3600 }]);
+  await fallSilent();
+  await service.look();
+  expect(await nextOf('soon')).toBe(before + 5_000 - 3 * HOUR_MS);
+});
+
+it('a process that starts finds that the clock was set back while none was there', async () => {
+  const before = Date.now() + HOUR_MS;
+  await processAt(before).look();
+  await addRun('soon', before + 5_000);
+  await fallSilent();
+  await processAt(before - HOUR_MS).look();
+  expect(await nextOf('soon')).toBe(before + 5_000 - HOUR_MS);
+});
+
+it('two processes whose clocks differ do not move anything to and fro', async () => {
+  const before = Date.now();
+  const right = processAt(before);
+  const behind = processAt(before - HOUR_MS);
+  await right.look();
+  await addRun('soon', before + 5_000);
+  for (let second = 0; second < 5; second += 1) {
+    await behind.look();
+    await store.pool.query(`UPDATE clock SET database_at = database_at - interval '1 second'`);
+    await right.look();
+  }
+  expect(await nextOf('soon')).toBe(before + 5_000);
+  expect(told('clock.behind')).toEqual([{ seconds: 3600 }]);
+  // The one with the later clock is gone: the other's is the clock now.
+  await fallSilent();
+  await behind.look();
+  expect(await nextOf('soon')).toBe(before + 5_000 - HOUR_MS);
+  expect(told('clock.set_back')).toHaveLength(1);
+});
+
+it('of several processes on one machine one moves, once', async () => {
+  const before = Date.now();
+  const all = [1, 2, 3].map(() => processAt(before));
+  await Promise.all(all.map(({ look }) => look()));
+  await addRun('soon', before + 5_000);
+  for (const { time } of all) time.at -= HOUR_MS;
+  await fallSilent();
+  await Promise.all(all.map(({ look }) => look()));
+  await Promise.all(all.map(({ look }) => look()));
+  expect(await nextOf('soon')).toBe(before + 5_000 - HOUR_MS);
+  expect(told('clock.set_back')).toHaveLength(1);
+});
+
+it('a clock that runs ahead and is set right again shortens no limit', async () => {
+  const before = Date.now();
+  const service = processAt(before);
+  await service.look();
+  await addRun('begun before', before - 5_000);
+  service.time.at += 3 * HOUR_MS;
+  await service.look();
+  await addRun('made meanwhile', before + 3 * HOUR_MS + 5_000);
+  service.time.at -= 3 * HOUR_MS;
+  await fallSilent();
+  await service.look();
+  expect(await nextOf('made meanwhile')).toBe(before + 5_000);
+  expect(await ask('SELECT id, deadline_at FROM run ORDER BY id')).toEqual([
+    { id: 'begun before', deadline_at: new Date(before - 5_000 + 24 * HOUR_MS) },
+    { id: 'made meanwhile', deadline_at: new Date(before + 5_000 + 24 * HOUR_MS) },
+  ]);
+});
+
+it('moves leases and budgets when the clock of the database was set back', async () => {
+  const service = processAt(Date.now());
+  await service.look();
+  await addRun('held', Date.now(), 'running');
+  await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() + interval '3 hours 5 seconds'`);
+  await store.pool.query(`UPDATE clock SET database_at = clock_timestamp() + interval '3 hours'`);
+  await service.look();
+  const [{ seconds }] = await ask(
+    'SELECT extract(epoch FROM lease_until - clock_timestamp())::float AS seconds FROM run',
+  );
+  expect(seconds).toBeGreaterThan(0);
+  expect(seconds).toBeLessThanOrEqual(5);
+  expect(told('clock.set_back')).toEqual([{ whose: 'database', seconds: 3 * 3600 }]);
+});
+
+const RUN = `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at, state)
+  VALUES ('1', 'm', 'p', 'r', 'DEAL_1', '', true, $1, $1, $1,`;
+const TELLING =
+  'INSERT INTO telling (portal, document_id, item_code, kind, code, key, created_at, due_at, user_id)';
+
+/** What is due at `$1`, and whether it is there to be taken at a moment. */
+const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }> = {
+  'a poll': {
+    sql: 'UPDATE watch SET poll_at = $1',
+    take: async (now) => (await createWaits(store.pool).takePoll(now)) !== null,
+  },
+  'a step of the hourly reading': {
+    sql: 'UPDATE watch SET sweep_at = $1, sweep_started_at = $1',
+    take: async (now) => (await createWaits(store.pool).takeSweep(now)) !== null,
+  },
+  'a look at a document': {
+    sql: 'INSERT INTO document (id, look_at) VALUES (1, $1)',
+    take: async (now) => (await createDocumentStore(store.pool).takeLooks(now, 1_000, 10)).length === 1,
+  },
+  'a showing that another process took': {
+    sql: `WITH d AS (INSERT INTO document (id) VALUES (1) RETURNING id)
+      INSERT INTO watched_document (portal, item_code, document_id, created_at, show_at, taken_until)
+      SELECT 'p', 'DEAL_1', id, $1, $1, $1 FROM d`,
+    take: async (now) => (await createShowStore(store.pool).takeDue('p', now, 1_000, 10)).length === 1,
+  },
+  'a trigger': {
+    sql: `${TELLING} VALUES ('p', 1, 'DEAL_1', 'trigger', 'c', 'k', $1, $1, NULL)`,
+    take: async (now) => (await createTellings(store.pool).takeTriggers(['p'], now, 1_000, 10)).length === 1,
+  },
+  'a notice that has waited for company': {
+    sql: `${TELLING} VALUES ('p', 1, 'DEAL_1', 'notice', 'c', 'k', $1::timestamptz - interval '5 seconds', $1, 7)`,
+    take: async (now) => (await createTellings(store.pool).takeMessages(['p'], now, 1_000, 10)).length === 1,
+  },
+  'a task': {
+    sql: `INSERT INTO mirrored_task (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
+      VALUES ('p', 1, 'DEAL_1', 1, '{}', '', $1)`,
+    take: async (now) => {
+      const mirrored = createMirroredTasks({ pool: store.pool, seal: OPEN, log: memoryLog([]), on: true });
+      return (await mirrored.take(['p'], now, 1_000, 10)).length === 1;
+    },
+  },
+  'the look at dates': {
+    sql: `UPDATE due_look SET look_at = $1, day = '2099-01-01'`,
+    take: async (now) => (await createDueLooks(store.pool).take('2026-01-01', now)) !== null,
+  },
+  'a step of the nightly comparison': {
+    sql: 'UPDATE comparison SET due_at = $1, held_until = $1, after = 5',
+    take: async (now) => (await createComparisons(store.pool).take(now, now)) !== null,
+  },
+  'an answer': {
+    sql: `WITH r AS (${RUN} 'ended') RETURNING id)
+      INSERT INTO answer (run_id, member_id, kind, number, payload, due_at) SELECT id, 'm', 'result', 1, '', $1 FROM r`,
+    take: async (now) => {
+      const lines = [{ memberId: 'm', number: 1 }];
+      return (
+        (await createRunStore(store.pool, store.relaxed).takeAnswers(now, 1_000, 10, lines)).length === 1
+      );
+    },
+  },
+  'a run': {
+    sql: `${RUN} 'accepted')`,
+    take: async (now) => {
+      const lines = [{ memberId: 'm', robot: 'r', running: 0, room: 1 }];
+      return (await createClaimedRuns(store.relaxed, 'test').claim(now, 1, lines)).length === 1;
+    },
+  },
+  'a wait whose time is over': {
+    sql: `WITH r AS (${RUN} 'waiting') RETURNING id)
+      INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, created_at) SELECT id, 1, 'us', $1, '{}', '', $1 FROM r`,
+    take: async (now) => (await createWaits(store.pool).wakeExpired(now)) === 1,
+  },
+};
+
+it.each(Object.entries(DUE))(
+  '%s is due in its time although the clock was set back',
+  async (_what, { sql, take }) => {
+    await store.pool.query('TRUNCATE mirrored_task');
+    const service = processAt(Date.now() + 3 * HOUR_MS);
+    await service.look();
+    await store.pool.query(sql, [new Date(service.time.at + 1_000)]);
+    service.time.at -= 3 * HOUR_MS;
+    const soon = new Date(service.time.at + 1_000);
+    expect(await take(soon)).toBe(false);
+    await fallSilent();
+    await service.look();
+    expect(await take(soon)).toBe(true);
+  },
+);
+
+it('moves all when the clock of a machine with both was set back', async () => {
+  const before = Date.now() + 3 * HOUR_MS;
+  const service = processAt(before);
+  await service.look();
+  await addRun('soon', before + 5_000);
+  await store.pool.query(
+    `INSERT INTO portal_budget VALUES ('both', 9, clock_timestamp() + interval '3 hours')`,
+  );
+  await store.pool.query(`UPDATE clock SET database_at = clock_timestamp() + interval '3 hours'`);
+  service.time.at -= 3 * HOUR_MS;
+  await service.look();
+  await fallSilent();
+  await service.look();
+  expect(await nextOf('soon')).toBe(before + 5_000 - 3 * HOUR_MS);
+  expect(await store.budget.left('both')).toBeGreaterThan(0);
+  expect(
+    await ask(`SELECT updated_at <= clock_timestamp() AS past FROM portal_budget WHERE member_id = 'both'`),
+  ).toEqual([{ past: true }]);
+});
+
+it('a call that was kept before the clock was set back is due at once, and has its whole time', async () => {
+  const keys = createSecretKeys(parseSecretKeys(`k1:${Buffer.alloc(32, 1).toString('base64')}`));
+  let time = Date.now() + 3 * HOUR_MS;
+  const calls = createIncomingCalls({ pool: store.pool, keys, now: () => new Date(time) });
+  const run = (id: string) => ({
+    id,
+    memberId: 'm',
+    portal: 'p',
+    robot: 'r',
+    itemCode: id,
+    call: '{}',
+    wantsAnswer: true,
+    receivedAt: new Date(time),
+    deadlineAt: new Date(time + 24 * HOUR_MS),
+  });
+  const spooled = run('spooled');
+  time -= 3 * HOUR_MS;
+  await calls.accept([spooled]);
+  expect(await ask('SELECT next_at, received_at, deadline_at FROM run')).toEqual([
+    { next_at: new Date(time), received_at: new Date(time), deadline_at: new Date(time + 24 * HOUR_MS) },
+  ]);
+});

@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Urgency } from '../../../src/bitrix24/rest/urgency.ts';
+import { createBudget } from '../../../src/store/limits/portal-rate.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { type StoreBench, storeBench } from '../bench.ts';
+
+const PER_SECOND = 20;
+const BUCKET = 10;
+
+let bench: StoreBench;
+let one: Store;
+let two: Store;
+beforeAll(async () => {
+  bench = await storeBench();
+  one = await bench.open({ perSecond: PER_SECOND, bucket: BUCKET });
+  two = await bench.open({ perSecond: PER_SECOND, bucket: BUCKET });
+}, 20_000);
+afterAll(() => bench.close());
+
+/** The portal's own arithmetic: how full its bucket is after hits at these moments. */
+function highestLevel(moments: number[]): number {
+  let level = 0;
+  let highest = 0;
+  let last = moments[0]!;
+  for (const moment of moments.toSorted((a, b) => a - b)) {
+    level = Math.max(0, level - ((moment - last) / 1000) * PER_SECOND) + 1;
+    highest = Math.max(highest, level);
+    last = moment;
+  }
+  return highest;
+}
+
+describe('budget', () => {
+  it('never fills the portal’s bucket from two processes, and uses what it allows', {
+    retry: 1,
+    timeout: 20_000,
+  }, async () => {
+    const moments: number[] = [];
+    const began = performance.now();
+    const take = async (n: number) => {
+      await (n % 2 ? one : two).budget.take('busy', 'run');
+      moments.push(performance.now());
+    };
+    await Promise.all(Array.from({ length: 60 }, (_, n) => take(n)));
+    const spent = performance.now() - began;
+    expect(highestLevel(moments)).toBeLessThanOrEqual(BUCKET);
+    const allowed = ((60 - BUCKET) / PER_SECOND) * 1000;
+    expect(spent).toBeGreaterThan(allowed);
+    expect(spent).toBeLessThan(allowed * 1.25);
+  });
+
+  it('lets a repeat leave a fifth of the bucket free', async () => {
+    let repeats = 0;
+    const waiting = Array.from({ length: 12 }, async () => {
+      await one.budget.take('polite', 'repeat');
+      repeats += 1;
+    });
+    await sleep(100);
+    const early = repeats;
+    expect(early).toBeLessThan(BUCKET * 0.8 + 2);
+    const began = performance.now();
+    await one.budget.take('polite', 'answer');
+    expect(performance.now() - began).toBeLessThan(60);
+    await Promise.all(waiting);
+  });
+
+  it('serves those who came first first, repeats last', async () => {
+    await one.budget.penalize('order', 200);
+    const order: string[] = [];
+    const take = (name: string, priority: 'run' | 'answer' | 'repeat') =>
+      one.budget.take('order', priority).then(() => order.push(name));
+    await Promise.all([take('repeat', 'repeat'), take('a', 'run'), take('b', 'answer'), take('c', 'run')]);
+    expect(order).toEqual(['a', 'b', 'c', 'repeat']);
+  });
+
+  it('a repeat whose answer somebody urgent waits for moves up', async () => {
+    const rising = new Urgency('repeat');
+    await one.budget.penalize('rising', 300);
+    const order: string[] = [];
+    const take = (name: string, priority: Parameters<typeof one.budget.take>[1]) =>
+      one.budget.take('rising', priority).then(() => order.push(name));
+    const taken = [take('other repeat', 'repeat'), take('joined', rising), take('a', 'run')];
+    rising.raise('repeat');
+    rising.raise('answer');
+    taken.push(take('b', 'run'));
+    await Promise.all(taken);
+    expect(order).toEqual(['a', 'joined', 'b', 'other repeat']);
+  });
+
+  it('waits out a penalty in every process', async () => {
+    await one.budget.penalize('refused', 400);
+    const began = performance.now();
+    await two.budget.take('refused', 'run');
+    expect(performance.now() - began).toBeGreaterThan(400);
+  });
+
+  it('does not freeze when the clock of the database was set back', async () => {
+    await one.pool.query(
+      "INSERT INTO portal_budget VALUES ('clock', 9, clock_timestamp() + interval '1 hour')",
+    );
+    await one.pool.query("UPDATE clock SET database_at = clock_timestamp() + interval '1 hour'");
+    await one.clock.look();
+    const began = performance.now();
+    await one.budget.take('clock', 'run');
+    expect(performance.now() - began).toBeLessThan(1_500);
+  });
+
+  it('ends a wait by its signal or at close, and leaves the hit to the next', async () => {
+    const budget = createBudget({ pool: one.pool, perSecond: PER_SECOND, bucket: BUCKET });
+    await budget.penalize('ending', 300);
+    const cancel = new AbortController();
+    const cancelled = budget.take('ending', 'run', cancel.signal);
+    const next = budget.take('ending', 'run');
+    cancel.abort(new Error('shutting down'));
+    await expect(cancelled).rejects.toThrow('shutting down');
+    await next;
+    await budget.penalize('ending', 60_000);
+    const last = budget.take('ending', 'run');
+    budget.close();
+    await expect(last).rejects.toThrow('closed');
+  });
+});

@@ -1,0 +1,214 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { DocumentState } from '../../../src/robot/ports.ts';
+import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
+import {
+  createIncomingCalls,
+  type IncomingCalls,
+  type NewRun,
+} from '../../../src/store/runs/incoming-calls.ts';
+import { createRunStore, type StoredRun } from '../../../src/store/runs/runs.ts';
+import { createWaits } from '../../../src/store/runs/waits.ts';
+import { loadSecretKeys, type SecretKeys } from '../../../src/store/secrets/secrets.ts';
+import { openStore, type Store } from '../../../src/store/store.ts';
+import { quietLog } from '../../directum/stand.ts';
+
+let store: Store;
+let calls: IncomingCalls;
+let ownKeys: SecretKeys;
+let dataDir: string;
+const NOW = new Date('2026-03-02T10:00:00Z');
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'claimed-'));
+  await chmod(dataDir, 0o755);
+  ownKeys = await loadSecretKeys({ secretKeys: undefined, dataDir });
+  store = await openStore({ dataDir, keys: ownKeys, log: quietLog, now: () => NOW });
+  calls = createIncomingCalls({ pool: store.pool, keys: ownKeys, now: () => NOW });
+});
+afterAll(async () => {
+  await store?.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+beforeEach(() => store.pool.query('TRUNCATE run CASCADE'));
+
+/** Calls, a second apart: `robot@member/item`. */
+const toCalls = (names: string[]): NewRun[] =>
+  names.map((name, index) => {
+    const [robot = '', memberId = '', itemCode = ''] = name.split(/[@/]/);
+    const receivedAt = new Date(NOW.getTime() - (1000 - index) * 1000);
+    return {
+      id: name.includes('#') ? name : `${name}#${index}`,
+      memberId,
+      portal: memberId,
+      robot,
+      itemCode: itemCode.split('#')[0] as string,
+      call: '"what the step sent"',
+      wantsAnswer: true,
+      receivedAt,
+      deadlineAt: new Date(NOW.getTime() + 3_600_000),
+    };
+  });
+
+const accept = (...names: string[]) => calls.accept(toCalls(names));
+
+const many = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}_${n}`);
+async function countOf(table: 'run' | 'run_attempt'): Promise<number> {
+  const { rows } = await store.pool.query(`SELECT count(*)::int AS count FROM ${table}`);
+  return rows[0].count;
+}
+
+it('makes one run of a call, though it comes again and to several processes', async () => {
+  const given = toCalls(many('create@acme/DEAL', 30));
+  await calls.accept(given.slice(0, 3));
+  const made = await Promise.all([1, 2, 3].map(() => calls.accept(given)));
+  expect(made.reduce((sum, fresh) => sum + fresh.size, 0)).toBe(27);
+  const { rows } = await store.pool.query(
+    `SELECT id, member_id AS "memberId", portal, robot, item_code AS "itemCode", call, wants_answer AS "wantsAnswer",
+       received_at AS "receivedAt", deadline_at AS "deadlineAt" FROM run ORDER BY received_at`,
+  );
+  for (const { call } of rows) expect(call).toMatch(/^v1\.[\w.-]+$/);
+  expect(rows.map(({ call, ...row }) => ({ ...row, call: ownKeys.decrypt(call) }))).toEqual(given);
+});
+
+const line = (name: string, running = 0, room = 99) => {
+  const [robot = '', memberId = ''] = name.split('@');
+  return { memberId, robot, running, room };
+};
+const names = (runs: { id: string }[]) => runs.map(({ id }) => id.split('#')[0]).sort();
+
+it('takes one run of an item at a time, whoever asks', async () => {
+  await accept(...Array.from({ length: 40 }, (_, n) => `create@acme/DEAL_${n % 4}#${n}`));
+  const holders = ['a', 'b', 'c', 'd'].map((name) => createClaimedRuns(store.pool, name));
+  const lines = [line('create@acme')];
+  const done: string[] = [];
+  // Who asks at the same moment may leave a run to the next look.
+  for (let round = 0; round < 100 && done.length < 40; round++) {
+    const taken = (await Promise.all(holders.map((holder) => holder.claim(NOW, 5, lines)))).flat();
+    expect(new Set(taken.map((run) => run.itemCode)).size).toBe(taken.length);
+    done.push(...taken.map((run) => run.id));
+    await store.pool.query(`UPDATE run SET state = 'ended' WHERE state = 'running'`);
+  }
+  expect(new Set(done).size).toBe(40);
+});
+
+it('takes in turn from each portal and robot, those with fewer running first', async () => {
+  await accept(
+    ...Array.from({ length: 20 }, (_, n) => `create@acme/DEAL_${n}`),
+    'sync@acme/DEAL_90',
+    'create@other/DEAL_1',
+  );
+  const claimed = createClaimedRuns(store.pool, 'a');
+  const lines = [line('create@acme', 2), line('sync@acme'), line('create@other')];
+  expect(names(await claimed.claim(NOW, 2, lines))).toEqual(['create@other/DEAL_1', 'sync@acme/DEAL_90']);
+  expect(names(await claimed.claim(NOW, 3, lines))).toEqual([0, 1, 2].map((n) => `create@acme/DEAL_${n}`));
+});
+
+it('takes no more of a portal than there is room for', async () => {
+  await accept('create@acme/DEAL_1', 'sync@acme/DEAL_2', 'create@acme/DEAL_3', 'create@other/DEAL_1');
+  const claimed = createClaimedRuns(store.pool, 'a');
+  const lines = [line('create@acme', 0, 2), line('sync@acme', 0, 2), line('create@other', 0, 0)];
+  expect(names(await claimed.claim(NOW, 9, lines))).toEqual(['create@acme/DEAL_1', 'sync@acme/DEAL_2']);
+});
+
+it('leaves alone what is not due, and portals that are not asked for', async () => {
+  await accept('create@acme/DEAL_1', 'create@gone/DEAL_1');
+  const claimed = createClaimedRuns(store.pool, 'a');
+  expect(await claimed.claim(new Date(NOW.getTime() - 3_600_000), 5, [line('create@acme')])).toEqual([]);
+  expect(names(await claimed.claim(NOW, 5, [line('create@acme')]))).toEqual(['create@acme/DEAL_1']);
+});
+
+it('gives a run back when its holder says so or says nothing more', async () => {
+  await accept('create@acme/DEAL_1');
+  const lines = [line('create@acme')];
+  const [a, b] = [createClaimedRuns(store.pool, 'a'), createClaimedRuns(store.pool, 'b')];
+  const [run] = await a.claim(NOW, 1, lines);
+  const held = run as StoredRun;
+  await b.release([{ ...held, holder: 'b' }]);
+  expect(await b.claim(NOW, 1, lines)).toEqual([]);
+  await a.release([held]);
+  const [taken] = await b.claim(NOW, 1, lines);
+  const taking = taken as StoredRun;
+  expect(taking).toMatchObject({ id: held.id, holder: 'b', takes: 2, lost: 0, abandoned: 0 });
+
+  const lapse = () => store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
+  await lapse();
+  expect((await b.keep([taking, held]))(taking)).toBe(true);
+  expect(await a.reclaim(NOW)).toBe(0);
+  await lapse();
+  expect(await a.reclaim(NOW)).toBe(1);
+  expect((await b.keep([taking]))(taking)).toBe(false);
+  expect(await a.claim(NOW, 1, lines)).toMatchObject([{ id: held.id, abandoned: 1 }]);
+});
+
+it('an attempt changes nothing of a later one of the same process', async () => {
+  await accept('create@acme/DEAL_1');
+  const a = createClaimedRuns(store.pool, 'a');
+  const lines = [line('create@acme')];
+  const [first] = (await a.claim(NOW, 1, lines)) as [StoredRun];
+  await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
+  await a.reclaim(NOW);
+  const [second] = (await a.claim(NOW, 1, lines)) as [StoredRun];
+  const row = async () => (await store.pool.query('SELECT * FROM run')).rows[0];
+  const before = await row();
+  expect((await a.keep([first]))(first)).toBe(false);
+  await a.release([first]);
+  const runs = createRunStore(store.pool, store.relaxed);
+  const attempt = { startedAt: NOW, finishedAt: NOW, ending: 'done', text: null };
+  expect(await runs.postpone(first, attempt, {}, { nextAt: NOW, deadlineAt: NOW })).toBe(false);
+  expect(await runs.end(first.id, attempt, {}, [], first)).toBe(false);
+  const until = { until: NOW, document: {} as DocumentState, task: null, seen: '' };
+  const wait = { documentId: 1, waitFor: 'us', ...until };
+  expect(await createWaits(store.pool).save(first, attempt, wait)).toBeNull();
+  expect(await row()).toEqual(before);
+  expect(await countOf('run_attempt')).toBe(0);
+  expect(await runs.end(second.id, attempt, {}, [], second)).toBe(true);
+});
+
+it('a run left by its process again and again is due apart from those it takes with it', async () => {
+  await accept('create@acme/DEAL_1');
+  const a = createClaimedRuns(store.pool, 'a');
+  const waited: boolean[] = [];
+  for (let time = 0; time < 5; time += 1) {
+    const later = new Date(NOW.getTime() + 3_600_000);
+    const [run] = (await a.claim(later, 1, [line('create@acme')])) as [StoredRun];
+    expect(run.abandoned).toBe(time);
+    await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
+    await a.reclaim(NOW);
+    const { rows } = await store.pool.query('SELECT next_at > $1 AS later FROM run', [NOW]);
+    waited.push(rows[0].later);
+  }
+  expect(waited).toEqual([false, false, true, true, true]);
+});
+
+it('keeps and takes back the others while one run is being written', async () => {
+  await accept('create@acme/DEAL_1', 'create@acme/DEAL_2');
+  const claimed = createClaimedRuns(store.relaxed, 'a');
+  const held = (await claimed.claim(NOW, 2, [line('create@acme')])).sort((one, other) =>
+    one.id < other.id ? -1 : 1,
+  );
+  const [first, second] = held.map(({ id }) => id);
+  if (!first || !second) throw new Error('two runs were claimed');
+  const leases = async () =>
+    (await store.pool.query('SELECT lease_until FROM run ORDER BY id')).rows.map(
+      ({ lease_until }) => lease_until,
+    );
+  const writer = await store.pool.connect();
+  try {
+    await writer.query('BEGIN');
+    await writer.query(`UPDATE run SET state = 'waiting' WHERE id = $1`, [first]);
+    const before = await leases();
+    await claimed.keep(held);
+    const kept = await leases();
+    expect([kept[0] > before[0], kept[1] > before[1]]).toEqual([false, true]);
+    await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms' WHERE id = $1`, [
+      second,
+    ]);
+    expect(await claimed.reclaim(NOW)).toBe(1);
+  } finally {
+    await writer.query('ROLLBACK');
+    writer.release();
+  }
+});
