@@ -4,7 +4,7 @@ import { RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
 import { findDocument } from '../src/robot/find-document.ts';
 import { namedEmployee } from '../src/robot/people.ts';
-import type { DocumentState } from '../src/robot/ports.ts';
+import type { DocumentState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
 import { inputMissing, invalid } from '../src/robot/run-robot.ts';
 import { parseDateTime, WireValueError } from '../src/robot/wire-values.ts';

@@ -6,7 +6,7 @@ import { TRIGGER_NAMES } from '../src/bitrix24/deal/triggers.ts';
 import { defineCommand, obey } from '../src/command/command.ts';
 import { settings } from '../src/config.ts';
 import { STATUS_WORDS } from '../src/documents/facts/status-words.ts';
-import type { TriggerCode } from '../src/documents/ports.ts';
+import type { TriggerCode } from '../src/documents/ports/facts.ts';
 import { commonOutputs, type ReadField, readField } from '../src/robot/descriptor.ts';
 import type { Language, LocalText } from '../src/robot/failure.ts';
 import type { AnyRobot } from '../src/robot/robot.ts';

@@ -9,7 +9,7 @@ import { tell } from './command/trouble.ts';
 import type { Config } from './config.ts';
 import { createApp, EVENT_STATUS } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
-import type { Log } from './robot/ports.ts';
+import type { Log } from './robot/ports/log.ts';
 import { type Entry, UNCHECKED_SHARE } from './runs/intake/call-intake.ts';
 import { isOutage, wasTurnedAway } from './store/db/outage.ts';
 import { loadSecretKeys } from './store/secrets/secrets.ts';

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { cut } from './lib/text.ts';
-import type { Log } from './robot/ports.ts';
+import type { Log } from './robot/ports/log.ts';
 
 /** Keys whose values never reach the output, at any depth we use. */
 const SECRET = /token|secret|password|authorization|refresh|access|auth$|urlmachine|cookie|passphrase/i;

@@ -10,7 +10,7 @@ import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { within } from './lib/timeout.ts';
 import { toDescriptor } from './robot/descriptor.ts';
 import type { Language, LocalText } from './robot/failure.ts';
-import type { Log } from './robot/ports.ts';
+import type { Log } from './robot/ports/log.ts';
 import { portalKeyOf } from './store/documents/document-slots.ts';
 import { requireEmbedded } from './store/postgres/embedded.ts';
 import { takeFormerCrowds } from './store/runs/former-crowds.ts';

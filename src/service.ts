@@ -14,7 +14,7 @@ import { createLoop } from './lib/loop.ts';
 import { within } from './lib/timeout.ts';
 import { openOrWait, refuseInstall } from './lobby.ts';
 import { scopeLog } from './log.ts';
-import type { Log } from './robot/ports.ts';
+import type { Log } from './robot/ports/log.ts';
 import { DATABASE_MS, openRooms, toLanguage } from './rooms.ts';
 import { createDelivery } from './runs/answer/deliver.ts';
 import { createSpooling } from './runs/intake/call-intake.ts';

@@ -69,7 +69,7 @@ const ROOMS: Record<string, Room> = {
   },
   'src/command': {
     packages: [],
-    rooms: ['src/config.ts', 'src/log.ts', FAILURE, LIB, 'src/robot/zone.ts'],
+    rooms: ['src/config.ts', 'src/log.ts', FAILURE, LIB],
     types: [],
     builtins: true,
   },
@@ -232,7 +232,7 @@ it('what lives only in memory goes by performance.now(), which nobody sets', () 
     'src/bitrix24/install/registration-check.ts',
     'src/bitrix24/install/removals.ts',
     'src/bitrix24/auth/tokens.ts',
-    'src/directum/directories/lookup-cache.ts',
+    'src/directum/odata/lookup-cache.ts',
     'src/directum/odata/metadata.ts',
     'src/directum/self-check.ts',
     'src/directum/http/token.ts',

@@ -1,5 +1,5 @@
 import { toMoment } from '../../src/command/moment.ts';
-import type { Deviation } from '../../src/documents/ports.ts';
+import type { Deviation } from '../../src/documents/ports/deal.ts';
 import type { Difference } from '../../src/documents/reconcile/compare.ts';
 import { shorten } from '../../src/lib/text.ts';
 import { redact } from '../../src/log.ts';

@@ -1,4 +1,5 @@
-import type { ClaimsPort, Log } from '../robot/ports.ts';
+import type { ClaimsPort } from '../robot/ports/locks.ts';
+import type { Log } from '../robot/ports/log.ts';
 import {
   createInstallations,
   type InstallationStore,

@@ -1,4 +1,4 @@
-import { zoneShift } from '../robot/zone.ts';
+import { zoneShift } from '../lib/zone.ts';
 
 const MINUTE_MS = 60_000;
 

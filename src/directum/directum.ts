@@ -1,18 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { SurroundingsPort } from '../documents/ports.ts';
-import type {
-  AbsencePort,
-  AttemptClaims,
-  CachePort,
-  ChangesPort,
-  DirectumPort,
-  Log,
-  PairsPort,
-} from '../robot/ports.ts';
+import type { AbsencePort, ChangesPort } from '../documents/ports/changes.ts';
+import type { SurroundingsPort } from '../documents/ports/document-context.ts';
+import type { PairsPort } from '../robot/ports/counterparty-links.ts';
+import type { DirectumPort } from '../robot/ports/directum.ts';
+import type { AttemptClaims } from '../robot/ports/locks.ts';
+import type { Log } from '../robot/ports/log.ts';
 import { createCounterparties } from './counterparties/counterparties.ts';
 import { createCatalogue } from './directories/catalogue.ts';
 import { createEmployees } from './directories/employees.ts';
-import { createMemory } from './directories/lookup-cache.ts';
 import { createEmails } from './directories/performers.ts';
 import { createContracts } from './documents/contracts.ts';
 import { createSurroundings } from './documents/document-context.ts';
@@ -24,6 +19,8 @@ import { createTransport, type Transport, type TransportOptions } from './http/t
 import { DOCUMENTS } from './odata/absence.ts';
 import { createBulk } from './odata/bulk.ts';
 import { createReader, type Reader } from './odata/list-reader.ts';
+import type { CachePort } from './odata/lookup-cache.ts';
+import { createMemory } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
 import { createApprovals } from './tasks/approvals.ts';
 

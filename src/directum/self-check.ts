@@ -1,13 +1,14 @@
 import { rootCertificates } from 'node:tls';
 import { Agent, request } from 'undici';
 import { RobotFailure } from '../robot/failure.ts';
-import type { CachePort, DirectumPort } from '../robot/ports.ts';
+import type { DirectumPort } from '../robot/ports/directum.ts';
 import { createCatalogue } from './directories/catalogue.ts';
 import { createEmployees } from './directories/employees.ts';
-import { createMemory } from './directories/lookup-cache.ts';
 import type { DirectumOptions } from './directum.ts';
 import { createTransport } from './http/transport.ts';
 import { createReader } from './odata/list-reader.ts';
+import type { CachePort } from './odata/lookup-cache.ts';
+import { createMemory } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
 import { isRow, type Row, textOf } from './odata/rows.ts';
 

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import { cleanData, parseJson } from '../lib/text.ts';
-import type { Log } from '../robot/ports.ts';
+import type { Log } from '../robot/ports/log.ts';
 import { parseForm } from './form.ts';
 
 /** A call is at most 1 MiB (interface.md §2); installer pages and events are held to the same. */

@@ -1,4 +1,4 @@
-import type { Log } from '../robot/ports.ts';
+import type { Log } from '../robot/ports/log.ts';
 
 /** Runs `work` when woken, one at a time, and again while it says there is more. */
 export function createLoop(work: () => Promise<boolean>, log: Log) {

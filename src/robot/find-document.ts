@@ -1,5 +1,5 @@
 import { RobotFailure } from './failure.ts';
-import type { DocumentState } from './ports.ts';
+import type { DocumentState } from './ports/document-state.ts';
 import type { RobotContext } from './robot.ts';
 
 /**

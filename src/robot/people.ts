@@ -1,5 +1,7 @@
 import { RobotFailure } from './failure.ts';
-import type { DirectumPort, Employee, FieldLabel, ItemSnapshot, RobotSettings } from './ports.ts';
+import type { DirectumPort, Employee, FieldLabel } from './ports/directum.ts';
+import type { ItemSnapshot } from './ports/portal.ts';
+import type { RobotSettings } from './robot.ts';
 
 /** The employee of a person named in an input. @throws RobotFailure employee_not_found */
 export async function namedEmployee(

@@ -4,18 +4,21 @@
  * on. Portal: a Bitrix24. Card: a record in Directum RX.
  */
 import type { z } from 'zod';
-import type { LocalText } from './failure.ts';
-import type {
-  DirectumPort,
-  DocumentState,
-  ItemRef,
-  Log,
-  PortalPort,
-  RobotSettings,
-  SlotsPort,
-  TaskState,
-  WaitPort,
-} from './ports.ts';
+import type { Language, LocalText } from './failure.ts';
+import type { DirectumPort } from './ports/directum.ts';
+import type { SlotsPort } from './ports/document-slots.ts';
+import type { DocumentState, TaskState } from './ports/document-state.ts';
+import type { Log } from './ports/log.ts';
+import type { ItemRef, PortalPort } from './ports/portal.ts';
+import type { WaitPort } from './ports/wait.ts';
+
+export interface RobotSettings {
+  contractKind: string | null;
+  businessUnit: string | null;
+  responsible: string | null;
+  timeZone: string;
+  language: Language;
+}
 
 /** Kinds of CRM items a robot may work on (bitrix24.md B3). */
 export type ItemKind = 'deal' | 'lead' | 'quote' | 'smart_invoice' | 'dynamic' | 'company' | 'contact';

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { shorten, shortenMiddle, toClean, toCode } from '../lib/text.ts';
 import { type commonOutputs, readField } from './descriptor.ts';
 import { type ErrorCode, type Language, type LocalText, RobotFailure } from './failure.ts';
-import type { ItemRef } from './ports.ts';
+import type { ItemRef } from './ports/portal.ts';
 import { type AnyRobot, type ItemKind, type RobotContext, Waiting } from './robot.ts';
 
 export type Outcome = Ending | { kind: 'waiting'; wait: Waiting };

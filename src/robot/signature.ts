@@ -1,6 +1,6 @@
 import { shorten } from '../lib/text.ts';
 import type { LocalText } from './failure.ts';
-import type { DocumentState, TaskState } from './ports.ts';
+import type { DocumentState, TaskState } from './ports/document-state.ts';
 
 /** What a step waits for (interface.md, directum_wait_signature). */
 export type WaitFor = 'us' | 'both' | 'approval';

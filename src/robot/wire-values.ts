@@ -1,6 +1,6 @@
 import { toCode, toVisible } from '../lib/text.ts';
+import { zoneShift } from '../lib/zone.ts';
 import type { LocalText } from './failure.ts';
-import { zoneShift } from './zone.ts';
 
 /** A value that cannot be used; the caller adds the field's title. */
 export class WireValueError extends Error {

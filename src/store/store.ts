@@ -3,7 +3,10 @@ import { fileURLToPath } from 'node:url';
 import type Keyv from 'keyv';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
-import type { AttemptClaims, CachePort, ClaimsPort, Log, PairsPort, SlotsPort } from '../robot/ports.ts';
+import type { PairsPort } from '../robot/ports/counterparty-links.ts';
+import type { SlotsPort } from '../robot/ports/document-slots.ts';
+import type { AttemptClaims, ClaimsPort } from '../robot/ports/locks.ts';
+import type { Log } from '../robot/ports/log.ts';
 import { readSchema } from './backup/tables.ts';
 import { type Clock, createClock } from './db/clock.ts';
 import { createPool, pin } from './db/connection.ts';
@@ -16,7 +19,7 @@ import { createPlaces, type PlaceKind, type Places } from './locks/concurrency-s
 import { createLockSession } from './locks/lock-session.ts';
 import { startEmbedded } from './postgres/embedded.ts';
 import { LEASE_MS } from './runs/claimed-runs.ts';
-import { createCache } from './secrets/cache.ts';
+import { type Cache, createCache } from './secrets/cache.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './secrets/encrypted-kv.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
 
@@ -51,7 +54,7 @@ export interface Store {
   claims: ClaimsPort;
   /** `total` of a kind in all processes, which must mean the same number. */
   places(kind: PlaceKind, total: number): Places;
-  cache: CachePort;
+  cache: Cache;
   budget: Budget;
   /** Looked at before anything else, and once a second (clock.ts). */
   clock: Clock;

@@ -1,8 +1,8 @@
 import type { Installation } from '../../src/bitrix24/auth/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
 import type { BudgetPort } from '../../src/bitrix24/rest/rest.ts';
-import type { ActivityCard, DealFields } from '../../src/documents/ports.ts';
-import type { ItemRef } from '../../src/robot/ports.ts';
+import type { ActivityCard, DealFields } from '../../src/documents/ports/deal.ts';
+import type { ItemRef } from '../../src/robot/ports/portal.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
 import { installation, memoryClaims } from './fake-portal.ts';
 

@@ -4,7 +4,8 @@ import type { Installation, InstallationStore } from '../../src/bitrix24/auth/in
 import { createPortals } from '../../src/bitrix24/portals.ts';
 import type { RobotRegistration } from '../../src/bitrix24/registration/registration.ts';
 import type { CallProof } from '../../src/bitrix24/robots/call-proof.ts';
-import type { ClaimsPort, Log } from '../../src/robot/ports.ts';
+import type { ClaimsPort } from '../../src/robot/ports/locks.ts';
+import type { Log } from '../../src/robot/ports/log.ts';
 
 export class Refusal extends Error {
   readonly status: number;

@@ -1,14 +1,10 @@
 import { createDirectum, type DirectumOptions } from '../../src/directum/directum.ts';
-import type {
-  AbsencePort,
-  AttemptClaims,
-  CachePort,
-  Claim,
-  Log,
-  PairsPort,
-  Party,
-  Requisite,
-} from '../../src/robot/ports.ts';
+import type { CachePort } from '../../src/directum/odata/lookup-cache.ts';
+import type { AbsencePort } from '../../src/documents/ports/changes.ts';
+import type { PairsPort } from '../../src/robot/ports/counterparty-links.ts';
+import type { AttemptClaims, Claim } from '../../src/robot/ports/locks.ts';
+import type { Log } from '../../src/robot/ports/log.ts';
+import type { Party, Requisite } from '../../src/robot/ports/portal.ts';
 
 export const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 

@@ -5,21 +5,18 @@ import { showDue } from '../../src/documents/deliver/update-deal.ts';
 import { createNews } from '../../src/documents/facts/record-changes.ts';
 import { createDeletions } from '../../src/documents/observe/deletions.ts';
 import { createObservers } from '../../src/documents/observe/observe.ts';
-import type {
-  Assignment,
-  ContractDates,
-  DealPort,
-  SightChange,
-  SurroundingsPort,
-  WriteResult,
-} from '../../src/documents/ports.ts';
+import type { ChangedTask, ChangesPort } from '../../src/documents/ports/changes.ts';
+import type { DealPort, WriteResult } from '../../src/documents/ports/deal.ts';
+import type { Assignment, ContractDates, SightChange } from '../../src/documents/ports/document.ts';
+import type { SurroundingsPort } from '../../src/documents/ports/document-context.ts';
 import {
   type Asked,
   reconcile,
   reconcileAtNight,
   type Told,
 } from '../../src/documents/reconcile/reconcile.ts';
-import type { ChangedTask, ChangesPort, DocumentState, ItemRef } from '../../src/robot/ports.ts';
+import type { DocumentState } from '../../src/robot/ports/document-state.ts';
+import type { ItemRef } from '../../src/robot/ports/portal.ts';
 import { createWatch } from '../../src/runs/work/watch.ts';
 import { createComparisons } from '../../src/store/documents/comparisons.ts';
 import { createShowStore } from '../../src/store/documents/deal-projection.ts';

@@ -1,6 +1,6 @@
 import { type FailurePorts, tellFailures } from '../../src/documents/deliver/failures.ts';
 import { tell } from '../../src/documents/deliver/tell.ts';
-import type { DealPort } from '../../src/documents/ports.ts';
+import type { DealPort } from '../../src/documents/ports/deal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
 import { createTellings } from '../../src/store/outbox/outbox.ts';
 import { createRunHistory } from '../../src/store/runs/run-history.ts';

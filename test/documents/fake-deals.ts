@@ -1,4 +1,4 @@
-import type { DealPort, MirrorTask, TimelineComment, WriteResult } from '../../src/documents/ports.ts';
+import type { DealPort, MirrorTask, TimelineComment, WriteResult } from '../../src/documents/ports/deal.ts';
 
 export interface FakeDeals extends DealPort {
   /** `DEAL_915 directum_approved`, in the order of execution. */

@@ -1,7 +1,8 @@
 import { mirrorTasks } from '../../src/documents/deliver/task-sync.ts';
 import { tell } from '../../src/documents/deliver/tell.ts';
 import { createNews } from '../../src/documents/facts/record-changes.ts';
-import type { DealPort, Sight } from '../../src/documents/ports.ts';
+import type { DealPort } from '../../src/documents/ports/deal.ts';
+import type { Sight } from '../../src/documents/ports/document.ts';
 import { createDueLooks } from '../../src/store/documents/due-looks.ts';
 import { createMirroredTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';

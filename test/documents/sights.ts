@@ -1,5 +1,5 @@
-import type { Assignment, DocumentStatus, Sight } from '../../src/documents/ports.ts';
-import type { DocumentState } from '../../src/robot/ports.ts';
+import type { Assignment, DocumentStatus, Sight } from '../../src/documents/ports/document.ts';
+import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 
 export function document(states: Partial<DocumentState> = {}): DocumentState {
   return {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DocumentState, TaskState } from '../../src/robot/ports.ts';
+import type { DocumentState, TaskState } from '../../src/robot/ports/document-state.ts';
 import { toSeen, toVerdict, toWaitText, type WaitFor } from '../../src/robot/signature.ts';
 
 const document = (changes: Partial<DocumentState> = {}): DocumentState => ({

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Log } from '../../src/robot/ports.ts';
+import type { Log } from '../../src/robot/ports/log.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { layCluster } from './ready-cluster.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { WantedTask } from '../../src/documents/facts/assignment-tasks.ts';
-import type { Assignment } from '../../src/documents/ports.ts';
+import type { Assignment } from '../../src/documents/ports/document.ts';
 import { inTransaction } from '../../src/store/db/transaction.ts';
 import { createShowStore } from '../../src/store/documents/deal-projection.ts';
 import { createMirroredTasks } from '../../src/store/documents/synced-tasks.ts';

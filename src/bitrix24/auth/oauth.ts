@@ -1,5 +1,6 @@
 import { parseJson } from '../../lib/text.ts';
-import type { ClaimsPort, Log } from '../../robot/ports.ts';
+import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { Outbound } from '../rest/outbound.ts';
 import { errorCode, PortalError, toPortalError } from '../rest/portal-error.ts';
 import { isRecord } from '../robots/robot-call.ts';

@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
 import { PortalMoved } from '../rest/sdk-client.ts';

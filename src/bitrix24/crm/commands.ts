@@ -1,4 +1,4 @@
-import type { ItemRef, ReadRequest } from '../../robot/ports.ts';
+import type { ItemRef, ReadRequest } from '../../robot/ports/portal.ts';
 import type { BatchCommand } from '../rest/batch.ts';
 
 const LEAD = 1;

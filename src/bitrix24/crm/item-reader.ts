@@ -1,4 +1,5 @@
-import type { ItemRef, ItemSnapshot, Log, PortalPort, PortalUser, ReadRequest } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef, ItemSnapshot, PortalPort, PortalUser, ReadRequest } from '../../robot/ports/portal.ts';
 import type { Installations } from '../auth/installation.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import { toRobotFailure } from '../rest/reader-failures.ts';

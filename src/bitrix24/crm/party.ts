@@ -1,5 +1,5 @@
 import { RobotFailure } from '../../robot/failure.ts';
-import type { ItemRef, Party, ReadRequest, Requisite } from '../../robot/ports.ts';
+import type { ItemRef, Party, ReadRequest, Requisite } from '../../robot/ports/portal.ts';
 import { PAGE } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import {

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { type BatchAnswer, type BatchCommand, MAX_BATCH } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { cut } from '../../lib/text.ts';
-import type { Requisite } from '../../robot/ports.ts';
+import type { Requisite } from '../../robot/ports/portal.ts';
 
 /** Answers of the portal are read leniently in what they add and strictly in what is used. */
 const text = z

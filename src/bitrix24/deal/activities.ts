@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import type { ActivityCard, WriteResult } from '../../documents/ports.ts';
-import type { Claim, ClaimsPort, ItemRef, Log } from '../../robot/ports.ts';
+import type { ActivityCard, WriteResult } from '../../documents/ports/deal.ts';
+import type { Claim, ClaimsPort } from '../../robot/ports/locks.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
 import { toWriteResult, type Writer } from '../rest/writes.ts';
 import { ACTIVITY_ORIGINATOR, toActivityFields, toLayout } from './activity-card.ts';

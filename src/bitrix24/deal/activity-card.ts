@@ -1,5 +1,6 @@
 import { STATUS_WORDS } from '../../documents/facts/status-words.ts';
-import type { ActivityCard, DocumentStatus } from '../../documents/ports.ts';
+import type { ActivityCard } from '../../documents/ports/deal.ts';
+import type { DocumentStatus } from '../../documents/ports/document.ts';
 import { shorten } from '../../lib/text.ts';
 import type { LocalText } from '../../robot/failure.ts';
 

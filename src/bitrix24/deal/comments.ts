@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import type { TimelineComment, WriteResult } from '../../documents/ports.ts';
-import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { TimelineComment, WriteResult } from '../../documents/ports/deal.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import { isPassing, toRefusal, toUnsure, toWriteResult, type Writer } from '../rest/writes.ts';

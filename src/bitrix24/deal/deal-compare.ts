@@ -1,4 +1,4 @@
-import type { Compared, DealPort, Deviation } from '../../documents/ports.ts';
+import type { Compared, DealPort, Deviation } from '../../documents/ports/deal.ts';
 import type { Installations } from '../auth/installation.ts';
 import { item as getItem } from '../crm/commands.ts';
 import type { BatchAnswer } from '../rest/batch.ts';

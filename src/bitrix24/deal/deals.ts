@@ -1,5 +1,6 @@
-import type { DealPort } from '../../documents/ports.ts';
-import type { ClaimsPort, Log } from '../../robot/ports.ts';
+import type { DealPort } from '../../documents/ports/deal.ts';
+import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import { isActive, readActiveUser } from '../crm/active-users.ts';
 import { item, user } from '../crm/commands.ts';

@@ -1,5 +1,6 @@
-import type { MirrorTask, SeenTask, WriteResult } from '../../documents/ports.ts';
-import type { Claim, ClaimsPort, ItemRef } from '../../robot/ports.ts';
+import type { MirrorTask, SeenTask, WriteResult } from '../../documents/ports/deal.ts';
+import type { Claim, ClaimsPort } from '../../robot/ports/locks.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import { type BatchAnswer, type BatchCommand, PAGE } from '../rest/batch.ts';
 import { isPassing, said, toWriteResult, type Writer } from '../rest/writes.ts';
 import { isClosed, madeIdOf, rowIn, rowsOf, type TaskRow } from './task-rows.ts';

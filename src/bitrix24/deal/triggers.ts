@@ -1,6 +1,8 @@
-import type { TriggerCode, WriteResult } from '../../documents/ports.ts';
+import type { WriteResult } from '../../documents/ports/deal.ts';
+import type { TriggerCode } from '../../documents/ports/facts.ts';
 import type { LocalText } from '../../robot/failure.ts';
-import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { BatchAnswer } from '../rest/batch.ts';
 import { toWriteResult, type Writer } from '../rest/writes.ts';
 

@@ -1,4 +1,4 @@
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import { isYes } from '../auth/proof.ts';
 import { hasScope } from '../auth/scopes.ts';

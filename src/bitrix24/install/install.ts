@@ -1,4 +1,5 @@
-import type { ClaimsPort, Log } from '../../robot/ports.ts';
+import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { type Installation, type Installations, isLive, isReady } from '../auth/installation.ts';
 import { isSameSecret, type Proof, type Prover } from '../auth/proof.ts';
 import type { TokenPair } from '../auth/tokens.ts';

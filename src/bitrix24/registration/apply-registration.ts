@@ -1,4 +1,4 @@
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import { DEAL_TYPE } from '../deal/fields/field-facts.ts';
 import { makeFields, rememberFields } from '../deal/fields/field-setup.ts';

@@ -1,4 +1,4 @@
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';

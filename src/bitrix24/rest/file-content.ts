@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { StoredFile } from '../../robot/ports.ts';
+import type { StoredFile } from '../../robot/ports/files.ts';
 
 /** A file among the parameters of a call, in the place of its base64 text: it is read while the request is sent. */
 export class FileContent {

@@ -1,5 +1,5 @@
 import { RobotFailure } from '../../robot/failure.ts';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { PortalError } from './portal-error.ts';
 
 /** A refusal of the portal in the words of a robot's user (interface.md, Error codes). */

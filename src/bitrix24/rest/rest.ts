@@ -1,4 +1,4 @@
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import type { TokenKeeper } from '../auth/oauth.ts';
 import { type TokenPair, toOrigin } from '../auth/tokens.ts';

@@ -1,5 +1,5 @@
-import type { Unsure, WriteResult } from '../../documents/ports.ts';
-import type { Log } from '../../robot/ports.ts';
+import type { Unsure, WriteResult } from '../../documents/ports/deal.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { type BatchAnswer, type BatchCommand, MAX_BATCH } from './batch.ts';
 import { PortalError } from './portal-error.ts';
 import type { PortalRest, Priority } from './rest.ts';

@@ -1,4 +1,4 @@
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest, Priority } from '../rest/rest.ts';

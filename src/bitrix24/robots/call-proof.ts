@@ -1,4 +1,5 @@
-import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { Installations } from '../auth/installation.ts';
 import { item } from '../crm/commands.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';

@@ -1,5 +1,5 @@
 import { cut, toCode } from '../../lib/text.ts';
-import type { ItemRef } from '../../robot/ports.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import { parseTokens, type TokenPair } from '../auth/tokens.ts';
 
 /** A robot call that cannot be understood (bitrix24.md C1); `field` is the name on the wire. */

@@ -1,14 +1,10 @@
 import { cut } from '../../lib/text.ts';
 import { knowing, RobotFailure } from '../../robot/failure.ts';
-import type {
-  ClaimsPort,
-  CounterpartyResult,
-  DirectumPort,
-  Log,
-  PairsPort,
-  Party,
-  UpdateMode,
-} from '../../robot/ports.ts';
+import type { PairsPort } from '../../robot/ports/counterparty-links.ts';
+import type { CounterpartyResult, DirectumPort, UpdateMode } from '../../robot/ports/directum.ts';
+import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { Party } from '../../robot/ports/portal.ts';
 import type { Stand } from '../directories/catalogue.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';

@@ -1,6 +1,6 @@
 import { shorten, toCode } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type { CounterpartyResult } from '../../robot/ports.ts';
+import type { CounterpartyResult } from '../../robot/ports/directum.ts';
 import { listed } from '../directories/listed.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';

@@ -1,6 +1,6 @@
 import { shorten, toCode, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
-import type { Party, Requisite } from '../../robot/ports.ts';
+import type { Party, Requisite } from '../../robot/ports/portal.ts';
 
 const RUSSIA = 1;
 /** Titles of CRM fields that a text names. */

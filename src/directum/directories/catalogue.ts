@@ -1,15 +1,15 @@
 import { shorten, toCode, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
-import type { DirectumPort, FieldLabel, Reference } from '../../robot/ports.ts';
+import type { DirectumPort, FieldLabel, Reference } from '../../robot/ports/directum.ts';
 import { compact } from '../counterparties/requisites.ts';
 import { notExposed } from '../http/errors.ts';
 import { TYPE_GUID } from '../http/links.ts';
 import type { Reader } from '../odata/list-reader.ts';
+import type { Memory } from '../odata/lookup-cache.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { type Filter, sameText } from '../odata/query.ts';
 import { idOf, isRow, type Row, textOf } from '../odata/rows.ts';
 import { listed } from './listed.ts';
-import type { Memory } from './lookup-cache.ts';
 
 /** Makes a version from a template (directum.md C.3). */
 export const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';

@@ -1,6 +1,6 @@
 import { toCode, toVisible } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type { DirectumPort, Employee } from '../../robot/ports.ts';
+import type { DirectumPort, Employee } from '../../robot/ports/directum.ts';
 import { lostRights } from '../http/errors.ts';
 import { isAnyShown } from '../odata/absence.ts';
 import { type Filter, type Query, sameText } from '../odata/query.ts';

@@ -1,6 +1,6 @@
 import { shorten, toCode } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
-import type { FieldLabel } from '../../robot/ports.ts';
+import type { FieldLabel } from '../../robot/ports/directum.ts';
 import type { Metadata } from '../odata/metadata.ts';
 
 /** Directum's own business, or properties that would fake an approval (directum.md J.2). */

@@ -1,6 +1,8 @@
+import type { AbsencePort } from '../../documents/ports/changes.ts';
 import { cut, shortenMiddle } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type { AbsencePort, Contract, ContractDraft, DirectumPort, Log } from '../../robot/ports.ts';
+import type { Contract, ContractDraft, DirectumPort } from '../../robot/ports/directum.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { parseExtra } from '../directories/extra-fields.ts';
 import { badAnswer, lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';

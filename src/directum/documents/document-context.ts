@@ -1,4 +1,5 @@
-import type { Assignment, ContractDates, SurroundingsPort } from '../../documents/ports.ts';
+import type { Assignment, ContractDates } from '../../documents/ports/document.ts';
+import type { SurroundingsPort } from '../../documents/ports/document-context.ts';
 import type { EmailsOf } from '../directories/performers.ts';
 import type { Links } from '../http/links.ts';
 import { anyOf, type Bulk, expanding, type Shown } from '../odata/bulk.ts';

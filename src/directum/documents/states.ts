@@ -1,11 +1,6 @@
-import type {
-  ChangedTask,
-  ChangesPort,
-  DirectumPort,
-  DocumentState,
-  Signing,
-  TaskState,
-} from '../../robot/ports.ts';
+import type { ChangedTask, ChangesPort } from '../../documents/ports/changes.ts';
+import type { DirectumPort } from '../../robot/ports/directum.ts';
+import type { DocumentState, Signing, TaskState } from '../../robot/ports/document-state.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
 import { isAnyShown } from '../odata/absence.ts';

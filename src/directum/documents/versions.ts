@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { AbsencePort } from '../../documents/ports/changes.ts';
 import { shortenMiddle, toCode } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type { AbsencePort, DirectumPort, Log, OpenFile } from '../../robot/ports.ts';
+import type { DirectumPort } from '../../robot/ports/directum.ts';
+import type { OpenFile } from '../../robot/ports/files.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { FROM_TEMPLATE, type Stand } from '../directories/catalogue.ts';
 import { lostRights } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';

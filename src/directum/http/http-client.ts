@@ -11,7 +11,7 @@ import {
 import { Agent, request } from 'undici';
 import { toClean } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { badAnswer, isFault, toFailure, unreachable } from './errors.ts';
 import { sentTexts } from './words.ts';
 

@@ -1,5 +1,5 @@
+import type { ChangesPage } from '../../documents/ports/changes.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type { ChangesPage } from '../../robot/ports.ts';
 import { isAnyShown } from './absence.ts';
 import { PAGE, type Reader } from './list-reader.ts';
 import type { Capabilities, Metadata } from './metadata.ts';

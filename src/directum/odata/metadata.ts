@@ -1,7 +1,8 @@
 import { XMLParser } from 'fast-xml-parser';
-import type { CachePort, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { badAnswer, notExposed } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
+import type { CachePort } from './lookup-cache.ts';
 
 const DAY_MS = 24 * 3_600_000;
 

@@ -1,12 +1,8 @@
+import type { AbsencePort } from '../../documents/ports/changes.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type {
-  AbsencePort,
-  ApprovalRequest,
-  ClaimsPort,
-  DirectumPort,
-  Log,
-  StartedApproval,
-} from '../../robot/ports.ts';
+import type { ApprovalRequest, DirectumPort, StartedApproval } from '../../robot/ports/directum.ts';
+import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { badAnswer, lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';

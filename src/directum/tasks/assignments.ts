@@ -1,4 +1,4 @@
-import type { Assignment } from '../../documents/ports.ts';
+import type { Assignment } from '../../documents/ports/document.ts';
 import type { EmailsOf } from '../directories/performers.ts';
 import type { Links } from '../http/links.ts';
 import { leafOf } from '../odata/metadata.ts';

@@ -1,9 +1,10 @@
 import type { Language, LocalText } from '../../robot/failure.ts';
-import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { Failures } from '../../store/outbox/kept-failures.ts';
 import type { DueTelling, SettledTelling, Tellings } from '../../store/outbox/outbox.ts';
 import { toMessage } from '../facts/notices.ts';
-import type { DealPort } from '../ports.ts';
+import type { DealPort } from '../ports/deal.ts';
 import type { FailurePayload } from './failures.ts';
 import { openPayload, over, settled } from './sending.ts';
 

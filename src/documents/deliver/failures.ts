@@ -1,5 +1,6 @@
 import type { LocalText } from '../../robot/failure.ts';
-import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import { toErrorText } from '../../robot/run-robot.ts';
 import type {
   DueComment,
@@ -10,7 +11,7 @@ import type {
 } from '../../store/outbox/kept-failures.ts';
 import type { Tellings } from '../../store/outbox/outbox.ts';
 import { toUnmarked } from '../facts/notices.ts';
-import type { DealPort, ReachablePortals, WriteResult } from '../ports.ts';
+import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
 import { openPayload, over, resultsOf, settled } from './sending.ts';
 
 export interface FailurePorts {

@@ -1,6 +1,6 @@
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { DueTelling, SettledTelling } from '../../store/outbox/outbox.ts';
-import type { WriteResult } from '../ports.ts';
+import type { WriteResult } from '../ports/deal.ts';
 
 const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
 /**

@@ -1,8 +1,9 @@
-import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { DueTask, MirroredTasks, SettledTask } from '../../store/documents/synced-tasks.ts';
 import { type TaskChange, toMark, toTaskChange } from '../facts/assignment-tasks.ts';
-import type { DealPort, ReachablePortals, WriteResult } from '../ports.ts';
+import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
 import { resultsOf, toNextTry } from './sending.ts';
 
 export interface MirrorPorts {

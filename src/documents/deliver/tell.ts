@@ -1,9 +1,11 @@
 import type { LocalText } from '../../robot/failure.ts';
-import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { Failures } from '../../store/outbox/kept-failures.ts';
 import type { DueMessage, DueTelling, SettledTelling, Tellings } from '../../store/outbox/outbox.ts';
 import { toDigest, toMessage } from '../facts/notices.ts';
-import type { DealPort, ReachablePortals, TriggerCode, WriteResult } from '../ports.ts';
+import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
+import type { TriggerCode } from '../ports/facts.ts';
 import { addressFailures } from './failure-notices.ts';
 import { isTooOld, openPayload, over, REFUSED_TRIGGER_MS, resultsOf, settled } from './sending.ts';
 

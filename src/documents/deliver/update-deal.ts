@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ItemRef, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import { isSignedByUs } from '../../robot/signature.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { ShowStore, ToShow } from '../../store/documents/deal-projection.ts';
-import type { ActivityCard, DealFields, DealPort, ReachablePortals, Sight, WriteResult } from '../ports.ts';
+import type { ActivityCard, DealFields, DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
+import type { Sight } from '../ports/document.ts';
 
 /** Most writes of one REST batch (bitrix24.md H3). */
 const BATCH = 50;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Language } from '../../robot/failure.ts';
-import type { ItemRef } from '../../robot/ports.ts';
-import type { MirrorTask, Sight } from '../ports.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
+import type { MirrorTask } from '../ports/deal.ts';
+import type { Sight } from '../ports/document.ts';
 import { toPlain } from './notices.ts';
 
 /** What the task of one assignment must show; its hash tells a change. */

@@ -1,5 +1,6 @@
-import { zoneShift } from '../../robot/zone.ts';
-import type { ContractDates, DocumentStatus, Fact } from '../ports.ts';
+import { zoneShift } from '../../lib/zone.ts';
+import type { ContractDates, DocumentStatus } from '../ports/document.ts';
+import type { Fact } from '../ports/facts.ts';
 import { toNoticeText } from './notices.ts';
 
 /** The contract's dates on one day. */

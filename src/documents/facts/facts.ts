@@ -1,6 +1,7 @@
 import { isSignedByBoth, isSignedByUs } from '../../robot/signature.ts';
 import { isAnswered, newestRework, type Rework, reworkComments } from '../observe/rework.ts';
-import type { Assignment, DocumentStatus, Fact, Sight, TriggerCode } from '../ports.ts';
+import type { Assignment, DocumentStatus, Sight } from '../ports/document.ts';
+import type { Fact, TriggerCode } from '../ports/facts.ts';
 import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
 
 /**

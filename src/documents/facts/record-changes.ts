@@ -1,7 +1,8 @@
 import type { DueLooks } from '../../store/documents/due-looks.ts';
 import type { MirroredTasks } from '../../store/documents/synced-tasks.ts';
 import type { NewTelling, TellingClient, Tellings } from '../../store/outbox/outbox.ts';
-import type { Fact, Sight, SightChange } from '../ports.ts';
+import type { Sight, SightChange } from '../ports/document.ts';
+import type { Fact } from '../ports/facts.ts';
 import { toWanted } from './assignment-tasks.ts';
 import { openDates, toDay, toDueFacts, toLookDay } from './due.ts';
 import { JUST_MADE, toFacts } from './facts.ts';

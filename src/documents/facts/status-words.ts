@@ -1,5 +1,5 @@
 import type { LocalText } from '../../robot/failure.ts';
-import type { DocumentStatus } from '../ports.ts';
+import type { DocumentStatus } from '../ports/document.ts';
 
 /**
  * Words of every status for people, and what Directum shows then, in the order a contract goes through them

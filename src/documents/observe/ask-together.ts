@@ -1,5 +1,6 @@
-import type { ChangesPort, DocumentState } from '../../robot/ports.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { MissingDocuments, MissingFacts } from '../../store/documents/missing-documents.ts';
+import type { ChangesPort } from '../ports/changes.ts';
 
 /** Documents a question surely takes (directum.md A.5), of them at most so many that are missing. */
 export const QUESTION = 10;

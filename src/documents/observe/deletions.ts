@@ -1,5 +1,7 @@
-import type { AbsencePort, ChangesPort, DocumentState, Log } from '../../robot/ports.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { LookName, MissingDocuments } from '../../store/documents/missing-documents.ts';
+import type { AbsencePort, ChangesPort } from '../ports/changes.ts';
 import { askTogether, QUESTION, readAll } from './ask-together.ts';
 
 /** So many may vanish at once whatever share they are (interface.md §2). */

@@ -1,15 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ChangedTask, ChangesPort, DocumentState, Log } from '../../robot/ports.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { DocumentClient, DocumentStore, KeptSight } from '../../store/documents/watched-documents.ts';
-import type {
-  Assignment,
-  ContractDates,
-  DocumentStatus,
-  Sight,
-  SightChange,
-  SurroundingsPort,
-} from '../ports.ts';
+import type { ChangedTask, ChangesPort } from '../ports/changes.ts';
+import type { Assignment, ContractDates, DocumentStatus, Sight, SightChange } from '../ports/document.ts';
+import type { SurroundingsPort } from '../ports/document-context.ts';
 import type { Deletions, Look } from './deletions.ts';
 import { toStatus } from './status.ts';
 

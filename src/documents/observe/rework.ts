@@ -1,4 +1,4 @@
-import type { Assignment } from '../ports.ts';
+import type { Assignment } from '../ports/document.ts';
 
 /** What an approver answers to send a document back (directum.md F.4). */
 const SENT_BACK = new Set(['ForRevision', 'ForRework']);

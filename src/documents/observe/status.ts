@@ -1,7 +1,7 @@
 import { cut } from '../../lib/text.ts';
-import type { DocumentState } from '../../robot/ports.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { isSignedByBoth, isSignedByUs } from '../../robot/signature.ts';
-import type { DocumentStatus } from '../ports.ts';
+import type { DocumentStatus } from '../ports/document.ts';
 
 /** Directum's own values (directum.md B.8), those of invoices and memos included. */
 const KNOWN = {

@@ -1,9 +1,9 @@
-import type { ItemRef } from '../../robot/ports.ts';
+import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { ShowStore, ToShow } from '../../store/documents/deal-projection.ts';
 import type { MirroredTasks } from '../../store/documents/synced-tasks.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';
 import { toCard, toFields } from '../deliver/update-deal.ts';
-import type { Deviation, ReachablePortals } from '../ports.ts';
+import type { Deviation, ReachablePortals } from '../ports/deal.ts';
 import { compareTasks } from './compare-tasks.ts';
 import { type Awaited, toName } from './pending-writes.ts';
 

@@ -1,5 +1,5 @@
-import type { Log } from '../../robot/ports.ts';
-import { zoneShift } from '../../robot/zone.ts';
+import { zoneShift } from '../../lib/zone.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { Comparisons, Found } from '../../store/documents/comparisons.ts';
 import type { Look } from '../observe/deletions.ts';

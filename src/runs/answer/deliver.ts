@@ -1,5 +1,5 @@
 import { createLoop } from '../../lib/loop.ts';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { DueAnswer, RunStore } from '../../store/runs/runs.ts';
 

@@ -1,6 +1,6 @@
 import { parseJson } from '../../lib/text.ts';
 import { LateError, within } from '../../lib/timeout.ts';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { isDataError, withoutBadRows } from '../../store/db/data-error.ts';
 import type { IncomingCalls, NewRun } from '../../store/runs/incoming-calls.ts';
 import type { Spool } from '../../store/spool/disk-spool.ts';

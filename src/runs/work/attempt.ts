@@ -1,6 +1,9 @@
 import { type Language, type LocalText, RobotFailure } from '../../robot/failure.ts';
-import type { DirectumPort, ItemRef, Log, PortalPort, RobotSettings, SlotsPort } from '../../robot/ports.ts';
-import type { AnyRobot } from '../../robot/robot.ts';
+import type { DirectumPort } from '../../robot/ports/directum.ts';
+import type { SlotsPort } from '../../robot/ports/document-slots.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { ItemRef, PortalPort } from '../../robot/ports/portal.ts';
+import type { AnyRobot, RobotSettings } from '../../robot/robot.ts';
 import { type Ending, failAgain, type Outcome, runRobot, toAnswer } from '../../robot/run-robot.ts';
 import { toSeen } from '../../robot/signature.ts';
 import { isOutage } from '../../store/db/outage.ts';

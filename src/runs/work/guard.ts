@@ -1,4 +1,6 @@
-import type { DirectumPort, PortalPort, SlotsPort } from '../../robot/ports.ts';
+import type { DirectumPort } from '../../robot/ports/directum.ts';
+import type { SlotsPort } from '../../robot/ports/document-slots.ts';
+import type { PortalPort } from '../../robot/ports/portal.ts';
 
 type Reads<Port> = readonly (keyof Port & string)[];
 

@@ -1,4 +1,4 @@
-import type { AttemptClaims, Claim, ClaimsPort } from '../../robot/ports.ts';
+import type { AttemptClaims, Claim, ClaimsPort } from '../../robot/ports/locks.ts';
 
 /** The attempt stood still for so long that another process may be at its run: nothing more of it may be written. */
 export class Overtaken extends Error {

@@ -1,4 +1,4 @@
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { OpenRuns } from '../../store/runs/open-runs.ts';
 import type { RunStore } from '../../store/runs/runs.ts';
 

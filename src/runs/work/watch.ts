@@ -1,7 +1,9 @@
 import type { Observer } from '../../documents/observe/observe.ts';
-import type { SurroundingsPort } from '../../documents/ports.ts';
+import type { ChangesPort } from '../../documents/ports/changes.ts';
+import type { SurroundingsPort } from '../../documents/ports/document-context.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type { ChangesPort, DocumentState, Log } from '../../robot/ports.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { toSeen } from '../../robot/signature.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';

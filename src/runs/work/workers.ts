@@ -1,6 +1,6 @@
 import { createLoop } from '../../lib/loop.ts';
 import { within } from '../../lib/timeout.ts';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { wasRolledBack } from '../../store/db/outage.ts';
 import type { Places } from '../../store/locks/concurrency-slots.ts';
 import type { ClaimedRuns, Line } from '../../store/runs/claimed-runs.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { DATABASE_MARKS, type Marks, PROCESS_MARKS } from './clock-marks.ts';
 import { inTransaction } from './transaction.ts';
 

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
-import type { CounterpartyResult, PairsPort } from '../../robot/ports.ts';
+import type { PairsPort } from '../../robot/ports/counterparty-links.ts';
+import type { CounterpartyResult } from '../../robot/ports/directum.ts';
 
 /** Which Directum counterparty belongs to which CRM company or contact of one portal. */
 export function createPairs(pool: Pool, portalKey: string): PairsPort {

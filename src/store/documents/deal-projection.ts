@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import type { ActivityCard, DealFields, Sight } from '../../documents/ports.ts';
+import type { ActivityCard, DealFields } from '../../documents/ports/deal.ts';
+import type { Sight } from '../../documents/ports/document.ts';
 import {
   IS_LOCKED_ITEM,
   IS_LOCKED_SLOT,

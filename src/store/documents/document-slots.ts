@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
-import type { AttemptClaims, SlotsPort } from '../../robot/ports.ts';
+import type { SlotsPort } from '../../robot/ports/document-slots.ts';
+import type { AttemptClaims } from '../../robot/ports/locks.ts';
 import {
   IS_LOCKED_ITEM,
   IS_LOCKED_SLOT,

@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { ContractDates, DocumentStatus, SightChange } from '../../documents/ports.ts';
-import type { DocumentState } from '../../robot/ports.ts';
+import type { ContractDates, DocumentStatus, SightChange } from '../../documents/ports/document.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import type { TellingClient } from '../outbox/outbox.ts';
 

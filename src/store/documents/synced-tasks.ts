@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { ShownAssignment, WantedTask } from '../../documents/facts/assignment-tasks.ts';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { TellingClient } from '../outbox/outbox.ts';
 
 export interface DueTask {

@@ -1,6 +1,12 @@
 import type pg from 'pg';
-import type { Assignment, ContractDates, DocumentStatus, Sight, SightChange } from '../../documents/ports.ts';
-import type { DocumentState } from '../../robot/ports.ts';
+import type {
+  Assignment,
+  ContractDates,
+  DocumentStatus,
+  Sight,
+  SightChange,
+} from '../../documents/ports/document.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import {
   IS_LOCKED_ITEM,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import type { ClaimsPort, Log } from '../../robot/ports.ts';
+import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { LockSession } from './lock-session.ts';
 
 const POLL_MS = [10, 20, 40, 80, 160] as const;

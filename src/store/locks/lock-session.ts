@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { pin } from '../db/connection.ts';
 
 /** A question to a living server is answered at once; after so long the session is given up, with its locks. */

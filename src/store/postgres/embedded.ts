@@ -3,7 +3,7 @@ import { appendFile, readFile, rename, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import pg from 'pg';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { NotThere, ToldError } from '../db/told-error.ts';
 import { type Binaries, openBinaries } from './binaries.ts';
 import { isProcessLive, openGuests } from './guests.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../db/data-error.ts';
 import { SecretError, type SecretKeys } from '../secrets/secrets.ts';
 import type { IncomingCalls, NewRun } from './incoming-calls.ts';

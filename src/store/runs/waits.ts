@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { DocumentState, TaskState } from '../../robot/ports.ts';
+import type { DocumentState, TaskState } from '../../robot/ports/document-state.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
 import { HOLDS, type Hold, toHold } from './runs.ts';
 

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import type { CachePort, Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 
 const MOST_ENTRIES = 500;
 /** Another process may delete or replace an entry; so long at most the copy in memory answers. */
@@ -10,7 +10,7 @@ const SWEEP_MS = 3_600_000;
  * Cache in the database with the latest entries in memory. Losing it costs time, not truth: when the database is
  * away it is an empty cache and says so in the log.
  */
-export function createCache(options: { pool: Pool; log: Log; now: () => Date }): CachePort {
+export function createCache(options: { pool: Pool; log: Log; now: () => Date }) {
   const { pool, log, now } = options;
   const memory = new Map<string, { value: unknown; until: number }>();
   let sweptAt = Number.NEGATIVE_INFINITY;
@@ -29,7 +29,7 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }):
   }
 
   return {
-    async get(key) {
+    async get(key: string): Promise<unknown> {
       const near = memory.get(key);
       if (near && near.until > performance.now()) {
         memory.delete(key);
@@ -51,7 +51,7 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }):
       }
     },
 
-    async set(key, value, ttlMs) {
+    async set(key: string, value: unknown, ttlMs: number): Promise<void> {
       const text = JSON.stringify(value);
       if (text === undefined) return this.delete(key);
       remember(key, value, ttlMs);
@@ -67,9 +67,11 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }):
       }
     },
 
-    async delete(key) {
+    async delete(key: string): Promise<void> {
       memory.delete(key);
       await pool.query('DELETE FROM cache_entry WHERE key = $1', [key]);
     },
   };
 }
+
+export type Cache = ReturnType<typeof createCache>;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from '../../lib/sync-folder.ts';
-import type { Log } from '../../robot/ports.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { SecretKeys } from '../secrets/secrets.ts';
 
 const MAX_BYTES = 256 * 1024 * 1024;

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FileContent, toJsonBody } from '../../../src/bitrix24/rest/file-content.ts';
-import type { StoredFile } from '../../../src/robot/ports.ts';
+import type { StoredFile } from '../../../src/robot/ports/files.ts';
 import { fakePortal, installed, MEMBER, type Methods, pair, refuse } from '../fake-portal.ts';
 
 const open: { close(): void; closeAllConnections?(): void }[] = [];

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ContractDraft } from '../../../src/robot/ports.ts';
+import type { ContractDraft } from '../../../src/robot/ports/directum.ts';
 import { parseDayOrMoment } from '../../../src/robot/wire-values.ts';
 import { type Directum, startDirectum } from '../../sandbox/directum/directum.ts';
 import { adapter, company, label } from '../stand.ts';

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RobotFailure } from '../../../src/robot/failure.ts';
-import type { OpenFile } from '../../../src/robot/ports.ts';
+import type { OpenFile } from '../../../src/robot/ports/files.ts';
 import { type Directum, startDirectum } from '../../sandbox/directum/directum.ts';
 import { adapter, label } from '../stand.ts';
 

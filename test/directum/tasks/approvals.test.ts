@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TYPE_GUID } from '../../../src/directum/http/links.ts';
-import type { ApprovalRequest } from '../../../src/robot/ports.ts';
+import type { ApprovalRequest } from '../../../src/robot/ports/directum.ts';
 import { parseDateTime, WireValueError } from '../../../src/robot/wire-values.ts';
 import { type Directum, startDirectum } from '../../sandbox/directum/directum.ts';
 import { adapter } from '../stand.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Assignment } from '../../../src/documents/ports.ts';
+import type { Assignment } from '../../../src/documents/ports/document.ts';
 import { type FakeDeals, fakeDeals } from '../fake-deals.ts';
 import { ledgerBench } from '../ledger-bench.ts';
 import { assignment, sight } from '../sights.ts';

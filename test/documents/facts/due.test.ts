@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Obligations, toDay, toDueFacts, toLookDay } from '../../../src/documents/facts/due.ts';
-import type { ContractDates } from '../../../src/documents/ports.ts';
+import type { ContractDates } from '../../../src/documents/ports/document.ts';
 
 const STEPS = [30, 7, 1];
 function contract(dates: Partial<ContractDates>, status: Obligations['status'] = 'signed_both'): Obligations {

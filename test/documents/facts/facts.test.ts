@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JUST_MADE, toFacts } from '../../../src/documents/facts/facts.ts';
 import { newestRework, reworkComments } from '../../../src/documents/observe/rework.ts';
-import type { DocumentStatus, Fact, Sight } from '../../../src/documents/ports.ts';
+import type { DocumentStatus, Sight } from '../../../src/documents/ports/document.ts';
+import type { Fact } from '../../../src/documents/ports/facts.ts';
 import { assignment, document, resubmitted, sentBack, sight } from '../sights.ts';
 
 const WATCHED = new Date('2026-03-01T00:00:00Z');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DocumentState } from '../../../src/robot/ports.ts';
+import type { DocumentState } from '../../../src/robot/ports/document-state.ts';
 import { type DocumentBench, documentBench, HOUR, MINUTE } from '../bench.ts';
 
 let bench: DocumentBench;

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { STATUS_WORDS } from '../../../src/documents/facts/status-words.ts';
 import { toStatus } from '../../../src/documents/observe/status.ts';
-import type { DocumentStatus } from '../../../src/documents/ports.ts';
-import type { DocumentState } from '../../../src/robot/ports.ts';
+import type { DocumentStatus } from '../../../src/documents/ports/document.ts';
+import type { DocumentState } from '../../../src/robot/ports/document-state.ts';
 
 const document = (changes: Partial<DocumentState> = {}): DocumentState => ({
   ...{ id: 5001, name: 'Договор', url: 'https://rx.example/Client/#/card/x/5001', modified: null },

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
-import type { DirectumPort, PortalPort, SlotsPort } from '../../../src/robot/ports.ts';
+import type { DirectumPort } from '../../../src/robot/ports/directum.ts';
+import type { SlotsPort } from '../../../src/robot/ports/document-slots.ts';
+import type { PortalPort } from '../../../src/robot/ports/portal.ts';
 import { guardEffects } from '../../../src/runs/work/guard.ts';
 
 /** A port whose every method says that it was called. */

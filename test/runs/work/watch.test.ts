@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDirectum } from '../../../src/directum/directum.ts';
 import { createDeletions } from '../../../src/documents/observe/deletions.ts';
-import type { ChangesPort } from '../../../src/robot/ports.ts';
+import type { ChangesPort } from '../../../src/documents/ports/changes.ts';
 import { toSeen } from '../../../src/robot/signature.ts';
 import { createWatch } from '../../../src/runs/work/watch.ts';
 import { createMissingDocuments } from '../../../src/store/documents/missing-documents.ts';

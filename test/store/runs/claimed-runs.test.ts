@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import type { DocumentState } from '../../../src/robot/ports.ts';
+import type { DocumentState } from '../../../src/robot/ports/document-state.ts';
 import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
 import {
   createIncomingCalls,

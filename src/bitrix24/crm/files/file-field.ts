@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RobotFailure } from '../../../robot/failure.ts';
-import type { ItemRef, StoredFile } from '../../../robot/ports.ts';
+import type { StoredFile } from '../../../robot/ports/files.ts';
+import type { ItemRef } from '../../../robot/ports/portal.ts';
 import { isYes } from '../../auth/proof.ts';
 import { FileContent } from '../../rest/file-content.ts';
 import { PortalError } from '../../rest/portal-error.ts';

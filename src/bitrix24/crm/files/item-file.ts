@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { cutFileName } from '../../../lib/text.ts';
 import { RobotFailure } from '../../../robot/failure.ts';
-import type { OpenFile } from '../../../robot/ports.ts';
+import type { OpenFile } from '../../../robot/ports/files.ts';
 import { PortalError } from '../../rest/portal-error.ts';
 import type { CrmItem } from '../shapes.ts';
 

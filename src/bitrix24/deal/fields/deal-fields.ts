@@ -1,5 +1,7 @@
-import type { DealFields, WriteResult } from '../../../documents/ports.ts';
-import type { ClaimsPort, ItemRef, Log } from '../../../robot/ports.ts';
+import type { DealFields, WriteResult } from '../../../documents/ports/deal.ts';
+import type { ClaimsPort } from '../../../robot/ports/locks.ts';
+import type { Log } from '../../../robot/ports/log.ts';
+import type { ItemRef } from '../../../robot/ports/portal.ts';
 import type { Installations } from '../../auth/installation.ts';
 import { getParams } from '../../crm/commands.ts';
 import type { BatchAnswer, BatchCommand } from '../../rest/batch.ts';

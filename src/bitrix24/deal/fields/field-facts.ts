@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { STATUS_WORDS, STATUSES } from '../../../documents/facts/status-words.ts';
-import type { DocumentStatus } from '../../../documents/ports.ts';
+import type { DocumentStatus } from '../../../documents/ports/document.ts';
 import type { LocalText } from '../../../robot/failure.ts';
 import type { BatchAnswer, BatchCommand } from '../../rest/batch.ts';
 import { isRecord } from '../../robots/robot-call.ts';

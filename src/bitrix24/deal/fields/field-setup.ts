@@ -1,4 +1,4 @@
-import type { Log } from '../../../robot/ports.ts';
+import type { Log } from '../../../robot/ports/log.ts';
 import type { Installations } from '../../auth/installation.ts';
 import { toPageLanguage } from '../../install/install-page.ts';
 import { type BatchAnswer, PAGE } from '../../rest/batch.ts';

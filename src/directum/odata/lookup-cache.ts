@@ -1,4 +1,9 @@
-import type { CachePort } from '../../robot/ports.ts';
+/** Answers of Directum that rarely change, kept between runs and processes. */
+export interface CachePort {
+  get(key: string): Promise<unknown>;
+  set(key: string, value: unknown, ttlMs: number): Promise<void>;
+  delete(key: string): Promise<void>;
+}
 
 const MOST = 1_000;
 

@@ -1,0 +1,16 @@
+import type { ChangesPage } from './changes.ts';
+import type { Assignment, ContractDates } from './document.ts';
+
+/** Bulk questions about what stands around watched documents. They may throw what DirectumPort does. */
+export interface SurroundingsPort {
+  /** The latest `Modified` of an assignment by Directum's clock; null when there is none or it is not shown. */
+  newestAssignment(): Promise<string | null>;
+  /** Assignments changed since, by id; empty where the installation does not show when one changed. */
+  assignments(since: string, after: number): Promise<ChangesPage<Assignment>>;
+  /** All assignments of these tasks, sub-tasks included. */
+  assignmentsOf(taskIds: number[]): Promise<Assignment[]>;
+  /** Started tasks that have one of the documents as their main one, with the documents. */
+  tasksOf(documentIds: number[]): Promise<{ id: number; status: string; documentIds: number[] }[]>;
+  /** Dates of those of the documents that are contracts. */
+  datesOf(documentIds: number[]): Promise<ContractDates[]>;
+}

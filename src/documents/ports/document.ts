@@ -1,0 +1,71 @@
+import type { DocumentState } from '../../robot/ports/document-state.ts';
+
+/**
+ * Status of a document for people and fields (interface.md §5). It follows from Directum's states alone.
+ */
+export type DocumentStatus =
+  | 'created'
+  | 'on_approval'
+  | 'rework'
+  | 'approved'
+  | 'signed_us'
+  | 'signed_both'
+  | 'rejected'
+  | 'executed'
+  | 'annulled'
+  | 'deleted';
+
+/** A contract's dates (directum.md B.5); calendar dates `YYYY-MM-DD` by the stand's own words, no zone. */
+export interface ContractDates {
+  id: number;
+  validTill: string | null;
+  milestones: { id: number; name: string; deadline: string | null; completed: boolean }[];
+}
+
+/** An assignment of a person (directum.md F.1). Directum's own values; empty is null. */
+export interface Assignment {
+  id: number;
+  /** The task it belongs to; of a sub-task, the main one. */
+  taskId: number;
+  /** What it asks for by its own type (directum.md F.4); null where Directum does not show the type. */
+  kind: 'approval' | 'signing' | 'rework' | 'other' | null;
+  url: string;
+  subject: string;
+  /** `InProcess`, `Completed`, `Aborted`, `Suspended`. */
+  status: string;
+  result: string | null;
+  /** ISO with offset. */
+  deadline: string | null;
+  created: string | null;
+  completed: string | null;
+  modified: string | null;
+  performer: { id: number; name: string; email: string | null } | null;
+  /** What the performer wrote: the comment of a rework. */
+  comment: string | null;
+}
+
+/** All that is known of a watched document at one moment. */
+export interface Sight {
+  /** What Directum showed last; kept when the document is gone. Null: nothing yet. */
+  state: DocumentState | null;
+  /** Null while Directum has shown nothing that says it. */
+  status: DocumentStatus | null;
+  /** When the status began, ISO with offset. */
+  since: string | null;
+  /** Null for what is no contract. */
+  dates: ContractDates | null;
+  /** Assignments of its tasks, by id. */
+  assignments: Assignment[];
+}
+
+/** A document before and after an observation, with the items that show it (`portal` is the slots' portal key). */
+export interface SightChange {
+  documentId: number;
+  /** `since` is when the item began to show it. */
+  items: { portal: string; itemCode: string; since: Date }[];
+  /** A robot made it, so that whatever shows is news; of others the first sight is not. */
+  made: boolean;
+  /** Null at the first sight. */
+  before: Sight | null;
+  after: Sight;
+}

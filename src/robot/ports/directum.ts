@@ -1,0 +1,179 @@
+import type { DocumentState, Signing, TaskState } from './document-state.ts';
+import type { OpenFile, StoredFile } from './files.ts';
+import type { Party } from './portal.ts';
+
+/** A directory record. */
+export interface Reference {
+  id: number;
+  name: string;
+}
+
+export interface Employee extends Reference {
+  email: string | null;
+  departmentId: number | null;
+  businessUnitId: number | null;
+}
+
+/** A contract card as read back from Directum. */
+export interface Contract {
+  id: number;
+  name: string;
+  url: string;
+  registrationNumber: string | null;
+  counterparty: { id: number; url: string } | null;
+  externalId: string | null;
+  lifeCycleState: string | null;
+  internalApprovalState: string | null;
+  externalApprovalState: string | null;
+  lastVersionApproved: boolean;
+  hasVersions: boolean;
+}
+
+/** Values of a contract, ids of directory records; undefined is not written. */
+export interface ContractDraft {
+  subject: string;
+  documentKindId: number;
+  counterpartyId: number;
+  categoryId?: number | undefined;
+  businessUnitId?: number | undefined;
+  departmentId?: number | undefined;
+  responsibleId?: number | undefined;
+  ourSignatoryId?: number | undefined;
+  /** Of whole cents. */
+  amount?: number | undefined;
+  currencyId?: number | undefined;
+  vatRateId?: number | undefined;
+  /** Calendar dates `YYYY-MM-DD`. */
+  validFrom?: string | undefined;
+  validTill?: string | undefined;
+  note?: string | undefined;
+  /** Checked values of the customer's own properties, ready for OData. */
+  extra?: Record<string, unknown> | undefined;
+}
+
+export type UpdateMode = 'fill' | 'overwrite' | 'none';
+
+export interface CounterpartyResult {
+  id: number;
+  url: string;
+  action: 'created' | 'updated' | 'unchanged';
+  type: 'company' | 'person' | 'bank';
+  /** Directum property names that were written to an existing card. */
+  changedFields: string[];
+}
+
+export interface ApprovalRequest {
+  documentId: number;
+  /** `auto`: by process where the installation has it, else by rule. */
+  type: 'auto' | 'rule' | 'process' | 'free';
+  /** Employees. */
+  signatoryId: number | null;
+  approverIds: number[];
+  /** ISO 8601 in UTC; free approval only. */
+  deadline: string | null;
+  text: string | null;
+}
+
+export interface StartedApproval {
+  taskId: number;
+  url: string;
+  /** False: the document already had a running task of any kind, and this is it. */
+  started: boolean;
+}
+
+/**
+ * Directum RX in the words of its users. Every method may throw RobotFailure directum_refused (Directum's own
+ * text quoted), directum_access_denied, directum_locked, directum_unavailable.
+ */
+export interface DirectumPort {
+  catalogue: {
+    /** "Name or id", active only. `label` is the field's title for the error text.
+     *  @throws RobotFailure reference_not_found, reference_ambiguous */
+    documentKind(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    category(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    /** Also by TIN. */
+    businessUnit(nameOrIdOrTin: string, label: FieldLabel): Promise<Reference>;
+    /** Own company by the requisites chosen on the deal; null when Directum has none with that TIN (and KPP). */
+    businessUnitByTin(inn: string, kpp: string | null): Promise<Reference | null>;
+    department(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    template(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    /** ISO code; RUB and RUR are one currency. */
+    currency(isoCode: string, label: FieldLabel): Promise<Reference>;
+    /** Name («20%») or percent (`20`). */
+    vatRate(nameOrPercent: string, label: FieldLabel): Promise<Reference>;
+  };
+  employees: {
+    /** The one active employee with this e-mail (case-blind); null when none or several. */
+    byEmail(email: string): Promise<Employee | null>;
+    /** By id, e-mail or exact name (setting DIRECTUM_RESPONSIBLE); null when not exactly one. */
+    byReference(idEmailOrName: string): Promise<Employee | null>;
+  };
+  counterparties: {
+    /**
+     * Finds, makes or updates the counterparty of a CRM company or contact (interface.md, directum_sync_counterparty).
+     * A change that failed is told with `counterparty_id`, `counterparty_url` and `counterparty_type` of the card.
+     * @throws RobotFailure requisites_invalid, counterparty_ambiguous, counterparty_closed, input_missing
+     */
+    sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
+  };
+  contracts: {
+    /**
+     * null when it was deleted or never was; lost rights are directum_unavailable.
+     * @throws RobotFailure document_not_found for a document that is no contract
+     */
+    byId(id: number): Promise<Contract | null>;
+    /** The oldest contract with this ExternalId; null when none. `expected`: there may be one, so lost rights are looked for. */
+    byExternalId(externalId: string, expected?: boolean): Promise<Contract | null>;
+    /**
+     * Makes the card. A request that broke off is looked for by ExternalId before the failure is reported.
+     */
+    create(externalId: string, draft: ContractDraft): Promise<Contract>;
+    /** Writes the values that differ; answers the property names written. */
+    update(id: number, draft: ContractDraft): Promise<{ contract: Contract; changedFields: string[] }>;
+    /** Writes our key on a card that has none; a card that may not be changed stays without. */
+    adopt(id: number, externalId: string): Promise<void>;
+    /** Checks `Property=value` lines against Directum's metadata; `readMoment` answers null for what is no date.
+     *  @throws RobotFailure input_invalid naming the property */
+    parseExtra(
+      lines: string,
+      label: FieldLabel,
+      readMoment: (text: string) => string | null,
+    ): Promise<Record<string, unknown>>;
+  };
+  versions: {
+    /** True when the document has a version with a body. */
+    hasBody(documentId: number): Promise<boolean>;
+    /** @throws RobotFailure file_unusable when Directum knows no application for the extension, or it is too large */
+    checkFile(file: { name: string; size: number | null }): Promise<void>;
+    fromTemplate(documentId: number, templateId: number): Promise<void>;
+    /** Streams the bytes into a new version (or into an empty one left by a failed attempt). */
+    fromFile(documentId: number, file: OpenFile): Promise<{ size: number; sha256: string }>;
+  };
+  approvals: {
+    /**
+     * Answers the document's running task, else starts a new one or a draft left by a failed start.
+     * @throws RobotFailure approval_unavailable
+     */
+    start(request: ApprovalRequest): Promise<StartedApproval>;
+  };
+  /** Approval and signing of any official document. */
+  states: {
+    /** null when it was deleted or never was; lost rights are directum_unavailable. */
+    read(documentId: number): Promise<DocumentState | null>;
+    /** The task started last that has the document as its main one, of any kind; drafts do not count. */
+    newestTask(documentId: number): Promise<TaskState | null>;
+    /** The signing assignment of the task that was completed with a signature last; null when none was. */
+    signing(taskId: number): Promise<Signing | null>;
+    /**
+     * The last version's PDF, else its own body, brought to this machine.
+     * @throws RobotFailure file_unusable when there is none, it is lost or too large
+     */
+    fetchSigned(document: { id: number; name: string }): Promise<StoredFile>;
+  };
+}
+
+/** Title of a robot's field, for texts that name it in «». */
+export interface FieldLabel {
+  ru: string;
+  en: string;
+}

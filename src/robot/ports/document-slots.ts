@@ -1,0 +1,25 @@
+/** Documents of one CRM item by slot. */
+export interface SlotsPort {
+  /** Key that is written to `ExternalId`: `b24:{portal}:{DEAL_915}:{slot}`. */
+  externalId(slot: string): string;
+  /**
+   * Work that may make the slot's document, by one run at a time: a process that stood still so long that another took
+   * over its run has its look-up behind it and would make a second one.
+   */
+  alone<T>(slot: string, work: () => Promise<T>): Promise<T>;
+  find(slot: string): Promise<number | null>;
+  /** Remembers that this run is about to create the slot's document. */
+  begin(slot: string): Promise<void>;
+  /** True when an earlier attempt of this very run began to create it. */
+  begunByThisRun(slot: string): Promise<boolean>;
+  /** True when any run began to create it, so that it may be there though nobody remembers its id. */
+  begunByAnyRun(slot: string): Promise<boolean>;
+  bind(
+    slot: string,
+    document: { id: number; url: string; file?: { size: number; sha256: string } },
+  ): Promise<void>;
+  /** The item was given a document by its id: from now on the item shows it too. */
+  give(documentId: number): Promise<void>;
+  /** The document was deleted in Directum: the slot is free again, unless it holds another one by now. */
+  release(slot: string, documentId: number): Promise<void>;
+}

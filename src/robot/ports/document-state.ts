@@ -1,0 +1,28 @@
+/** What Directum shows of a document's approval and signing (directum.md E.1). Its own values; empty is null. */
+export interface DocumentState {
+  id: number;
+  name: string;
+  url: string;
+  /** ISO with offset, by Directum's clock. */
+  modified: string | null;
+  lifeCycleState: string | null;
+  internalApprovalState: string | null;
+  externalApprovalState: string | null;
+  exchangeState: string | null;
+  lastVersionApproved: boolean;
+  registrationNumber: string | null;
+  ourSignatory: string | null;
+}
+
+/** An approval task of any kind. */
+export interface TaskState {
+  id: number;
+  status: string;
+  startedAt: string | null;
+}
+
+/** Who signed in a signing assignment and when, ISO with offset; each null when Directum does not show it. */
+export interface Signing {
+  by: string | null;
+  at: string | null;
+}

@@ -1,0 +1,15 @@
+/** A claim as the work under it sees it: lost when the process stood still for long or its database went away. */
+export interface Claim {
+  isHeld(): boolean;
+}
+
+/** One holder at a time across all processes; others wait, for `patienceMs` when it is given. */
+export interface ClaimsPort {
+  hold<T>(key: string, work: (claim: Claim) => Promise<T>, patienceMs?: number): Promise<T>;
+}
+
+/** The claims of one attempt of a run. */
+export interface AttemptClaims extends ClaimsPort {
+  /** Asked right before each write to another system. @throws when another process may have taken the run over */
+  check(): void;
+}
