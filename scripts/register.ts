@@ -2,12 +2,13 @@ import { robots } from '../robots/index.ts';
 import { type Installation, isLive } from '../src/bitrix24/auth/installation.ts';
 import { applyRegistration, listPortal } from '../src/bitrix24/registration/apply-registration.ts';
 import { planPortal } from '../src/bitrix24/registration/registration.ts';
+import { toLanguage } from '../src/bitrix24/rest/values.ts';
 import { defineCommand, type Order, obey } from '../src/command/command.ts';
 import type { Config } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { toDescriptor } from '../src/robot/descriptor.ts';
 import type { LocalText } from '../src/robot/failure.ts';
-import { openRooms, toLanguage } from '../src/rooms.ts';
+import { openRooms } from '../src/rooms.ts';
 import { explainPortal } from './portal-words.ts';
 
 /** Exit codes that an operator's script can use (interface.md §4). */

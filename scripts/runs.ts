@@ -1,10 +1,11 @@
 import { robots } from '../robots/index.ts';
 import { isLive } from '../src/bitrix24/auth/installation.ts';
+import { toLanguage } from '../src/bitrix24/rest/values.ts';
 import { defineCommand, obey, Refusal } from '../src/command/command.ts';
 import { toMoment } from '../src/command/moment.ts';
 import { createLog } from '../src/log.ts';
 import { type Ending, failAgain } from '../src/robot/run-robot.ts';
-import { openRooms, toLanguage } from '../src/rooms.ts';
+import { openRooms } from '../src/rooms.ts';
 import { readCall, readEventToken, toDeadline } from '../src/runs/intake/kept-call.ts';
 import { toAnswers } from '../src/runs/work/attempt.ts';
 import { createRunHistory } from '../src/store/runs/run-history.ts';

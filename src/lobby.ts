@@ -3,7 +3,8 @@ import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
 import { isEventForm, parseEvent } from './bitrix24/install/events.ts';
-import { renderRefusal, toPageLanguage } from './bitrix24/install/install-page.ts';
+import { renderRefusal } from './bitrix24/install/install-page.ts';
+import { toLanguage } from './bitrix24/rest/values.ts';
 import { CallError, parseRobotCall } from './bitrix24/robots/robot-call.ts';
 import { tell } from './command/trouble.ts';
 import type { Config } from './config.ts';
@@ -54,7 +55,7 @@ export async function openOrWait<Rooms>(
 
 /** The installer page while the database is away: what it is given cannot be kept. */
 export function refuseInstall(query: Record<string, unknown>): { status: number; html: string } {
-  return { status: 503, html: renderRefusal(toPageLanguage(String(query['LANG'] ?? 'en')), 'database_away') };
+  return { status: 503, html: renderRefusal(toLanguage(String(query['LANG'] ?? 'en')), 'database_away') };
 }
 
 async function openLobby(server: Server, config: Config, { log, now }: { log: Log; now: () => Date }) {

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { robots } from '../robots/index.ts';
 import { type Installation, isLive, toSealed } from './bitrix24/auth/installation.ts';
 import { createPortals } from './bitrix24/portals.ts';
+import { toLanguage } from './bitrix24/rest/values.ts';
 import type { Config } from './config.ts';
 import { openDealDocuments } from './deal-documents.ts';
 import { createDirectum } from './directum/directum.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { within } from './lib/timeout.ts';
 import { toDescriptor } from './robot/descriptor.ts';
-import type { Language, LocalText } from './robot/failure.ts';
+import type { LocalText } from './robot/failure.ts';
 import type { Log } from './robot/ports/log.ts';
 import { portalKeyOf } from './store/documents/document-slots.ts';
 import { requireEmbedded } from './store/postgres/embedded.ts';
@@ -24,11 +25,6 @@ import { openStore } from './store/store.ts';
 
 /** A database that is silent for so long counts as down for /readyz and /metrics. */
 export const DATABASE_MS = 2_000;
-
-/** Russian for `ru`, `ua`, `by`, `kz`, else English (interface.md §3 Values). */
-export function toLanguage(portalLanguage: string): Language {
-  return ['ru', 'ua', 'by', 'kz'].includes(portalLanguage.toLowerCase()) ? 'ru' : 'en';
-}
 
 /** Title of a robot by its code. */
 export const toRobotName = (code: string): LocalText =>

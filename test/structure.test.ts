@@ -76,6 +76,30 @@ const ROOMS: Record<string, Room> = {
   'src/config.ts': { packages: ['zod'], rooms: [LIB], types: [], builtins: true },
   'src/log.ts': { packages: ['pino'], rooms: [LIB], types: ['src/robot'], builtins: true },
 };
+/**
+ * The sub-rooms of a room, innermost first: each may import those before it and itself, and only their types of those after
+ * it. Files of the room itself may import all of them.
+ */
+const SUB_ROOMS: Record<string, string[]> = {
+  'src/bitrix24': ['rest', 'auth', 'crm', 'robots', 'deal', 'registration', 'install'],
+  'src/directum': ['http', 'odata', 'directories', 'counterparties', 'tasks', 'documents'],
+  'src/documents': ['ports', 'observe', 'facts', 'deliver', 'reconcile'],
+  'src/runs': ['intake', 'work', 'answer'],
+  'src/store': [
+    'db',
+    'locks',
+    'limits',
+    'secrets',
+    'spool',
+    'postgres',
+    'runs',
+    'documents',
+    'outbox',
+    'backup',
+  ],
+};
+/** Files a folder holds at the most before it is parted into sub-rooms. */
+const MOST_FILES = 9;
 /** Where the rooms are put together: these may import any room, and no package of theirs. */
 const COMPOSITION = [
   'src/main.ts',
@@ -162,6 +186,21 @@ function violations(file: string, code: string): string[] {
   return wrong;
 }
 
+/** What a file's imports do that the order of its sub-rooms forbids. */
+function outwards(file: string, code: string): string[] {
+  const name = roomOf(file) ?? '';
+  const order = SUB_ROOMS[name] ?? [];
+  const rank = (path: string) => {
+    const [first = '', ...rest] = path.slice(name.length + 1).split('/');
+    return rest.length === 0 ? order.length : order.indexOf(first);
+  };
+  return importsOf(code)
+    .filter(({ from, typeOnly }) => from.startsWith('.') && !typeOnly)
+    .map(({ from }) => posix.join(posix.dirname(file), from))
+    .filter((target) => isInside(target, [name]) && rank(target) > rank(file))
+    .map((target) => `${file} imports ${target}`);
+}
+
 const SOURCES = [...files('robots'), ...files('src')];
 
 describe('rooms', () => {
@@ -182,6 +221,30 @@ describe('rooms', () => {
     ['src/somewhere/x.ts', ''],
   ])('a violation would be seen: %s %j', (file, code) => {
     expect(violations(file, code)).toHaveLength(1);
+  });
+
+  it('keep the order of their sub-rooms', () => {
+    const parted = SOURCES.filter((file) => SUB_ROOMS[roomOf(file) ?? ''] !== undefined);
+    expect(parted.flatMap((file) => outwards(file, codeOf(file)))).toEqual([]);
+    const code = "import { createReader } from '../crm/item-reader.ts';";
+    expect(outwards('src/bitrix24/rest/x.ts', code)).toHaveLength(1);
+    expect(outwards('src/bitrix24/robots/x.ts', code)).toEqual([]);
+    expect(outwards('src/bitrix24/rest/x.ts', code.replace('import {', 'import type {'))).toEqual([]);
+  });
+
+  it('have a table for each of their sub-rooms, and few files a folder', () => {
+    const folders = Map.groupBy(
+      SOURCES.filter((file) => file.startsWith('src/')),
+      (file) => posix.dirname(file),
+    );
+    const known = Object.entries(SUB_ROOMS).flatMap(([room, subs]) => subs.map((sub) => `${room}/${sub}`));
+    const inSubRooms = [...folders.keys()].filter(
+      (folder) => isInside(folder, Object.keys(SUB_ROOMS)) && !(folder in SUB_ROOMS),
+    );
+    expect(inSubRooms.filter((folder) => !isInside(folder, known))).toEqual([]);
+    expect([...folders].filter(([, inside]) => inside.length > MOST_FILES).map(([folder]) => folder)).toEqual(
+      [],
+    );
   });
 
   it('are put together without packages of their own', () => {

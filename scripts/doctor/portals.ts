@@ -1,16 +1,12 @@
 import { robots } from '../../robots/index.ts';
-import { type Installation, isLive } from '../../src/bitrix24/auth/installation.ts';
-import { isYes } from '../../src/bitrix24/auth/proof.ts';
-import { hasScope } from '../../src/bitrix24/auth/scopes.ts';
-import { parseScopes } from '../../src/bitrix24/install/events.ts';
+import { hasScope, type Installation, isLive, parseScopes } from '../../src/bitrix24/auth/installation.ts';
 import { REQUIRED_SCOPES } from '../../src/bitrix24/install/install-page.ts';
 import { listPortal } from '../../src/bitrix24/registration/apply-registration.ts';
 import type { ItemFailure, Listed } from '../../src/bitrix24/registration/portal-list.ts';
 import { type PortalPlan, planPortal } from '../../src/bitrix24/registration/registration.ts';
-import { isRecord } from '../../src/bitrix24/robots/robot-call.ts';
+import { isRecord, isYes, toLanguage } from '../../src/bitrix24/rest/values.ts';
 import type { Config } from '../../src/config.ts';
 import { toDescriptor } from '../../src/robot/descriptor.ts';
-import { toLanguage } from '../../src/rooms.ts';
 import { bad, type Check, type Finding, good, inspect, type Line, log, notChecked } from './finding.ts';
 import type { Opened } from './own.ts';
 

@@ -7,8 +7,7 @@ import type { AttemptClaims } from '../robot/ports/locks.ts';
 import type { Log } from '../robot/ports/log.ts';
 import { createCounterparties } from './counterparties/counterparties.ts';
 import { createCatalogue } from './directories/catalogue.ts';
-import { createEmployees } from './directories/employees.ts';
-import { createEmails } from './directories/performers.ts';
+import { createEmails, createEmployees } from './directories/employees.ts';
 import { createContracts } from './documents/contracts.ts';
 import { createSurroundings } from './documents/document-context.ts';
 import { createStates } from './documents/states.ts';
@@ -19,8 +18,7 @@ import { createTransport, type Transport, type TransportOptions } from './http/t
 import { DOCUMENTS } from './odata/absence.ts';
 import { createBulk } from './odata/bulk.ts';
 import { createReader, type Reader } from './odata/list-reader.ts';
-import type { CachePort } from './odata/lookup-cache.ts';
-import { createMemory } from './odata/lookup-cache.ts';
+import { type CachePort, createMemory } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
 import { createApprovals } from './tasks/approvals.ts';
 

@@ -80,3 +80,8 @@ export function toCode(text: string): string {
 function isLowHalf(text: string, at: number): boolean {
   return /^[\uDC00-\uDFFF]$/.test(text[at] ?? '');
 }
+
+/** Numbers are typed and pasted with spaces of every kind; none of them belongs to the value. */
+export function compact(text: string | null | undefined): string | null {
+  return toCode(text ?? '') || null;
+}

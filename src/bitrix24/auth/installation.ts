@@ -162,3 +162,19 @@ export function withSpare(spares: Record<string, TokenPair>, pair: TokenPair): R
   all.sort(([, a], [, b]) => b.expiresAt.localeCompare(a.expiresAt));
   return Object.fromEntries(all.slice(0, MAX_SPARES));
 }
+
+/** Whether the portal gave what `scope` stands for. */
+export function hasScope(given: readonly string[], scope: string): boolean {
+  // The portal has narrower kinds of `user` that our reading can do with (F5).
+  const kinds = scope === 'user' ? ['user', 'user_basic', 'user_brief'] : [scope];
+  return kinds.some((kind) => given.includes(kind));
+}
+
+/** Scopes as the portal prints them: comma-separated text or a list. */
+export function parseScopes(value: unknown): string[] {
+  const items = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [];
+  return items
+    .filter((item) => typeof item === 'string')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

@@ -3,9 +3,9 @@ import type { ClaimsPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Outbound } from '../rest/outbound.ts';
 import { errorCode, PortalError, toPortalError } from '../rest/portal-error.ts';
-import { isRecord } from '../robots/robot-call.ts';
+import { isRecord, toOrigin } from '../rest/values.ts';
 import type { Installation, Installations } from './installation.ts';
-import { type TokenPair, toExpiry, toOrigin, toUserId } from './tokens.ts';
+import { type TokenPair, toExpiry, toUserId } from './tokens.ts';
 
 export interface OAuthConfig {
   oauthServers: readonly string[];

@@ -3,9 +3,9 @@ import type { Log } from '../../robot/ports/log.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
 import { PortalMoved } from '../rest/sdk-client.ts';
-import { isRecord } from '../robots/robot-call.ts';
+import { isRecord, isYes, toOrigin } from '../rest/values.ts';
 import type { Installations } from './installation.ts';
-import { toOrigin, toUserId } from './tokens.ts';
+import { toUserId } from './tokens.ts';
 
 /** What a presented access token turned out to be (bitrix24.md A4). */
 export type Proof =
@@ -177,11 +177,6 @@ export function isSameSecret(stored: string | null, given: string | null): boole
   const known = Buffer.from(stored);
   const shown = Buffer.from(given);
   return known.length === shown.length && timingSafeEqual(known, shown);
-}
-
-/** The portal's many ways to say yes: boolean, `Y`, 1 (bitrix24.md A1). */
-export function isYes(value: unknown): boolean {
-  return value === true || value === 'Y' || value === 1 || value === '1' || value === 'true';
 }
 
 function remember(tokens: Map<string, number>, key: string, until: number): void {

@@ -1,3 +1,4 @@
+import { toOrigin } from '../rest/values.ts';
 /** A token pair of one portal user, with the OAuth server that can renew it. */
 export interface TokenPair {
   access: string;
@@ -35,12 +36,6 @@ export function toExpiry(expires: unknown, expiresIn: unknown, now: Date): strin
 export function toUserId(value: unknown): number | null {
   const id = number(value);
   return Number.isSafeInteger(id) && id > 0 ? id : null;
-}
-
-/** Origin of an http(s) address, else null. */
-export function toOrigin(address: unknown): string | null {
-  const url = typeof address === 'string' ? URL.parse(address) : null;
-  return url?.protocol === 'https:' || url?.protocol === 'http:' ? url.origin : null;
 }
 
 /** Of an object that holds no text, `Number` would throw. */

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { toCode } from '../../lib/text.ts';
-import { isYes } from '../auth/proof.ts';
 import type { BatchAnswer } from '../rest/batch.ts';
+import { isRecord, isYes } from '../rest/values.ts';
 import { said } from '../rest/writes.ts';
-import { isRecord } from '../robots/robot-call.ts';
 
 const rowsShape = z.array(z.unknown()).transform((rows) =>
   rows.flatMap((row) => {

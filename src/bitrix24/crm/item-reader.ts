@@ -1,8 +1,7 @@
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef, ItemSnapshot, PortalPort, PortalUser, ReadRequest } from '../../robot/ports/portal.ts';
 import type { Installations } from '../auth/installation.ts';
-import { PortalError } from '../rest/portal-error.ts';
-import { toRobotFailure } from '../rest/reader-failures.ts';
+import { PortalError, toRobotFailure } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
 import type { CallProof } from '../robots/call-proof.ts';
 import {

@@ -2,8 +2,8 @@ import type { Compared, DealPort, Deviation } from '../../documents/ports/deal.t
 import type { Installations } from '../auth/installation.ts';
 import { item as getItem } from '../crm/commands.ts';
 import type { BatchAnswer } from '../rest/batch.ts';
+import { isRecord } from '../rest/values.ts';
 import { said, type Writer } from '../rest/writes.ts';
-import { isRecord } from '../robots/robot-call.ts';
 import { toActivityFields, toLayout } from './activity-card.ts';
 import { toValues } from './fields/deal-fields.ts';
 import { type FieldFacts, plain } from './fields/field-facts.ts';

@@ -7,10 +7,10 @@ import { item, user } from '../crm/commands.ts';
 import { cardPath } from '../crm/item-reader.ts';
 import { personName } from '../crm/party.ts';
 import * as shapes from '../crm/shapes.ts';
-import { toPageLanguage } from '../install/install-page.ts';
 import type { BatchAnswer } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
+import { toLanguage } from '../rest/values.ts';
 import { createWriter, said, toWriteResult } from '../rest/writes.ts';
 import { createActivityWriter } from './activities.ts';
 import { createCommentWriter } from './comments.ts';
@@ -41,7 +41,7 @@ export function createDeals(options: {
   return (memberId) => {
     const cardUrl: DealPort['cardUrl'] = (ref) =>
       `${installations.get(memberId)?.origin ?? ''}${cardPath(ref)}`;
-    const language = () => toPageLanguage(installations.get(memberId)?.language ?? 'en');
+    const language = () => toLanguage(installations.get(memberId)?.language ?? 'en');
     return {
       language,
       writeFields: (writes) => writeFields(memberId, writes),

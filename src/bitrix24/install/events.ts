@@ -1,6 +1,7 @@
-import { parseTokens, type TokenPair, toExpiry, toOrigin } from '../auth/tokens.ts';
+import { parseScopes } from '../auth/installation.ts';
+import { parseTokens, type TokenPair, toExpiry } from '../auth/tokens.ts';
 import { REFRESH_ACTION } from '../deal/activity-card.ts';
-import { isRecord, toText } from '../robots/robot-call.ts';
+import { isRecord, toOrigin, toText } from '../rest/values.ts';
 
 /** ONAPPINSTALL, ONAPPUPDATE, ONAPPUNINSTALL or any later event (bitrix24.md A3, G2). */
 export interface PortalEvent {
@@ -120,13 +121,4 @@ export function parsePage(query: unknown, body: unknown, now: Date): PageOpening
     scopes: parseScopes(body['APPLICATION_SCOPE']),
     language: named('LANG') || 'en',
   };
-}
-
-/** Scopes as the portal prints them: comma-separated text or a list. */
-export function parseScopes(value: unknown): string[] {
-  const items = Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [];
-  return items
-    .filter((item) => typeof item === 'string')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
 }

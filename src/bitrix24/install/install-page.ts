@@ -139,11 +139,6 @@ const REASONS: Record<string, { ru: string; en: string }> = {
   },
 };
 
-/** Languages of the portal that get Russian texts (interface.md, Values). */
-export function toPageLanguage(language: string): 'ru' | 'en' {
-  return ['ru', 'ua', 'by', 'kz'].includes(language.toLowerCase()) ? 'ru' : 'en';
-}
-
 /** The page that ends the installation in the portal's frame, or says what failed (bitrix24.md A1). */
 export function renderInstallPage(facts: PageFacts): string {
   const texts = TEXTS[facts.language];

@@ -1,16 +1,13 @@
 import type { Log } from '../../robot/ports/log.ts';
-import type { Installations } from '../auth/installation.ts';
-import { isYes } from '../auth/proof.ts';
-import { hasScope } from '../auth/scopes.ts';
+import { hasScope, type Installations, parseScopes } from '../auth/installation.ts';
 import { applyRegistration } from '../registration/apply-registration.ts';
 import { LIST_COMMANDS, readListed } from '../registration/portal-list.ts';
 import { explain, type RobotRegistration, toCodes } from '../registration/registration.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
+import { isRecord, isYes } from '../rest/values.ts';
 import { createWriter } from '../rest/writes.ts';
-import { isRecord } from '../robots/robot-call.ts';
-import { parseScopes } from './events.ts';
 import { REQUIRED_SCOPES } from './install-page.ts';
 
 export interface StepsResult {

@@ -6,9 +6,9 @@ import type { TokenPair } from '../auth/tokens.ts';
 import type { RobotRegistration } from '../registration/registration.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
-import { isRecord, toText } from '../robots/robot-call.ts';
+import { isRecord, toLanguage, toText } from '../rest/values.ts';
 import { type PortalEvent, parseEvent, parsePage, type RefreshAsked, toRefresh } from './events.ts';
-import { renderCalmPage, renderInstallPage, renderRefusal, toPageLanguage } from './install-page.ts';
+import { renderCalmPage, renderInstallPage, renderRefusal } from './install-page.ts';
 import { runInstallSteps, type StepsResult } from './install-steps.ts';
 
 export interface InstallerConfig {
@@ -147,7 +147,7 @@ export function createInstaller(options: {
   async function openPage(query: unknown, body: unknown): Promise<{ status: number; html: string }> {
     const page = parsePage(query, body, options.now());
     const asked = page?.language ?? (isRecord(query) ? toText(query['LANG']) : null);
-    const language = toPageLanguage(asked ?? 'en');
+    const language = toLanguage(asked ?? 'en');
     const known = page === null ? undefined : installations.get(page.memberId);
     const refused = (reason: string) => ({
       status: 403,

@@ -9,7 +9,7 @@ import {
   triggerKey,
 } from '../registration/registration.ts';
 import type { PortalRest } from '../rest/rest.ts';
-import { toPageLanguage } from './install-page.ts';
+import { toLanguage } from '../rest/values.ts';
 import { runInstallSteps } from './install-steps.ts';
 
 /** A registration that is so old is compared with the portal's list again (bitrix24.md I15). */
@@ -60,7 +60,7 @@ export function createRegistrationCheck(options: {
     const robots = options
       .robots(language)
       .some((robot) => registered[robot.code] !== hashOf(toFields(robot, context)));
-    const triggers = Object.entries(toTriggers(toPageLanguage(language))).some(
+    const triggers = Object.entries(toTriggers(toLanguage(language))).some(
       ([code, fields]) => registered[triggerKey(code)] !== hashOf(fields),
     );
     return robots || triggers;

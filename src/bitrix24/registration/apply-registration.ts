@@ -1,12 +1,11 @@
 import type { Log } from '../../robot/ports/log.ts';
-import type { Installations } from '../auth/installation.ts';
+import { type Installations, parseScopes } from '../auth/installation.ts';
 import { DEAL_TYPE } from '../deal/fields/field-facts.ts';
 import { makeFields, rememberFields } from '../deal/fields/field-setup.ts';
-import { parseScopes } from '../install/events.ts';
-import { toPageLanguage } from '../install/install-page.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
+import { toLanguage } from '../rest/values.ts';
 import { createWriter, toError, toRefusal, type Writer } from '../rest/writes.ts';
 import { type ItemFailure, LIST_COMMANDS, type Listed, readListed, toFailure } from './portal-list.ts';
 import {
@@ -87,7 +86,7 @@ export async function applyRegistration(options: {
   const context = {
     publicUrl: options.publicUrl,
     authUserId: installation?.installerUserId ?? null,
-    language: toPageLanguage(installation?.language ?? 'en'),
+    language: toLanguage(installation?.language ?? 'en'),
   };
   const listed = options.listed ?? (await listPortal(rest, memberId, log));
   const hashes = options.force ? {} : (installation?.registered ?? {});

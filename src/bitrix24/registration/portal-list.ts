@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { LocalText } from '../../robot/failure.ts';
-import { hasScope } from '../auth/scopes.ts';
+import { hasScope } from '../auth/installation.ts';
 import {
   DEAL_ENTITY,
   DEAL_LIST,

@@ -1,6 +1,6 @@
 import { toClean } from '../../lib/text.ts';
-import { isRecord } from '../robots/robot-call.ts';
 import { errorCode, type PortalErrorKind, toPortalError } from './portal-error.ts';
+import { isRecord } from './values.ts';
 
 export interface BatchCommand {
   method: string;

@@ -1,12 +1,13 @@
 import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import type { TokenKeeper } from '../auth/oauth.ts';
-import { type TokenPair, toOrigin } from '../auth/tokens.ts';
+import type { TokenPair } from '../auth/tokens.ts';
 import { type BatchAnswer, type BatchCommand, readBatch, toBatchParams } from './batch.ts';
 import type { Outbound } from './outbound.ts';
 import { PortalError } from './portal-error.ts';
 import { createSdkClient, PortalMoved, type SdkClient } from './sdk-client.ts';
 import type { Priority, Urgency } from './urgency.ts';
+import { toOrigin } from './values.ts';
 
 export type { Priority } from './urgency.ts';
 

@@ -1,9 +1,9 @@
 import { AjaxError, ApiVersion, B24OAuth, EnumAppStatus, type HttpV2 } from '@bitrix24/b24jssdk';
 import { parseJson } from '../../lib/text.ts';
-import { isRecord } from '../robots/robot-call.ts';
 import { toJsonBody } from './file-content.ts';
 import type { Outbound } from './outbound.ts';
 import { errorCode, PortalError, toPortalError } from './portal-error.ts';
+import { isRecord } from './values.ts';
 
 /** The portal moved: nothing was done, and `location` says where the same POST belongs (bitrix24.md A10). */
 export class PortalMoved extends Error {

@@ -1,6 +1,7 @@
 import { cut, toCode } from '../../lib/text.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { parseTokens, type TokenPair } from '../auth/tokens.ts';
+import { isRecord, toText } from '../rest/values.ts';
 
 /** A robot call that cannot be understood (bitrix24.md C1); `field` is the name on the wire. */
 export class CallError extends Error {
@@ -27,7 +28,6 @@ export interface RobotCall {
   tokens: TokenPair | null;
 }
 
-const MAX_TEXT = 65_535;
 /** No name of the portal is longer (bitrix24.md B1, B3); longer ones would not fit into an index. */
 const MAX_ID = 255;
 /** `N` of a form, and what JSON makes of it. */
@@ -117,13 +117,6 @@ function required(from: Record<string, unknown>, key: string, max: number): stri
   return value;
 }
 
-/** A scalar of a form as text; null for anything that is none. */
-export function toText(value: unknown): string | null {
-  if (typeof value === 'string') return cut(value, MAX_TEXT);
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  return value === null ? '' : null;
-}
-
 /** A list, also one that the form parser made an object of: ordered by index, gaps closed (C2, C3). */
 function toList(value: unknown): string[] | null {
   let items: unknown[];
@@ -134,9 +127,4 @@ function toList(value: unknown): string[] | null {
     items = keys.sort((a, b) => Number(a) - Number(b)).map((key) => value[key]);
   } else return null;
   return items.map(toText).filter((item) => item !== null);
-}
-
-/** A plain keyed object, not a list. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -9,8 +9,7 @@ import type { Stand } from '../directories/catalogue.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
 import { assertShown } from '../odata/absence.ts';
-import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
-import { same } from '../odata/same.ts';
+import { idOf, isRow, type Row, refOf, same, textOf } from '../odata/rows.ts';
 import {
   assertOpen,
   cardQuery,

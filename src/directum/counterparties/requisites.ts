@@ -1,4 +1,4 @@
-import { shorten, toCode, toVisible } from '../../lib/text.ts';
+import { compact, shorten, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { Party, Requisite } from '../../robot/ports/portal.ts';
 
@@ -220,9 +220,4 @@ function whole(phones: readonly string[]): string {
     if (longer.length <= PHONES) text = longer;
   }
   return text;
-}
-
-/** Numbers are typed and pasted with spaces of every kind; none of them belongs to the value. */
-export function compact(text: string | null | undefined): string | null {
-  return toCode(text ?? '') || null;
 }

@@ -1,7 +1,6 @@
-import { shorten, toCode, toVisible } from '../../lib/text.ts';
+import { compact, shorten, toCode, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort, FieldLabel, Reference } from '../../robot/ports/directum.ts';
-import { compact } from '../counterparties/requisites.ts';
 import { notExposed } from '../http/errors.ts';
 import { TYPE_GUID } from '../http/links.ts';
 import type { Reader } from '../odata/list-reader.ts';

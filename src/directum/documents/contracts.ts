@@ -10,8 +10,7 @@ import type { Transport } from '../http/transport.ts';
 import { DOCUMENTS } from '../odata/absence.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
-import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
-import { same } from '../odata/same.ts';
+import { idOf, isRow, type Row, refOf, same, textOf } from '../odata/rows.ts';
 
 const LEAF = 'Contract';
 const READ = [

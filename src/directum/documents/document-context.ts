@@ -1,6 +1,6 @@
 import type { Assignment, ContractDates } from '../../documents/ports/document.ts';
 import type { SurroundingsPort } from '../../documents/ports/document-context.ts';
-import type { EmailsOf } from '../directories/performers.ts';
+import type { EmailsOf } from '../directories/employees.ts';
 import type { Links } from '../http/links.ts';
 import { anyOf, type Bulk, expanding, type Shown } from '../odata/bulk.ts';
 import type { Capabilities, Metadata } from '../odata/metadata.ts';

@@ -1,5 +1,5 @@
 import type { Assignment } from '../../documents/ports/document.ts';
-import type { EmailsOf } from '../directories/performers.ts';
+import type { EmailsOf } from '../directories/employees.ts';
 import type { Links } from '../http/links.ts';
 import { leafOf } from '../odata/metadata.ts';
 import { idOf, isRow, type Row, textOf, timeOf } from '../odata/rows.ts';

@@ -2,8 +2,7 @@ import type { KeptTask } from '../../store/documents/synced-tasks.ts';
 import { planTasks } from '../deliver/task-sync.ts';
 import { type TaskChange, toWanted } from '../facts/assignment-tasks.ts';
 import type { Deviation, SeenTask } from '../ports/deal.ts';
-import type { ComparePorts } from './compare.ts';
-import { type Awaited, toName } from './pending-writes.ts';
+import { type Awaited, type ComparePorts, toName } from './compare.ts';
 
 /** Portals keep deadlines to the minute. */
 const MINUTE_MS = 60_000;

@@ -5,7 +5,6 @@ import type { DocumentStore } from '../../store/documents/watched-documents.ts';
 import { toCard, toFields } from '../deliver/update-deal.ts';
 import type { Deviation, ReachablePortals } from '../ports/deal.ts';
 import { compareTasks } from './compare-tasks.ts';
-import { type Awaited, toName } from './pending-writes.ts';
 
 export interface ComparePorts {
   documents: Pick<DocumentStore, 'change'>;
@@ -101,4 +100,28 @@ async function compareShown(
       now(),
     );
   return { wrong, refused };
+}
+
+/** What is shown in a moment anyway: it is repaired too, but nothing of it was lost. */
+export interface Awaited {
+  /** As `DEAL_915 5001`. */
+  items: ReadonlySet<string>;
+  /** By their assignments. */
+  tasks: ReadonlySet<number>;
+}
+
+export async function readAwaited(
+  portal: string,
+  ids: number[],
+  { showing, mirrored }: { showing: ShowStore; mirrored: MirroredTasks },
+): Promise<Awaited> {
+  const tasks = (await mirrored.of(portal, ids)).filter(({ due }) => due);
+  return {
+    items: await showing.awaited(portal, ids),
+    tasks: new Set(tasks.map(({ assignmentId }) => assignmentId)),
+  };
+}
+
+export function toName({ itemCode, documentId }: Pick<ToShow, 'itemCode' | 'documentId'>): string {
+  return `${itemCode} ${documentId}`;
 }

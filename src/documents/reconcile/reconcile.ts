@@ -4,8 +4,7 @@ import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { Comparisons, Found } from '../../store/documents/comparisons.ts';
 import type { Look } from '../observe/deletions.ts';
 import type { Observer } from '../observe/observe.ts';
-import { type ComparePorts, compareIn, type Difference } from './compare.ts';
-import { type Awaited, readAwaited } from './pending-writes.ts';
+import { type Awaited, type ComparePorts, compareIn, type Difference, readAwaited } from './compare.ts';
 
 /** Documents a step: what one question surely takes (directum.md A.5). */
 const GROUP = 10;

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { RobotFailure } from '../../../robot/failure.ts';
 import type { StoredFile } from '../../../robot/ports/files.ts';
 import type { ItemRef } from '../../../robot/ports/portal.ts';
-import { isYes } from '../../auth/proof.ts';
 import { FileContent } from '../../rest/file-content.ts';
 import { PortalError } from '../../rest/portal-error.ts';
 import type { PortalRest } from '../../rest/rest.ts';
+import { isYes } from '../../rest/values.ts';
 import { getParams } from '../commands.ts';
 import { itemShape } from '../shapes.ts';
 

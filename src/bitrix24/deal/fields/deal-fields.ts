@@ -6,8 +6,8 @@ import type { Installations } from '../../auth/installation.ts';
 import { getParams } from '../../crm/commands.ts';
 import type { BatchAnswer, BatchCommand } from '../../rest/batch.ts';
 import { PortalError } from '../../rest/portal-error.ts';
+import { isRecord } from '../../rest/values.ts';
 import { toWriteResult, type Writer } from '../../rest/writes.ts';
-import { isRecord } from '../../robots/robot-call.ts';
 import { type FieldFacts, type FieldPart, fieldName, plain } from './field-facts.ts';
 import { findEntity, lookUpFields, makeFields } from './field-setup.ts';
 

@@ -3,7 +3,7 @@ import { STATUS_WORDS, STATUSES } from '../../../documents/facts/status-words.ts
 import type { DocumentStatus } from '../../../documents/ports/document.ts';
 import type { LocalText } from '../../../robot/failure.ts';
 import type { BatchAnswer, BatchCommand } from '../../rest/batch.ts';
-import { isRecord } from '../../robots/robot-call.ts';
+import { isRecord } from '../../rest/values.ts';
 
 /** One of our fields, by the last part of its name (interface.md §5). */
 export type FieldPart = 'STATUS' | 'ID' | 'URL' | 'NUMBER' | 'SINCE';

@@ -1,10 +1,9 @@
 import type { Log } from '../../../robot/ports/log.ts';
 import type { Installations } from '../../auth/installation.ts';
-import { toPageLanguage } from '../../install/install-page.ts';
 import { type BatchAnswer, PAGE } from '../../rest/batch.ts';
 import { PortalError } from '../../rest/portal-error.ts';
+import { isRecord, toLanguage } from '../../rest/values.ts';
 import { isPassing, toError, type Writer } from '../../rest/writes.ts';
-import { isRecord } from '../../robots/robot-call.ts';
 import {
   addFieldCommand,
   addOtherwise,
@@ -79,7 +78,7 @@ export async function makeFields(options: {
 }): Promise<FieldsResult> {
   const { writer, memberId, typeId, found } = options;
   const { entityId } = found;
-  const language = toPageLanguage(options.installations.get(memberId)?.language ?? 'en');
+  const language = toLanguage(options.installations.get(memberId)?.language ?? 'en');
   const missing = FIELD_PARTS.filter((part) => !found.parts.includes(part));
   const { answers, whole } = await addFields({ writer, memberId, found, missing, language });
   const made = missing.filter((_, index) => answers[index]?.ok);
