@@ -107,7 +107,7 @@ export const waitSignature = defineRobot({
   },
 });
 
-interface Sight {
+interface DocumentSnapshot {
   /** The document as it was seen last. */
   known: DocumentState;
   gone: boolean;
@@ -115,9 +115,9 @@ interface Sight {
 }
 
 /** The first look: finds the document and checks what a long wait would otherwise stumble over at its end. */
-async function begin(given: Inputs, context: RobotContext, left: number): Promise<Sight> {
+async function begin(given: Inputs, context: RobotContext, left: number): Promise<DocumentSnapshot> {
   if (given.signed_file_field !== undefined) await context.portal.checkFileField(given.signed_file_field);
-  const first = (async (): Promise<Sight> => {
+  const first = (async (): Promise<DocumentSnapshot> => {
     const known = await findDocument(given, context);
     return { known, gone: false, task: await context.directum.states.newestTask(known.id) };
   })();
@@ -139,8 +139,8 @@ async function look(
   before: { documentId: number; document: DocumentState; task: TaskState | null },
   left: number,
   { states }: DirectumPort,
-): Promise<Sight> {
-  const fresh = (async (): Promise<Sight> => {
+): Promise<DocumentSnapshot> {
+  const fresh = (async (): Promise<DocumentSnapshot> => {
     const [document, task] = await Promise.all([
       states.read(before.documentId),
       states.newestTask(before.documentId),

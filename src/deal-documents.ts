@@ -4,10 +4,10 @@ import { toItemRef } from './bitrix24/robots/robot-call.ts';
 import type { Config } from './config.ts';
 import type { DirectumService, Watching } from './directum/directum.ts';
 import { tellFailures } from './documents/deliver/failures.ts';
-import { mirrorTasks } from './documents/deliver/task-sync.ts';
+import { syncTasks } from './documents/deliver/task-sync.ts';
 import { tell } from './documents/deliver/tell.ts';
-import { showDue } from './documents/deliver/update-deal.ts';
-import { createNews } from './documents/facts/record-changes.ts';
+import { updateDueDeals } from './documents/deliver/update-deal.ts';
+import { createChangeRecorder } from './documents/facts/record-changes.ts';
 import { createDeletions } from './documents/observe/deletions.ts';
 import { createObservers } from './documents/observe/observe.ts';
 import type { ReachablePortals } from './documents/ports/deal.ts';
@@ -15,14 +15,14 @@ import { type Asked, reconcile, reconcileAtNight, type Told } from './documents/
 import type { LocalText } from './robot/failure.ts';
 import type { Log } from './robot/ports/log.ts';
 import { createComparisons } from './store/documents/comparisons.ts';
-import { createShowStore } from './store/documents/deal-projection.ts';
+import { createDealProjection } from './store/documents/deal-projection.ts';
 import { createDueLooks } from './store/documents/due-looks.ts';
 import { createMissingDocuments } from './store/documents/missing-documents.ts';
-import { createMirroredTasks } from './store/documents/synced-tasks.ts';
+import { createSyncedTasks } from './store/documents/synced-tasks.ts';
 import { createDocumentStore } from './store/documents/watched-documents.ts';
-import { createPace } from './store/limits/directum-rate.ts';
+import { createDirectumRate } from './store/limits/directum-rate.ts';
 import { createFailures } from './store/outbox/kept-failures.ts';
-import { createTellings } from './store/outbox/outbox.ts';
+import { createOutbox } from './store/outbox/outbox.ts';
 import type { SecretKeys } from './store/secrets/secrets.ts';
 import type { Store } from './store/store.ts';
 
@@ -49,19 +49,19 @@ export interface DealDocumentsPorts {
 export function openDealDocuments(ports: DealDocumentsPorts) {
   const { config, store, keys, directum, portals, now, log } = ports;
   const documents = createDocumentStore(store.pool);
-  const showing = createShowStore(store.pool);
-  const tellings = createTellings(store.pool);
+  const projection = createDealProjection(store.pool);
+  const outbox = createOutbox(store.pool);
   const failures = createFailures(store.pool);
-  const mirrored = createMirroredTasks({
+  const syncedTasks = createSyncedTasks({
     pool: store.pool,
     seal: keys,
     log,
     on: config.DIRECTUM_TASKS === 'on',
   });
   const looks = createDueLooks(store.pool);
-  const news = createNews({
-    tellings,
-    mirrored,
+  const recordChanges = createChangeRecorder({
+    outbox,
+    syncedTasks,
     looks,
     seal: keys,
     timeZone: config.TIME_ZONE,
@@ -70,13 +70,13 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
   });
   const observeBy = createObservers({
     store: documents,
-    onChange: news.record,
+    onChange: recordChanges.record,
     onUnknown: ports.onUnknown,
     now,
     log,
   });
   const missing = createMissingDocuments(store.pool);
-  const watchBy = ({ changes, surroundings }: Watching) => {
+  const watchBy = ({ changes, documentContext }: Watching) => {
     const deletions = createDeletions({
       store: missing,
       changes,
@@ -85,10 +85,10 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
       now,
       log,
     });
-    return observeBy({ changes, surroundings, deletions });
+    return observeBy({ changes, documentContext, deletions });
   };
   const observer = watchBy(directum);
-  const pace = createPace(store.relaxed);
+  const pace = createDirectumRate(store.asyncCommitPool);
   const slowly = directum.paced(pace.take);
   const paced = { changes: slowly.changes, observer: watchBy(slowly) };
   // A document that an item was just given, or that somebody wants to see anew, does not wait for a long row of others.
@@ -104,12 +104,12 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     },
   };
   const deal = { portals: reachable, toItem: (code: string) => toItemRef(code), now, log };
-  const show = async () => (await showDue({ store: showing, ...deal })) > 0;
+  const show = async () => (await updateDueDeals({ store: projection, ...deal })) > 0;
   const comparing = {
     comparisons: createComparisons(store.pool),
     documents,
-    showing,
-    mirrored,
+    projection,
+    syncedTasks,
     observer: paced.observer,
     ...deal,
   };
@@ -127,18 +127,18 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
         return true;
       },
       show,
-      tell: () => tell({ tellings, failures, seal: keys, ...deal }),
+      tell: () => tell({ outbox, failures, seal: keys, ...deal }),
       failures: () =>
         tellFailures({
           failures,
-          tellings,
+          outbox,
           shown: config.FAILURES_SHOWN,
           robotName: ports.robotName,
           seal: keys,
           ...deal,
         }),
-      mirror: () => mirrorTasks({ mirrored, ...deal }),
-      dates: news.lookAtDates,
+      mirror: () => syncTasks({ syncedTasks, ...deal }),
+      dates: recordChanges.lookAtDates,
       night: () => reconcileAtNight(comparing, config.TIME_ZONE),
     },
     /** Dates are looked at when the service starts (interface.md §5). */
@@ -147,14 +147,14 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     compare: (told: Told, asked: Asked) => reconcile(comparing, told, asked),
     /** Items of reachable portals that show these documents. */
     async itemsOf(ids: number[]): Promise<{ itemCode: string; documentId: number }[]> {
-      const shown = await Promise.all(reachable.keys().map((portal) => showing.shownOf(portal, ids)));
+      const shown = await Promise.all(reachable.keys().map((portal) => projection.shownOf(portal, ids)));
       return shown.flat();
     },
     /** Does Directum withhold documents for lost rights? */
     isBlind: async () => (await missing.heldCount()) > 0,
     /** How many items of reachable portals are still to be told of a document, and tasks to be written. */
     dueCount: async () =>
-      (await showing.dueCount(reachable.keys())) + (await mirrored.dueCount(reachable.keys())),
+      (await projection.dueCount(reachable.keys())) + (await syncedTasks.dueCount(reachable.keys())),
     /** Somebody pressed "refresh now" on the activity of a document. */
     async refresh({ memberId, documentId }: { memberId: string; documentId: number }): Promise<void> {
       const portal = portals.installations.get(memberId)?.portalKey;
@@ -165,8 +165,8 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     dropFailures: failures.forget,
     /** Drops what was told in a portal (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {
-      await tellings.forget(portal);
-      await mirrored.forget(portal);
+      await outbox.forget(portal);
+      await syncedTasks.forget(portal);
     },
   };
 }

@@ -14,7 +14,7 @@ import type { Log } from './robot/ports/log.ts';
 import { type Entry, UNCHECKED_SHARE } from './runs/intake/call-intake.ts';
 import { isOutage, wasTurnedAway } from './store/db/outage.ts';
 import { loadSecretKeys } from './store/secrets/secrets.ts';
-import { openSpool } from './store/spool/disk-spool.ts';
+import { openDiskSpool } from './store/spool/disk-spool.ts';
 
 const RETRY_MS = 1_000;
 /** How often a start that waits says so. */
@@ -60,7 +60,7 @@ export function refuseInstall(query: Record<string, unknown>): { status: number;
 
 async function openLobby(server: Server, config: Config, { log, now }: { log: Log; now: () => Date }) {
   const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
-  const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
+  const spool = await openDiskSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const metrics = createMetrics(async () => ({ ...UNMEASURED, spoolCalls: spool.waiting() }));
 
   async function keep(entry: Entry<unknown>): Promise<boolean> {

@@ -20,7 +20,7 @@ import { createOpenRuns } from './store/runs/open-runs.ts';
 import { createRunStore } from './store/runs/runs.ts';
 import { createWaits } from './store/runs/waits.ts';
 import { loadSecretKeys, SecretError } from './store/secrets/secrets.ts';
-import { openSpool } from './store/spool/disk-spool.ts';
+import { openDiskSpool } from './store/spool/disk-spool.ts';
 import { openStore } from './store/store.ts';
 
 /** A database that is silent for so long counts as down for /readyz and /metrics. */
@@ -56,12 +56,12 @@ export async function openRooms(
     leaseMs,
   });
   await store.clock.look();
-  const runs = createRunStore(store.pool, store.relaxed);
+  const runs = createRunStore(store.pool, store.asyncCommitPool);
   const open = createOpenRuns(store.pool);
   const calls = createIncomingCalls({ pool: store.pool, keys, now });
   if (!onlyOpen) await takeFormerCrowds({ pool: store.pool, keys, calls, log });
   const waits = createWaits(store.pool);
-  const spool = await openSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
+  const spool = await openDiskSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   const measure = async () => ({
     ...(await open.measure(now())),
     portals: await Promise.all(
@@ -71,7 +71,7 @@ export async function openRooms(
         .map(async ({ memberId, state }) => ({
           label: createHash('sha256').update(memberId).digest('hex').slice(0, 8),
           paused: state === 'paused',
-          budgetLeft: await store.budget.left(memberId),
+          budgetLeft: await store.portalRate.left(memberId),
         })),
     ),
     ...(await waits.measure(now())),
@@ -136,8 +136,8 @@ export async function openRooms(
       set: documents.set,
       list: async () => Promise.all((await documents.list()).map(({ key, value }) => value ?? standIn(key))),
     },
-    claims: store.claims,
-    budget: store.budget,
+    locks: store.locks,
+    portalRate: store.portalRate,
     robots: (language) => robots.map((robot) => toDescriptor(robot, toLanguage(language))),
     now,
     log,

@@ -10,7 +10,7 @@ import { CallError, parseItemRef, parseRobotCall, type RobotCall } from './bitri
 import type { Config } from './config.ts';
 import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
 import { createSlowProofServer } from './http/server.ts';
-import { createPulse } from './lib/health-probe.ts';
+import { createHealthProbe } from './lib/health-probe.ts';
 import { createLoop } from './lib/loop.ts';
 import { within } from './lib/timeout.ts';
 import { openOrWait, refuseInstall } from './lobby.ts';
@@ -18,24 +18,24 @@ import { scopeLog } from './log.ts';
 import type { Log } from './robot/ports/log.ts';
 import { DATABASE_MS, openRooms } from './rooms.ts';
 import { createDelivery } from './runs/answer/deliver.ts';
-import { createSpooling } from './runs/intake/call-intake.ts';
+import { createCallIntake } from './runs/intake/call-intake.ts';
 import { createIntake } from './runs/intake/intake.ts';
 import { toDeadline, toKeptCall, toRunId } from './runs/intake/kept-call.ts';
 import { attemptRun } from './runs/work/lost-attempts.ts';
-import { createAttemptClaims } from './runs/work/overtaken.ts';
-import { createStrays } from './runs/work/strays.ts';
+import { createAttemptLocks } from './runs/work/overtaken.ts';
+import { createOrphanedRuns } from './runs/work/strays.ts';
 import { createWatch } from './runs/work/watch.ts';
 import { startWorkers } from './runs/work/workers.ts';
 import { createClaimedRuns, LEASE_MS } from './store/runs/claimed-runs.ts';
 
 /** Runs that all processes together work on at a time. */
-const PLACES = 12;
+const SLOTS = 12;
 /** Further ones, for waits whose time is over: they answer within seconds though all others hang on Directum. */
-const LAST_PLACES = 8;
+const LAST_SLOTS = 8;
 const TICK_MS = 1000;
 const RELOAD_MS = 5000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
-const SWEEP_MS = 3_600_000;
+const RESCAN_MS = 3_600_000;
 /** A stop takes no longer, whatever hangs. */
 const STOP_MS = 9_500;
 /** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
@@ -51,7 +51,7 @@ export interface ServicePorts {
   now: () => Date;
   random: () => number;
   /** How often every watched document is read again; an hour unless a test is in a hurry. */
-  sweepMs?: number;
+  rescanMs?: number;
   /** How long a run is left to a process that may have died; 12 s unless a test is in a hurry. */
   leaseMs?: number;
   /** How often it looks for what became due; a second unless a test is in a hurry. */
@@ -81,7 +81,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     send: async (memberId, answers, priority) => {
       // Another process may have heard a moment ago that the portal dropped our robots (bitrix24.md I61).
       const known = await portals.installations.fresh(memberId);
-      if (!isReady(known) || !(await portals.presence.isThere(memberId, priority)))
+      if (!isReady(known) || !(await portals.installedRobots.isThere(memberId, priority)))
         return answers.map(() => 'retry');
       return portals.answers.send(memberId, answers, priority);
     },
@@ -98,7 +98,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   const languageOf = (memberId: string) => toLanguage(portals.installations.get(memberId)?.language ?? 'ru');
   const intake = createIntake(calls, () => workers.wake());
-  const strays = createStrays({
+  const orphanedRuns = createOrphanedRuns({
     open: rooms.open,
     runs,
     isInstalled: (memberId) => isLive(portals.installations.get(memberId)),
@@ -109,7 +109,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     log,
   });
   const straying = createLoop(async () => {
-    await strays.find();
+    await orphanedRuns.find();
     return false;
   }, log);
   const lines = () => [
@@ -119,18 +119,21 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       .flatMap(({ memberId }) =>
         robots.map((robot) => ({ memberId, robot: robot.code, waits: robot.waits === true })),
       ),
-    ...strays.lines(),
+    ...orphanedRuns.lines(),
   ];
   const workers = startWorkers({
-    claimed: createClaimedRuns(store.relaxed, randomUUID(), leaseMs),
+    claimed: createClaimedRuns(store.asyncCommitPool, randomUUID(), leaseMs),
     leaseMs,
     tickMs,
-    places: { ordinary: store.places('ordinary', PLACES), last: store.places('last', LAST_PLACES) },
+    slots: {
+      ordinary: store.concurrencySlots('ordinary', SLOTS),
+      last: store.concurrencySlots('last', LAST_SLOTS),
+    },
     lines,
     now,
     log,
     work: (run, isHeld) => {
-      const claims = createAttemptClaims(store.claims, isHeld);
+      const locks = createAttemptLocks(store.locks, isHeld);
       return attemptRun(run, {
         runs,
         waits,
@@ -143,7 +146,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
           timeZone: config.TIME_ZONE,
         },
         seal: keys,
-        surround: (run, call, runLog) => {
+        contextOf: (run, call, runLog) => {
           const item = parseItemRef(call.documentId);
           const language = languageOf(run.memberId);
           const { eventToken, workflowId } = call;
@@ -167,17 +170,17 @@ export async function startService(config: Config, ports: ServicePorts): Promise
             portal: {
               ...portal,
               saveFile: async (fieldCode, file) => {
-                claims.check();
+                locks.check();
                 await portal.saveFile(fieldCode, file);
               },
             },
             directum: directum.forPortal({
-              pairs: store.pairs(run.portal),
-              claims,
+              counterpartyLinks: store.counterpartyLinks(run.portal),
+              locks,
               absence: deals.observer.deletions.absence,
               log: runLog,
             }),
-            slots: store.slots(run.portal, run.itemCode, run.id, claims),
+            slots: store.slots(run.portal, run.itemCode, run.id, locks),
             proof,
           };
         },
@@ -205,10 +208,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     documents: deals.documents,
     observer: deals.observer,
     changes: directum.changes,
-    surroundings: directum.surroundings,
+    documentContext: directum.documentContext,
     paced: deals.paced,
     pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
-    sweepMs: ports.sweepMs ?? SWEEP_MS,
+    rescanMs: ports.rescanMs ?? RESCAN_MS,
     now,
     onWake: workers.wake,
     log,
@@ -226,11 +229,11 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     await watch.poll();
     return false;
   }, log);
-  const sweeping = createLoop(watch.sweep, log);
+  const rescanning = createLoop(watch.rescan, log);
   await deals.restartDates();
   // Each on its own: a portal that is slow with triggers does not hold up what deals show.
-  const showing = Object.values(deals.steps).map((step) => createLoop(step, log));
-  const spooling = createSpooling<RobotCall>({
+  const projection = Object.values(deals.steps).map((step) => createLoop(step, log));
+  const callIntake = createCallIntake<RobotCall>({
     intake,
     calls,
     spool,
@@ -264,7 +267,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     }
     if (call.code !== code) return { result: 'bad', reason: 'code differs from the address' };
     try {
-      return { result: await spooling.take(call) };
+      return { result: await callIntake.take(call) };
     } catch (error) {
       log.error('call.not_kept', { error, robot: code });
       return { result: 'bad', reason: 'the call holds text that cannot be kept' };
@@ -290,21 +293,24 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const checkRemovals = () => portals.removals.check(tidy);
 
   const event: AppPorts['event'] = async (body) =>
-    parseEvent(body, now()) === null ? 'forbidden' : spooling.takeEvent(body);
+    parseEvent(body, now()) === null ? 'forbidden' : callIntake.takeEvent(body);
 
   async function install(query: Record<string, unknown>, body: unknown): ReturnType<AppPorts['install']> {
     if (isEventForm(body)) return { status: EVENT_STATUS[await event(body)] };
-    if (!(await spooling.isDatabaseThere())) {
+    if (!(await callIntake.isDatabaseThere())) {
       return refuseInstall(query);
     }
     return portals.installer.openPage(query, body);
   }
 
-  const pulse = createPulse(() => directum.ping(), { everyMs: PING_MS, limitMs: PING_LIMIT_MS });
-  const firstPing = within(FIRST_PING_MS, pulse.first).catch(() => undefined);
+  const directumProbe = createHealthProbe(() => directum.ping(), {
+    everyMs: PING_MS,
+    limitMs: PING_LIMIT_MS,
+  });
+  const firstProbe = within(FIRST_PING_MS, directumProbe.first).catch(() => undefined);
 
   async function readiness(): Promise<Readiness> {
-    await firstPing;
+    await firstProbe;
     let isBlind = false;
     const [database, spoolState] = await Promise.all([
       within(DATABASE_MS, deals.isBlind()).then(
@@ -321,7 +327,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
       ready: database === 'ok' || spoolState === 'ok',
       database,
       spool: { state: spoolState, waiting: spool.waiting() },
-      directum: isBlind ? 'down' : pulse.state(),
+      directum: isBlind ? 'down' : directumProbe.state(),
       portals: {
         total: live.length,
         ok: live.filter((installation) => installation.state === 'active').length,
@@ -344,7 +350,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     server.listen(config.PORT, config.HOST);
     await once(server, 'listening').catch(async (error) => {
       // Nobody else would stop the database that was started for it.
-      await Promise.all([workers.stop(), spooling.stop()]);
+      await Promise.all([workers.stop(), callIntake.stop()]);
       await rooms.close();
       throw error;
     });
@@ -355,7 +361,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     delivery.wake,
     portals.registration.check,
     checkRemovals,
-    ...[clock, straying, deadlines, polling, sweeping, ...showing].map(({ wake }) => wake),
+    ...[clock, straying, deadlines, polling, rescanning, ...projection].map(({ wake }) => wake),
   ];
   let turn = 0;
   const timers = [
@@ -371,15 +377,15 @@ export async function startService(config: Config, ports: ServicePorts): Promise
 
   async function end(): Promise<void> {
     for (const timer of timers) clearInterval(timer);
-    pulse.stop();
+    directumProbe.stop();
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
     const asking = [portals.registration, portals.removals];
-    const loops = [clock, straying, deadlines, polling, sweeping, ...asking, ...showing];
+    const loops = [clock, straying, deadlines, polling, rescanning, ...asking, ...projection];
     await Promise.all([
-      closed.then(spooling.stop),
+      closed.then(callIntake.stop),
       workers.stop(),
       within(2000, Promise.all(loops.map((loop) => loop.stop()))).catch(() => undefined),
     ]);

@@ -1,4 +1,4 @@
-import type { ClaimsPort } from '../robot/ports/locks.ts';
+import type { LocksPort } from '../robot/ports/locks.ts';
 import type { Log } from '../robot/ports/log.ts';
 import {
   createInstallations,
@@ -16,11 +16,11 @@ import type { RefreshAsked } from './install/events.ts';
 import { createInstaller, type Installer, type InstallerConfig } from './install/install.ts';
 import { createRegistrationCheck, type RegistrationCheck } from './install/registration-check.ts';
 import { createRemovals, type Removals } from './install/removals.ts';
-import { createPresence, type Presence } from './registration/installed-robots.ts';
+import { createInstalledRobots, type InstalledRobots } from './registration/installed-robots.ts';
 import type { RobotRegistration } from './registration/registration.ts';
 import { createOutbound } from './rest/outbound.ts';
 import { PortalError } from './rest/portal-error.ts';
-import { type BudgetPort, createRest, type PortalRest, type RequestHook } from './rest/rest.ts';
+import { createRest, type PortalRatePort, type PortalRest, type RequestHook } from './rest/rest.ts';
 import { type Answers, createAnswers } from './robots/answers.ts';
 import { type CallProof, type CallToProve, createCallProof } from './robots/call-proof.ts';
 import { createProofDesk } from './robots/proof-desk.ts';
@@ -37,7 +37,7 @@ export interface Portals {
   answers: Answers;
   deals: Deals;
   registration: RegistrationCheck;
-  presence: Presence;
+  installedRobots: InstalledRobots;
   removals: Removals;
   /** Does the portal vouch for the call of a run (bitrix24.md D3)? */
   proofOf(call: CallToProve & { receivedAt: Date }, log: Log): CallProof;
@@ -61,8 +61,8 @@ const toUser = (memberId: string, { userId }: TokenPair) => `${memberId}:${userI
 export function createPortals(options: {
   config: InstallerConfig & { outboundProxy?: string | undefined };
   store: InstallationStore;
-  claims: ClaimsPort;
-  budget: BudgetPort;
+  locks: LocksPort;
+  portalRate: PortalRatePort;
   /** Declared robots with option titles in the portal's language, which cannot be a map (bitrix24.md B2). */
   robots: (language: string) => readonly RobotRegistration[];
   now: () => Date;
@@ -75,12 +75,12 @@ export function createPortals(options: {
   /** A person asked for a document's newest state; without it the click is taken and ignored. */
   onRefreshAsked?: (refresh: RefreshAsked) => void | Promise<void>;
 }): Portals {
-  const { config, claims, now, log } = options;
+  const { config, locks, now, log } = options;
   const outbound = createOutbound(config.outboundProxy);
-  const installations = createInstallations({ store: options.store, claims, now, log });
+  const installations = createInstallations({ store: options.store, locks, now, log });
   const keeper = createTokenKeeper({
     installations,
-    claims,
+    locks,
     config,
     postForm: outbound.postForm,
     now,
@@ -91,7 +91,7 @@ export function createPortals(options: {
   const rest = createRest({
     installations,
     keeper,
-    budget: options.budget,
+    portalRate: options.portalRate,
     allowedOrigins: config.portals,
     agents: outbound.agents,
     now,
@@ -106,7 +106,7 @@ export function createPortals(options: {
     prover,
     rest,
     robots: options.robots,
-    claims,
+    locks,
     isDirectumDown: options.isDirectumDown ?? (() => false),
     onRefreshAsked: options.onRefreshAsked,
     now,
@@ -115,16 +115,16 @@ export function createPortals(options: {
   const registration = createRegistrationCheck({
     rest,
     installations,
-    claims,
+    locks,
     robots: options.robots,
     publicUrl: config.publicUrl,
     now,
     log,
   });
-  const presence = createPresence({ rest, installations, now, log });
+  const installedRobots = createInstalledRobots({ rest, installations, now, log });
   const reader = createReader({ rest, installations, fetchFile: outbound.fetchFile });
   const answers = createAnswers({ rest, log });
-  const deals = createDeals({ rest, installations, claims, log });
+  const deals = createDeals({ rest, installations, locks, log });
   const desk = createProofDesk(rest);
   const keptAt = new Map<string, number>();
 
@@ -169,8 +169,8 @@ export function createPortals(options: {
     answers,
     deals,
     registration,
-    presence,
-    removals: createRemovals({ rest, keeper, installations, claims, now, log }),
+    installedRobots,
+    removals: createRemovals({ rest, keeper, installations, locks, now, log }),
     proofOf: (call, callLog) =>
       createCallProof(
         { rest, desk, installations, log: callLog },
@@ -178,7 +178,7 @@ export function createPortals(options: {
           ...call,
           async onAccepted() {
             const { memberId, eventToken, receivedAt } = call;
-            presence.seen(memberId, receivedAt);
+            installedRobots.seen(memberId, receivedAt);
             const pair = offered.get(`${memberId} ${eventToken}`);
             offered.delete(`${memberId} ${eventToken}`);
             if (pair !== undefined) keepPair(memberId, pair);

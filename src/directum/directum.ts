@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { AbsencePort, ChangesPort } from '../documents/ports/changes.ts';
-import type { SurroundingsPort } from '../documents/ports/document-context.ts';
-import type { PairsPort } from '../robot/ports/counterparty-links.ts';
+import type { DocumentContextPort } from '../documents/ports/document-context.ts';
+import type { CounterpartyLinksPort } from '../robot/ports/counterparty-links.ts';
 import type { DirectumPort } from '../robot/ports/directum.ts';
-import type { AttemptClaims } from '../robot/ports/locks.ts';
+import type { AttemptLocks } from '../robot/ports/locks.ts';
 import type { Log } from '../robot/ports/log.ts';
 import { createCounterparties } from './counterparties/counterparties.ts';
 import { createCatalogue } from './directories/catalogue.ts';
 import { createEmails, createEmployees } from './directories/employees.ts';
 import { createContracts } from './documents/contracts.ts';
-import { createSurroundings } from './documents/document-context.ts';
+import { createDocumentContext } from './documents/document-context.ts';
 import { createStates } from './documents/states.ts';
 import { createVersions } from './documents/versions.ts';
 import { lostRights } from './http/errors.ts';
@@ -18,7 +18,7 @@ import { createTransport, type Transport, type TransportOptions } from './http/t
 import { DOCUMENTS } from './odata/absence.ts';
 import { createBulk } from './odata/bulk.ts';
 import { createReader, type Reader } from './odata/list-reader.ts';
-import { type CachePort, createMemory } from './odata/lookup-cache.ts';
+import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
 import { createApprovals } from './tasks/approvals.ts';
 
@@ -47,13 +47,18 @@ export interface Watching {
   /** Bulk questions about what changed. */
   changes: ChangesPort;
   /** Assignments, tasks and dates. */
-  surroundings: SurroundingsPort;
+  documentContext: DocumentContextPort;
   states: DirectumPort['states'];
 }
 
 export interface DirectumService extends Watching {
   /** Directum for an attempt of a portal's run. */
-  forPortal(ports: { pairs: PairsPort; claims: AttemptClaims; absence: AbsencePort; log: Log }): DirectumPort;
+  forPortal(ports: {
+    counterpartyLinks: CounterpartyLinksPort;
+    locks: AttemptLocks;
+    absence: AbsencePort;
+    log: Log;
+  }): DirectumPort;
   /** The same questions, each request when `pace` lets it: for those that are many and urgent to nobody. */
   paced(pace: () => Promise<void>): Watching;
   /** Cheap check of address and account. @throws RobotFailure */
@@ -82,7 +87,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const scope = `directum:${digest(base)}`;
   const claimScope = `${scope}:counterparty`;
   const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata:1`, now, log });
-  const stand = { reader, metadata, memory: createMemory(cache, prefix, now) };
+  const stand = { reader, metadata, lookups: createLookupCache(cache, prefix, now) };
   const catalogue = createCatalogue(stand);
   const employees = createEmployees(stand);
   const emails = createEmails({ metadata });
@@ -90,7 +95,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
     const bulk = createBulk({ reader, metadata });
     return {
       ...createStates({ transport, reader, metadata, links, bulk }),
-      surroundings: createSurroundings({ bulk, metadata, links, emailsOf: emails(bulk) }),
+      documentContext: createDocumentContext({ bulk, metadata, links, emailsOf: emails(bulk) }),
     };
   }
   const watching = watchBy(reader);
@@ -108,7 +113,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
 
   return {
     forPortal: (ports) => {
-      const writing = { ...stand, ...ports, transport: guarded(transport, ports.claims), links };
+      const writing = { ...stand, ...ports, transport: guarded(transport, ports.locks), links };
       return {
         catalogue,
         employees,
@@ -148,7 +153,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
  * write leaves without a look at whether the run is still its own. One that stood still during the write itself learns it
  * right after, and what it made is left to be found by its key.
  */
-function guarded(transport: Transport, { check }: Pick<AttemptClaims, 'check'>): Transport {
+function guarded(transport: Transport, { check }: Pick<AttemptLocks, 'check'>): Transport {
   return {
     ...transport,
     async send(...request) {

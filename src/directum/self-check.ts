@@ -8,7 +8,7 @@ import type { DirectumOptions } from './directum.ts';
 import { createTransport } from './http/transport.ts';
 import { createReader } from './odata/list-reader.ts';
 import type { CachePort } from './odata/lookup-cache.ts';
-import { createMemory } from './odata/lookup-cache.ts';
+import { createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
 import { isRow, type Row, textOf } from './odata/rows.ts';
 
@@ -53,7 +53,7 @@ export function createSelfCheck(
   const transport = createTransport(options);
   const reader = createReader(transport);
   const metadata = createMetadata({ transport, cache: NO_CACHE, cacheKey: 'metadata', now, log });
-  const stand = { reader, metadata, memory: createMemory(NO_CACHE, '', now) };
+  const stand = { reader, metadata, lookups: createLookupCache(NO_CACHE, '', now) };
   const agent = new Agent({
     allowH2: false,
     connect: {

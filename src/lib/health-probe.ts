@@ -4,7 +4,7 @@ import { within } from './timeout.ts';
  * Whether something answers, asked every `everyMs`. Silence of `limitMs` counts as down, so what it says is never older
  * than both together.
  */
-export function createPulse(
+export function createHealthProbe(
   ask: () => Promise<void>,
   { everyMs, limitMs }: { everyMs: number; limitMs: number },
 ) {

@@ -6,7 +6,7 @@
 import type { z } from 'zod';
 import type { Language, LocalText } from './failure.ts';
 import type { DirectumPort } from './ports/directum.ts';
-import type { SlotsPort } from './ports/document-slots.ts';
+import type { DocumentSlotsPort } from './ports/document-slots.ts';
 import type { DocumentState, TaskState } from './ports/document-state.ts';
 import type { Log } from './ports/log.ts';
 import type { ItemRef, PortalPort } from './ports/portal.ts';
@@ -30,7 +30,7 @@ export interface RobotContext {
   item: ItemRef;
   portal: PortalPort;
   directum: DirectumPort;
-  slots: SlotsPort;
+  slots: DocumentSlotsPort;
   wait: WaitPort;
   settings: RobotSettings;
   log: Log;

@@ -3,19 +3,19 @@ import { fileURLToPath } from 'node:url';
 import type Keyv from 'keyv';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
-import type { PairsPort } from '../robot/ports/counterparty-links.ts';
-import type { SlotsPort } from '../robot/ports/document-slots.ts';
-import type { AttemptClaims, ClaimsPort } from '../robot/ports/locks.ts';
+import type { CounterpartyLinksPort } from '../robot/ports/counterparty-links.ts';
+import type { DocumentSlotsPort } from '../robot/ports/document-slots.ts';
+import type { AttemptLocks, LocksPort } from '../robot/ports/locks.ts';
 import type { Log } from '../robot/ports/log.ts';
 import { readSchema } from './backup/tables.ts';
 import { type Clock, createClock } from './db/clock.ts';
 import { createPool, pin } from './db/connection.ts';
 import { NotThere, ToldError } from './db/told-error.ts';
-import { createPairs } from './documents/counterparty-links.ts';
-import { createSlots, forgetPortal } from './documents/document-slots.ts';
-import { type Budget, createBudget } from './limits/portal-rate.ts';
-import { createClaims } from './locks/advisory-locks.ts';
-import { createPlaces, type PlaceKind, type Places } from './locks/concurrency-slots.ts';
+import { createCounterpartyLinks } from './documents/counterparty-links.ts';
+import { createDocumentSlots, forgetPortal } from './documents/document-slots.ts';
+import { createPortalRate, type PortalRate } from './limits/portal-rate.ts';
+import { createAdvisoryLocks } from './locks/advisory-locks.ts';
+import { type ConcurrencySlots, createConcurrencySlots, type SlotKind } from './locks/concurrency-slots.ts';
 import { createLockSession } from './locks/lock-session.ts';
 import { startEmbedded } from './postgres/embedded.ts';
 import { LEASE_MS } from './runs/claimed-runs.ts';
@@ -38,7 +38,7 @@ export interface StoreOptions {
   now: () => Date;
   /** REST rate of the portals (`BITRIX24_RATE`). */
   rate?: { perSecond: number; bucket: number } | undefined;
-  /** After so long a process that says nothing more has lost its claims, places and locks; 12 s unless a test is in a hurry. */
+  /** After so long a process that says nothing more has lost its claims, slots and locks; 12 s unless a test is in a hurry. */
   leaseMs?: number | undefined;
   /** Neither a database nor a table is made or changed: for commands beside the service. */
   onlyOpen?: boolean | undefined;
@@ -48,19 +48,19 @@ export interface StoreOptions {
 export interface Store {
   pool: pg.Pool;
   /** For leases and budgets: a commit that a database crash loses is repeated without harm. */
-  relaxed: pg.Pool;
+  asyncCommitPool: pg.Pool;
   url: string;
   kv(namespace: string): Keyv;
-  claims: ClaimsPort;
+  locks: LocksPort;
   /** `total` of a kind in all processes, which must mean the same number. */
-  places(kind: PlaceKind, total: number): Places;
+  concurrencySlots(kind: SlotKind, total: number): ConcurrencySlots;
   cache: Cache;
-  budget: Budget;
+  portalRate: PortalRate;
   /** Looked at before anything else, and once a second (clock.ts). */
   clock: Clock;
-  pairs(portalKey: string): PairsPort;
+  counterpartyLinks(portalKey: string): CounterpartyLinksPort;
   /** Without `attempt` nobody can take the run over. */
-  slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptClaims): SlotsPort;
+  slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptLocks): DocumentSlotsPort;
   installations<T>(): Documents<T>;
   /** Drops what links CRM records of the portal to Directum (uninstallation with CLEAN=1). */
   forgetPortal(portalKey: string): Promise<void>;
@@ -89,7 +89,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const onLost = (error: Error) => log.warn('database.connection_lost', { reason: error.message });
   const pool = createPool({ url, name: 'directum-robots', size: POOL_SIZE, settings, onLost });
   // Commits here are not waited for: what a crash of the database may lose is only done again.
-  const relaxed = createPool({
+  const asyncCommitPool = createPool({
     url,
     name: 'directum-robots-relaxed',
     size: RELAXED_POOL_SIZE,
@@ -98,8 +98,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   });
 
   const session = createLockSession({ databaseUrl: url, leaseMs, log });
-  const claims = createClaims({ session, log });
-  const budget = createBudget({ pool: relaxed, ...(options.rate ?? { perSecond: 2, bucket: 50 }) });
+  const locks = createAdvisoryLocks({ session, log });
+  const portalRate = createPortalRate({
+    pool: asyncCommitPool,
+    ...(options.rate ?? { perSecond: 2, bucket: 50 }),
+  });
   const spaces = new Map<string, Keyv>();
   const kv = (namespace: string) => {
     let space = spaces.get(namespace);
@@ -113,25 +116,25 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
   return {
     pool,
-    relaxed,
+    asyncCommitPool,
     url,
     kv,
-    claims,
-    places: (kind, total) => createPlaces(session, kind, total),
+    locks,
+    concurrencySlots: (kind, total) => createConcurrencySlots(session, kind, total),
     cache: createCache({ pool, log, now }),
-    budget,
-    clock: createClock({ pool: relaxed, now, log }),
-    pairs: (portalKey) => createPairs(pool, portalKey),
-    slots: (portalKey, itemCode, runId, attempt = { ...claims, check: () => undefined }) =>
-      createSlots({ pool, relaxed, claims: attempt, now }, portalKey, itemCode, runId),
+    portalRate,
+    clock: createClock({ pool: asyncCommitPool, now, log }),
+    counterpartyLinks: (portalKey) => createCounterpartyLinks(pool, portalKey),
+    slots: (portalKey, itemCode, runId, attempt = { ...locks, check: () => undefined }) =>
+      createDocumentSlots({ pool, asyncCommitPool, locks: attempt, now }, portalKey, itemCode, runId),
     installations: <T>() => createDocuments<T>({ pool, kv: kv('installation'), namespace: 'installation' }),
     forgetPortal: (portalKey) => forgetPortal(pool, portalKey),
     close() {
       closing ??= (async () => {
         try {
-          budget.close();
+          portalRate.close();
           await session.close();
-          await relaxed.end();
+          await asyncCommitPool.end();
           await pool.end();
         } finally {
           await embedded?.stop();

@@ -1,6 +1,6 @@
 import type { Installation } from '../../src/bitrix24/auth/installation.ts';
 import { createPortals } from '../../src/bitrix24/portals.ts';
-import type { BudgetPort } from '../../src/bitrix24/rest/rest.ts';
+import type { PortalRatePort } from '../../src/bitrix24/rest/rest.ts';
 import type { ActivityCard, DealFields } from '../../src/documents/ports/deal.ts';
 import type { ItemRef } from '../../src/robot/ports/portal.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
@@ -15,7 +15,7 @@ export async function dealStand(
     timeoutMs?: number;
     /** What the portal lets through, kept to by `budget`. */
     rate?: { perSecond: number; bucket: number };
-    budget?: BudgetPort;
+    portalRate?: PortalRatePort;
   } = {},
 ) {
   const portal: Portal = await startPortal({
@@ -42,8 +42,8 @@ export async function dealStand(
         set: async (id, row) => void rows.set(id, JSON.stringify(row)),
         list: async () => [...rows.values()].map((row) => JSON.parse(row) as Installation),
       },
-      claims: memoryClaims(() => claim.isHeld),
-      budget: options.budget ?? { take: async () => {} },
+      locks: memoryClaims(() => claim.isHeld),
+      portalRate: options.portalRate ?? { take: async () => {} },
       robots: () => [],
       now: () => new Date('2026-09-01T10:00:00Z'),
       log,

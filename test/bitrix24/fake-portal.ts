@@ -4,7 +4,7 @@ import type { Installation, InstallationStore } from '../../src/bitrix24/auth/in
 import { createPortals } from '../../src/bitrix24/portals.ts';
 import type { RobotRegistration } from '../../src/bitrix24/registration/registration.ts';
 import type { CallProof } from '../../src/bitrix24/robots/call-proof.ts';
-import type { ClaimsPort } from '../../src/robot/ports/locks.ts';
+import type { LocksPort } from '../../src/robot/ports/locks.ts';
 import type { Log } from '../../src/robot/ports/log.ts';
 
 export class Refusal extends Error {
@@ -169,8 +169,8 @@ export function bench(
       publicUrl: 'https://directum.example',
     },
     store,
-    claims: memoryClaims(),
-    budget: {
+    locks: memoryClaims(),
+    portalRate: {
       take: async (id, asked) => void taken.push([id, typeof asked === 'string' ? asked : asked.priority]),
       penalize: async (_, ms) => void penalties.push(ms),
     },
@@ -183,7 +183,7 @@ export function bench(
   return { ...portals, stored, store, lines, log, taken, penalties, clock, metrics };
 }
 
-export function memoryClaims(isHeld = () => true): ClaimsPort {
+export function memoryClaims(isHeld = () => true): LocksPort {
   const tails = new Map<string, Promise<unknown>>();
   return {
     hold(key, work) {

@@ -42,8 +42,8 @@ async function journey() {
   const portals = createPortals({
     config: { ...CONFIG, publicUrl, portals: [portal.url], oauthServers: [portal.oauthUrl] },
     store,
-    claims: memoryClaims(),
-    budget: { take: async () => {} },
+    locks: memoryClaims(),
+    portalRate: { take: async () => {} },
     robots: () => [
       {
         code: 'directum_test',

@@ -1,8 +1,8 @@
 import { createDirectum, type DirectumOptions } from '../../src/directum/directum.ts';
 import type { CachePort } from '../../src/directum/odata/lookup-cache.ts';
 import type { AbsencePort } from '../../src/documents/ports/changes.ts';
-import type { PairsPort } from '../../src/robot/ports/counterparty-links.ts';
-import type { AttemptClaims, Claim } from '../../src/robot/ports/locks.ts';
+import type { CounterpartyLinksPort } from '../../src/robot/ports/counterparty-links.ts';
+import type { AttemptLocks, HeldLock } from '../../src/robot/ports/locks.ts';
 import type { Log } from '../../src/robot/ports/log.ts';
 import type { Party, Requisite } from '../../src/robot/ports/portal.ts';
 
@@ -19,8 +19,10 @@ export function memoryCache(): CachePort & { entries: Map<string, unknown> } {
   };
 }
 
-export function memoryPairs(): PairsPort & { held: Map<string, Awaited<ReturnType<PairsPort['find']>>> } {
-  const held = new Map<string, Awaited<ReturnType<PairsPort['find']>>>();
+export function memoryPairs(): CounterpartyLinksPort & {
+  held: Map<string, Awaited<ReturnType<CounterpartyLinksPort['find']>>>;
+} {
+  const held = new Map<string, Awaited<ReturnType<CounterpartyLinksPort['find']>>>();
   return {
     held,
     find: async (key) => held.get(key) ?? null,
@@ -32,10 +34,10 @@ export function memoryPairs(): PairsPort & { held: Map<string, Awaited<ReturnTyp
   };
 }
 
-export function memoryClaims(): AttemptClaims {
+export function memoryClaims(): AttemptLocks {
   const tails = new Map<string, Promise<unknown>>();
   return {
-    hold<T>(key: string, work: (claim: Claim) => Promise<T>): Promise<T> {
+    hold<T>(key: string, work: (claim: HeldLock) => Promise<T>): Promise<T> {
       const mine = () => work({ isHeld: () => true });
       const next = (tails.get(key) ?? Promise.resolve()).catch(() => undefined).then(mine);
       tails.set(key, next);
@@ -54,7 +56,7 @@ export const gone: AbsencePort = {
 /** The adapter on a stand, with what the store would give it kept in memory. */
 export function adapter(at: { url: string; webUrl: string }, options: Partial<DirectumOptions> = {}) {
   const cache = memoryCache();
-  const pairs = memoryPairs();
+  const counterpartyLinks = memoryPairs();
   const made: { operation: string; status: number | 'network'; errorCode?: string }[] = [];
   const service = createDirectum({
     baseUrl: at.url,
@@ -69,8 +71,13 @@ export function adapter(at: { url: string; webUrl: string }, options: Partial<Di
     onRequest: ({ seconds: _, ...rest }) => made.push(rest),
     ...options,
   });
-  const directum = service.forPortal({ pairs, claims: memoryClaims(), absence: gone, log: quietLog });
-  return { service, directum, cache, pairs, made };
+  const directum = service.forPortal({
+    counterpartyLinks,
+    locks: memoryClaims(),
+    absence: gone,
+    log: quietLog,
+  });
+  return { service, directum, cache, counterpartyLinks, made };
 }
 
 export function requisite(values: Partial<Requisite> = {}): Requisite {

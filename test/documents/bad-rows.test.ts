@@ -15,7 +15,7 @@ beforeEach(() => bench.reset());
 async function shown(...ids: number[]): Promise<void> {
   for (const id of ids) await bench.make(`DEAL_${id}`, id);
   await bench.poll();
-  await bench.sweep();
+  await bench.rescan();
   bench.pass(2 * MINUTE);
   await bench.look();
   await bench.show();
@@ -50,7 +50,7 @@ describe('a document that cannot be kept', () => {
     bench.directum.put(1, { name: NUL });
     bench.directum.put(3, { internalApprovalState: 'Signed', modified: '2026-01-01T00:00:00Z' });
     bench.pass(HOUR);
-    await bench.sweep();
+    await bench.rescan();
     expect(await statuses(1, 3)).toEqual(['created', 'signed_us']);
     bench.directum.put(3, { internalApprovalState: 'OnApproval', modified: '2026-01-02T00:00:00Z' });
     await bench.store.pool.query('UPDATE document SET look_at = $1', [bench.now()]);

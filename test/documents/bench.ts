@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import { mirrorTasks } from '../../src/documents/deliver/task-sync.ts';
+import { syncTasks } from '../../src/documents/deliver/task-sync.ts';
 import { tell } from '../../src/documents/deliver/tell.ts';
-import { showDue } from '../../src/documents/deliver/update-deal.ts';
-import { createNews } from '../../src/documents/facts/record-changes.ts';
+import { updateDueDeals } from '../../src/documents/deliver/update-deal.ts';
+import { createChangeRecorder } from '../../src/documents/facts/record-changes.ts';
 import { createDeletions } from '../../src/documents/observe/deletions.ts';
 import { createObservers } from '../../src/documents/observe/observe.ts';
 import type { ChangedTask, ChangesPort } from '../../src/documents/ports/changes.ts';
 import type { DealPort, WriteResult } from '../../src/documents/ports/deal.ts';
-import type { Assignment, ContractDates, SightChange } from '../../src/documents/ports/document.ts';
-import type { SurroundingsPort } from '../../src/documents/ports/document-context.ts';
+import type { Assignment, ContractDates, SnapshotChange } from '../../src/documents/ports/document.ts';
+import type { DocumentContextPort } from '../../src/documents/ports/document-context.ts';
 import {
   type Asked,
   reconcile,
@@ -19,13 +19,13 @@ import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 import type { ItemRef } from '../../src/robot/ports/portal.ts';
 import { createWatch } from '../../src/runs/work/watch.ts';
 import { createComparisons } from '../../src/store/documents/comparisons.ts';
-import { createShowStore } from '../../src/store/documents/deal-projection.ts';
+import { createDealProjection } from '../../src/store/documents/deal-projection.ts';
 import { createDueLooks } from '../../src/store/documents/due-looks.ts';
 import { createMissingDocuments } from '../../src/store/documents/missing-documents.ts';
-import { createMirroredTasks } from '../../src/store/documents/synced-tasks.ts';
+import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
-import { createTellings } from '../../src/store/outbox/outbox.ts';
+import { createOutbox } from '../../src/store/outbox/outbox.ts';
 import { createWaits } from '../../src/store/runs/waits.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -124,7 +124,7 @@ export function fakeDirectum(now: () => Date) {
     taskStatesOf: async () => null,
     anyContract: () => ask('anyContract', () => documents.size > 0),
   };
-  const surroundings: SurroundingsPort = {
+  const documentContext: DocumentContextPort = {
     newestAssignment: () =>
       ask('newestAssignment', () => (fake.showsAssignments ? newest(assignments) : null)),
     assignments: (since, id) => ask('assignments', () => after(assignments, since, id)),
@@ -138,7 +138,7 @@ export function fakeDirectum(now: () => Date) {
   };
   return {
     ...fake,
-    ports: { changes, surroundings },
+    ports: { changes, documentContext },
     set: fake,
   };
 }
@@ -224,21 +224,21 @@ export async function documentBench() {
   const now = () => new Date(clock);
   const store: Store = await bench.open(undefined, now);
   const documents = createDocumentStore(store.pool);
-  const showing = createShowStore(store.pool);
+  const projection = createDealProjection(store.pool);
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
-  const mirrored = createMirroredTasks({ pool: store.pool, seal, log: bench.log, on: true });
-  const tellings = createTellings(store.pool);
+  const syncedTasks = createSyncedTasks({ pool: store.pool, seal, log: bench.log, on: true });
+  const outbox = createOutbox(store.pool);
   const looks = createDueLooks(store.pool);
-  const news = createNews({
-    tellings,
-    mirrored,
+  const recordChanges = createChangeRecorder({
+    outbox,
+    syncedTasks,
     looks,
     seal,
     timeZone: 'Europe/Moscow',
     steps: [30, 7, 1],
     now,
   });
-  const told: SightChange[] = [];
+  const told: SnapshotChange[] = [];
   const unknown: string[] = [];
   let back = 0;
   const sides = () => {
@@ -248,7 +248,7 @@ export async function documentBench() {
       store: documents,
       onChange: async (changes, client) => {
         told.push(...changes);
-        await news.record(changes, client);
+        await recordChanges.record(changes, client);
       },
       onUnknown: (value) => unknown.push(value),
       now,
@@ -273,7 +273,7 @@ export async function documentBench() {
       ...directum.ports,
       paced: { observer: paced, changes: directum.ports.changes },
       pollMs: MINUTE,
-      sweepMs: HOUR,
+      rescanMs: HOUR,
       now,
       onWake: () => undefined,
       log: bench.log,
@@ -287,8 +287,8 @@ export async function documentBench() {
   const comparing = () => ({
     comparisons: createComparisons(store.pool),
     documents,
-    showing,
-    mirrored,
+    projection,
+    syncedTasks,
     observer: current.observer,
     portals,
     toItem,
@@ -296,8 +296,8 @@ export async function documentBench() {
     log: bench.log,
   });
   const show = () =>
-    showDue({
-      store: showing,
+    updateDueDeals({
+      store: projection,
       portals,
       toItem,
       now,
@@ -307,7 +307,7 @@ export async function documentBench() {
     ...bench,
     store,
     documents,
-    showing,
+    projection,
     told,
     unknown,
     now,
@@ -396,8 +396,8 @@ export async function documentBench() {
       clock += MINUTE;
       await current.watch.poll();
     },
-    async sweep() {
-      while (await current.watch.sweep());
+    async rescan() {
+      while (await current.watch.rescan());
     },
     /** Shows all that is due two seconds from now. */
     async show() {
@@ -412,11 +412,11 @@ export async function documentBench() {
     /** Tells all that is due. */
     async tell() {
       const failures = createFailures(store.pool);
-      while (await tell({ tellings, failures, seal, portals, toItem, now, log: bench.log }));
+      while (await tell({ outbox, failures, seal, portals, toItem, now, log: bench.log }));
     },
     /** Writes all tasks that are due. */
     async mirror() {
-      while (await mirrorTasks({ mirrored, portals, toItem, now, log: bench.log }));
+      while (await syncTasks({ syncedTasks, portals, toItem, now, log: bench.log }));
     },
     /** Compares everything; answers the differences as lines. */
     async reconcile({ itemCode = null, accept = false }: Partial<Asked> = {}) {

@@ -39,7 +39,7 @@ async function keep(id: number, validTill: string | null, more: { ended?: boolea
 
 /** Both replicas look as long as there is something to look at. */
 async function look() {
-  for (const replica of [bench.one, bench.two]) while (await replica.news.lookAtDates());
+  for (const replica of [bench.one, bench.two]) while (await replica.recordChanges.lookAtDates());
   await bench.pass(10_000);
 }
 
@@ -77,11 +77,15 @@ describe('the look at dates', () => {
   it('reads hundreds of documents, shared by two processes, and goes on after one of them died', async () => {
     for (let id = 1; id <= 450; id += 1) await keep(id, '2026-03-05');
     await bench.one.looks.take('2026-03-02', new Date(bench.now().getTime() - 10_000));
-    await Promise.all([bench.one.news.lookAtDates(), bench.two.news.lookAtDates()]);
+    await Promise.all([bench.one.recordChanges.lookAtDates(), bench.two.recordChanges.lookAtDates()]);
     const count = async () => (await bench.pool.query('SELECT count(*)::int AS n FROM telling')).rows[0].n;
     expect(await count()).toBe(0);
     bench.idle(21_000);
-    while ((await Promise.all([bench.one.news.lookAtDates(), bench.two.news.lookAtDates()])).includes(true));
+    while (
+      (
+        await Promise.all([bench.one.recordChanges.lookAtDates(), bench.two.recordChanges.lookAtDates()])
+      ).includes(true)
+    );
     expect(await count()).toBe(900);
   });
 });

@@ -2,7 +2,7 @@ import { type FailurePorts, tellFailures } from '../../src/documents/deliver/fai
 import { tell } from '../../src/documents/deliver/tell.ts';
 import type { DealPort } from '../../src/documents/ports/deal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
-import { createTellings } from '../../src/store/outbox/outbox.ts';
+import { createOutbox } from '../../src/store/outbox/outbox.ts';
 import { createRunHistory } from '../../src/store/runs/run-history.ts';
 import { createRunStore } from '../../src/store/runs/runs.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
@@ -36,10 +36,10 @@ export async function failureBench() {
   const now = () => new Date(time);
 
   const replica = ({ pool }: Store) => {
-    const tellings = createTellings(pool);
+    const outbox = createOutbox(pool);
     const failures = createFailures(pool);
     const ports = () => ({
-      tellings,
+      outbox,
       failures,
       shown,
       robotName: (code: string) => ({ ru: `Directum: ${code}`, en: `Directum (en): ${code}` }),
@@ -58,7 +58,7 @@ export async function failureBench() {
     };
   };
   const steps = stores.map(replica);
-  const runs = createRunStore(store.pool, store.relaxed);
+  const runs = createRunStore(store.pool, store.asyncCommitPool);
   const history = createRunHistory(store.pool);
 
   async function end(id: string, { code = 'input_invalid', text }: FailedRun): Promise<void> {

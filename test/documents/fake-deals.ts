@@ -1,4 +1,9 @@
-import type { DealPort, MirrorTask, TimelineComment, WriteResult } from '../../src/documents/ports/deal.ts';
+import type {
+  AssignmentTask,
+  DealPort,
+  TimelineComment,
+  WriteResult,
+} from '../../src/documents/ports/deal.ts';
 
 export interface FakeDeals extends DealPort {
   /** `DEAL_915 directum_approved`, in the order of execution. */
@@ -7,7 +12,7 @@ export interface FakeDeals extends DealPort {
   comments: TimelineComment[];
   /** People who left. */
   dismissed: Set<number>;
-  tasks: Map<number, MirrorTask & { mark: string; closed: boolean; notes: string[] }>;
+  tasks: Map<number, AssignmentTask & { mark: string; closed: boolean; notes: string[] }>;
   /** The whole portal is away. */
   down: boolean;
   /** The portal refuses triggers: its administrator was dismissed. */

@@ -1,12 +1,12 @@
-import { mirrorTasks } from '../../src/documents/deliver/task-sync.ts';
+import { syncTasks } from '../../src/documents/deliver/task-sync.ts';
 import { tell } from '../../src/documents/deliver/tell.ts';
-import { createNews } from '../../src/documents/facts/record-changes.ts';
+import { createChangeRecorder } from '../../src/documents/facts/record-changes.ts';
 import type { DealPort } from '../../src/documents/ports/deal.ts';
-import type { Sight } from '../../src/documents/ports/document.ts';
+import type { DocumentSnapshot } from '../../src/documents/ports/document.ts';
 import { createDueLooks } from '../../src/store/documents/due-looks.ts';
-import { createMirroredTasks } from '../../src/store/documents/synced-tasks.ts';
+import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
-import { createTellings } from '../../src/store/outbox/outbox.ts';
+import { createOutbox } from '../../src/store/outbox/outbox.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../store/bench.ts';
@@ -23,13 +23,13 @@ export async function ledgerBench() {
   let deals: Record<string, DealPort> = {};
 
   const replica = (store: Store, on = true) => {
-    const tellings = createTellings(store.pool);
+    const outbox = createOutbox(store.pool);
     const failures = createFailures(store.pool);
-    const mirrored = createMirroredTasks({ pool: store.pool, seal: keys, log: bench.log, on });
+    const syncedTasks = createSyncedTasks({ pool: store.pool, seal: keys, log: bench.log, on });
     const looks = createDueLooks(store.pool);
-    const news = createNews({
-      tellings,
-      mirrored,
+    const recordChanges = createChangeRecorder({
+      outbox,
+      syncedTasks,
       looks,
       seal: keys,
       timeZone: 'Europe/Moscow',
@@ -37,9 +37,9 @@ export async function ledgerBench() {
       now,
     });
     const ports = {
-      tellings,
+      outbox,
       failures,
-      mirrored,
+      syncedTasks,
       portals: { keys: () => Object.keys(deals), deals: (portal: string) => deals[portal] as DealPort },
       toItem: (code: string) => {
         const id = Number(/^DEAL_(\d+)$/.exec(code)?.[1]);
@@ -50,13 +50,13 @@ export async function ledgerBench() {
       log: bench.log,
     };
     return {
-      news,
+      recordChanges,
       looks,
       /** One observation, in its transaction. */
       async see(
         documentId: number,
-        before: Sight | null,
-        after: Sight,
+        before: DocumentSnapshot | null,
+        after: DocumentSnapshot,
         items: { portal: string; itemCode: string }[] = [{ portal: 'p', itemCode: 'DEAL_915' }],
         made = false,
       ) {
@@ -71,14 +71,14 @@ export async function ledgerBench() {
             before,
             after,
           };
-          await news.record([change], client);
+          await recordChanges.record([change], client);
           await client.query('COMMIT');
         } finally {
           client.release();
         }
       },
       tell: () => tell(ports),
-      mirror: () => mirrorTasks(ports),
+      mirror: () => syncTasks(ports),
     };
   };
 

@@ -1,4 +1,4 @@
-import type { Assignment, DocumentStatus, Sight } from '../../src/documents/ports/document.ts';
+import type { Assignment, DocumentSnapshot, DocumentStatus } from '../../src/documents/ports/document.ts';
 import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 
 export function document(states: Partial<DocumentState> = {}): DocumentState {
@@ -51,7 +51,7 @@ export function resubmitted(id: number, created: string, completed: string): Ass
 }
 
 /** A sight as Directum shows the status; `more` goes over it. */
-export function sight(status: DocumentStatus, more: Partial<Sight> = {}): Sight {
+export function snapshot(status: DocumentStatus, more: Partial<DocumentSnapshot> = {}): DocumentSnapshot {
   const signed = { internalApprovalState: 'Signed', lastVersionApproved: true };
   const states: Partial<Record<DocumentStatus, Partial<DocumentState>>> = {
     on_approval: { internalApprovalState: 'OnApproval' },

@@ -4,7 +4,7 @@ import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 /** A portal that does not let fields be made: all the rest is none the worse for it. */
 let stand: Stand;
 beforeAll(async () => {
-  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, sweepMs: 3_000, install: false });
+  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, rescanMs: 3_000, install: false });
   stand.portal.misbehave.removeScopes('userfieldconfig');
   await stand.portal.install(`${stand.url}/bitrix24/install`);
 }, 20_000);

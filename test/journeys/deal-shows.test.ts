@@ -7,7 +7,7 @@ let stand: Stand;
 beforeAll(async () => {
   stand = await startStand({
     settings: { DIRECTUM_POLL_SECONDS: '1', OPS_TOKEN: 'ops-token-1' },
-    sweepMs: 3_000,
+    rescanMs: 3_000,
   });
 });
 afterAll(() => stand.stop());

@@ -7,7 +7,7 @@ const APPROVE = 'directum_start_approval';
 const WAIT = 'directum_wait_signature';
 let stand: Stand;
 beforeAll(async () => {
-  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, sweepMs: 2_000 });
+  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, rescanMs: 2_000 });
 });
 afterAll(() => stand.stop());
 afterEach(() => {
@@ -27,12 +27,12 @@ async function withContract() {
 }
 
 /** A contract on approval by rule, and a step that waits for its signature. */
-async function waiting(patienceMs = 20_000) {
+async function waiting(maxWaitMs = 20_000) {
   const { deal, document } = await withContract();
   const started = await runStep(stand, deal, APPROVE, { approval_type: 'rule' });
   expect(started).toMatchObject({ ok: 'Y' });
   const from = stand.lines.length;
-  const result = runStep(stand, deal, WAIT, {}, patienceMs);
+  const result = runStep(stand, deal, WAIT, {}, maxWaitMs);
   result.catch(() => undefined);
   await expect.poll(() => stand.lines.slice(from).some((line) => line.includes('run.waiting'))).toBe(true);
   return { deal, document, task: Number(started['task_id']), result };

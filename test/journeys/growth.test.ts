@@ -15,7 +15,7 @@ let database: Database;
 beforeAll(async () => {
   stand = await startStand({
     settings: { OPS_TOKEN, LOG_LEVEL: 'warn', DIRECTUM_POLL_SECONDS: '1' },
-    sweepMs: 1_000,
+    rescanMs: 1_000,
   });
   database = await openDatabase(stand);
   await stand.pause();
@@ -88,11 +88,11 @@ const KNOWN = {
   claim: /run claim/,
   keep: /SET lease_until = clock_timestamp/,
   reclaim: /abandoned = abandoned \+ 1/,
-  strays: /AS member FROM open/,
+  orphanedRuns: /AS member FROM open/,
   answers: /UPDATE answer SET due_at/,
   'waits whose time is over': /wait\.deadline_at <= \$1/,
   'waits that changed': /wait\.seen <> c\.seen/,
-  sweep: /document_id > \$1 GROUP BY document_id/,
+  rescan: /document_id > \$1 GROUP BY document_id/,
   'swept documents': /status NOT IN/,
   looks: /look_at <= \$1 ORDER BY/,
   showings: /SET taken_until = \$3/,

@@ -17,7 +17,7 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'hostile-'));
   stand = await startStand({
     settings: { DATABASE_URL: database.url, DIRECTUM_POLL_SECONDS: '1', OPS_TOKEN: 'ops-token-of-the-test' },
-    sweepMs: 2_000,
+    rescanMs: 2_000,
   });
 });
 afterAll(async () => {

@@ -9,7 +9,7 @@ const APPROVE = 'directum_start_approval';
 
 let stand: Stand;
 beforeAll(async () => {
-  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, sweepMs: 2_000 });
+  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, rescanMs: 2_000 });
 });
 afterAll(() => stand.stop());
 

@@ -22,7 +22,7 @@ export async function startStand(
     portal?: Partial<Parameters<typeof startPortal>[0]>;
     directum?: Parameters<typeof startDirectum>[0];
     install?: boolean;
-    sweepMs?: number;
+    rescanMs?: number;
     tickMs?: number;
     /** The service's clock; the sandboxes keep their own. */
     now?: () => Date;
@@ -47,7 +47,7 @@ export async function startStand(
       now: options.now ?? (() => new Date()),
       random: () => 0,
       ...HURRY,
-      ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
+      ...(options.rescanMs !== undefined && { rescanMs: options.rescanMs }),
       ...(options.tickMs !== undefined && { tickMs: options.tickMs }),
     });
   let service = await start();

@@ -10,7 +10,7 @@ let stand: Stand;
 beforeAll(async () => {
   stand = await startStand({
     settings: { DIRECTUM_POLL_SECONDS: '1', OPS_TOKEN: 'ops-token-1' },
-    sweepMs: 2_000,
+    rescanMs: 2_000,
   });
 });
 afterAll(() => stand.stop());

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createPulse } from '../../src/lib/health-probe.ts';
+import { createHealthProbe } from '../../src/lib/health-probe.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 it('tells within a minute of what falls silent, and of what answers again', async () => {
   let answer: () => Promise<void> = async () => undefined;
-  const pulse = createPulse(() => answer(), { everyMs: 30_000, limitMs: 20_000 });
+  const pulse = createHealthProbe(() => answer(), { everyMs: 30_000, limitMs: 20_000 });
   await pulse.first;
   expect(pulse.state()).toBe('ok');
   // As a host that takes connections and says nothing.

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { createDirectum, type DirectumService } from '../../src/directum/directum.ts';
 import { knowing } from '../../src/robot/failure.ts';
 import { field } from '../../src/robot/fields.ts';
-import type { SlotsPort } from '../../src/robot/ports/document-slots.ts';
+import type { DocumentSlotsPort } from '../../src/robot/ports/document-slots.ts';
 import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 import type { PortalPort } from '../../src/robot/ports/portal.ts';
 import { type AnyRobot, defineRobot, type RobotContext, Waiting } from '../../src/robot/robot.ts';
@@ -61,7 +61,8 @@ beforeEach(async () => {
     cache: memoryCache(),
     now,
     log: quietLog,
-    onBack: () => void createRunStore(store.pool, store.relaxed).hasten('directum_unavailable', now()),
+    onBack: () =>
+      void createRunStore(store.pool, store.asyncCommitPool).hasten('directum_unavailable', now()),
   });
 });
 
@@ -118,9 +119,9 @@ async function accept(count: number, maxHours = 24, robot = asking.code): Promis
 
 /** Lets time pass: every run is taken up at the moment it is due. */
 async function live(until: Date): Promise<void> {
-  const runs = createRunStore(store.pool, store.relaxed);
+  const runs = createRunStore(store.pool, store.asyncCommitPool);
   const waits = createWaits(store.pool);
-  const claimed = createClaimedRuns(store.relaxed, 'test');
+  const claimed = createClaimedRuns(store.asyncCommitPool, 'test');
   const lines = [...robots.keys()].map((robot) => ({ memberId: 'acme', robot, running: 0, room: 99 }));
   for (;;) {
     await waits.wakeExpired(now());
@@ -142,7 +143,7 @@ async function live(until: Date): Promise<void> {
           robots,
           settings: { contractKind: null, businessUnit: null, responsible: null, timeZone: 'Europe/Moscow' },
           seal: open,
-          surround: () => ({
+          contextOf: () => ({
             language: 'ru',
             item: { typeId: 2, id: 1, code: 'DEAL_1' },
             portal: {
@@ -151,12 +152,12 @@ async function live(until: Date): Promise<void> {
               },
             } as unknown as PortalPort,
             directum: directum.forPortal({
-              pairs: memoryPairs(),
-              claims: memoryClaims(),
+              counterpartyLinks: memoryPairs(),
+              locks: memoryClaims(),
               absence: gone,
               log: quietLog,
             }),
-            slots: {} as SlotsPort,
+            slots: {} as DocumentSlotsPort,
             proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
           }),
           languageOf: () => 'ru',

@@ -89,16 +89,16 @@ const forged = fc
         ([key]) => !(without as string[]).includes(key),
       ),
     );
-    const pairs = [...Object.entries(form), ...changes];
+    const counterpartyLinks = [...Object.entries(form), ...changes];
     return asJson
       ? {
           type: 'application/json',
-          body: JSON.stringify({ ...form, auth: Object.fromEntries(changes), nested: pairs }),
+          body: JSON.stringify({ ...form, auth: Object.fromEntries(changes), nested: counterpartyLinks }),
         }
       : {
           type: 'application/x-www-form-urlencoded',
           body: new URLSearchParams(
-            pairs.map(([k, v]) => [k.toWellFormed(), v.toWellFormed()] as [string, string]),
+            counterpartyLinks.map(([k, v]) => [k.toWellFormed(), v.toWellFormed()] as [string, string]),
           ).toString(),
         };
   });

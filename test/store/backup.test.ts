@@ -9,7 +9,7 @@ import { listTables } from '../../src/store/backup/tables.ts';
 import { createIncomingCalls } from '../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs/runs.ts';
 import { createSecretKeys, loadKeyList, parseSecretKeys } from '../../src/store/secrets/secrets.ts';
-import { openSpool } from '../../src/store/spool/disk-spool.ts';
+import { openDiskSpool } from '../../src/store/spool/disk-spool.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { layCluster } from './ready-cluster.ts';
 
@@ -65,7 +65,7 @@ beforeAll(async () => {
   const store = await open(dataDir, keyList);
   source = { dataDir, keyList, store };
   await store.installations().set('m', { refreshToken: 'canary-token' });
-  const runs = createRunStore(store.pool, store.relaxed);
+  const runs = createRunStore(store.pool, store.asyncCommitPool);
   // More than one fetch, long texts, and characters that a careless line format would trip over.
   const many = Array.from({ length: 250 }, (_, index) =>
     run(`run-${index}`, `tab\t line\n "quote" ё ${index}`),
@@ -79,7 +79,7 @@ beforeAll(async () => {
   await store.pool.query(`UPDATE run SET state = 'running' WHERE id = 'run-7'`);
   await store.slots('m', 'DEAL_1', 'run-1').bind('contract', { id: 2 ** 40, url: 'https://rx/' });
   await store.cache.set('key', { deep: [1.5, null, 'x'] }, 1000);
-  const spool = await openSpool({ folder: join(dataDir, 'spool'), keys, log: quiet });
+  const spool = await openDiskSpool({ folder: join(dataDir, 'spool'), keys, log: quiet });
   await spool.append('a call in the spool');
   await spool.close();
   path = join(await folder(), 'file.backup');
@@ -135,7 +135,7 @@ it('brings back every row of every table, the spool and the keys; a run that was
   restored['run']?.sort();
   expect(restored).toEqual(expected);
   expect(await readFile(join(here.dataDir, 'keys'), 'utf8')).toBe(`${source.keyList}\n`);
-  const spool = await openSpool({
+  const spool = await openDiskSpool({
     folder: join(here.dataDir, 'spool'),
     keys: createSecretKeys(parseSecretKeys(source.keyList)),
     log: quiet,
@@ -154,7 +154,7 @@ it('brings back every row of every table, the spool and the keys; a run that was
     payload: 'p',
     dueAt: now(),
   };
-  const runs = createRunStore(here.store.pool, here.store.relaxed);
+  const runs = createRunStore(here.store.pool, here.store.asyncCommitPool);
   expect(await runs.end('run-9', attempt, {}, [answer])).toBe(true);
 });
 
@@ -246,7 +246,7 @@ it('never leaves rows without the key that opens them', async () => {
   const other = `k1:${randomBytes(32).toString('base64')}`;
   await expect(restore(here, { secretKeys: other })).rejects.toThrow("SECRET_KEYS lacks the backup's key k1");
   await writeFile(join(here.dataDir, 'keys'), `${other}\n`);
-  const spool = await openSpool({
+  const spool = await openDiskSpool({
     folder: join(here.dataDir, 'spool'),
     keys: createSecretKeys(parseSecretKeys(other)),
     log: quiet,

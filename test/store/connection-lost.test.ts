@@ -13,7 +13,7 @@ it('a connection that dies between two queries of its user fails the second, and
   const hear = (error: unknown) => void unheard.push(error);
   process.on('uncaughtException', hear);
   try {
-    for (const pool of [store.pool, store.relaxed]) {
+    for (const pool of [store.pool, store.asyncCommitPool]) {
       const client = await pool.connect();
       const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
       await store.pool.query('SELECT pg_terminate_backend($1)', [rows[0].pid]);
@@ -23,14 +23,14 @@ it('a connection that dies between two queries of its user fails the second, and
       expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     }
     const order: string[] = [];
-    await store.claims.hold('key', async () => {
+    await store.locks.hold('key', async () => {
       await store.pool.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-claims'`,
       );
       await new Promise((resolve) => setTimeout(resolve, 100));
       order.push('held');
     });
-    await store.claims.hold('key', async () => void order.push('held again'));
+    await store.locks.hold('key', async () => void order.push('held again'));
     expect(order).toEqual(['held', 'held again']);
     expect(unheard).toEqual([]);
   } finally {

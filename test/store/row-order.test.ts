@@ -2,10 +2,10 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { WantedTask } from '../../src/documents/facts/assignment-tasks.ts';
 import type { Assignment } from '../../src/documents/ports/document.ts';
 import { inTransaction } from '../../src/store/db/transaction.ts';
-import { createShowStore } from '../../src/store/documents/deal-projection.ts';
-import { createMirroredTasks } from '../../src/store/documents/synced-tasks.ts';
+import { createDealProjection } from '../../src/store/documents/deal-projection.ts';
+import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore, type DocumentClient } from '../../src/store/documents/watched-documents.ts';
-import { createTellings, type TellingClient } from '../../src/store/outbox/outbox.ts';
+import { createOutbox, type OutboxClient } from '../../src/store/outbox/outbox.ts';
 import { createClaimedRuns } from '../../src/store/runs/claimed-runs.ts';
 import { createIncomingCalls } from '../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs/runs.ts';
@@ -52,13 +52,13 @@ beforeEach(async () => {
   }
 });
 
-const tellings = () => createTellings(store.pool);
+const outbox = () => createOutbox(store.pool);
 const seal = { encrypt: (text: string) => text, decrypt: (text: string) => text };
-const mirrored = () => createMirroredTasks({ pool: store.pool, seal, on: true, log: bench.log });
-const showing = () => createShowStore(store.pool);
+const syncedTasks = () => createSyncedTasks({ pool: store.pool, seal, on: true, log: bench.log });
+const projection = () => createDealProjection(store.pool);
 const waits = () => createWaits(store.pool);
 const runs = () => createRunStore(store.pool, store.pool);
-const within = (work: (client: TellingClient) => Promise<void>) => inTransaction(store.pool, work);
+const within = (work: (client: OutboxClient) => Promise<void>) => inTransaction(store.pool, work);
 const task = (assignmentId: number) => ({ portal: 'p', assignmentId });
 
 /** Documents whose tasks change in one transaction. */
@@ -90,19 +90,19 @@ const settled = { state: 'sent' as const, dueAt: NOW, error: null };
 const addressed = BACKWARDS.map((id) => ({ id: String(id + 10), userId: 7, payload: '' }));
 
 it.each([
-  ['put off', '', () => within((client) => tellings().cancelDates(client, 1, []))],
-  ['addressed', '1', () => tellings().address(addressed, NOW)],
-  ['made messages', '', () => tellings().takeMessages(['p'], NOW, 1_000, 50)],
+  ['put off', '', () => within((client) => outbox().cancelDates(client, 1, []))],
+  ['addressed', '1', () => outbox().address(addressed, NOW)],
+  ['made messages', '', () => outbox().takeMessages(['p'], NOW, 1_000, 50)],
   [
     'settled',
     '',
     () =>
-      tellings().settle(
+      outbox().settle(
         BACKWARDS.map((id) => ({ ...settled, id: String(id) })),
         NOW,
       ),
   ],
-  ['forgotten', '', () => tellings().forget('p')],
+  ['forgotten', '', () => outbox().forget('p')],
 ])('tellings that are %s are locked in one order', async (_, prefix, work) => {
   await waitsForFirst(rowsOf('telling', 'id', prefix), work);
 });
@@ -112,32 +112,32 @@ it('a fact that was told before is not waited for while it is settled', async ()
   await holding(store, 'UPDATE telling SET attempts = 1 WHERE id = 1', () =>
     within(async (client) => {
       await client.query('SET LOCAL lock_timeout = 300');
-      await tellings().add(client, [{ ...known, kind: 'notice' }], NOW);
+      await outbox().add(client, [{ ...known, kind: 'notice' }], NOW);
     }),
   );
   expect((await store.pool.query('SELECT 1 FROM telling')).rowCount).toBe(4);
 });
 
 it.each([
-  ['tried', () => mirrored().trying(BACKWARDS.map(task))],
+  ['tried', () => syncedTasks().trying(BACKWARDS.map(task))],
   [
     'settled',
     () =>
-      mirrored().settle(
+      syncedTasks().settle(
         BACKWARDS.map((id) => ({ ...task(id), hash: '', taskId: id, ended: false, dueAt: null })),
       ),
   ],
   [
     'written again',
     () =>
-      mirrored().again(
+      syncedTasks().again(
         'p',
         BACKWARDS.map((assignmentId) => ({ assignmentId, reopen: false })),
         NOW,
       ),
   ],
-  ['recorded', () => within((client) => mirrored().record(client, wanted, NOW))],
-  ['forgotten', () => mirrored().forget('p')],
+  ['recorded', () => within((client) => syncedTasks().record(client, wanted, NOW))],
+  ['forgotten', () => syncedTasks().forget('p')],
 ])('tasks that are %s are locked in one order', async (_, work) => {
   await waitsForFirst(rowsOf('mirrored_task', 'assignment_id'), work);
 });
@@ -146,7 +146,7 @@ it.each([
   [
     'written to',
     () =>
-      showing().keepFields(
+      projection().keepFields(
         'p',
         ITEMS.map((item) => ({ ...item, shownFields: {} as never })),
       ),
@@ -154,7 +154,7 @@ it.each([
   [
     'found otherwise',
     () =>
-      showing().forget(
+      projection().forget(
         'p',
         ITEMS.map((item) => ({ ...item, fields: true, activity: false })),
         NOW,

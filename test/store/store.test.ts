@@ -102,15 +102,15 @@ describe('slots', () => {
 });
 
 it('pairs are bound, replaced and forgotten with their portal', async () => {
-  const pairs = store.pairs('p3');
-  expect(pairs.externalId('COMPANY_44')).toBe('b24:p3:COMPANY_44');
-  await pairs.bind('COMPANY_44', { id: 1, type: 'company' });
-  await pairs.bind('COMPANY_44', { id: 2, type: 'bank' });
-  await store.pairs('p30').bind('COMPANY_44', { id: 3, type: 'company' });
-  expect(await other.pairs('p3').find('COMPANY_44')).toEqual({ id: 2, type: 'bank' });
+  const counterpartyLinks = store.counterpartyLinks('p3');
+  expect(counterpartyLinks.externalId('COMPANY_44')).toBe('b24:p3:COMPANY_44');
+  await counterpartyLinks.bind('COMPANY_44', { id: 1, type: 'company' });
+  await counterpartyLinks.bind('COMPANY_44', { id: 2, type: 'bank' });
+  await store.counterpartyLinks('p30').bind('COMPANY_44', { id: 3, type: 'company' });
+  expect(await other.counterpartyLinks('p3').find('COMPANY_44')).toEqual({ id: 2, type: 'bank' });
   await store.forgetPortal('p3');
-  expect(await pairs.find('COMPANY_44')).toBeNull();
-  expect(await store.pairs('p30').find('COMPANY_44')).toEqual({ id: 3, type: 'company' });
+  expect(await counterpartyLinks.find('COMPANY_44')).toBeNull();
+  expect(await store.counterpartyLinks('p30').find('COMPANY_44')).toEqual({ id: 3, type: 'company' });
 });
 
 describe('cache', () => {
@@ -144,7 +144,7 @@ it('a transaction of a process that stands still is ended after a lease, and wit
   const keys = await loadSecretKeys({ dataDir: bench.dataDir });
   const options = { dataDir: bench.dataDir, keys, log: bench.log, now: () => new Date(), leaseMs: 300 };
   const still = await openStore(options);
-  for (const pool of [still.pool, still.relaxed]) {
+  for (const pool of [still.pool, still.asyncCommitPool]) {
     const client = await pool.connect();
     await client.query('BEGIN');
     await client.query('SELECT pg_advisory_xact_lock(4711)');

@@ -1,4 +1,4 @@
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { FieldFacts } from '../deal/fields/field-facts.ts';
 import type { TokenPair } from './tokens.ts';
@@ -103,11 +103,11 @@ export const MAX_SPARES = 5;
 /** Installations in memory over a store, so that calls are checked while the database is away. */
 export function createInstallations(options: {
   store: InstallationStore;
-  claims: ClaimsPort;
+  locks: LocksPort;
   now: () => Date;
   log: Log;
 }): Installations {
-  const { store, claims, log } = options;
+  const { store, locks, log } = options;
   const memory = new Map<string, Installation>();
 
   function remember(installation: Installation): void {
@@ -143,7 +143,7 @@ export function createInstallations(options: {
     list: () => [...memory.values()],
     fresh,
     update: (memberId, change) =>
-      claims.hold(`installation:${memberId}`, async () => {
+      locks.hold(`installation:${memberId}`, async () => {
         const current = await store.get(memberId);
         const changed = change(current);
         if (changed === undefined || changed === current || changed.sealed) return current;

@@ -1,5 +1,5 @@
 import { parseJson } from '../../lib/text.ts';
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Outbound } from '../rest/outbound.ts';
 import { errorCode, PortalError, toPortalError } from '../rest/portal-error.ts';
@@ -44,7 +44,7 @@ const PAUSE_AFTER_FAILURE_MS = 2_000;
 
 export function createTokenKeeper(options: {
   installations: Installations;
-  claims: ClaimsPort;
+  locks: LocksPort;
   config: OAuthConfig;
   postForm: Outbound['postForm'];
   now: () => Date;
@@ -52,7 +52,7 @@ export function createTokenKeeper(options: {
   timeoutMs?: number | undefined;
   onRefresh?: ((result: RefreshResult) => void) | undefined;
 }): TokenKeeper {
-  const { installations, claims, config, now, log } = options;
+  const { installations, locks, config, now, log } = options;
   const running = new Map<string, Promise<TokenPair>>();
   const failures = new Map<string, { error: PortalError; until: number }>();
   /** Renewed pairs the store would not take: the old refresh token is dead, so they must not be lost. */
@@ -64,7 +64,7 @@ export function createTokenKeeper(options: {
     const known = running.get(key);
     if (known !== undefined) return known;
     const userId = installations.get(memberId)?.tokens?.userId ?? 0;
-    const started = claims.hold(`refresh:${memberId}:${userId}`, work).finally(() => running.delete(key));
+    const started = locks.hold(`refresh:${memberId}:${userId}`, work).finally(() => running.delete(key));
     running.set(key, started);
     return started;
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ActivityCard, WriteResult } from '../../documents/ports/deal.ts';
-import type { Claim, ClaimsPort } from '../../robot/ports/locks.ts';
+import type { HeldLock, LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
@@ -24,15 +24,7 @@ const rowsShape = z
   );
 
 /** One configurable activity a document, made once and updated in place (interface.md §5, bitrix24.md F8). */
-export function createActivityWriter({
-  writer,
-  claims,
-  log,
-}: {
-  writer: Writer;
-  claims: ClaimsPort;
-  log: Log;
-}) {
+export function createActivityWriter({ writer, locks, log }: { writer: Writer; locks: LocksPort; log: Log }) {
   const refusedOn = new Set<string>();
 
   /** Updates `ids[n]` of write `n`; writes whose activity is gone or another application's are left open. */
@@ -62,7 +54,7 @@ export function createActivityWriter({
     memberId: string,
     writes: readonly ActivityWrite[],
     language: 'ru' | 'en',
-    claim: Claim,
+    claim: HeldLock,
   ): Promise<WriteResult[]> {
     const results = new Array<WriteResult>(writes.length);
     const listed = await writer.send(memberId, writes.map(lookUp));
@@ -144,7 +136,7 @@ export function createActivityWriter({
     }
     const open = writes.map((_, index) => index).filter((index) => results[index] === undefined);
     if (open.length === 0) return results;
-    const made = await claims.hold(`activities:${memberId}`, (claim) =>
+    const made = await locks.hold(`activities:${memberId}`, (claim) =>
       make(
         memberId,
         open.map((index) => writes[index] as ActivityWrite),

@@ -1,5 +1,5 @@
 import type { DealPort } from '../../documents/ports/deal.ts';
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import { isActive, readActiveUser } from '../crm/active-users.ts';
@@ -25,7 +25,7 @@ export type Deals = (memberId: string) => DealPort;
 export function createDeals(options: {
   rest: PortalRest;
   installations: Installations;
-  claims: ClaimsPort;
+  locks: LocksPort;
   log: Log;
 }): Deals {
   const { installations } = options;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { MirrorTask, SeenTask, WriteResult } from '../../documents/ports/deal.ts';
-import type { Claim, ClaimsPort } from '../../robot/ports/locks.ts';
+import type { AssignmentTask, SeenTask, WriteResult } from '../../documents/ports/deal.ts';
+import type { HeldLock, LocksPort } from '../../robot/ports/locks.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { type BatchAnswer, type BatchCommand, PAGE } from '../rest/batch.ts';
 import { isPassing, said, toWriteResult, type Writer } from '../rest/writes.ts';
@@ -10,7 +10,7 @@ export interface TaskWrite {
   taskId: number | null;
   /** Somebody closed it, and it is to be opened again. */
   reopen?: boolean;
-  task: MirrorTask;
+  task: AssignmentTask;
 }
 
 const LETTERS: Readonly<Record<number, string>> = { 1: 'L', 2: 'D', 3: 'C', 4: 'CO', 7: 'Q', 31: 'SI' };
@@ -26,7 +26,7 @@ export function toTaskBinding({ typeId, id }: ItemRef): string {
  * No field of a task that the portal promises to filter by can hold a key of ours. So the mark is the last line of
  * the description, and a task whose making was cut off is looked for among the item's tasks.
  */
-export function createTaskWriter({ writer, claims }: { writer: Writer; claims: ClaimsPort }) {
+export function createTaskWriter({ writer, locks }: { writer: Writer; locks: LocksPort }) {
   async function update(
     memberId: string,
     writes: readonly (TaskWrite & { id: number })[],
@@ -81,7 +81,11 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
     return found;
   }
 
-  async function make(memberId: string, writes: readonly TaskWrite[], claim: Claim): Promise<WriteResult[]> {
+  async function make(
+    memberId: string,
+    writes: readonly TaskWrite[],
+    claim: HeldLock,
+  ): Promise<WriteResult[]> {
     const results = new Array<WriteResult>(writes.length);
     const bindings = [...new Set(writes.map(({ task }) => toTaskBinding(task.item)))];
     const listed = await list(memberId, bindings);
@@ -141,7 +145,7 @@ export function createTaskWriter({ writer, claims }: { writer: Writer; claims: C
       const fresh = writes.map((_, index) => index).filter((index) => writes[index]?.taskId === null);
       if (fresh.length === 0) return results;
       // Between looking and making nobody else may do the same.
-      const made = await claims.hold(`tasks:${memberId}`, (claim) =>
+      const made = await locks.hold(`tasks:${memberId}`, (claim) =>
         make(
           memberId,
           fresh.map((index) => writes[index] as TaskWrite),

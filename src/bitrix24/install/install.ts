@@ -1,4 +1,4 @@
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { type Installation, type Installations, isLive, isReady } from '../auth/installation.ts';
 import { isSameSecret, type Proof, type Prover } from '../auth/proof.ts';
@@ -56,7 +56,7 @@ export function createInstaller(options: {
   prover: Prover;
   rest: PortalRest;
   robots: (language: string) => readonly RobotRegistration[];
-  claims: ClaimsPort;
+  locks: LocksPort;
   /** What an employee who opens the application is told of Directum. */
   isDirectumDown: () => boolean;
   /** Told of each click on "refresh now" after its proof; the answer to the portal does not wait for it. */
@@ -69,7 +69,7 @@ export function createInstaller(options: {
   /** Stores what a proof has shown; the first installation of an origin gives the key for all later ones. */
   function store(arrival: Arrival, proof: Proof & { ok: true }): Promise<Installation | undefined> {
     const { memberId, origin } = arrival;
-    return options.claims.hold(`portal:${origin}`, async () => {
+    return options.locks.hold(`portal:${origin}`, async () => {
       await installations.load();
       const first = installations
         .list()
@@ -102,7 +102,7 @@ export function createInstaller(options: {
   }
 
   function steps(memberId: string): Promise<StepsResult> {
-    return options.claims.hold(`registration:${memberId}`, () =>
+    return options.locks.hold(`registration:${memberId}`, () =>
       runInstallSteps({ ...options, memberId, publicUrl: config.publicUrl }),
     );
   }

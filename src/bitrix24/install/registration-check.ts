@@ -1,4 +1,4 @@
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Installation, Installations } from '../auth/installation.ts';
 import {
@@ -32,13 +32,13 @@ export interface RegistrationCheck {
 export function createRegistrationCheck(options: {
   rest: PortalRest;
   installations: Installations;
-  claims: ClaimsPort;
+  locks: LocksPort;
   robots: (language: string) => readonly RobotRegistration[];
   publicUrl: string;
   now: () => Date;
   log: Log;
 }): RegistrationCheck {
-  const { installations, claims, now, log } = options;
+  const { installations, locks, now, log } = options;
   /** Portals whose declaration this process has compared: replicas of two versions must not undo each other. */
   const compared = new Set<string>();
   const failures = new Map<string, { count: number; notBefore: number }>();
@@ -67,7 +67,7 @@ export function createRegistrationCheck(options: {
   }
 
   async function register(memberId: string): Promise<void> {
-    await claims.hold(`registration:${memberId}`, async () => {
+    await locks.hold(`registration:${memberId}`, async () => {
       // Another process may have done it while this one waited for the claim.
       if (!isDue(await installations.fresh(memberId))) return;
       const { failures: failed } = await runInstallSteps({ ...options, memberId });

@@ -1,4 +1,4 @@
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Installation, Installations } from '../auth/installation.ts';
 import type { TokenKeeper } from '../auth/oauth.ts';
@@ -40,11 +40,11 @@ export function createRemovals(options: {
   rest: PortalRest;
   keeper: TokenKeeper;
   installations: Installations;
-  claims: ClaimsPort;
+  locks: LocksPort;
   now: () => Date;
   log: Log;
 }): Removals {
-  const { rest, keeper, installations, claims, now, log } = options;
+  const { rest, keeper, installations, locks, now, log } = options;
   const askedAt = new Map<string, number>();
   const running = new Map<string, Promise<void>>();
 
@@ -109,7 +109,7 @@ export function createRemovals(options: {
     tidy: (removed: Removed) => Promise<void>,
   ): Promise<void> {
     // A new installation takes the same claim first, so what it brings is not tidied up.
-    await claims.hold(`portal:${origin}`, async () => {
+    await locks.hold(`portal:${origin}`, async () => {
       const known = await installations.fresh(memberId);
       if (known?.state !== 'uninstalled' || known.removal === undefined) return;
       const { portalKey, removal } = known;

@@ -8,7 +8,7 @@ import { isTriggerKey, toCodes } from './registration.ts';
 /** How long a sign that the robots are there is believed; at most one question a portal in this time. */
 const BELIEVED_MS = 60_000;
 
-export interface Presence {
+export interface InstalledRobots {
   /** A robot of the portal called at that time: nobody had wiped them, for a wipe takes all (bitrix24.md B8). */
   seen(memberId: string, at: Date): void;
   /**
@@ -19,12 +19,12 @@ export interface Presence {
 }
 
 /** Finds out before answers leave that a portal dropped our robots and told nobody, as an update may (A3, B8). */
-export function createPresence(options: {
+export function createInstalledRobots(options: {
   rest: PortalRest;
   installations: Installations;
   now: () => Date;
   log: Log;
-}): Presence {
+}): InstalledRobots {
   const { rest, installations, now, log } = options;
   const seenAt = new Map<string, number>();
   const asking = new Map<string, { answer: Promise<boolean>; urgency: Urgency }>();

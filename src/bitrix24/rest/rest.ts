@@ -12,7 +12,7 @@ import { toOrigin } from './values.ts';
 export type { Priority } from './urgency.ts';
 
 /** The REST hits of a portal, shared by all processes (design.md, shared REST budget). */
-export interface BudgetPort {
+export interface PortalRatePort {
   take(memberId: string, priority: Priority | Urgency): Promise<void>;
   /** The portal said QUERY_LIMIT_EXCEEDED although we kept to the budget. */
   penalize?(memberId: string, ms: number): Promise<void>;
@@ -62,7 +62,7 @@ const RENEW = new Set(['expired_token', 'invalid_token']);
 export function createRest(options: {
   installations: Installations;
   keeper: TokenKeeper;
-  budget: BudgetPort;
+  portalRate: PortalRatePort;
   allowedOrigins: readonly string[];
   agents: Outbound['agents'];
   now: () => Date;
@@ -70,7 +70,7 @@ export function createRest(options: {
   timeoutMs?: number | undefined;
   onRequest?: RequestHook | undefined;
 }): PortalRest {
-  const { installations, keeper, budget, agents, log } = options;
+  const { installations, keeper, portalRate, agents, log } = options;
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const clients = new Map<string, SdkClient>();
   const blocked = new Map<string, number>();
@@ -110,7 +110,7 @@ export function createRest(options: {
   ): Promise<unknown> {
     const left = blockOf(budgetKey, method);
     if (left !== null) throw stillBlocked(method, left);
-    await budget.take(budgetKey, priority);
+    await portalRate.take(budgetKey, priority);
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1_000;
     try {
@@ -124,7 +124,7 @@ export function createRest(options: {
         block(budgetKey, method, error.retryAfterMs);
       if (error instanceof PortalError && error.kind === 'limit') {
         log.warn('portal.limited', { memberId: budgetKey, method, code });
-        await budget.penalize?.(budgetKey, (error.retryAfterMs ?? 1_000) * 2 ** turnedAway);
+        await portalRate.penalize?.(budgetKey, (error.retryAfterMs ?? 1_000) * 2 ** turnedAway);
         if (error.retry && turnedAway < MAX_TURNED_AWAY)
           return hit(client, budgetKey, method, params, priority, turnedAway + 1);
       }

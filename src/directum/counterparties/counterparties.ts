@@ -1,15 +1,15 @@
 import { cut } from '../../lib/text.ts';
 import { knowing, RobotFailure } from '../../robot/failure.ts';
-import type { PairsPort } from '../../robot/ports/counterparty-links.ts';
+import type { CounterpartyLinksPort } from '../../robot/ports/counterparty-links.ts';
 import type { CounterpartyResult, DirectumPort, UpdateMode } from '../../robot/ports/directum.ts';
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Party } from '../../robot/ports/portal.ts';
-import type { Stand } from '../directories/catalogue.ts';
+import type { DirectumContext } from '../directories/catalogue.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
 import { assertShown } from '../odata/absence.ts';
-import { idOf, isRow, type Row, refOf, same, textOf } from '../odata/rows.ts';
+import { equalValues, idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 import {
   assertOpen,
   cardQuery,
@@ -36,11 +36,11 @@ const TEXTS = new Set([
 const MOST_OTHERS = 8;
 const COUNTERPARTIES = { ru: 'контрагентов', en: 'counterparties' };
 
-interface Ports extends Stand {
+interface Ports extends DirectumContext {
   transport: Transport;
   links: Links;
-  pairs: PairsPort;
-  claims: ClaimsPort;
+  counterpartyLinks: CounterpartyLinksPort;
+  locks: LocksPort;
   /** Prefix of claim keys: one stand, one counterparty, whatever the portal. */
   claimScope: string;
   log: Log;
@@ -48,19 +48,24 @@ interface Ports extends Stand {
 
 /** Counterparties of CRM companies and contacts (interface.md directum_sync_counterparty; directum.md B.1, B.2, J.4). */
 export function createCounterparties(ports: Ports): DirectumPort['counterparties'] {
-  const { transport, reader, metadata, memory, links, pairs, claims, claimScope, log } = ports;
+  const { transport, reader, metadata, lookups, links, counterpartyLinks, locks, claimScope, log } = ports;
 
   /** The card our own record of this key names; a deleted one frees the pair. */
   async function paired(crmKey: string): Promise<Found | null> {
-    const pair = await pairs.find(crmKey);
+    const pair = await counterpartyLinks.find(crmKey);
     if (!pair) return null;
     const { set, ...query } = await cardQuery(metadata, pair.type);
     const row = await reader.one(set, pair.id, query);
     if (!row) {
       // Without the rights a second card would be made of the same company.
-      await assertShown(reader, set, await pairs.others(pair.type, pair.id, MOST_OTHERS), COUNTERPARTIES);
+      await assertShown(
+        reader,
+        set,
+        await counterpartyLinks.others(pair.type, pair.id, MOST_OTHERS),
+        COUNTERPARTIES,
+      );
       log.info('counterparty.gone', { counterpartyId: pair.id });
-      await pairs.release(crmKey);
+      await counterpartyLinks.release(crmKey);
       return null;
     }
     return { type: pair.type, row };
@@ -87,9 +92,9 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
     const own = toRequisiteKey(party, card);
     const bare = toCrmKey(party);
     for (const key of new Set([own, bare])) {
-      const kept = await pairs.find(key);
+      const kept = await counterpartyLinks.find(key);
       if (kept?.id === counterparty.id || (key === bare && own !== bare && kept)) continue;
-      await pairs.bind(key, counterparty);
+      await counterpartyLinks.bind(key, counterparty);
     }
   }
 
@@ -98,7 +103,7 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
     const { bankBic } = card;
     if (bankBic === null || (await metadata.capabilities()).set('Bank') === null) return null;
     const set = (await metadata.capabilities()).need('Bank');
-    return memory.remember(`bank:${bankBic}`, KEEP_BANK_MS, async () => {
+    return lookups.remember(`bank:${bankBic}`, KEEP_BANK_MS, async () => {
       const filter = { and: [{ BIC: bankBic }, { Status: 'Active' }] };
       const found = await reader.some(set, { filter, select: ['Id'] }, 2);
       return found.length === 1 ? idOf(found[0] as Row) : null;
@@ -185,18 +190,18 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
   async function holds(type: Found['type'], id: number, patch: Record<string, unknown>): Promise<boolean> {
     const { set, ...query } = await cardQuery(metadata, type);
     const row = await reader.one(set, id, query);
-    return row !== null && Object.entries(patch).every(([name, value]) => same(row[name], value));
+    return row !== null && Object.entries(patch).every(([name, value]) => equalValues(row[name], value));
   }
 
   /** Claims of all keys, in one order for everybody. */
   function holdAll<T>([key, ...others]: string[], work: () => Promise<T>): Promise<T> {
-    return key === undefined ? work() : claims.hold(key, () => holdAll(others, work));
+    return key === undefined ? work() : locks.hold(key, () => holdAll(others, work));
   }
 
   return {
     async sync(party, mode) {
       const crmKey = toCrmKey(party);
-      const externalId = pairs.externalId(crmKey);
+      const externalId = counterpartyLinks.externalId(crmKey);
       const card = toCard(party);
 
       async function finish(found: Found, created: boolean): Promise<CounterpartyResult> {

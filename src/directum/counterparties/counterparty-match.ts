@@ -94,9 +94,9 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   // The key names the CRM record, which may have a branch or a second legal entity among its requisites.
   const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
   const byNumber = card.ids.flatMap((id) => {
-    const same = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
-    const of = (trrc: string | null) => same.filter(({ row }) => codeOf(row, 'TRRC') === trrc);
-    return card.trrc === null ? [same] : [of(card.trrc), of(null)];
+    const equalValues = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
+    const of = (trrc: string | null) => equalValues.filter(({ row }) => codeOf(row, 'TRRC') === trrc);
+    return card.trrc === null ? [equalValues] : [of(card.trrc), of(null)];
   });
   const pools = [own, ...byNumber];
   const pool = pools.find((one) => one.length > 0) ?? [];

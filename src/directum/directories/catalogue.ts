@@ -4,7 +4,7 @@ import type { DirectumPort, FieldLabel, Reference } from '../../robot/ports/dire
 import { notExposed } from '../http/errors.ts';
 import { TYPE_GUID } from '../http/links.ts';
 import type { Reader } from '../odata/list-reader.ts';
-import type { Memory } from '../odata/lookup-cache.ts';
+import type { LookupCache } from '../odata/lookup-cache.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { type Filter, sameText } from '../odata/query.ts';
 import { idOf, isRow, type Row, textOf } from '../odata/rows.ts';
@@ -18,14 +18,14 @@ const NAME_LENGTH = 120;
 /** Room for the ids of namesakes within the 500 characters of an answer's text. */
 const IDS_LENGTH = 150;
 
-export interface Stand {
+export interface DirectumContext {
   reader: Reader;
   metadata: Metadata;
-  memory: Memory;
+  lookups: LookupCache;
 }
 
 /** Directories by "name or id" (interface.md §3 Values): active records only, kept 10 minutes. */
-export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPort['catalogue'] {
+export function createCatalogue({ reader, metadata, lookups }: DirectumContext): DirectumPort['catalogue'] {
   /** Active rows of a directory; only properties this installation has are asked for. */
   async function rows(leaf: string, filter: Filter, extra: string[] = [], expand?: object): Promise<Row[]> {
     const can = await metadata.capabilities();
@@ -67,7 +67,7 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
   }
 
   async function kept(key: string, find: () => Promise<Reference | null>, value: string, label: FieldLabel) {
-    const found = await memory.remember(`ref:${key}`, KEEP_MS, find);
+    const found = await lookups.remember(`ref:${key}`, KEEP_MS, find);
     if (!found) throw notFound(value, label);
     return found;
   }
@@ -128,7 +128,7 @@ export function createCatalogue({ reader, metadata, memory }: Stand): DirectumPo
     async businessUnitByTin(given, givenKpp) {
       const [inn, kpp] = [compact(given), compact(givenKpp)];
       if (inn === null) return null;
-      return memory.remember(`ref:BusinessUnit:tin:${inn}:${kpp ?? ''}`, KEEP_MS, async () => {
+      return lookups.remember(`ref:BusinessUnit:tin:${inn}:${kpp ?? ''}`, KEEP_MS, async () => {
         const found = await unitsByTin(inn, kpp);
         return one(found, inn, { ru: 'Наша организация', en: 'Own company' });
       });

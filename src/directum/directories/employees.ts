@@ -7,7 +7,7 @@ import type { Bulk } from '../odata/bulk.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { type Filter, type Query, sameText } from '../odata/query.ts';
 import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
-import { type Stand, toId } from './catalogue.ts';
+import { type DirectumContext, toId } from './catalogue.ts';
 
 /** People change departments and e-mails while runs of a day go on. */
 const KEEP_MS = 5 * 60_000;
@@ -19,7 +19,7 @@ const WITH_UNIT = { Department: { select: ['Id'], expand: { BusinessUnit: { sele
 const WITH_DEPARTMENT = { Department: { select: ['Id'] } };
 
 /** Employees of Directum by e-mail, id or name (directum.md B.3): active ones, kept 5 minutes. */
-export function createEmployees({ reader, metadata, memory }: Stand): DirectumPort['employees'] {
+export function createEmployees({ reader, metadata, lookups }: DirectumContext): DirectumPort['employees'] {
   async function rows(filter: Filter): Promise<Row[]> {
     const set = (await metadata.capabilities()).need('Employee');
     const ask = (expand: object) =>
@@ -60,7 +60,7 @@ export function createEmployees({ reader, metadata, memory }: Stand): DirectumPo
   }
 
   function find(key: string, filter: Filter, fits: (row: Row) => boolean): Promise<Employee | null> {
-    return memory.remember(`employee:${key}`, KEEP_MS, async () => {
+    return lookups.remember(`employee:${key}`, KEEP_MS, async () => {
       const found = (await rows(filter)).filter(fits);
       const set = (await metadata.capabilities()).need('Employee');
       if (found.length === 0 && (await isAnyShown(reader, set)) === false) throw lostRights(EMPLOYEES);

@@ -10,7 +10,7 @@ import type { Transport } from '../http/transport.ts';
 import { DOCUMENTS } from '../odata/absence.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
-import { idOf, isRow, type Row, refOf, same, textOf } from '../odata/rows.ts';
+import { equalValues, idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 
 const LEAF = 'Contract';
 const READ = [
@@ -155,7 +155,7 @@ export function createContracts({
     if (!row) throw await unreadable(id);
     const patch: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(wanted)) {
-      if (!same(row[name], value)) patch[name] = value;
+      if (!equalValues(row[name], value)) patch[name] = value;
     }
     // A name that is our own subject is kept in step; a generated one is Directum's.
     const isOurName = textOf(row, 'Name') !== null && textOf(row, 'Name') === textOf(row, 'Subject');
@@ -169,7 +169,7 @@ export function createContracts({
       const unsure = error instanceof RobotFailure && error.code === 'directum_unavailable';
       const now = unsure ? await reader.one(set, id, rest).catch(() => null) : null;
       // Directum may build the name anew.
-      const written = (name: string) => name === 'Name' || same(now?.[name], patch[name]);
+      const written = (name: string) => name === 'Name' || equalValues(now?.[name], patch[name]);
       if (now === null || !changedFields.every(written)) throw error;
     }
     const contract = await byId(id);

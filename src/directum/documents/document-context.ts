@@ -1,5 +1,5 @@
 import type { Assignment, ContractDates } from '../../documents/ports/document.ts';
-import type { SurroundingsPort } from '../../documents/ports/document-context.ts';
+import type { DocumentContextPort } from '../../documents/ports/document-context.ts';
 import type { EmailsOf } from '../directories/employees.ts';
 import type { Links } from '../http/links.ts';
 import { anyOf, type Bulk, expanding, type Shown } from '../odata/bulk.ts';
@@ -21,7 +21,7 @@ interface Ports {
 }
 
 /** What stands around watched documents: assignments, tasks and contract dates (directum.md B.5, F, G). */
-export function createSurroundings({ bulk, metadata, links, emailsOf }: Ports): SurroundingsPort {
+export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports): DocumentContextPort {
   function assignmentQuery(can: Capabilities): Shown {
     const leaf = 'Assignment';
     return {

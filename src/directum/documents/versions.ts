@@ -5,7 +5,7 @@ import { RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { OpenFile } from '../../robot/ports/files.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import { FROM_TEMPLATE, type Stand } from '../directories/catalogue.ts';
+import { type DirectumContext, FROM_TEMPLATE } from '../directories/catalogue.ts';
 import { lostRights } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
 import { DOCUMENTS } from '../odata/absence.ts';
@@ -21,10 +21,10 @@ export function createVersions({
   transport,
   reader,
   metadata,
-  memory,
+  lookups,
   absence,
   log,
-}: Stand & { transport: Transport; absence: AbsencePort; log: Log }): DirectumPort['versions'] {
+}: DirectumContext & { transport: Transport; absence: AbsencePort; log: Log }): DirectumPort['versions'] {
   const contracts = async () => (await metadata.capabilities()).need('Contract');
 
   /** Newest first; hidden ones are nobody's last version. */
@@ -66,7 +66,7 @@ export function createVersions({
       });
     }
     const set = (await metadata.capabilities()).need('AssociatedApplication');
-    const id = await memory.remember(`application:${extension}`, KEEP_APPLICATION_MS, async () => {
+    const id = await lookups.remember(`application:${extension}`, KEEP_APPLICATION_MS, async () => {
       const rows = await reader.some(
         set,
         { filter: { Extension: extension }, select: ['Id', 'Extension'] },

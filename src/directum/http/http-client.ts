@@ -66,7 +66,7 @@ export interface Reply {
   failure: RobotFailure | null;
 }
 
-export interface Wire {
+export interface HttpClient {
   /** @throws RobotFailure when no answer came; any answer, good or bad, is a Reply */
   ask(ask: Ask): Promise<Reply>;
   /** The circuit is not closed. */
@@ -89,7 +89,7 @@ class Fault extends Error {
  * HTTP to one Directum: own pool over HTTP/1.1, no redirects, limits of time and size, one reconnect of a read, and
  * a circuit that opens for a few seconds after a row of faults (design.md, Chosen parts).
  */
-export function createWire(options: WireOptions): Wire {
+export function createHttpClient(options: WireOptions): HttpClient {
   const { log, hide } = options;
   const timeouts = options.timeouts ?? TIMEOUTS;
   const agent = new Agent({

@@ -1,6 +1,13 @@
 import { parseJson } from '../../lib/text.ts';
 import { badAnswer, isFault, noToken } from './errors.ts';
-import { type Ask, createWire, type Reply, type Sink, type Wire, type WireOptions } from './http-client.ts';
+import {
+  type Ask,
+  createHttpClient,
+  type HttpClient,
+  type Reply,
+  type Sink,
+  type WireOptions,
+} from './http-client.ts';
 import { createTokens } from './token.ts';
 
 export interface TransportOptions extends Omit<WireOptions, 'hide'> {
@@ -31,14 +38,14 @@ export interface Transport {
   ): Promise<unknown>;
   /** PUT of a stream; `too large` when the web server before Directum takes no such size. @throws what the stream throws, too */
   upload(path: string, body: AsyncIterable<Uint8Array>): Promise<'stored' | 'too large'>;
-  isDown: Wire['isDown'];
-  admits: Wire['admits'];
+  isDown: HttpClient['isDown'];
+  admits: HttpClient['admits'];
   close(): Promise<void>;
 }
 
 const JSON_TYPE = 'application/json';
 
-/** Authorises, parses and tells absence from failure on top of the wire. */
+/** Authorises, parses and tells absence from failure on top of the http. */
 export function createTransport(options: TransportOptions): Transport {
   const base = new URL(options.baseUrl.replace(/\/*$/, '/'));
   const basic = `Basic ${Buffer.from(`${options.login}:${options.password}`, 'utf8').toString('base64')}`;
@@ -46,12 +53,12 @@ export function createTransport(options: TransportOptions): Transport {
   let token: string | null = null;
   const hide = (text: string) =>
     [...secrets, ...(token ? [token] : [])].reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
-  const wire = createWire({ ...options, hide });
+  const http = createHttpClient({ ...options, hide });
 
   const tokens = createTokens(async () => {
-    const url = new URL('../../token', base).href;
+    const url = new URL('../token', base).href;
     const headers = { Authorization: basic, Accept: '*/*' };
-    const reply = await wire.ask({ verb: 'GET', url, operation: 'GET token', headers });
+    const reply = await http.ask({ verb: 'GET', url, operation: 'GET token', headers });
     const { status } = reply;
     if (status >= 400 && status < 500 && status !== 401 && status !== 429) throw noToken(status);
     const text = good(reply)
@@ -67,10 +74,10 @@ export function createTransport(options: TransportOptions): Transport {
     const { path, ...rest } = request;
     const whole = { ...rest, url: base.href + path, operation: toOperation(request.verb, path) };
     if (options.auth === 'basic') {
-      return wire.ask({ ...whole, headers: { ...rest.headers, Authorization: basic } });
+      return http.ask({ ...whole, headers: { ...rest.headers, Authorization: basic } });
     }
     const first = await tokens.get();
-    const reply = await wire.ask({
+    const reply = await http.ask({
       ...whole,
       headers: { ...rest.headers, Authorization: `Bearer ${first}` },
       mayExpire: true,
@@ -80,7 +87,7 @@ export function createTransport(options: TransportOptions): Transport {
     tokens.drop(first);
     if (typeof rest.body === 'object') return reply;
     const second = await tokens.get();
-    return wire.ask({ ...whole, headers: { ...rest.headers, Authorization: `Bearer ${second}` } });
+    return http.ask({ ...whole, headers: { ...rest.headers, Authorization: `Bearer ${second}` } });
   }
 
   return {
@@ -142,9 +149,9 @@ export function createTransport(options: TransportOptions): Transport {
         throw source ? source.error : error;
       }
     },
-    isDown: wire.isDown,
-    admits: wire.admits,
-    close: () => wire.close(),
+    isDown: http.isDown,
+    admits: http.admits,
+    close: () => http.close(),
   };
 }
 

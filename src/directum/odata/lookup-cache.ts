@@ -8,13 +8,13 @@ export interface CachePort {
 const MOST = 1_000;
 
 /** Found records kept for a while: in this process, and in the shared cache for the others. */
-export interface Memory {
+export interface LookupCache {
   /** The kept value, else what `find` finds; null is not kept, so that a mended directory is seen at once. */
   remember<T>(key: string, ttlMs: number, find: () => Promise<T | null>): Promise<T | null>;
 }
 
 /** `prefix` names the stand and the account, because rights decide what is found. */
-export function createMemory(cache: CachePort, prefix: string, now: () => Date): Memory {
+export function createLookupCache(cache: CachePort, prefix: string, now: () => Date): LookupCache {
   const near = new Map<string, { value: unknown; until: number }>();
   const pending = new Map<string, Promise<unknown>>();
 

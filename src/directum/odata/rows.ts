@@ -63,7 +63,7 @@ export function refOf(row: Row, property: string): number | null {
 }
 
 /** Whether the card already holds a value, as Directum stores it. */
-export function same(current: unknown, wanted: unknown): boolean {
+export function equalValues(current: unknown, wanted: unknown): boolean {
   if (isRow(wanted)) return isRow(current) && current['Id'] === wanted['Id'];
   if (wanted === null) return current === null || current === undefined || current === '';
   if (typeof wanted !== 'string') return current === wanted;

@@ -1,7 +1,7 @@
 import type { AbsencePort } from '../../documents/ports/changes.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { ApprovalRequest, DirectumPort, StartedApproval } from '../../robot/ports/directum.ts';
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { badAnswer, lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';
@@ -49,7 +49,7 @@ interface Ports {
   reader: Reader;
   metadata: Metadata;
   links: Links;
-  claims: ClaimsPort;
+  locks: LocksPort;
   absence: AbsencePort;
   claimScope: string;
   /** Of the package's own account. */
@@ -59,7 +59,7 @@ interface Ports {
 
 /** Approval tasks by rule, by process and free (directum.md D.1, D.2, F.2, J.6). */
 export function createApprovals(ports: Ports): DirectumPort['approvals'] {
-  const { transport, reader, metadata, links, claims, absence, claimScope, login, log } = ports;
+  const { transport, reader, metadata, links, locks, absence, claimScope, login, log } = ports;
 
   /** Drafts and running tasks of one kind, newest first. */
   async function list(can: Capabilities, kind: Kind, documentId: number): Promise<Task[]> {
@@ -207,7 +207,7 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
 
   return {
     // Two deals may send one document at once: the look and the start are one step.
-    start: (request) => claims.hold(`${claimScope}:${request.documentId}`, () => run(request)),
+    start: (request) => locks.hold(`${claimScope}:${request.documentId}`, () => run(request)),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Language, LocalText } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { Failures } from '../../store/outbox/kept-failures.ts';
-import type { DueTelling, SettledTelling, Tellings } from '../../store/outbox/outbox.ts';
+import type { DueFact, Outbox, SettledFact } from '../../store/outbox/outbox.ts';
 import { toMessage } from '../facts/notices.ts';
 import type { DealPort } from '../ports/deal.ts';
 import type { FailurePayload } from './failures.ts';
@@ -10,7 +10,7 @@ import { openPayload, over, settled } from './sending.ts';
 
 interface NoticePorts {
   failures: Pick<Failures, 'itemsWith'>;
-  tellings: Pick<Tellings, 'address' | 'settle'>;
+  outbox: Pick<Outbox, 'address' | 'settle'>;
   toItem(code: string): ItemRef | null;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
   now: () => Date;
@@ -21,8 +21,8 @@ interface NoticePorts {
  * Finds whom failures are told: the responsible person of the item, and whoever installed the application of many items at
  * once and where there is no such person, or he is dismissed (interface.md §5). Writes the messages.
  */
-export async function addressFailures(deals: DealPort, due: DueTelling[], ports: NoticePorts): Promise<void> {
-  const { tellings, seal, now } = ports;
+export async function addressFailures(deals: DealPort, due: DueFact[], ports: NoticePorts): Promise<void> {
+  const { outbox, seal, now } = ports;
   const open = due.map((telling) => ({
     telling,
     ref: ports.toItem(telling.itemCode),
@@ -41,12 +41,12 @@ export async function addressFailures(deals: DealPort, due: DueTelling[], ports:
   } catch (error) {
     ports.log.warn('failures.not_addressed', { error });
     const again = due.map((telling) => settled(telling, { ok: false, why: 'retry' }, ports));
-    return tellings.settle(again, now());
+    return outbox.settle(again, now());
   }
   const byCode = new Map([...refs.keys()].map((code, at) => [code, items[at] ?? null]));
   const language = deals.language();
   const addressed: { id: string; userId: number; payload: string }[] = [];
-  const nobody: SettledTelling[] = [];
+  const nobody: SettledFact[] = [];
   for (const { telling, ref, payload } of open) {
     const { text, crowd } = payload ?? { text: null, crowd: false };
     const item = ref === null ? null : (byCode.get(ref.code) ?? null);
@@ -68,8 +68,8 @@ export async function addressFailures(deals: DealPort, due: DueTelling[], ports:
     }
     addressed.push({ id: telling.id, userId, payload: seal.encrypt(JSON.stringify({ message })) });
   }
-  await tellings.settle(nobody, now());
-  if (addressed.length > 0) await tellings.address(addressed, now());
+  await outbox.settle(nobody, now());
+  if (addressed.length > 0) await outbox.address(addressed, now());
 }
 
 const INSTEAD: Record<Language, string> = {

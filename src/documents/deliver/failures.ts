@@ -9,14 +9,14 @@ import type {
   FailureFacts,
   Failures,
 } from '../../store/outbox/kept-failures.ts';
-import type { Tellings } from '../../store/outbox/outbox.ts';
+import type { Outbox } from '../../store/outbox/outbox.ts';
 import { toUnmarked } from '../facts/notices.ts';
 import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
 import { openPayload, over, resultsOf, settled } from './sending.ts';
 
 export interface FailurePorts {
   failures: Failures;
-  tellings: Tellings;
+  outbox: Outbox;
   portals: ReachablePortals;
   /** FAILURES_SHOWN. */
   shown: 'comment' | 'notice' | 'both' | 'off';
@@ -66,7 +66,7 @@ function toDecision(failure: Failure, facts: FailureFacts, ports: FailurePorts):
   const { shown, seal, now } = ports;
   const comments = shown === 'comment' || shown === 'both' || !failure.wantsAnswer;
   const notices = (shown === 'notice' || shown === 'both') && !failure.quiet;
-  if (facts.known || !(comments || notices)) return { told: 'nothing', tellings: [] };
+  if (facts.known || !(comments || notices)) return { told: 'nothing', outbox: [] };
   const crowd = notices && facts.items > MOST_ITEMS;
   const { runId } = failure;
   const payload: FailurePayload = { email: null, text: toText(failure, ports.robotName), runId, crowd };
@@ -75,13 +75,13 @@ function toDecision(failure: Failure, facts: FailureFacts, ports: FailurePorts):
     payload: seal.encrypt(JSON.stringify(payload)),
     dueAt: new Date(now().getTime() + afterMs),
   });
-  const tellings: FailureDecision['tellings'] = [];
-  if (comments && ports.toItem(failure.itemCode) !== null) tellings.push(telling('comment', 0));
-  if (crowd && !facts.announced) tellings.push(telling('notice', CROWD_MS));
-  if (notices && !crowd) tellings.push(telling('notice', 0));
+  const outbox: FailureDecision['outbox'] = [];
+  if (comments && ports.toItem(failure.itemCode) !== null) outbox.push(telling('comment', 0));
+  if (crowd && !facts.announced) outbox.push(telling('notice', CROWD_MS));
+  if (notices && !crowd) outbox.push(telling('notice', 0));
   const told = crowd && !facts.announced ? 'crowd' : 'item';
-  ports.log.info('failure.told', { runId, told, kinds: tellings.map(({ kind }) => kind) });
-  return { told, tellings };
+  ports.log.info('failure.told', { runId, told, kinds: outbox.map(({ kind }) => kind) });
+  return { told, outbox };
 }
 
 /** The robot's title, what it answered, and the run by which it is found. */
@@ -93,7 +93,7 @@ function toText({ robot, runId, code, text }: Failure, robotName: FailurePorts['
 }
 
 async function comment(deals: DealPort, due: DueComment[], ports: FailurePorts): Promise<void> {
-  const { tellings, now, log } = ports;
+  const { outbox, now, log } = ports;
   const language = deals.language();
   const open = due.flatMap((telling) => {
     const item = ports.toItem(telling.itemCode);
@@ -109,5 +109,5 @@ async function comment(deals: DealPort, due: DueComment[], ports: FailurePorts):
   );
   const rows = open.map(({ telling }, at) => settled(telling, results[at] as WriteResult, ports));
   const lost = due.filter((telling) => !open.some((one) => one.telling === telling));
-  await tellings.settle([...rows, ...lost.map((telling) => over(telling, 'cannot be told', ports))], now());
+  await outbox.settle([...rows, ...lost.map((telling) => over(telling, 'cannot be told', ports))], now());
 }

@@ -1,5 +1,5 @@
 import type { Log } from '../../robot/ports/log.ts';
-import type { DueTelling, SettledTelling } from '../../store/outbox/outbox.ts';
+import type { DueFact, SettledFact } from '../../store/outbox/outbox.ts';
 import type { WriteResult } from '../ports/deal.ts';
 
 const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
@@ -50,7 +50,7 @@ interface Teller {
 
 /** What is sealed of a telling; null for one whose key is gone: it is told to nobody and takes no other with it. */
 export function openPayload<T>(
-  { id, itemCode, payload }: DueTelling,
+  { id, itemCode, payload }: DueFact,
   { seal, log }: { seal: { decrypt(text: string): string }; log: Log },
 ): T | null {
   try {
@@ -62,7 +62,7 @@ export function openPayload<T>(
 }
 
 /** What the ledger keeps of a telling after this result. */
-export function settled(telling: DueTelling, result: WriteResult, ports: Teller): SettledTelling {
+export function settled(telling: DueFact, result: WriteResult, ports: Teller): SettledFact {
   const now = ports.now();
   if (result.ok) {
     ports.log.info('telling.sent', factsOf(telling));
@@ -78,11 +78,11 @@ export function settled(telling: DueTelling, result: WriteResult, ports: Teller)
 }
 
 /** There is nobody or nothing to tell. */
-export function over(telling: DueTelling, why: string, ports: Teller): SettledTelling {
+export function over(telling: DueFact, why: string, ports: Teller): SettledFact {
   ports.log.info('telling.gone', { ...factsOf(telling), why });
   return { id: telling.id, state: 'gone', dueAt: ports.now(), error: why };
 }
 
-function factsOf({ itemCode, documentId, code }: DueTelling) {
+function factsOf({ itemCode, documentId, code }: DueFact) {
   return { item: itemCode, documentId, code };
 }

@@ -1,13 +1,13 @@
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
-import type { DueTask, MirroredTasks, SettledTask } from '../../store/documents/synced-tasks.ts';
+import type { DueTask, SettledTask, SyncedTasks } from '../../store/documents/synced-tasks.ts';
 import { type TaskChange, toMark, toTaskChange } from '../facts/assignment-tasks.ts';
 import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
 import { resultsOf, toNextTry } from './sending.ts';
 
-export interface MirrorPorts {
-  mirrored: MirroredTasks;
+export interface TaskSyncPorts {
+  syncedTasks: SyncedTasks;
   portals: ReachablePortals;
   /** The item of a code such as `DEAL_915`; null for a code that is none. */
   toItem(code: string): ItemRef | null;
@@ -21,21 +21,21 @@ const LEASE_MS = 120_000;
 type Planned = { due: DueTask; change: TaskChange };
 
 /** Brings the tasks of portals to what their assignments show. One step; true while there may be more. */
-export async function mirrorTasks(ports: MirrorPorts): Promise<boolean> {
-  const due = await ports.mirrored.take(ports.portals.keys(), ports.now(), LEASE_MS, TASKS);
+export async function syncTasks(ports: TaskSyncPorts): Promise<boolean> {
+  const due = await ports.syncedTasks.take(ports.portals.keys(), ports.now(), LEASE_MS, TASKS);
   const groups = [...Map.groupBy(due, (task) => task.portal)];
   await Promise.all(groups.map(async ([portal, of]) => mirrorIn(ports.portals.deals(portal), of, ports)));
   return due.length > 0;
 }
 
-async function mirrorIn(deals: DealPort, due: DueTask[], ports: MirrorPorts): Promise<void> {
-  const { mirrored, log } = ports;
+async function mirrorIn(deals: DealPort, due: DueTask[], ports: TaskSyncPorts): Promise<void> {
+  const { syncedTasks, log } = ports;
   let planned: Planned[];
   try {
     planned = await planTasks(deals, due, ports);
   } catch (error) {
     log.warn('tasks.failed', { error });
-    return mirrored.settle(due.map((task) => again(task, task.taskId, ports)));
+    return syncedTasks.settle(due.map((task) => again(task, task.taskId, ports)));
   }
   const failed = (error: unknown) => log.warn('tasks.failed', { error });
   const done: SettledTask[] = planned
@@ -51,7 +51,7 @@ async function mirrorIn(deals: DealPort, due: DueTask[], ports: MirrorPorts): Pr
       : [],
   );
   if (puts.length > 0) {
-    await mirrored.trying(puts.map(({ due: task }) => task));
+    await syncedTasks.trying(puts.map(({ due: task }) => task));
     const results = await resultsOf(
       puts.length,
       () =>
@@ -89,7 +89,7 @@ async function mirrorIn(deals: DealPort, due: DueTask[], ports: MirrorPorts): Pr
   }
   await withoutBadRows(
     done,
-    (some) => mirrored.settle(some),
+    (some) => syncedTasks.settle(some),
     ({ assignmentId }, error) => log.error('task.not_kept', { error, assignmentId }),
   );
 }
@@ -98,7 +98,7 @@ async function mirrorIn(deals: DealPort, due: DueTask[], ports: MirrorPorts): Pr
 export async function planTasks<T extends DueTask>(
   deals: DealPort,
   due: T[],
-  { toItem }: Pick<MirrorPorts, 'toItem'>,
+  { toItem }: Pick<TaskSyncPorts, 'toItem'>,
 ): Promise<{ due: T; change: TaskChange }[]> {
   const emails = [...new Set(due.flatMap(({ shown }) => shown.performer?.email ?? []))];
   const users = emails.length === 0 ? new Map<string, number>() : await deals.usersByEmail(emails);
@@ -113,7 +113,7 @@ export async function planTasks<T extends DueTask>(
 }
 
 /** A task deleted by hand is not made again; where there is no item or user to make it for, a later change tries anew. */
-function toUnput(task: DueTask, result: WriteResult, ports: MirrorPorts): SettledTask {
+function toUnput(task: DueTask, result: WriteResult, ports: TaskSyncPorts): SettledTask {
   if (!result.ok && result.why === 'retry') return again(task, task.taskId, ports);
   ports.log.info('task.not_written', { ...factsOf(task), why: result.ok ? 'no id' : result.why });
   const deleted = !result.ok && result.why === 'gone' && task.taskId !== null;
@@ -125,7 +125,7 @@ function toSettled(task: DueTask, taskId: number | null, ended: boolean): Settle
   return { portal, assignmentId, hash, taskId, ended, dueAt: null };
 }
 
-function again(task: DueTask, taskId: number | null, { now }: MirrorPorts): SettledTask {
+function again(task: DueTask, taskId: number | null, { now }: TaskSyncPorts): SettledTask {
   return { ...toSettled(task, taskId, false), dueAt: toNextTry(task.attempts, now()) };
 }
 

@@ -2,7 +2,7 @@ import type { LocalText } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { Failures } from '../../store/outbox/kept-failures.ts';
-import type { DueMessage, DueTelling, SettledTelling, Tellings } from '../../store/outbox/outbox.ts';
+import type { DueFact, DueMessage, Outbox, SettledFact } from '../../store/outbox/outbox.ts';
 import { toDigest, toMessage } from '../facts/notices.ts';
 import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
 import type { TriggerCode } from '../ports/facts.ts';
@@ -10,7 +10,7 @@ import { addressFailures } from './failure-notices.ts';
 import { isTooOld, openPayload, over, REFUSED_TRIGGER_MS, resultsOf, settled } from './sending.ts';
 
 export interface TellPorts {
-  tellings: Tellings;
+  outbox: Outbox;
   failures: Pick<Failures, 'itemsWith'>;
   portals: ReachablePortals;
   /** The item of a code such as `DEAL_915`; null for a code that is none. */
@@ -27,23 +27,23 @@ const NOTICES = 50;
 const LEASE_MS = 180_000;
 
 interface Unaddressed {
-  telling: DueTelling;
+  telling: DueFact;
   email: string | null;
   text: LocalText;
 }
 
 /** Tells portals what the ledger holds: triggers, then notices. One step; true while there may be more. */
 export async function tell(ports: TellPorts): Promise<boolean> {
-  const { tellings, now } = ports;
+  const { outbox, now } = ports;
   const keys = ports.portals.keys();
-  const triggers = await tellings.takeTriggers(keys, now(), LEASE_MS, TRIGGERS);
+  const triggers = await outbox.takeTriggers(keys, now(), LEASE_MS, TRIGGERS);
   await forEachPortal(triggers, (deals, of) => fire(deals, of, ports), ports);
-  const unaddressed = await tellings.takeUnaddressed(keys, now(), LEASE_MS, NOTICES);
-  const isOfRun = ({ documentId }: DueTelling) => documentId === null;
+  const unaddressed = await outbox.takeUnaddressed(keys, now(), LEASE_MS, NOTICES);
+  const isOfRun = ({ documentId }: DueFact) => documentId === null;
   const ofDocuments = unaddressed.filter((telling) => !isOfRun(telling));
   await forEachPortal(ofDocuments, (deals, of) => address(deals, of, ports), ports);
   await forEachPortal(unaddressed.filter(isOfRun), (deals, of) => addressFailures(deals, of, ports), ports);
-  const messages = await tellings.takeMessages(keys, now(), LEASE_MS, NOTICES);
+  const messages = await outbox.takeMessages(keys, now(), LEASE_MS, NOTICES);
   await forEachPortal(messages, (deals, of) => send(deals, of, ports), ports);
   return triggers.length + unaddressed.length + messages.length > 0;
 }
@@ -58,7 +58,7 @@ async function forEachPortal<T extends { portal: string }>(
   await Promise.all(groups.map(async ([portal, of]) => work(portals.deals(portal), of)));
 }
 
-async function fire(deals: DealPort, due: DueTelling[], ports: TellPorts): Promise<void> {
+async function fire(deals: DealPort, due: DueFact[], ports: TellPorts): Promise<void> {
   const known = due.flatMap((telling) => {
     const item = ports.toItem(telling.itemCode);
     return item ? [{ telling, trigger: { code: telling.code as TriggerCode, item } }] : [];
@@ -77,15 +77,15 @@ async function fire(deals: DealPort, due: DueTelling[], ports: TellPorts): Promi
     return { ...after, state: 'due' as const, dueAt };
   });
   const lost = due.filter((telling) => !known.some((one) => one.telling === telling));
-  await ports.tellings.settle(
+  await ports.outbox.settle(
     [...fired, ...lost.map((telling) => over(telling, 'no item', ports))],
     ports.now(),
   );
 }
 
 /** Finds whom to tell, and writes the message with the deal's title and link. */
-async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Promise<void> {
-  const { tellings, now, seal } = ports;
+async function address(deals: DealPort, due: DueFact[], ports: TellPorts): Promise<void> {
+  const { outbox, now, seal } = ports;
   const { opened, lost } = openAll<Omit<Unaddressed, 'telling'>>(due, ports);
   const open = opened.map(({ telling, payload }): Unaddressed => ({ telling, ...payload }));
   const refs = new Map(
@@ -102,7 +102,7 @@ async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Pr
     users = emails.length === 0 ? new Map() : await deals.usersByEmail(emails);
   } catch (error) {
     failed('notices.not_addressed', ports)(error);
-    await tellings.settle(
+    await outbox.settle(
       [...lost, ...open.map(({ telling }) => settled(telling, { ok: false, why: 'retry' }, ports))],
       now(),
     );
@@ -111,7 +111,7 @@ async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Pr
   const byCode = new Map([...refs.keys()].map((code, at) => [code, items[at] ?? null]));
   const byEmail = new Map([...users].map(([email, id]) => [email.toLowerCase(), id]));
   const addressed: { id: string; userId: number; payload: string }[] = [];
-  const nobody: SettledTelling[] = lost;
+  const nobody: SettledFact[] = lost;
   for (const { telling, email, text } of open) {
     const item = byCode.get(telling.itemCode);
     // A performer whom the portal does not know works in Directum alone; the deal's person cannot decide instead.
@@ -122,12 +122,12 @@ async function address(deals: DealPort, due: DueTelling[], ports: TellPorts): Pr
       addressed.push({ id: telling.id, userId, payload: seal.encrypt(JSON.stringify({ message })) });
     }
   }
-  await tellings.settle(nobody, now());
-  if (addressed.length > 0) await tellings.address(addressed, now());
+  await outbox.settle(nobody, now());
+  if (addressed.length > 0) await outbox.address(addressed, now());
 }
 
 async function send(deals: DealPort, due: DueMessage[], ports: TellPorts): Promise<void> {
-  const unopened: SettledTelling[] = [];
+  const unopened: SettledFact[] = [];
   const sendable = due.flatMap((one) => {
     const { opened, lost } = openAll<{ message: string }>(one.notices, ports);
     unopened.push(...lost);
@@ -149,16 +149,16 @@ async function send(deals: DealPort, due: DueMessage[], ports: TellPorts): Promi
   const told = sendable.flatMap(({ opened }, at) =>
     opened.map(({ telling }) => settled(telling, results[at] as WriteResult, ports)),
   );
-  await ports.tellings.settle([...unopened, ...told], ports.now());
+  await ports.outbox.settle([...unopened, ...told], ports.now());
 }
 
 /** What is sealed of tellings, and those that are told to nobody. */
 function openAll<T>(
-  due: DueTelling[],
+  due: DueFact[],
   ports: TellPorts,
-): { opened: { telling: DueTelling; payload: T }[]; lost: SettledTelling[] } {
-  const opened: { telling: DueTelling; payload: T }[] = [];
-  const lost: SettledTelling[] = [];
+): { opened: { telling: DueFact; payload: T }[]; lost: SettledFact[] } {
+  const opened: { telling: DueFact; payload: T }[] = [];
+  const lost: SettledFact[] = [];
   for (const telling of due) {
     const payload = openPayload<T>(telling, ports);
     if (payload !== null) opened.push({ telling, payload });

@@ -3,9 +3,9 @@ import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { isSignedByUs } from '../../robot/signature.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
-import type { ShowStore, ToShow } from '../../store/documents/deal-projection.ts';
+import type { DealProjection, DueUpdate } from '../../store/documents/deal-projection.ts';
 import type { ActivityCard, DealFields, DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
-import type { Sight } from '../ports/document.ts';
+import type { DocumentSnapshot } from '../ports/document.ts';
 
 /** Most writes of one REST batch (bitrix24.md H3). */
 const BATCH = 50;
@@ -13,8 +13,8 @@ const BATCH = 50;
 const LEASE_MS = 150_000;
 const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 1_800_000];
 
-export interface ShowPorts {
-  store: ShowStore;
+export interface UpdatePorts {
+  store: DealProjection;
   portals: ReachablePortals;
   toItem(itemCode: string): ItemRef | null;
   now: () => Date;
@@ -22,7 +22,7 @@ export interface ShowPorts {
 }
 
 /** What the fields of an item hold for the document of its `contract` slot. */
-export function toFields(documentId: number, { state, status, since }: Sight): DealFields {
+export function toFields(documentId: number, { state, status, since }: DocumentSnapshot): DealFields {
   return {
     status,
     documentId,
@@ -35,7 +35,7 @@ export function toFields(documentId: number, { state, status, since }: Sight): D
 /** What the document's activity shows; null while nothing is known that could be shown. */
 export function toCard(
   documentId: number,
-  { state, status, since, assignments }: Sight,
+  { state, status, since, assignments }: DocumentSnapshot,
 ): ActivityCard | null {
   if (state === null || status === null || since === null) return null;
   const open = status === 'deleted' ? [] : assignments.filter((one) => one.status === 'InProcess');
@@ -57,7 +57,7 @@ export function toCard(
  * Brings what items show up to what is known of their documents. Only differences are written, several changes of one
  * moment as one. @returns how many items were taken, so that the caller goes on while there are more
  */
-export async function showDue(ports: ShowPorts): Promise<number> {
+export async function updateDueDeals(ports: UpdatePorts): Promise<number> {
   const { portals } = ports;
   const taken = await Promise.all(
     portals.keys().map((portal) => showIn({ portal, deals: portals.deals(portal) }, ports)),
@@ -67,19 +67,19 @@ export async function showDue(ports: ShowPorts): Promise<number> {
 
 async function showIn(
   { portal, deals }: { portal: string; deals: DealPort },
-  ports: ShowPorts,
+  ports: UpdatePorts,
 ): Promise<number> {
   const { store, now, log } = ports;
   const due = await store.takeDue(portal, now(), LEASE_MS, BATCH);
   if (due.length === 0) return 0;
   const rows = due.flatMap((row) => {
     const item = ports.toItem(row.itemCode);
-    const card = toCard(row.documentId, row.sight);
+    const card = toCard(row.documentId, row.snapshot);
     return item === null || card === null ? [] : [{ row, item, card }];
   });
-  const failed = new Map<ToShow, 'retry' | 'gone'>();
+  const failed = new Map<DueUpdate, 'retry' | 'gone'>();
   /** True when the write was done; a refused one is let be until something changes. */
-  const isDone = (row: ToShow, result: WriteResult | undefined, what: string): boolean => {
+  const isDone = (row: DueUpdate, result: WriteResult | undefined, what: string): boolean => {
     if (result?.ok) return true;
     const why = result?.why ?? 'retry';
     if (why !== 'refused') failed.set(row, why);
@@ -88,7 +88,7 @@ async function showIn(
     return false;
   };
   /** What cannot be kept is written again, seldom, as something that failed. */
-  const kept = <T extends ToShow>(written: T[], keep: (written: T[]) => Promise<void>) =>
+  const kept = <T extends DueUpdate>(written: T[], keep: (written: T[]) => Promise<void>) =>
     withoutBadRows(written, keep, ({ itemCode, documentId }, error) => {
       log.error('deal.not_kept', { error, item: itemCode, documentId });
       for (const row of due)
@@ -96,7 +96,7 @@ async function showIn(
     });
   try {
     const fields = rows
-      .map(({ row, item }) => ({ row, item, fields: toFields(row.documentId, row.sight) }))
+      .map(({ row, item }) => ({ row, item, fields: toFields(row.documentId, row.snapshot) }))
       .filter((one) => one.row.ownsFields && !isDeepStrictEqual(one.fields, one.row.shownFields));
     if (fields.length > 0) {
       const results = await deals.writeFields(fields);

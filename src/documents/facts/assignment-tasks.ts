@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Language } from '../../robot/failure.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
-import type { MirrorTask } from '../ports/deal.ts';
-import type { Sight } from '../ports/document.ts';
+import type { AssignmentTask } from '../ports/deal.ts';
+import type { DocumentSnapshot } from '../ports/document.ts';
 import { toPlain } from './notices.ts';
 
 /** What the task of one assignment must show; its hash tells a change. */
@@ -37,7 +37,7 @@ export interface KnownTask {
 export type TaskChange =
   | { do: 'nothing' }
   | { do: 'end' }
-  | { do: 'put'; task: MirrorTask; close: boolean }
+  | { do: 'put'; task: AssignmentTask; close: boolean }
   | { do: 'close'; note: string | null; ended: boolean };
 
 const TITLE_LETTERS = 200;
@@ -45,7 +45,7 @@ const TITLE_LETTERS = 200;
 const FORWARDED = new Set(['Forward', 'Forwarded']);
 
 /** The assignments of a document as tasks must show them. Suspended work goes on later, so its task stays. */
-export function toWanted({ state, assignments }: Sight): WantedTask[] {
+export function toWanted({ state, assignments }: DocumentSnapshot): WantedTask[] {
   if (state === null) return [];
   return assignments.map(({ id, subject, url, deadline, performer, status, result }) => {
     const ending =
@@ -95,7 +95,7 @@ export function toMark(portal: string, assignmentId: number): string {
   return `${createHash('sha256').update(portal).digest('hex').slice(0, 12)}:${assignmentId}`;
 }
 
-function toTask(shown: ShownAssignment, userId: number, item: ItemRef, language: Language): MirrorTask {
+function toTask(shown: ShownAssignment, userId: number, item: ItemRef, language: Language): AssignmentTask {
   const words = WORDS[language];
   const name = toPlain(shown.document.name, TITLE_LETTERS);
   const subject = toPlain(shown.subject, TITLE_LETTERS);

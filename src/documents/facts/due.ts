@@ -32,14 +32,14 @@ export function toDueFacts(
   of: Obligations,
   today: string,
   steps: readonly number[],
-  news: string | null,
+  recordChanges: string | null,
 ): Fact[] {
   const facts: Fact[] = [];
   for (const [date, { milestones, validTill }] of openDates(of)) {
     const daysLeft = daysBetween(today, date);
     const details = { name: of.name, url: of.url, date, milestones };
     if (daysLeft < 0) {
-      if (news !== null && date < news) continue;
+      if (recordChanges !== null && date < recordChanges) continue;
       if (validTill) facts.push(trigger('directum_overdue', date));
       facts.push(notice(toNoticeText('overdue', details), 'overdue', date));
       continue;

@@ -1,6 +1,6 @@
 import { isSignedByBoth, isSignedByUs } from '../../robot/signature.ts';
 import { isAnswered, newestRework, type Rework, reworkComments } from '../observe/rework.ts';
-import type { Assignment, DocumentStatus, Sight } from '../ports/document.ts';
+import type { Assignment, DocumentSnapshot, DocumentStatus } from '../ports/document.ts';
 import type { Fact, TriggerCode } from '../ports/facts.ts';
 import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
 
@@ -8,7 +8,13 @@ import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts'
  * What stood before the first look at a document that a robot has just made: whatever shows later is news. The first
  * look at any other document (linked, given by id, or known from before an update) has no `before`.
  */
-export const JUST_MADE: Sight = { state: null, status: 'created', since: null, dates: null, assignments: [] };
+export const JUST_MADE: DocumentSnapshot = {
+  state: null,
+  status: 'created',
+  since: null,
+  dates: null,
+  assignments: [],
+};
 
 /** Nobody has to decide on a document that ended. */
 const ENDED = new Set<DocumentStatus>(['rejected', 'executed', 'annulled', 'deleted']);
@@ -27,7 +33,11 @@ type Step = 'approved' | 'signed_us' | 'signed_both' | 'executed' | 'rejected';
  *   update of the package must not move every old deal. A wrong move is worse than one a person makes by hand.
  * - An annulled, deleted or refused document tells nothing of the signatures it once had.
  */
-export function toFacts(before: Sight | null, after: Sight, watchedSince: Date): Fact[] {
+export function toFacts(
+  before: DocumentSnapshot | null,
+  after: DocumentSnapshot,
+  watchedSince: Date,
+): Fact[] {
   const facts: Fact[] = [];
   if (before !== null) {
     const had = new Set(toSteps(before));
@@ -48,7 +58,7 @@ export function toFacts(before: Sight | null, after: Sight, watchedSince: Date):
 }
 
 /** The steps a document has behind it, in their order. */
-function toSteps({ state, status }: Sight): Step[] {
+function toSteps({ state, status }: DocumentSnapshot): Step[] {
   const signing: Step[] = ['approved', 'signed_us', 'signed_both'];
   if (status === 'rejected') return ['rejected'];
   if (status === 'approved') return signing.slice(0, 1);
@@ -65,7 +75,7 @@ function toSteps({ state, status }: Sight): Step[] {
  * which stays the same however often and late it is read. Where Directum does not show it (yet), it is the moment the
  * status began; the assignment that shows up afterwards is then not a second return.
  */
-function toNewRework(before: Sight, after: Sight): string | null {
+function toNewRework(before: DocumentSnapshot, after: DocumentSnapshot): string | null {
   if (after.status !== 'rework') return null;
   const now = newestRework(after.assignments);
   const open = now !== null && !now.closed ? now : null;
@@ -84,7 +94,7 @@ function toNewRework(before: Sight, after: Sight): string | null {
 }
 
 /** The document went on after this return, though no answer of its author says so. */
-function isOver({ status, since }: Sight, rework: Rework | null): boolean {
+function isOver({ status, since }: DocumentSnapshot, rework: Rework | null): boolean {
   return status !== 'rework' && since !== null && rework !== null && rework.sentBackAt < Date.parse(since);
 }
 
@@ -92,7 +102,7 @@ function isOver({ status, since }: Sight, rework: Rework | null): boolean {
  * Who is asked to approve or to sign. An assignment says so by its type; where Directum does not show that, the
  * document's status does. Forwarding makes a new assignment; one whose performer was exchanged asks the new person too.
  */
-function toRequests(before: Sight | null, after: Sight, watchedSince: Date): Fact[] {
+function toRequests(before: DocumentSnapshot | null, after: DocumentSnapshot, watchedSince: Date): Fact[] {
   const toKey = ({ id, performer }: Assignment) => `${id}/${performer?.id}`;
   // The assignment may be seen before the status that says what it is for.
   const known = new Set(before?.assignments.filter((one) => toRequest(before, one) !== null).map(toKey));
@@ -111,7 +121,10 @@ function toRequests(before: Sight | null, after: Sight, watchedSince: Date): Fac
 }
 
 /** What the performer is to be asked for, null for nothing that the package tells of. */
-function toRequest({ status }: Sight, one: Assignment): 'approval_needed' | 'signature_needed' | null {
+function toRequest(
+  { status }: DocumentSnapshot,
+  one: Assignment,
+): 'approval_needed' | 'signature_needed' | null {
   if (status === null || ENDED.has(status) || !isAsked(one)) return null;
   const approval = one.kind ? one.kind === 'approval' : status === 'on_approval';
   const signing = one.kind ? one.kind === 'signing' : status === 'approved';
@@ -127,7 +140,7 @@ function trigger(code: TriggerCode, key: string): Fact {
 }
 
 function notice(
-  { state }: Sight,
+  { state }: DocumentSnapshot,
   code: NoticeCode,
   key: string,
   email: string | null,

@@ -2,10 +2,16 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
-import type { DocumentClient, DocumentStore, KeptSight } from '../../store/documents/watched-documents.ts';
+import type { DocumentClient, DocumentStore, KeptSnapshot } from '../../store/documents/watched-documents.ts';
 import type { ChangedTask, ChangesPort } from '../ports/changes.ts';
-import type { Assignment, ContractDates, DocumentStatus, Sight, SightChange } from '../ports/document.ts';
-import type { SurroundingsPort } from '../ports/document-context.ts';
+import type {
+  Assignment,
+  ContractDates,
+  DocumentSnapshot,
+  DocumentStatus,
+  SnapshotChange,
+} from '../ports/document.ts';
+import type { DocumentContextPort } from '../ports/document-context.ts';
 import type { Deletions, Look } from './deletions.ts';
 import { toStatus } from './status.ts';
 
@@ -20,7 +26,7 @@ const MOST_SAID = 100;
 export interface ObservePorts {
   store: DocumentStore;
   /** Records what people are told of changes, the documents by their ids, in the transaction that keeps them. */
-  onChange(changes: SightChange[], client: DocumentClient): Promise<void>;
+  onChange(changes: SnapshotChange[], client: DocumentClient): Promise<void>;
   /** A state holds a value nobody knows: `ExchangeState: Frozen`. */
   onUnknown(value: string): void;
   now: () => Date;
@@ -30,7 +36,7 @@ export interface ObservePorts {
 /** Where an observer asks. */
 export interface Asked {
   changes: Pick<ChangesPort, 'statesOf'>;
-  surroundings: SurroundingsPort;
+  documentContext: DocumentContextPort;
   deletions: Deletions;
 }
 
@@ -54,30 +60,30 @@ export function createObservers(ports: ObservePorts): (asked: Asked) => Observer
  */
 function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
   const { store, now, log } = ports;
-  const { changes, surroundings, deletions } = asked;
+  const { changes, documentContext, deletions } = asked;
 
   /**
    * `whole`: the news is everything there is. A first sight of less would make news of what is old. A document that the
    * database refuses is left out.
    */
-  async function record(news: Map<number, News>, askedAt: Date, whole = false): Promise<void> {
+  async function record(recordChanges: Map<number, News>, askedAt: Date, whole = false): Promise<void> {
     await withoutBadRows(
-      [...news],
+      [...recordChanges],
       (some) => keep(new Map(some), askedAt, whole),
       ([documentId], error) => log.error('document.not_kept', { error, documentId }),
     );
   }
 
-  async function keep(news: Map<number, News>, askedAt: Date, whole: boolean): Promise<void> {
+  async function keep(recordChanges: Map<number, News>, askedAt: Date, whole: boolean): Promise<void> {
     const statuses: Record<string, unknown>[] = [];
-    await store.change([...news.keys()], now(), async (known, client) => {
-      const kept = new Map<number, KeptSight>();
+    await store.change([...recordChanges.keys()], now(), async (known, client) => {
+      const kept = new Map<number, KeptSnapshot>();
       const assignments: Assignment[] = [];
-      const told: SightChange[] = [];
-      for (const [documentId, { sight: before, items, made }] of known) {
+      const told: SnapshotChange[] = [];
+      for (const [documentId, { snapshot: before, items, made }] of known) {
         const first = before.status === null;
         if (first && !made && !whole) continue;
-        const after = toNext(before, news.get(documentId) as News, askedAt);
+        const after = toNext(before, recordChanges.get(documentId) as News, askedAt);
         if (isDeepStrictEqual({ ...after, askedAt: null }, { ...before, askedAt: null })) continue;
         kept.set(documentId, after);
         assignments.push(...toChanged(before.assignments, after.assignments));
@@ -86,8 +92,8 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
           documentId,
           items,
           made,
-          before: first ? null : toSight(before),
-          after: toSight(after),
+          before: first ? null : toSnapshot(before),
+          after: toSnapshot(after),
         });
         if (before.status !== after.status)
           statuses.push({ documentId, status: after.status, before: before.status });
@@ -99,24 +105,24 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
     for (const facts of statuses) log.info('document.changed', facts);
   }
 
-  function toNext(before: KeptSight, news: News, askedAt: Date): KeptSight {
+  function toNext(before: KeptSnapshot, recordChanges: News, askedAt: Date): KeptSnapshot {
     const after = { ...before };
-    if (news.deleted) {
+    if (recordChanges.deleted) {
       const isLate = before.askedAt !== null && askedAt < before.askedAt;
       if (before.status !== 'deleted' && !isLate)
         Object.assign(after, { status: 'deleted', since: toMoment(now()), ended: true, askedAt });
-    } else if (news.state !== undefined && !isStale(news.state, before, askedAt)) {
-      const status = statusOf(news.state, before.status);
-      Object.assign(after, { state: news.state, status, askedAt });
+    } else if (recordChanges.state !== undefined && !isStale(recordChanges.state, before, askedAt)) {
+      const status = statusOf(recordChanges.state, before.status);
+      Object.assign(after, { state: recordChanges.state, status, askedAt });
       // Rights that came back, say; one that ended for another reason stays so.
       if (before.status === 'deleted') after.ended = false;
-      if (status !== before.status) after.since = news.state.modified ?? toMoment(now());
+      if (status !== before.status) after.since = recordChanges.state.modified ?? toMoment(now());
     }
     // A contract stays one: dates that are not shown may be rights lost since its state was asked for.
-    if (news.dates) after.dates = news.dates;
-    if (news.assignments !== undefined) {
+    if (recordChanges.dates) after.dates = recordChanges.dates;
+    if (recordChanges.assignments !== undefined) {
       const byId = new Map(before.assignments.map((one) => [one.id, one]));
-      for (const one of news.assignments) {
+      for (const one of recordChanges.assignments) {
         const known = byId.get(one.id);
         if (known === undefined || !isBefore(one.modified, known.modified)) byId.set(one.id, one);
       }
@@ -139,34 +145,34 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
   async function datesOf(ids: number[]): Promise<Map<number, ContractDates>> {
     const dates = new Map<number, ContractDates>();
     for (const group of toGroups(ids))
-      for (const one of await surroundings.datesOf(group)) dates.set(one.id, one);
+      for (const one of await documentContext.datesOf(group)) dates.set(one.id, one);
     return dates;
   }
 
   async function assignmentsOf(taskIds: number[]): Promise<Assignment[]> {
     const found: Assignment[] = [];
-    for (const group of toGroups(taskIds)) found.push(...(await surroundings.assignmentsOf(group)));
+    for (const group of toGroups(taskIds)) found.push(...(await documentContext.assignmentsOf(group)));
     return found;
   }
 
   /** Assignments by the known documents of their tasks. */
   async function toNews(assignments: Assignment[]): Promise<Map<number, News>> {
     const documentsOf = await store.documentsOf([...new Set(assignments.map((one) => one.taskId))]);
-    const news = new Map<number, { assignments: Assignment[] }>();
+    const recordChanges = new Map<number, { assignments: Assignment[] }>();
     for (const one of assignments) {
       for (const documentId of documentsOf.get(one.taskId) ?? []) {
-        const known = news.get(documentId);
+        const known = recordChanges.get(documentId);
         if (known) known.assignments.push(one);
-        else news.set(documentId, { assignments: [one] });
+        else recordChanges.set(documentId, { assignments: [one] });
       }
     }
-    return news;
+    return recordChanges;
   }
 
   /** Assignments of all tasks of these documents, those not known before included. */
   async function around(ids: number[]): Promise<Map<number, News>> {
     const tasks: { id: number; documentIds: number[] }[] = [];
-    for (const group of toGroups(ids)) tasks.push(...(await surroundings.tasksOf(group)));
+    for (const group of toGroups(ids)) tasks.push(...(await documentContext.tasksOf(group)));
     await store.keepTasks(tasks);
     return toNews(await assignmentsOf(tasks.map(({ id }) => id)));
   }
@@ -183,10 +189,14 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
     const dates = await datesOf(ids);
     // What sent a document back is told with it, and the window of assignments comes only afterwards.
     const returned = changed.filter((state) => toStatus(state, null).status === 'rework');
-    const news: Map<number, News> = await around(returned.map(({ id }) => id));
+    const recordChanges: Map<number, News> = await around(returned.map(({ id }) => id));
     for (const state of changed)
-      news.set(state.id, { ...news.get(state.id), state, dates: dates.get(state.id) ?? null });
-    await record(news, askedAt);
+      recordChanges.set(state.id, {
+        ...recordChanges.get(state.id),
+        state,
+        dates: dates.get(state.id) ?? null,
+      });
+    await record(recordChanges, askedAt);
     await store.keepAsked(ids, askedAt);
   }
 
@@ -194,9 +204,9 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
     if (ids.length === 0) return { deleted: [], held: [] };
     const askedAt = now();
     const { deleted, held, shown } = await deletions.judge(ids, look);
-    const news = new Map<number, News>(shown.map((state) => [state.id, { state }]));
-    for (const id of deleted) news.set(id, { deleted: true });
-    await record(news, askedAt, true);
+    const recordChanges = new Map<number, News>(shown.map((state) => [state.id, { state }]));
+    for (const id of deleted) recordChanges.set(id, { deleted: true });
+    await record(recordChanges, askedAt, true);
     await deletions.settle({ deleted, shown });
     return { deleted, held };
   }
@@ -206,11 +216,15 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
     const states = await changes.statesOf(ids);
     const found = states.map(({ id }) => id);
     await deletions.shown(found);
-    const news = await around(found);
+    const recordChanges = await around(found);
     const dates = await datesOf(found);
     for (const state of states)
-      news.set(state.id, { ...news.get(state.id), state, dates: dates.get(state.id) ?? null });
-    await record(news, askedAt, true);
+      recordChanges.set(state.id, {
+        ...recordChanges.get(state.id),
+        state,
+        dates: dates.get(state.id) ?? null,
+      });
+    await record(recordChanges, askedAt, true);
     return ids.filter((id) => !found.includes(id));
   }
 
@@ -253,7 +267,7 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
 export type Observer = ReturnType<typeof createObserver>;
 
 /** Of two answers of one moment the one asked for later counts, unless the other shows a later change. */
-function isStale(state: DocumentState, before: KeptSight, askedAt: Date): boolean {
+function isStale(state: DocumentState, before: KeptSnapshot, askedAt: Date): boolean {
   if (before.askedAt === null || askedAt >= before.askedAt) return false;
   return before.status === 'deleted' || !isBefore(before.state?.modified ?? null, state.modified);
 }
@@ -279,7 +293,7 @@ function toChanged(before: Assignment[], after: Assignment[]): Assignment[] {
   return after.filter((one) => !isDeepStrictEqual(byId.get(one.id), one));
 }
 
-function toSight({ state, status, since, dates, assignments }: KeptSight): Sight {
+function toSnapshot({ state, status, since, dates, assignments }: KeptSnapshot): DocumentSnapshot {
   return { state, status, since, dates, assignments };
 }
 

@@ -41,7 +41,7 @@ export interface ActivityCard {
 }
 
 /** A Bitrix24 task that mirrors an assignment. */
-export interface MirrorTask {
+export interface AssignmentTask {
   title: string;
   description: string;
   responsibleUserId: number;
@@ -104,7 +104,7 @@ export interface DealPort {
   comment(comments: TimelineComment[]): Promise<WriteResult[]>;
   /** `taskId` null makes the task; found again by its mark when an earlier attempt's answer was lost. */
   putTasks(
-    tasks: { mark: string; taskId: number | null; reopen?: boolean; task: MirrorTask }[],
+    tasks: { mark: string; taskId: number | null; reopen?: boolean; task: AssignmentTask }[],
   ): Promise<WriteResult[]>;
   /** Tasks as they really are; null for one of which the portal refuses to say anything. */
   readTasks(taskIds: number[]): Promise<(SeenTask | 'gone' | null)[]>;

@@ -45,7 +45,7 @@ export interface Assignment {
 }
 
 /** All that is known of a watched document at one moment. */
-export interface Sight {
+export interface DocumentSnapshot {
   /** What Directum showed last; kept when the document is gone. Null: nothing yet. */
   state: DocumentState | null;
   /** Null while Directum has shown nothing that says it. */
@@ -59,13 +59,13 @@ export interface Sight {
 }
 
 /** A document before and after an observation, with the items that show it (`portal` is the slots' portal key). */
-export interface SightChange {
+export interface SnapshotChange {
   documentId: number;
   /** `since` is when the item began to show it. */
   items: { portal: string; itemCode: string; since: Date }[];
   /** A robot made it, so that whatever shows is news; of others the first sight is not. */
   made: boolean;
   /** Null at the first sight. */
-  before: Sight | null;
-  after: Sight;
+  before: DocumentSnapshot | null;
+  after: DocumentSnapshot;
 }

@@ -2,7 +2,7 @@ import type { KeptTask } from '../../store/documents/synced-tasks.ts';
 import { planTasks } from '../deliver/task-sync.ts';
 import { type TaskChange, toWanted } from '../facts/assignment-tasks.ts';
 import type { Deviation, SeenTask } from '../ports/deal.ts';
-import { type Awaited, type ComparePorts, toName } from './compare.ts';
+import { type ComparePorts, type PendingWrites, toName } from './compare.ts';
 
 /** Portals keep deadlines to the minute. */
 const MINUTE_MS = 60_000;
@@ -17,22 +17,22 @@ type Seen = SeenTask | 'gone' | null;
 export async function compareTasks(
   portal: string,
   ids: number[],
-  awaited: Awaited,
+  pending: PendingWrites,
   ports: ComparePorts,
   itemCode: string | null,
 ): Promise<(KeptTask & { deviations: Deviation[] })[]> {
-  const { documents, mirrored, portals, now } = ports;
+  const { documents, syncedTasks, portals, now } = ports;
   // By what is known now and stays so meanwhile: the portal was asked since the comparison began.
   await documents.change(ids, now(), async (known, client) => {
-    const wanted = [...known].map(([documentId, { sight, items }]) => ({
+    const wanted = [...known].map(([documentId, { snapshot, items }]) => ({
       documentId,
       items: items.filter((item) => item.portal === portal),
-      tasks: toWanted(sight),
+      tasks: toWanted(snapshot),
     }));
-    await mirrored.record(client, wanted, now());
+    await syncedTasks.record(client, wanted, now());
     return new Map();
   });
-  const tasks = (await mirrored.of(portal, ids)).filter(
+  const tasks = (await syncedTasks.of(portal, ids)).filter(
     (task) => itemCode === null || task.itemCode === itemCode,
   );
   if (tasks.length === 0) return [];
@@ -50,8 +50,8 @@ export async function compareTasks(
     ({ due: task, change }) =>
       task.due &&
       (change.do === 'put' || change.do === 'close') &&
-      !awaited.tasks.has(task.assignmentId) &&
-      !awaited.items.has(toName(task)),
+      !pending.tasks.has(task.assignmentId) &&
+      !pending.items.has(toName(task)),
   );
   const wrong = [
     ...planned
@@ -61,7 +61,7 @@ export async function compareTasks(
       .filter((task) => task.ended && isClosed(seenOf(task)) === false)
       .map((task) => ({ ...task, deviations: [deviation(task, 'state', 'open', 'closed')] })),
   ].filter(({ deviations }) => deviations.length > 0);
-  await mirrored.again(
+  await syncedTasks.again(
     portal,
     wrong.map((task) => ({
       assignmentId: task.assignmentId,

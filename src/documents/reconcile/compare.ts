@@ -1,6 +1,6 @@
 import type { ItemRef } from '../../robot/ports/portal.ts';
-import type { ShowStore, ToShow } from '../../store/documents/deal-projection.ts';
-import type { MirroredTasks } from '../../store/documents/synced-tasks.ts';
+import type { DealProjection, DueUpdate } from '../../store/documents/deal-projection.ts';
+import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';
 import { toCard, toFields } from '../deliver/update-deal.ts';
 import type { Deviation, ReachablePortals } from '../ports/deal.ts';
@@ -8,8 +8,8 @@ import { compareTasks } from './compare-tasks.ts';
 
 export interface ComparePorts {
   documents: Pick<DocumentStore, 'change'>;
-  showing: ShowStore;
-  mirrored: MirroredTasks;
+  projection: DealProjection;
+  syncedTasks: SyncedTasks;
   portals: ReachablePortals;
   toItem(itemCode: string): ItemRef | null;
   now: () => Date;
@@ -31,7 +31,7 @@ export interface Refused {
   reason: string;
 }
 
-type Row = Pick<ToShow, 'itemCode' | 'documentId'> & { deviations: Deviation[] };
+type Row = Pick<DueUpdate, 'itemCode' | 'documentId'> & { deviations: Deviation[] };
 
 /**
  * Compares what one portal shows of these documents with what is known of them, and makes what differs due; with an item,
@@ -40,16 +40,16 @@ type Row = Pick<ToShow, 'itemCode' | 'documentId'> & { deviations: Deviation[] }
 export async function compareIn(
   portal: string,
   ids: number[],
-  awaited: Awaited,
+  pending: PendingWrites,
   ports: ComparePorts,
   itemCode: string | null = null,
 ): Promise<{ differences: Difference[]; refused: Refused[] }> {
-  const rows = (await ports.showing.shownOf(portal, ids)).filter(
+  const rows = (await ports.projection.shownOf(portal, ids)).filter(
     (row) => itemCode === null || row.itemCode === itemCode,
   );
   const { wrong, refused } = await compareShown(portal, rows, ports);
-  const shown = wrong.filter((one) => !awaited.items.has(toName(one)));
-  const tasks = await compareTasks(portal, ids, awaited, ports, itemCode);
+  const shown = wrong.filter((one) => !pending.items.has(toName(one)));
+  const tasks = await compareTasks(portal, ids, pending, ports, itemCode);
   const all: Row[] = [...shown, ...tasks];
   const differences = [...Map.groupBy(all, toName).values()].map((of) => {
     const { itemCode, documentId } = of[0] as Row;
@@ -62,20 +62,20 @@ export async function compareIn(
 
 async function compareShown(
   portal: string,
-  rows: ToShow[],
-  { showing, portals, toItem, now }: ComparePorts,
-): Promise<{ wrong: (ToShow & { deviations: Deviation[] })[]; refused: Refused[] }> {
+  rows: DueUpdate[],
+  { projection, portals, toItem, now }: ComparePorts,
+): Promise<{ wrong: (DueUpdate & { deviations: Deviation[] })[]; refused: Refused[] }> {
   const asked = rows.flatMap((row) => {
     const item = toItem(row.itemCode);
-    const card = toCard(row.documentId, row.sight);
+    const card = toCard(row.documentId, row.snapshot);
     if (item === null || card === null) return [];
-    const fields = row.ownsFields ? toFields(row.documentId, row.sight) : null;
+    const fields = row.ownsFields ? toFields(row.documentId, row.snapshot) : null;
     return [{ row, wanted: { item, fields, activityId: row.activityId, card } }];
   });
   if (asked.length === 0) return { wrong: [], refused: [] };
   const found = await portals.deals(portal).compare(asked.map(({ wanted }) => wanted));
-  const gone: ToShow[] = [];
-  const wrong: (ToShow & { deviations: Deviation[] })[] = [];
+  const gone: DueUpdate[] = [];
+  const wrong: (DueUpdate & { deviations: Deviation[] })[] = [];
   const refused: Refused[] = [];
   for (const [n, { row }] of asked.entries()) {
     const one = found[n];
@@ -92,9 +92,9 @@ async function compareShown(
     fields: row.deviations.some(({ part }) => part === 'fields'),
     activity: row.deviations.some(({ part }) => part === 'activity'),
   }));
-  if (parts.length > 0) await showing.forget(portal, parts, now());
+  if (parts.length > 0) await projection.forget(portal, parts, now());
   if (gone.length > 0)
-    await showing.settle(
+    await projection.settle(
       portal,
       gone.map((row) => ({ ...row, result: 'gone' as const, retryMs: 0 })),
       now(),
@@ -103,25 +103,25 @@ async function compareShown(
 }
 
 /** What is shown in a moment anyway: it is repaired too, but nothing of it was lost. */
-export interface Awaited {
+export interface PendingWrites {
   /** As `DEAL_915 5001`. */
   items: ReadonlySet<string>;
   /** By their assignments. */
   tasks: ReadonlySet<number>;
 }
 
-export async function readAwaited(
+export async function readPendingWrites(
   portal: string,
   ids: number[],
-  { showing, mirrored }: { showing: ShowStore; mirrored: MirroredTasks },
-): Promise<Awaited> {
-  const tasks = (await mirrored.of(portal, ids)).filter(({ due }) => due);
+  { projection, syncedTasks }: { projection: DealProjection; syncedTasks: SyncedTasks },
+): Promise<PendingWrites> {
+  const tasks = (await syncedTasks.of(portal, ids)).filter(({ due }) => due);
   return {
-    items: await showing.awaited(portal, ids),
+    items: await projection.pendingWrites(portal, ids),
     tasks: new Set(tasks.map(({ assignmentId }) => assignmentId)),
   };
 }
 
-export function toName({ itemCode, documentId }: Pick<ToShow, 'itemCode' | 'documentId'>): string {
+export function toName({ itemCode, documentId }: Pick<DueUpdate, 'itemCode' | 'documentId'>): string {
   return `${itemCode} ${documentId}`;
 }

@@ -4,7 +4,13 @@ import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { Comparisons, Found } from '../../store/documents/comparisons.ts';
 import type { Look } from '../observe/deletions.ts';
 import type { Observer } from '../observe/observe.ts';
-import { type Awaited, type ComparePorts, compareIn, type Difference, readAwaited } from './compare.ts';
+import {
+  type ComparePorts,
+  compareIn,
+  type Difference,
+  type PendingWrites,
+  readPendingWrites,
+} from './compare.ts';
 
 /** Documents a step: what one question surely takes (directum.md A.5). */
 const GROUP = 10;
@@ -179,7 +185,7 @@ async function compareAfter(
   const comparing = startComparing(ports, itemCode);
   const missing = new Set<number>();
   try {
-    const awaited = await awaitedOf(ids, ports);
+    const pending = await pendingOf(ids, ports);
     const observe = async (some: number[]) => {
       for (const id of await observer.whole(some)) missing.add(id);
     };
@@ -187,7 +193,7 @@ async function compareAfter(
       log.error('document.not_compared', { error, documentId });
       comparing.fail([documentId], { error, reason: null, portal: null });
     });
-    await comparing.compare(ids, awaited);
+    await comparing.compare(ids, pending);
   } catch (error) {
     comparing.fail(ids, { error, reason: null, portal: null });
   }
@@ -202,21 +208,21 @@ async function decide(
   itemCode: string | null,
 ): Promise<Omit<Step, 'last' | 'documents' | 'missing'> & { held: number[] }> {
   const comparing = startComparing(ports, itemCode);
-  const awaited = await awaitedOf(missing, ports);
+  const pending = await pendingOf(missing, ports);
   const { deleted, held } = await ports.observer.vanished(missing, look);
-  if (deleted.length > 0) await comparing.compare(deleted, awaited);
+  if (deleted.length > 0) await comparing.compare(deleted, pending);
   return { ...comparing.found(), held };
 }
 
-async function awaitedOf(ids: number[], ports: ReconcilePorts): Promise<Map<string, Awaited>> {
-  const awaited = new Map<string, Awaited>();
-  for (const portal of ports.portals.keys()) awaited.set(portal, await readAwaited(portal, ids, ports));
-  return awaited;
+async function pendingOf(ids: number[], ports: ReconcilePorts): Promise<Map<string, PendingWrites>> {
+  const pending = new Map<string, PendingWrites>();
+  for (const portal of ports.portals.keys()) pending.set(portal, await readPendingWrites(portal, ids, ports));
+  return pending;
 }
 
 /** Gathers what differs and what could not be compared. A portal that is away holds up no other. */
 function startComparing(ports: ReconcilePorts, itemCode: string | null) {
-  const { showing, log } = ports;
+  const { projection, log } = ports;
   const failed = new Set<number>();
   const differences: Difference[] = [];
   const uncompared: Uncompared[] = [];
@@ -228,15 +234,15 @@ function startComparing(ports: ReconcilePorts, itemCode: string | null) {
   return {
     fail,
     found: () => ({ failed: failed.size, differences, uncompared }),
-    async compare(ids: number[], awaited: Map<string, Awaited>): Promise<void> {
-      for (const [portal, before] of awaited) {
+    async compare(ids: number[], pending: Map<string, PendingWrites>): Promise<void> {
+      for (const [portal, before] of pending) {
         try {
           const found = await compareIn(portal, ids, before, ports, itemCode);
           differences.push(...found.differences);
           for (const { documentId, reason } of found.refused)
             fail([documentId], { error: null, reason, portal });
         } catch (error) {
-          const shown = (await showing.shownOf(portal, ids)).map(({ documentId }) => documentId);
+          const shown = (await projection.shownOf(portal, ids)).map(({ documentId }) => documentId);
           fail([...new Set(shown)], { error, reason: null, portal });
         }
       }

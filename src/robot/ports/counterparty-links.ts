@@ -1,7 +1,7 @@
 import type { CounterpartyResult } from './directum.ts';
 
 /** Our own record of which counterparty belongs to which CRM company or contact of one portal. */
-export interface PairsPort {
+export interface CounterpartyLinksPort {
   /** `crmKey` is `COMPANY_44` or `CONTACT_8`, with `:7` for its requisites 7. */
   find(crmKey: string): Promise<{ id: number; type: CounterpartyResult['type'] } | null>;
   bind(crmKey: string, counterparty: { id: number; type: CounterpartyResult['type'] }): Promise<void>;

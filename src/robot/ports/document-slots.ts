@@ -1,5 +1,5 @@
 /** Documents of one CRM item by slot. */
-export interface SlotsPort {
+export interface DocumentSlotsPort {
   /** Key that is written to `ExternalId`: `b24:{portal}:{DEAL_915}:{slot}`. */
   externalId(slot: string): string;
   /**

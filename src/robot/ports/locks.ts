@@ -1,15 +1,15 @@
 /** A claim as the work under it sees it: lost when the process stood still for long or its database went away. */
-export interface Claim {
+export interface HeldLock {
   isHeld(): boolean;
 }
 
 /** One holder at a time across all processes; others wait, for `patienceMs` when it is given. */
-export interface ClaimsPort {
-  hold<T>(key: string, work: (claim: Claim) => Promise<T>, patienceMs?: number): Promise<T>;
+export interface LocksPort {
+  hold<T>(key: string, work: (claim: HeldLock) => Promise<T>, maxWaitMs?: number): Promise<T>;
 }
 
 /** The claims of one attempt of a run. */
-export interface AttemptClaims extends ClaimsPort {
+export interface AttemptLocks extends LocksPort {
   /** Asked right before each write to another system. @throws when another process may have taken the run over */
   check(): void;
 }

@@ -31,7 +31,7 @@ export type Entry<Call> =
 
 export type EventResult = 'ok' | 'forbidden';
 
-export interface SpoolingPorts<Call> {
+export interface CallIntakePorts<Call> {
   /** Groups writes to the database; rejects when one failed. */
   intake: { accept(run: NewRun): Promise<boolean> };
   calls: Pick<IncomingCalls, 'accept'>;
@@ -54,7 +54,7 @@ export interface SpoolingPorts<Call> {
  * Takes calls into the database, and into the spool while that fails or is slow; drains the spool when the database
  * is back. A run's id makes whatever arrives twice one run.
  */
-export function createSpooling<Call extends { memberId: string }>(ports: SpoolingPorts<Call>) {
+export function createCallIntake<Call extends { memberId: string }>(ports: CallIntakePorts<Call>) {
   const { intake, calls, spool, now, log } = ports;
   let away = false;
   let reloading: Promise<void> | null = null;

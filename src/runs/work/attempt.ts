@@ -1,6 +1,6 @@
 import { type Language, type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort } from '../../robot/ports/directum.ts';
-import type { SlotsPort } from '../../robot/ports/document-slots.ts';
+import type { DocumentSlotsPort } from '../../robot/ports/document-slots.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef, PortalPort } from '../../robot/ports/portal.ts';
 import type { AnyRobot, RobotSettings } from '../../robot/robot.ts';
@@ -17,12 +17,12 @@ import { Overtaken } from './overtaken.ts';
 const FORGED = 'forged';
 
 /** What a run's portal gives to its robot. */
-export interface Surroundings {
+export interface RunContext {
   language: Language;
   item: ItemRef | null;
   portal: PortalPort;
   directum: DirectumPort;
-  slots: SlotsPort;
+  slots: DocumentSlotsPort;
   /** Whether the portal vouches for the call. */
   proof: CallProof;
 }
@@ -44,7 +44,7 @@ export interface AttemptPorts {
   robots: ReadonlyMap<string, AnyRobot>;
   settings: Omit<RobotSettings, 'language'>;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
-  surround(run: StoredRun, call: KeptCall, log: Log): Surroundings;
+  contextOf(run: StoredRun, call: KeptCall, log: Log): RunContext;
   /** The language of the run's portal. */
   languageOf(memberId: string): Language;
   /** Whether Directum is down, and whether a run that it did not answer may ask again. */
@@ -71,7 +71,7 @@ export async function attemptOnce(run: StoredRun, robot: AnyRobot, ports: Attemp
   const log = ports.scope({ runId: run.id, robot: run.robot, item: run.itemCode });
   const startedAt = now();
 
-  const around = ports.surround(run, call, log);
+  const around = ports.contextOf(run, call, log);
   const { proof } = around;
   // A robot that waits has its own limit from the first attempt on, whatever that attempt comes to.
   let { deadlineAt } = run;

@@ -1,5 +1,5 @@
 import type { DirectumPort } from '../../robot/ports/directum.ts';
-import type { SlotsPort } from '../../robot/ports/document-slots.ts';
+import type { DocumentSlotsPort } from '../../robot/ports/document-slots.ts';
 import type { PortalPort } from '../../robot/ports/portal.ts';
 
 type Reads<Port> = readonly (keyof Port & string)[];
@@ -23,12 +23,18 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
 };
 /** `read` carries the call's proof itself. */
 const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField'];
-const SLOTS_READS: Reads<SlotsPort> = ['externalId', 'alone', 'find', 'begunByThisRun', 'begunByAnyRun'];
+const SLOTS_READS: Reads<DocumentSlotsPort> = [
+  'externalId',
+  'alone',
+  'find',
+  'begunByThisRun',
+  'begunByAnyRun',
+];
 
 interface Ports {
   portal: PortalPort;
   directum: DirectumPort;
-  slots: SlotsPort;
+  slots: DocumentSlotsPort;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { AttemptClaims, Claim, ClaimsPort } from '../../robot/ports/locks.ts';
+import type { AttemptLocks, HeldLock, LocksPort } from '../../robot/ports/locks.ts';
 
 /** The attempt stood still for so long that another process may be at its run: nothing more of it may be written. */
 export class Overtaken extends Error {
@@ -13,11 +13,11 @@ export class Overtaken extends Error {
  * Claims of one attempt, which end with its right to the run. Time by `performance.now()` goes on while a process stands
  * still, so one that wakes up knows it before it hears from anybody.
  */
-export function createAttemptClaims(claims: ClaimsPort, isHeld: () => boolean): AttemptClaims {
-  const live = new Set<Claim>();
+export function createAttemptLocks(locks: LocksPort, isHeld: () => boolean): AttemptLocks {
+  const live = new Set<HeldLock>();
   return {
-    hold: (key, work, patienceMs) =>
-      claims.hold(
+    hold: (key, work, maxWaitMs) =>
+      locks.hold(
         key,
         async (claim) => {
           live.add(claim);
@@ -27,7 +27,7 @@ export function createAttemptClaims(claims: ClaimsPort, isHeld: () => boolean): 
             live.delete(claim);
           }
         },
-        patienceMs,
+        maxWaitMs,
       ),
     check() {
       if (!isHeld() || [...live].some((claim) => !claim.isHeld())) throw new Overtaken();

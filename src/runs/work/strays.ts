@@ -5,7 +5,7 @@ import type { RunStore } from '../../store/runs/runs.ts';
 /** A robot that this process does not know may be known to another, of a newer version: it comes first. */
 const LEFT_MS = 60_000;
 
-export interface StraysPorts {
+export interface OrphanedRunsPorts {
   open: Pick<OpenRuns, 'members' | 'linesDue'>;
   runs: Pick<RunStore, 'cancelOf'>;
   /** As far as is remembered; `true` may be some seconds old. */
@@ -23,7 +23,7 @@ export interface StraysPorts {
  * seconds, an attempt may end in an answer for it: all of that is ended. Runs of a robot that is no more get lines, so that
  * an attempt ends them.
  */
-export function createStrays(ports: StraysPorts) {
+export function createOrphanedRuns(ports: OrphanedRunsPorts) {
   const { open, runs, now, log } = ports;
   let lines: { memberId: string; robot: string; waits: boolean }[] = [];
   return {

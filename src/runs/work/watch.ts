@@ -1,6 +1,6 @@
 import type { Observer } from '../../documents/observe/observe.ts';
 import type { ChangesPort } from '../../documents/ports/changes.ts';
-import type { SurroundingsPort } from '../../documents/ports/document-context.ts';
+import type { DocumentContextPort } from '../../documents/ports/document-context.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
@@ -23,15 +23,15 @@ export interface WatchPorts {
   documents: Pick<DocumentStore, 'isEmpty' | 'sweptAfter' | 'lookAtAll'>;
   observer: Pick<Observer, 'documents' | 'tasks' | 'assignments' | 'vanished' | 'deletions'>;
   changes: Omit<ChangesPort, 'statesOf' | 'taskStatesOf' | 'anyContract'>;
-  surroundings: Pick<SurroundingsPort, 'newestAssignment' | 'assignments'>;
-  /** For the sweep, which asks at the common pace. */
+  documentContext: Pick<DocumentContextPort, 'newestAssignment' | 'assignments'>;
+  /** For the rescan, which asks at the common pace. */
   paced: {
     observer: Pick<Observer, 'documents' | 'vanished' | 'whole' | 'deletions'>;
     changes: Pick<ChangesPort, 'statesOf' | 'taskStatesOf'>;
   };
   pollMs: number;
   /** How often every watched document is read again, for what `Modified` does not show. */
-  sweepMs: number;
+  rescanMs: number;
   now: () => Date;
   /** Runs became due. */
   onWake: () => void;
@@ -44,7 +44,7 @@ export interface WatchPorts {
  * memory, and of several processes one at a time asks.
  */
 export function createWatch(ports: WatchPorts) {
-  const { waits, documents, observer, changes, surroundings, paced, pollMs, sweepMs, now, onWake, log } =
+  const { waits, documents, observer, changes, documentContext, paced, pollMs, rescanMs, now, onWake, log } =
     ports;
   const woken = (count: number) => {
     if (count > 0) onWake();
@@ -109,11 +109,11 @@ export function createWatch(ports: WatchPorts) {
 
   async function begin(cursors: Cursors): Promise<Cursors> {
     const newestAssignment =
-      cursors.assignments === null ? await newest(surroundings.newestAssignment) : null;
+      cursors.assignments === null ? await newest(documentContext.newestAssignment) : null;
     return {
       documents: cursors.documents ?? toCursor(await newest(() => changes.newest('documents'))),
       tasks: cursors.tasks ?? toCursor(await newest(() => changes.newest('tasks'))),
-      // Where the installation shows none, the sweep reads the assignments.
+      // Where the installation shows none, the rescan reads the assignments.
       assignments: cursors.assignments ?? (newestAssignment === null ? null : toCursor(newestAssignment)),
     };
   }
@@ -152,17 +152,17 @@ export function createWatch(ports: WatchPorts) {
         );
         const taskCursor = await window(turn.tasks, changes.tasks, async (rows) => {
           const started = rows.filter((row) => row.status !== 'Draft');
-          const pairs = started.flatMap(({ documentIds, id, status, startedAt: since }) =>
+          const counterpartyLinks = started.flatMap(({ documentIds, id, status, startedAt: since }) =>
             documentIds.map((documentId) => ({ documentId, id, status, startedAt: since })),
           );
-          await wake('task', pairs, (some) => waits.wakeTasks(some, now()));
+          await wake('task', counterpartyLinks, (some) => waits.wakeTasks(some, now()));
           await observed(() => observer.tasks(started));
         });
         const { assignments } =
           turn.assignments === null
             ? await begin(turn)
             : {
-                assignments: await window(turn.assignments, surroundings.assignments, (rows, askedAt) =>
+                assignments: await window(turn.assignments, documentContext.assignments, (rows, askedAt) =>
                   observed(() => observer.assignments(rows, askedAt)),
                 ),
               };
@@ -174,11 +174,11 @@ export function createWatch(ports: WatchPorts) {
       }
     },
 
-    /** One step of the slow sweep; true while there is more of it. */
-    async sweep(): Promise<boolean> {
+    /** One step of the slow rescan; true while there is more of it. */
+    async rescan(): Promise<boolean> {
       const turn = await waits.takeSweep(now());
       if (turn === null) return false;
-      const nextRound = new Date(turn.startedAt.getTime() + sweepMs);
+      const nextRound = new Date(turn.startedAt.getTime() + rescanMs);
       const { group, full } = await groupAfter(turn.after);
       const last = group.at(-1);
       try {
@@ -200,7 +200,7 @@ export function createWatch(ports: WatchPorts) {
       } catch (error) {
         log.warn('sweep.failed', { error });
         // The same group again, after a while: an outage is not a reason to pass documents over.
-        await waits.endSweep(new Date(now().getTime() + Math.min(pollMs, sweepMs)), turn.after);
+        await waits.endSweep(new Date(now().getTime() + Math.min(pollMs, rescanMs)), turn.after);
         return false;
       }
     },
@@ -242,7 +242,7 @@ export function createWatch(ports: WatchPorts) {
     await waits.keepPoll(now());
   }
 
-  /** The next documents of the sweep, one list of those waited for and those shown. */
+  /** The next documents of the rescan, one list of those waited for and those shown. */
   async function groupAfter(
     after: number,
   ): Promise<{ group: { id: number; taskId: number | null }[]; full: boolean }> {
@@ -263,7 +263,10 @@ export function createWatch(ports: WatchPorts) {
     if (byTask.size === 0) return;
     const states = await paced.changes.taskStatesOf([...byTask.keys()]);
     if (states === null) return;
-    const pairs = states.map((state) => ({ ...state, documentId: byTask.get(state.id) as number }));
-    await wake('task', pairs, (some) => waits.wakeTasks(some, now()));
+    const counterpartyLinks = states.map((state) => ({
+      ...state,
+      documentId: byTask.get(state.id) as number,
+    }));
+    await wake('task', counterpartyLinks, (some) => waits.wakeTasks(some, now()));
   }
 }

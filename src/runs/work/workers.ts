@@ -2,7 +2,7 @@ import { createLoop } from '../../lib/loop.ts';
 import { within } from '../../lib/timeout.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { wasRolledBack } from '../../store/db/outage.ts';
-import type { Places } from '../../store/locks/concurrency-slots.ts';
+import type { ConcurrencySlots } from '../../store/locks/concurrency-slots.ts';
 import type { ClaimedRuns, Line } from '../../store/runs/claimed-runs.ts';
 import type { StoredRun } from '../../store/runs/runs.ts';
 
@@ -17,7 +17,7 @@ const DRAIN_MS = 7_000;
 /** An attempt under way. */
 interface Attempt {
   run: StoredRun;
-  /** It has one of the last places. */
+  /** It has one of the last slots. */
   isLast: boolean;
   /** By `performance.now()`: the run is left to this process as long, counted from before it asked for that. */
   heldUntil: number;
@@ -34,7 +34,7 @@ interface LineName {
 export interface WorkersOptions {
   claimed: ClaimedRuns;
   /** As many runs as this process may work on at a time; the last ones are for waits whose time is over. */
-  places: { ordinary: Places; last: Places };
+  slots: { ordinary: ConcurrencySlots; last: ConcurrencySlots };
   /** A lease is kept four times over. */
   leaseMs: number;
   /** How often it looks for runs that became due by time. */
@@ -51,15 +51,15 @@ export interface WorkersOptions {
  * Works off due runs, one at a time per CRM item. A run stays held while its attempt goes on; when the process dies,
  * the lease ends and another attempt begins.
  */
-export function startWorkers({ claimed, places, leaseMs, tickMs, lines, work, now, log }: WorkersOptions) {
+export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now, log }: WorkersOptions) {
   /** A run may be here twice: a process that stood still may take over from itself. */
   const running = new Set<Attempt>();
   /** Of attempts that the database broke off: to be given back when it is there again. */
   const broken = new Set<StoredRun>();
   const ordinary = () => [...running].filter(({ isLast }) => !isLast);
   const lastCount = () => running.size - ordinary().length;
-  const room = () => places.ordinary.held() - ordinary().length;
-  const lastRoom = () => places.last.held() - lastCount();
+  const room = () => slots.ordinary.held() - ordinary().length;
+  const lastRoom = () => slots.last.held() - lastCount();
 
   function start(run: StoredRun, isLast: boolean, heldUntil: number): void {
     const one: Attempt = { run, isLast, heldUntil, ended: Promise.resolve() };
@@ -87,7 +87,7 @@ export function startWorkers({ claimed, places, leaseMs, tickMs, lines, work, no
   /** Where several portals share the process, one of them, hanging, must not hold all of it. */
   function counted(all: LineName[]): Line[] {
     const portals = new Set(all.map(({ memberId }) => memberId)).size;
-    const held = places.ordinary.held();
+    const held = slots.ordinary.held();
     const share = portals > 1 ? Math.ceil(held * LARGEST_SHARE) : held;
     const runs = ordinary().map(({ run }) => run);
     return all.map(({ memberId, robot }) => {
@@ -101,7 +101,7 @@ export function startWorkers({ claimed, places, leaseMs, tickMs, lines, work, no
     });
   }
 
-  /** Another process may have been given places since the runs were asked for: what has none goes back. */
+  /** Another process may have been given slots since the runs were asked for: what has none goes back. */
   async function startFitting(
     taken: StoredRun[],
     free: number,
@@ -134,8 +134,8 @@ export function startWorkers({ claimed, places, leaseMs, tickMs, lines, work, no
     return false;
   }, log);
   const sharing = createLoop(async () => {
-    if (await places.ordinary.share(() => ordinary().length)) looking.wake();
-    if (await places.last.share(lastCount)) lookingForLast.wake();
+    if (await slots.ordinary.share(() => ordinary().length)) looking.wake();
+    if (await slots.last.share(lastCount)) lookingForLast.wake();
     return false;
   }, log);
 

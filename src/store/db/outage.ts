@@ -30,7 +30,7 @@ const NETWORK =
   /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN|EPIPE)$/;
 /** What the driver says by words only. */
 const WORDS =
-  /^(timeout expired|timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client (has encountered|was closed)|the store is closed|claims are closed|claim held elsewhere)/;
+  /^(timeout expired|timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client (has encountered|was closed)|the store is closed|locks are closed|claim held elsewhere)/;
 
 /** Two transactions were in each other's way and the database, being well, ended this one (SQLSTATE class 40). */
 export function wasRolledBack(error: unknown): boolean {

@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
-import type { PairsPort } from '../../robot/ports/counterparty-links.ts';
+import type { CounterpartyLinksPort } from '../../robot/ports/counterparty-links.ts';
 import type { CounterpartyResult } from '../../robot/ports/directum.ts';
 
 /** Which Directum counterparty belongs to which CRM company or contact of one portal. */
-export function createPairs(pool: Pool, portalKey: string): PairsPort {
+export function createCounterpartyLinks(pool: Pool, portalKey: string): CounterpartyLinksPort {
   return {
     externalId: (crmKey) => `b24:${portalKey}:${crmKey}`,
 

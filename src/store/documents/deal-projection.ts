@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { ActivityCard, DealFields } from '../../documents/ports/deal.ts';
-import type { Sight } from '../../documents/ports/document.ts';
+import type { DocumentSnapshot } from '../../documents/ports/document.ts';
 import {
   IS_LOCKED_ITEM,
   IS_LOCKED_SLOT,
@@ -10,10 +10,10 @@ import {
 } from '../locks/lock-order.ts';
 
 /** One document of one item that is due to be shown. */
-export interface ToShow {
+export interface DueUpdate {
   itemCode: string;
   documentId: number;
-  sight: Sight;
+  snapshot: DocumentSnapshot;
   activityId: number | null;
   /** What the activity and the item's fields show; null = nothing, or not known. */
   shownCard: ActivityCard | null;
@@ -26,7 +26,7 @@ export interface ToShow {
   changes: number;
 }
 
-type Key = Pick<ToShow, 'itemCode' | 'documentId'>;
+type Key = Pick<DueUpdate, 'itemCode' | 'documentId'>;
 
 const COLUMNS = `w.item_code, w.document_id, w.activity_id, w.shown, w.attempts, w.changes, d.observed, d.dates, d.status,
   d.status_since, s.document_id IS NOT NULL AS owns, s.shown AS shown_fields,
@@ -53,16 +53,16 @@ export const endUnshown = (pool: pg.Pool, now: Date): Promise<void> =>
   writeLockedDocuments(pool, IS_UNSHOWN, 'UPDATE document SET ended_at = $2', [now]);
 
 /** Which items are due to be told of their documents, and what they were told. */
-export function createShowStore(pool: pg.Pool) {
-  const toShow = (row: Record<string, unknown>): ToShow => ({
+export function createDealProjection(pool: pg.Pool) {
+  const toShow = (row: Record<string, unknown>): DueUpdate => ({
     itemCode: row['item_code'] as string,
     documentId: Number(row['document_id']),
-    sight: {
-      state: row['observed'] as Sight['state'],
-      status: row['status'] as Sight['status'],
+    snapshot: {
+      state: row['observed'] as DocumentSnapshot['state'],
+      status: row['status'] as DocumentSnapshot['status'],
       since: row['status_since'] as string | null,
-      dates: row['dates'] as Sight['dates'],
-      assignments: row['assignments'] as Sight['assignments'],
+      dates: row['dates'] as DocumentSnapshot['dates'],
+      assignments: row['assignments'] as DocumentSnapshot['assignments'],
     },
     activityId: row['activity_id'] === null ? null : Number(row['activity_id']),
     shownCard: row['shown'] as ActivityCard | null,
@@ -74,7 +74,7 @@ export function createShowStore(pool: pg.Pool) {
 
   return {
     /** Leases what is due in the portal, the oldest first. */
-    async takeDue(portal: string, now: Date, leaseMs: number, limit: number): Promise<ToShow[]> {
+    async takeDue(portal: string, now: Date, leaseMs: number, limit: number): Promise<DueUpdate[]> {
       const { rows: taken } = await pool.query(
         `UPDATE watched_document AS w SET taken_until = $3 FROM
            (SELECT item_code, document_id FROM watched_document
@@ -96,7 +96,7 @@ export function createShowStore(pool: pg.Pool) {
     },
 
     /** What items of the portal should show, by document, for a comparison with what they do show. */
-    async shownOf(portal: string, documentIds: number[]): Promise<ToShow[]> {
+    async shownOf(portal: string, documentIds: number[]): Promise<DueUpdate[]> {
       const { rows } = await pool.query(
         `SELECT ${COLUMNS} FROM watched_document w JOIN document d ON d.id = w.document_id ${SLOT}
          WHERE w.portal = $1 AND w.document_id = ANY($2) AND w.gone_at IS NULL ORDER BY w.document_id, w.item_code`,
@@ -118,7 +118,7 @@ export function createShowStore(pool: pg.Pool) {
      * Items of the portal that are about to show something of these documents: a change that waits for its first try, or
      * all of a document nobody has looked at yet. As `DEAL_915 5001`.
      */
-    async awaited(portal: string, documentIds: number[]): Promise<Set<string>> {
+    async pendingWrites(portal: string, documentIds: number[]): Promise<Set<string>> {
       const { rows } = await pool.query(
         `SELECT w.item_code, w.document_id FROM watched_document w JOIN document d ON d.id = w.document_id
          WHERE w.portal = $1 AND w.document_id = ANY($2) AND w.gone_at IS NULL
@@ -198,7 +198,7 @@ export function createShowStore(pool: pg.Pool) {
   };
 }
 
-export type ShowStore = ReturnType<typeof createShowStore>;
+export type DealProjection = ReturnType<typeof createDealProjection>;
 
 /** Rows as JSON: their key and the columns named. */
 function toKeys<T extends Key>(rows: T[], ...columns: (keyof T & string)[]): string {

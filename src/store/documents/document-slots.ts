@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
-import type { SlotsPort } from '../../robot/ports/document-slots.ts';
-import type { AttemptClaims } from '../../robot/ports/locks.ts';
+import type { DocumentSlotsPort } from '../../robot/ports/document-slots.ts';
+import type { AttemptLocks } from '../../robot/ports/locks.ts';
 import {
   IS_LOCKED_ITEM,
   IS_LOCKED_SLOT,
@@ -15,15 +15,20 @@ const LOOK_AFTER_MS = 120_000;
 const PATIENCE_MS = 20_000;
 
 /**
- * Documents of one CRM item as one run sees them; a slot's spelling does not matter. Over `relaxed` goes what need not be
+ * Documents of one CRM item as one run sees them; a slot's spelling does not matter. Over `asyncCommitPool` goes what need not be
  * waited for: the end of the run makes it durable, and a run that has not ended does it again.
  */
-export function createSlots(
-  { pool, relaxed, claims, now }: { pool: Pool; relaxed: Pool; claims: AttemptClaims; now: () => Date },
+export function createDocumentSlots(
+  {
+    pool,
+    asyncCommitPool,
+    locks,
+    now,
+  }: { pool: Pool; asyncCommitPool: Pool; locks: AttemptLocks; now: () => Date },
   portalKey: string,
   itemCode: string,
   runId: string,
-): SlotsPort {
+): DocumentSlotsPort {
   const externalId = (slot: string) => `b24:${portalKey}:${itemCode}:${slot.toLowerCase()}`;
 
   /**
@@ -31,9 +36,9 @@ export function createSlots(
    * written first, as everywhere (lock-order.ts).
    */
   async function watch(documentId: number, slot: string | null): Promise<void> {
-    claims.check();
+    locks.check();
     const at = now();
-    await relaxed.query(
+    await asyncCommitPool.query(
       `WITH intent AS (SELECT EXISTS (SELECT 1 FROM document_intent WHERE external_id = $6 AND run_id = $7) AS made),
          known AS (INSERT INTO document AS d (id, made, look_at)
            SELECT $3, made, CASE WHEN made THEN $5::timestamptz ELSE $4 END FROM intent
@@ -56,10 +61,10 @@ export function createSlots(
 
   return {
     externalId,
-    alone: (slot, work) => claims.hold(externalId(slot), work, PATIENCE_MS),
+    alone: (slot, work) => locks.hold(externalId(slot), work, PATIENCE_MS),
 
     async begin(slot) {
-      claims.check();
+      locks.check();
       await pool.query(
         `INSERT INTO document_intent (external_id, run_id) VALUES ($1, $2)
          ON CONFLICT (external_id) DO UPDATE SET run_id = excluded.run_id`,
@@ -91,9 +96,9 @@ export function createSlots(
     },
 
     async bind(slot, document) {
-      claims.check();
+      locks.check();
       // A repeat that brings no file keeps what is known of the file, unless the document is another one.
-      await relaxed.query(
+      await asyncCommitPool.query(
         `INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (portal, item_code, slot) DO UPDATE SET

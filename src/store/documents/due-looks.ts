@@ -1,15 +1,15 @@
 import type pg from 'pg';
-import type { ContractDates, DocumentStatus, SightChange } from '../../documents/ports/document.ts';
+import type { ContractDates, DocumentStatus, SnapshotChange } from '../../documents/ports/document.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
-import type { TellingClient } from '../outbox/outbox.ts';
+import type { OutboxClient } from '../outbox/outbox.ts';
 
 export interface DatedDocument {
   documentId: number;
   state: DocumentState;
   status: DocumentStatus;
   dates: ContractDates;
-  items: SightChange['items'];
+  items: SnapshotChange['items'];
 }
 
 /** How long a step is left to a process that says nothing more. */
@@ -40,7 +40,7 @@ export function createDueLooks(pool: pg.Pool) {
     async step(
       day: string,
       after: number,
-      work: (documents: DatedDocument[], client: TellingClient) => Promise<void>,
+      work: (documents: DatedDocument[], client: OutboxClient) => Promise<void>,
     ): Promise<boolean> {
       return inTransaction(pool, async (client) => {
         const { rows } = await client.query(

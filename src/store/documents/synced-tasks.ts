@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ShownAssignment, WantedTask } from '../../documents/facts/assignment-tasks.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import type { TellingClient } from '../outbox/outbox.ts';
+import type { OutboxClient } from '../outbox/outbox.ts';
 
 export interface DueTask {
   portal: string;
@@ -42,7 +42,7 @@ export interface SettledTask {
   dueAt: Date | null;
 }
 
-export interface MirroredTasksOptions {
+export interface SyncedTasksOptions {
   pool: pg.Pool;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
   /** DIRECTUM_TASKS: without it no task is begun, and those begun before are still brought to their end. */
@@ -62,7 +62,7 @@ const lockedOf = (columns = '') =>
 const IS_LOCKED = 'm.portal = one.portal AND m.assignment_id = one."assignmentId"';
 
 /** Which assignment is which task of a portal, and what the task must show. */
-export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOptions) {
+export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
   const toDue = (row: Record<string, unknown>): DueTask => ({
     portal: row['portal'] as string,
     assignmentId: Number(row['assignment_id']),
@@ -103,7 +103,7 @@ export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOption
     return tasks;
   }
 
-  async function record(client: TellingClient, wanted: Wanted[], now: Date): Promise<void> {
+  async function record(client: OutboxClient, wanted: Wanted[], now: Date): Promise<void> {
     const ids = wanted.flatMap(({ tasks }) => tasks.map((one) => one.assignmentId));
     if (ids.length === 0) return;
     const { rows } = await client.query(
@@ -232,4 +232,4 @@ export function createMirroredTasks({ pool, seal, on, log }: MirroredTasksOption
   };
 }
 
-export type MirroredTasks = ReturnType<typeof createMirroredTasks>;
+export type SyncedTasks = ReturnType<typeof createSyncedTasks>;

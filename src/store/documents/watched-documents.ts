@@ -2,9 +2,9 @@ import type pg from 'pg';
 import type {
   Assignment,
   ContractDates,
+  DocumentSnapshot,
   DocumentStatus,
-  Sight,
-  SightChange,
+  SnapshotChange,
 } from '../../documents/ports/document.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
@@ -20,13 +20,13 @@ import {
 export type DocumentClient = pg.PoolClient;
 
 /** What is kept of a document. */
-export interface KeptSight extends Sight {
+export interface KeptSnapshot extends DocumentSnapshot {
   askedAt: Date | null;
   ended: boolean;
 }
 
-export interface OpenSight extends Pick<SightChange, 'items' | 'made'> {
-  sight: KeptSight;
+export interface OpenSnapshot extends Pick<SnapshotChange, 'items' | 'made'> {
+  snapshot: KeptSnapshot;
 }
 
 /** A final document is asked for by the windows alone: its signing is over (docs/architecture.md). */
@@ -37,7 +37,7 @@ const GATHER_MS = 1_000;
 /** Documents that CRM items show: what Directum showed last, and which must be read. */
 export function createDocumentStore(pool: pg.Pool) {
   /** Locks the documents among `ids` that are known and reads what is kept of them. */
-  async function open(client: DocumentClient, ids: number[]): Promise<Map<number, OpenSight>> {
+  async function open(client: DocumentClient, ids: number[]): Promise<Map<number, OpenSnapshot>> {
     const { rows } = await client.query(
       `SELECT id, made, observed, dates, status, status_since, asked_at, ended_at FROM document
        WHERE id = ANY($1) ORDER BY id FOR UPDATE`,
@@ -64,7 +64,7 @@ export function createDocumentStore(pool: pg.Pool) {
         Number(row.id),
         {
           made: row.made as boolean,
-          sight: {
+          snapshot: {
             state: row.observed as DocumentState | null,
             dates: row.dates as ContractDates | null,
             status: row.status as DocumentStatus | null,
@@ -91,22 +91,22 @@ export function createDocumentStore(pool: pg.Pool) {
     async change(
       ids: number[],
       now: Date,
-      work: (known: Map<number, OpenSight>, client: DocumentClient) => Promise<Map<number, KeptSight>>,
+      work: (known: Map<number, OpenSnapshot>, client: DocumentClient) => Promise<Map<number, KeptSnapshot>>,
     ): Promise<void> {
       return inTransaction(pool, async (client) => {
         const kept = await work(await open(client, ids), client);
-        for (const [id, sight] of kept) {
+        for (const [id, snapshot] of kept) {
           await client.query(
             `UPDATE document SET observed = $2, dates = $3, status = $4, status_since = $5, asked_at = $6,
                ended_at = CASE WHEN $7 THEN coalesce(ended_at, $8) END WHERE id = $1`,
             [
               id,
-              sight.state && JSON.stringify(sight.state),
-              sight.dates && JSON.stringify(sight.dates),
-              sight.status,
-              sight.since,
-              sight.askedAt,
-              sight.ended,
+              snapshot.state && JSON.stringify(snapshot.state),
+              snapshot.dates && JSON.stringify(snapshot.dates),
+              snapshot.status,
+              snapshot.since,
+              snapshot.askedAt,
+              snapshot.ended,
               now,
             ],
           );
@@ -136,16 +136,16 @@ export function createDocumentStore(pool: pg.Pool) {
 
     /** Ties tasks to the watched ones of their documents; answers the tasks that were not known before. */
     async keepTasks(tasks: { id: number; documentIds: number[] }[]): Promise<number[]> {
-      const pairs = tasks.flatMap(({ id, documentIds }) =>
+      const counterpartyLinks = tasks.flatMap(({ id, documentIds }) =>
         documentIds.map((documentId) => ({ id, documentId })),
       );
-      if (pairs.length === 0) return [];
+      if (counterpartyLinks.length === 0) return [];
       const { rows } = await pool.query(
         `INSERT INTO document_task (task_id, document_id)
          SELECT DISTINCT c.id, c."documentId" FROM json_to_recordset($1::json) AS c (id bigint, "documentId" bigint)
            JOIN document ON document.id = c."documentId" ORDER BY c."documentId", c.id
          ON CONFLICT DO NOTHING RETURNING task_id`,
-        [JSON.stringify(pairs)],
+        [JSON.stringify(counterpartyLinks)],
       );
       return [...new Set(rows.map((row) => Number(row.task_id)))];
     },
@@ -161,7 +161,7 @@ export function createDocumentStore(pool: pg.Pool) {
     },
 
     /** What is kept of the known documents among `ids`, by id, and when that was asked for. */
-    async statesOf(ids: number[]): Promise<Map<number, Pick<KeptSight, 'state' | 'askedAt'>>> {
+    async statesOf(ids: number[]): Promise<Map<number, Pick<KeptSnapshot, 'state' | 'askedAt'>>> {
       const { rows } = await pool.query('SELECT id, observed, asked_at FROM document WHERE id = ANY($1)', [
         ids,
       ]);
@@ -223,7 +223,7 @@ export function createDocumentStore(pool: pg.Pool) {
       return true;
     },
 
-    /** The next documents of the hourly sweep; final ones are left to the windows and the nightly comparison. */
+    /** The next documents of the hourly rescan; final ones are left to the windows and the nightly comparison. */
     async sweptAfter(id: number, limit: number): Promise<number[]> {
       const { rows } = await pool.query(
         `SELECT id FROM document WHERE id > $1 AND ended_at IS NULL AND (status IS NULL OR status NOT IN ${FINAL})

@@ -10,14 +10,14 @@ const TAKE = `
   RETURNING extract(epoch FROM next_question_at - clock_timestamp())::float - $1 AS seconds`;
 
 /** The pace of questions to Directum that are many and urgent to nobody. */
-export interface Pace {
+export interface DirectumRate {
   /** Waits for a moment: first come, first served, whichever process it is. One whose taker is gone passes unused. */
   take(): Promise<void>;
   /** What somebody waits for is asked at once; the others wait that moment longer. */
   owe(): Promise<void>;
 }
 
-export function createPace(pool: Pool): Pace {
+export function createDirectumRate(pool: Pool): DirectumRate {
   async function reserve(): Promise<number> {
     const { rows } = await pool.query<{ seconds: number }>(TAKE, [APART_MS / 1000]);
     return Math.max(0, (rows[0]?.seconds ?? 0) * 1000);

@@ -1,20 +1,20 @@
 import type { Pool } from 'pg';
 
 /** `run` reads and `answer` deliver at once; `repeat` (the second send) leaves a fifth of the bucket to them. */
-export type BudgetPriority = 'run' | 'answer' | 'repeat';
+export type RatePriority = 'run' | 'answer' | 'repeat';
 
 /** A priority that may rise while its hit waits; `onRaise` answers how to stop listening. */
 export interface RisingPriority {
-  readonly priority: BudgetPriority;
+  readonly priority: RatePriority;
   onRaise(listener: () => void): () => void;
 }
 
 /** The REST hits of a portal, shared by all processes on the database. */
-export interface Budget {
+export interface PortalRate {
   /** Hits that are left in the bucket now. */
   left(memberId: string): Promise<number>;
   /** Waits until one hit may be made. Rejects when the database is away, the signal aborts or the store closes. */
-  take(memberId: string, priority: BudgetPriority | RisingPriority, signal?: AbortSignal): Promise<void>;
+  take(memberId: string, priority: RatePriority | RisingPriority, signal?: AbortSignal): Promise<void>;
   /** The portal said QUERY_LIMIT_EXCEEDED: the bucket counts as full, and nothing leaves for so long. */
   penalize(memberId: string, ms: number): Promise<void>;
   close(): void;
@@ -62,7 +62,7 @@ function leave(line: Line, waiter: Waiter): void {
   }
 }
 
-export function createBudget(options: { pool: Pool; perSecond: number; bucket: number }): Budget {
+export function createPortalRate(options: { pool: Pool; perSecond: number; bucket: number }): PortalRate {
   const { pool, bucket } = options;
   const speed = options.perSecond * SPEED;
   const limit = Math.max(1, bucket - SPARE_HITS);

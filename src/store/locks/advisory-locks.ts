@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import type { ClaimsPort } from '../../robot/ports/locks.ts';
+import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { LockSession } from './lock-session.ts';
 
@@ -16,7 +16,7 @@ const HELD = 'claim held elsewhere';
  * still. The work is told by `isHeld`, its own result counts and this process still lets nobody else in; against
  * another process the look-up by ExternalId remains.
  */
-export function createClaims({ session, log }: { session: LockSession; log: Log }): ClaimsPort {
+export function createAdvisoryLocks({ session, log }: { session: LockSession; log: Log }): LocksPort {
   const tails = new Map<string, Promise<void>>();
 
   async function lock(key: string, until: number): Promise<pg.Client> {
@@ -63,8 +63,8 @@ export function createClaims({ session, log }: { session: LockSession; log: Log 
   }
 
   return {
-    async hold(key, work, patienceMs = Number.POSITIVE_INFINITY) {
-      const until = performance.now() + patienceMs;
+    async hold(key, work, maxWaitMs = Number.POSITIVE_INFINITY) {
+      const until = performance.now() + maxWaitMs;
       const before = tails.get(key) ?? Promise.resolve();
       const gate = Promise.withResolvers<void>();
       const tail = before.then(() => gate.promise);

@@ -1,24 +1,24 @@
 import type pg from 'pg';
 import type { LockSession } from './lock-session.ts';
 
-/** First key of the advisory locks of a kind of places. */
+/** First key of the advisory locks of a kind of slots. */
 const SPACES = { ordinary: 0x64_72_01, last: 0x64_72_02 };
-export type PlaceKind = keyof typeof SPACES;
-/** Second key of the one that every process holds, shared, while it is there; the others are places. */
+export type SlotKind = keyof typeof SPACES;
+/** Second key of the one that every process holds, shared, while it is there; the others are slots. */
 const PRESENT = 0;
 
 /**
- * Every process that is there, by its session, and the places it holds. Sessions of processes that are gone are not in
- * the list, nor are their places.
+ * Every process that is there, by its session, and the slots it holds. Sessions of processes that are gone are not in
+ * the list, nor are their slots.
  */
 const HELD = `
-  SELECT pid, pid = pg_backend_pid() AS own, array_agg(objid::int) FILTER (WHERE objid <> $2) AS places
+  SELECT pid, pid = pg_backend_pid() AS own, array_agg(objid::int) FILTER (WHERE objid <> $2) AS slots
   FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = $1 AND objsubid = 2
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   GROUP BY pid HAVING bool_or(objid = $2) ORDER BY pid`;
 
 /** Places for runs at work, which all processes share evenly. */
-export interface Places {
+export interface ConcurrencySlots {
   /** How many of them this process has. */
   held(): number;
   /** Evens them out: takes free ones, gives back those beyond its part that `inUse` does not need. True: it has more. */
@@ -30,7 +30,11 @@ export interface Places {
  * frees its own at once, one that stands still after a lease (lock-session.ts). A process that joins gets its part as the
  * work of others ends.
  */
-export function createPlaces(session: LockSession, kind: PlaceKind, total: number): Places {
+export function createConcurrencySlots(
+  session: LockSession,
+  kind: SlotKind,
+  total: number,
+): ConcurrencySlots {
   const space = SPACES[kind];
   let holder: pg.Client | null = null;
   let held: number[] = [];
@@ -41,10 +45,10 @@ export function createPlaces(session: LockSession, kind: PlaceKind, total: numbe
     holder = client;
   }
 
-  async function giveBack(client: pg.Client, places: number[]): Promise<void> {
+  async function giveBack(client: pg.Client, slots: number[]): Promise<void> {
     await session.ask(client, 'SELECT pg_advisory_unlock($1, place) FROM unnest($2::int[]) AS place', [
       space,
-      places,
+      slots,
     ]);
   }
 
@@ -70,7 +74,7 @@ export function createPlaces(session: LockSession, kind: PlaceKind, total: numbe
         const part = Math.floor(total / rows.length) + (rank < total % rows.length ? 1 : 0);
         const surplus = held.splice(Math.max(part, inUse()));
         if (surplus.length > 0) await giveBack(client, surplus);
-        const taken = new Set(rows.flatMap(({ places }) => places ?? []));
+        const taken = new Set(rows.flatMap(({ slots }) => slots ?? []));
         const free = Array.from({ length: total }, (_, n) => n + 1).filter((place) => !taken.has(place));
         const before = held.length;
         if (before < part && free.length > 0) await take(client, free, part - before);

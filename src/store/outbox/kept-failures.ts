@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { LocalText } from '../../robot/failure.ts';
 import { inTransaction } from '../db/transaction.ts';
-import { type DueTelling, later, toDue } from './outbox.ts';
+import { type DueFact, later, toDue } from './outbox.ts';
 
 /** A run that ended badly. */
 export interface Failure {
@@ -30,11 +30,11 @@ export interface FailureFacts {
 /** What a failure leaves: rows of the ledger. */
 export interface FailureDecision {
   told: 'nothing' | 'item' | 'crowd';
-  tellings: { kind: 'comment' | 'notice'; payload: string; dueAt: Date }[];
+  outbox: { kind: 'comment' | 'notice'; payload: string; dueAt: Date }[];
 }
 
 /** A comment that is due; `unsure` says what is known of an earlier try that may have left it. */
-export interface DueComment extends DueTelling {
+export interface DueComment extends DueFact {
   unsure: 'failed' | 'lost' | null;
 }
 
@@ -66,13 +66,13 @@ export function createFailures(pool: pg.Pool) {
         );
         for (const row of rows) {
           const found = await client.query(FACTS, [row.id, most + 1]);
-          const { told, tellings } = toDecision(toFailure(row), found.rows[0] as FailureFacts);
+          const { told, outbox } = toDecision(toFailure(row), found.rows[0] as FailureFacts);
           await client.query(
             `WITH decided AS (UPDATE failure SET told = $2 WHERE id = $1 RETURNING *)
              INSERT INTO telling (portal, failure_id, item_code, kind, code, key, payload, created_at, due_at)
              SELECT decided.portal, decided.id, item_code, kind, decided.code, decided.id::text, payload, failed_at, g."dueAt"
              FROM json_to_recordset($3::json) AS g (kind text, payload text, "dueAt" timestamptz), decided`,
-            [row.id, told, JSON.stringify(tellings)],
+            [row.id, told, JSON.stringify(outbox)],
           );
         }
         return rows.length;

@@ -2,10 +2,10 @@ import type pg from 'pg';
 import { inTransaction } from '../db/transaction.ts';
 
 /** The transaction in which facts are written. */
-export type TellingClient = pg.ClientBase;
+export type OutboxClient = pg.ClientBase;
 
 /** A fact to be told. */
-export interface NewTelling {
+export interface NewFact {
   portal: string;
   documentId: number;
   itemCode: string;
@@ -16,7 +16,7 @@ export interface NewTelling {
   payload: string | null;
 }
 
-export interface DueTelling {
+export interface DueFact {
   id: string;
   portal: string;
   /** Null: it tells of a run that failed. */
@@ -34,10 +34,10 @@ export interface DueMessage {
   message: string;
   portal: string;
   userId: number;
-  notices: DueTelling[];
+  notices: DueFact[];
 }
 
-export interface SettledTelling {
+export interface SettledFact {
   id: string;
   state: 'due' | 'sent' | 'gone' | 'refused';
   dueAt: Date;
@@ -56,10 +56,10 @@ const DECIDING = 7_340_512;
 const IN_ORDER = 'ORDER BY telling.document_id, telling.id FOR UPDATE OF telling';
 
 /** The ledger of what portals are told: each fact of a document once per item. */
-export function createTellings(pool: pg.Pool) {
+export function createOutbox(pool: pg.Pool) {
   return {
     /** Writes facts in the caller's transaction, which holds their documents; those told before are passed over. */
-    async add(client: TellingClient, rows: NewTelling[], now: Date): Promise<void> {
+    async add(client: OutboxClient, rows: NewFact[], now: Date): Promise<void> {
       if (rows.length === 0) return;
       // A conflict would be waited for while its row is settled, and out of order.
       await client.query(
@@ -78,7 +78,7 @@ export function createTellings(pool: pg.Pool) {
      * Forgets what was not told yet of a document's dates: all but those of `open` (keys begin with the date). A date that
      * opens again is told then.
      */
-    async cancelDates(client: TellingClient, documentId: number, open: string[]): Promise<void> {
+    async cancelDates(client: OutboxClient, documentId: number, open: string[]): Promise<void> {
       await client.query(
         `WITH one AS (SELECT id FROM telling WHERE document_id = $1 AND state = 'due' AND message IS NULL
            AND code IN ('directum_due', 'directum_overdue', 'due', 'overdue') AND split_part(key, '/', 1) <> ALL($2) ${IN_ORDER})
@@ -91,7 +91,7 @@ export function createTellings(pool: pg.Pool) {
      * Leases triggers of these portals, the oldest of each item only: a later one must not overtake it. One that the portal
      * refused waits for an administrator, and the others do not wait with it.
      */
-    async takeTriggers(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueTelling[]> {
+    async takeTriggers(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueFact[]> {
       const { rows } = await pool.query(
         `UPDATE telling SET due_at = $3, attempts = attempts + 1 WHERE id IN (
            SELECT id FROM telling AS t WHERE state = 'due' AND kind = 'trigger' AND due_at <= $2 AND portal = ANY($1)
@@ -105,12 +105,7 @@ export function createTellings(pool: pg.Pool) {
     },
 
     /** Leases notices whose person is not known yet. */
-    async takeUnaddressed(
-      portals: string[],
-      now: Date,
-      leaseMs: number,
-      limit: number,
-    ): Promise<DueTelling[]> {
+    async takeUnaddressed(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueFact[]> {
       const { rows } = await pool.query(
         `UPDATE telling SET due_at = $3, attempts = attempts + 1 WHERE id IN (
            SELECT id FROM telling WHERE state = 'due' AND kind = 'notice' AND user_id IS NULL AND due_at <= $2
@@ -178,7 +173,7 @@ export function createTellings(pool: pg.Pool) {
     },
 
     /** Writes what became of tellings; one that is due again keeps its attempts. */
-    async settle(settled: SettledTelling[], now: Date): Promise<void> {
+    async settle(settled: SettledFact[], now: Date): Promise<void> {
       if (settled.length === 0) return;
       await pool.query(
         `WITH one AS (SELECT telling.id, g.state, g."dueAt", g.error FROM telling
@@ -202,17 +197,17 @@ export function createTellings(pool: pg.Pool) {
   };
 }
 
-export type Tellings = ReturnType<typeof createTellings>;
+export type Outbox = ReturnType<typeof createOutbox>;
 
 export function later(now: Date, ms: number): Date {
   return new Date(now.getTime() + ms);
 }
 
-function toOrder(rows: Record<string, unknown>[]): DueTelling[] {
+function toOrder(rows: Record<string, unknown>[]): DueFact[] {
   return rows.map(toDue).sort((a, b) => Number(a.id) - Number(b.id));
 }
 
-export function toDue(row: Record<string, unknown>): DueTelling {
+export function toDue(row: Record<string, unknown>): DueFact {
   return {
     id: row['id'] as string,
     portal: row['portal'] as string,

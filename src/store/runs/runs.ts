@@ -57,7 +57,7 @@ const UNTOLD = ['done', 'forged'];
 const QUIET = ['cancelled', 'rejected', 'not_signed', 'deleted', 'expired'];
 
 /** Runs, their attempts and their answers in PostgreSQL. */
-export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
+export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
   return {
     async get(id: string): Promise<StoredRun | null> {
       const { rows } = await pool.query(`SELECT * FROM run WHERE id = $1`, [id]);
@@ -98,7 +98,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
 
     /** The portal has accepted the run's call; no later attempt asks again. */
     async proved(id: string): Promise<void> {
-      await relaxed.query('UPDATE run SET proven = true WHERE id = $1', [id]);
+      await asyncCommitPool.query('UPDATE run SET proven = true WHERE id = $1', [id]);
     },
 
     /** What `code` put off is due now, because its cause has passed. */
@@ -183,7 +183,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       limit: number,
       lines: { memberId: string; number: number }[],
     ): Promise<DueAnswer[]> {
-      const { rows } = await relaxed.query(
+      const { rows } = await asyncCommitPool.query(
         `UPDATE answer SET due_at = $2, attempts = attempts + 1 WHERE id IN (
            SELECT due.id FROM json_to_recordset($4::json) AS line ("memberId" text, number int) CROSS JOIN LATERAL (
              SELECT id FROM answer WHERE state = 'due' AND kind = 'result' AND due_at <= $1 AND member_id = line."memberId" AND answer.number = line.number
@@ -214,7 +214,7 @@ export function createRunStore(pool: pg.Pool, relaxed: pg.Pool) {
       secondAt: Date,
       now: Date,
     ) {
-      await relaxed.query(
+      await asyncCommitPool.query(
         `WITH one AS (SELECT answer.id, g.state, g.due_at, g.error FROM answer
              JOIN json_to_recordset($1::json) AS g (id bigint, state text, due_at timestamptz, error text) ON answer.id = g.id
              WHERE answer.state = 'due' ORDER BY answer.id FOR UPDATE OF answer),

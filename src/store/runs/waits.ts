@@ -29,7 +29,7 @@ export interface Cursors {
 
 /** How long a turn at Directum is left to a process that says nothing more. */
 const LEASE_MS = 15_000;
-/** A step of the sweep goes at the common pace, which others ask at too. */
+/** A step of the rescan goes at the common pace, which others ask at too. */
 const SWEEP_LEASE_MS = 60_000;
 
 /** Waiting runs, and whose turn it is to look for what wakes them. Loads no list of them anywhere. */
@@ -187,19 +187,19 @@ export function createWaits(pool: pg.Pool) {
         );
     },
 
-    /** The next sweep begins now. */
+    /** The next rescan begins now. */
     async sweepNow(): Promise<void> {
       await pool.query(
         `UPDATE watch SET sweep_at = '-infinity', sweep_started_at = NULL, sweep_after = NULL`,
       );
     },
 
-    /** The next sweep begins now, unless one is under way. */
+    /** The next rescan begins now, unless one is under way. */
     async sweepSoon(): Promise<void> {
       await pool.query(`UPDATE watch SET sweep_at = '-infinity' WHERE sweep_started_at IS NULL`);
     },
 
-    /** Takes the turn for one step of the sweep; `after` is where the last step ended. */
+    /** Takes the turn for one step of the rescan; `after` is where the last step ended. */
     async takeSweep(
       now: Date,
     ): Promise<{ after: number; startedAt: Date; round: number; seesAssignments: boolean } | null> {
@@ -219,7 +219,7 @@ export function createWaits(pool: pg.Pool) {
         : null;
     },
 
-    /** A step ended: with `after` the sweep goes on from there, without it begins anew at `nextAt`. */
+    /** A step ended: with `after` the rescan goes on from there, without it begins anew at `nextAt`. */
     async endSweep(nextAt: Date, after: number | null): Promise<void> {
       await pool.query(
         `UPDATE watch SET sweep_at = $1, sweep_after = $2::bigint,

@@ -56,7 +56,7 @@ interface Size {
  * renames a segment first, and who appends looks after its fsync whether the segment still has its name; if not, it
  * cannot know whether it was read in time and writes once more elsewhere. An unusable folder is no error here.
  */
-export async function openSpool(options: {
+export async function openDiskSpool(options: {
   folder: string;
   keys: SecretKeys;
   log: Log;

@@ -31,10 +31,10 @@ it('a first answer that joins the question of a second one is not kept behind al
       publicUrl: 'https://directum.example',
     },
     store: { get: async () => stored, set: async () => undefined, list: async () => [stored] },
-    claims: memoryClaims(),
-    budget: {
+    locks: memoryClaims(),
+    portalRate: {
       take: async (memberId, asked) => {
-        await store.budget.take(memberId, asked);
+        await store.portalRate.take(memberId, asked);
         passedAt = hits;
       },
     },
@@ -47,7 +47,7 @@ it('a first answer that joins the question of a second one is not kept behind al
   let reading = true;
   const read = async () => {
     while (reading) {
-      await store.budget.take(MEMBER, 'run');
+      await store.portalRate.take(MEMBER, 'run');
       hits += 1;
     }
   };
@@ -55,7 +55,7 @@ it('a first answer that joins the question of a second one is not kept behind al
   await expect.poll(() => hits).toBeGreaterThan(6);
 
   let isThere: boolean | undefined;
-  const second = portals.presence.isThere(MEMBER, 'repeat').then((answer) => {
+  const second = portals.installedRobots.isThere(MEMBER, 'repeat').then((answer) => {
     isThere = answer;
   });
   const from = hits;
@@ -63,7 +63,7 @@ it('a first answer that joins the question of a second one is not kept behind al
   // The control: a second answer alone lets reading go first.
   expect(isThere).toBeUndefined();
   const joined = hits;
-  expect(await portals.presence.isThere(MEMBER, 'answer')).toBe(true);
+  expect(await portals.installedRobots.isThere(MEMBER, 'answer')).toBe(true);
   // It stood behind those that read at that moment, and no others.
   expect(passedAt - joined).toBeLessThanOrEqual(readers.length + 1);
   reading = false;

@@ -61,7 +61,7 @@ async function called(eventToken: string) {
   const spares = () => Object.keys(made.stored.get(MEMBER)?.spares ?? {});
   /** Whether a call of a moment ago is believed to show that the robots are there. */
   const asksForRobots = async () => {
-    await made.presence.isThere(MEMBER, 'answer');
+    await made.installedRobots.isThere(MEMBER, 'answer');
     return portal.hits.some(({ method }) => method === 'bizproc.robot.list');
   };
   return { outcome, kept: () => kept.length, spares, asksForRobots, portal, proof };

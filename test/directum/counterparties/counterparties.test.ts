@@ -51,7 +51,7 @@ describe('making and finding', () => {
     expect((await sync(company(), 'none')).id).toBe(empty);
     expect((await sync(company({ kpp: OTHER_KPP }, { id: 45 }), 'none')).id).toBe(other);
     stand.remove('ICompanies', empty);
-    bench.pairs.held.clear();
+    bench.counterpartyLinks.held.clear();
     expect((await sync(company(), 'none')).action).toBe('created');
   });
 
@@ -107,7 +107,7 @@ describe('making and finding', () => {
     const other = await sync(company({ id: 3, inn: '7707083893', kpp: KPP }), 'overwrite');
     expect([head, branch, other].map(({ action }) => action)).toEqual(['created', 'created', 'created']);
     expect(stand.get('ICompanies', head.id)).toMatchObject({ TIN: INN, TRRC: KPP });
-    bench.pairs.held.clear();
+    bench.counterpartyLinks.held.clear();
     expect((await sync(company({ id: 2, kpp: OTHER_KPP }), 'none')).id).toBe(branch.id);
     expect((await sync(company({ id: 1 }), 'none')).id).toBe(head.id);
   });
@@ -225,7 +225,7 @@ describe('companies of other countries', () => {
   it('are found again by their number, from another record of CRM too', async () => {
     const made = await sync(kazakh(), 'fill');
     expect(stand.get('ICompanies', made.id)).toMatchObject({ Nonresident: true, TIN: BIN });
-    bench.pairs.held.clear();
+    bench.counterpartyLinks.held.clear();
     stand.patch('ICompanies', made.id, { ExternalId: null });
     expect((await sync(kazakh({ id: 2 }, { id: 45 }), 'fill')).id).toBe(made.id);
     expect(count()).toBe(1);
@@ -235,7 +235,7 @@ describe('companies of other countries', () => {
     const byVat = stand.add('ICompanies', { Name: 'Степь', TIN: 'de123456789', Nonresident: true });
     expect((await sync(kazakh({ foreignIds: ['HRB 1', 'de123456789'] }), 'none')).id).toBe(byVat);
     const byFirst = stand.add('ICompanies', { Name: 'Степь 2', TIN: 'HRB1', Nonresident: true });
-    bench.pairs.held.clear();
+    bench.counterpartyLinks.held.clear();
     stand.patch('ICompanies', byVat, { ExternalId: null });
     expect((await sync(kazakh({ foreignIds: ['HRB 1', 'de123456789'] }), 'none')).id).toBe(byFirst);
   });
@@ -277,7 +277,7 @@ describe('faults', () => {
   it('finds it after a crash by our key alone, and reports when nothing was made', async () => {
     stand.misbehave.next({ verb: 'POST', path: 'IPersons', cutAfterEffect: true });
     const first = await sync(contact(), 'fill');
-    bench.pairs.held.clear();
+    bench.counterpartyLinks.held.clear();
     expect((await sync(contact(), 'fill')).id).toBe(first.id);
     stand.misbehave.next({ verb: 'POST', path: 'ICompanies', cutBefore: true });
     await expect(sync(company(), 'fill')).rejects.toMatchObject({ code: 'directum_unavailable' });

@@ -12,7 +12,7 @@ async function begin(options: DirectumOptions = {}) {
   stand = await startDirectum({ now: () => new Date(time), ...options });
   bench = adapter(stand, { now: () => new Date(time) });
 }
-const ask = () => bench.service.surroundings;
+const ask = () => bench.service.documentContext;
 
 afterEach(async () => {
   await bench.service.close();

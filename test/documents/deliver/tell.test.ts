@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Assignment } from '../../../src/documents/ports/document.ts';
 import { type FakeDeals, fakeDeals } from '../fake-deals.ts';
 import { ledgerBench } from '../ledger-bench.ts';
-import { assignment, sight } from '../sights.ts';
+import { assignment, snapshot } from '../sights.ts';
 
 const DAY_MS = 86_400_000;
 let bench: Awaited<ReturnType<typeof ledgerBench>>;
@@ -21,7 +21,7 @@ const deal = (n: number) => [{ portal: 'p', itemCode: `DEAL_${n}` }];
 
 describe('triggers', () => {
   it('fire once each and in their order, though two processes see and tell the same', async () => {
-    const [before, after] = [sight('created'), sight('signed_both')];
+    const [before, after] = [snapshot('created'), snapshot('signed_both')];
     await Promise.all([bench.one.see(1, before, after), bench.two.see(1, before, after)]);
     await bench.pass(10_000);
     await bench.one.see(1, before, after);
@@ -36,7 +36,7 @@ describe('triggers', () => {
   it('go to every item that shows the document, and one that is gone does not hold the others', async () => {
     deals = fakeDeals({}, ['DEAL_2']);
     bench.reach({ p: deals });
-    await bench.one.see(1, sight('created'), sight('rejected'), [...deal(1), ...deal(2), ...deal(3)]);
+    await bench.one.see(1, snapshot('created'), snapshot('rejected'), [...deal(1), ...deal(2), ...deal(3)]);
     await bench.pass(10_000);
     expect(deals.fired.toSorted()).toEqual(['DEAL_1 directum_rejected', 'DEAL_3 directum_rejected']);
     expect(deals.notices).toHaveLength(2);
@@ -46,7 +46,7 @@ describe('triggers', () => {
     const other = fakeDeals();
     bench.reach({ p: deals, q: other });
     deals.down = true;
-    await bench.one.see(1, sight('created'), sight('approved'), [
+    await bench.one.see(1, snapshot('created'), snapshot('approved'), [
       ...deal(1),
       { portal: 'q', itemCode: 'DEAL_1' },
     ]);
@@ -62,7 +62,7 @@ describe('triggers', () => {
 
   it('of a paused portal wait untouched, and after a month are given up aloud', async () => {
     bench.reach({});
-    await bench.one.see(1, sight('created'), sight('approved'));
+    await bench.one.see(1, snapshot('created'), snapshot('approved'));
     await bench.pass(60_000, 10_000);
     bench.reach({ p: deals });
     deals.down = true;
@@ -83,7 +83,7 @@ describe('triggers', () => {
 
   it('that the portal refuses are tried again hourly, until an administrator mended it', async () => {
     deals.refusing = true;
-    await bench.one.see(1, sight('created'), sight('approved'));
+    await bench.one.see(1, snapshot('created'), snapshot('approved'));
     await bench.pass(2 * 3_600_000, 600_000);
     const refused = bench.lines.filter(({ event }) => event === 'telling.refused');
     expect(refused.length).toBeGreaterThan(0);
@@ -95,7 +95,7 @@ describe('triggers', () => {
 
   it('do not wait for one that somebody deleted in the portal', async () => {
     deals.unregistered.add('directum_approved');
-    await bench.one.see(1, sight('created'), sight('signed_us'));
+    await bench.one.see(1, snapshot('created'), snapshot('signed_us'));
     await bench.pass(10_000);
     expect(deals.fired).toEqual(['DEAL_915 directum_signed_us']);
     deals.unregistered.clear();
@@ -105,7 +105,7 @@ describe('triggers', () => {
 
   it('whose answer is lost fire again, a later one of the deal not before', async () => {
     deals.cut = 1;
-    await bench.one.see(1, sight('created'), sight('signed_us'));
+    await bench.one.see(1, snapshot('created'), snapshot('signed_us'));
     await bench.pass(30_000);
     expect(deals.fired).toEqual([
       'DEAL_915 directum_approved',
@@ -117,7 +117,7 @@ describe('triggers', () => {
 
 describe('notices', () => {
   it('tell the responsible what happened, in which document and deal, and what to do', async () => {
-    await bench.one.see(1, sight('on_approval'), sight('approved'));
+    await bench.one.see(1, snapshot('on_approval'), snapshot('approved'));
     await bench.pass(10_000);
     expect(deals.notices).toEqual([
       {
@@ -131,7 +131,7 @@ describe('notices', () => {
   it('go to the performer who is a user of the portal, and to nobody for one who is not', async () => {
     const stranger = assignment(12, { performer: { id: 9, name: 'Иван', email: 'ivan@elsewhere.example' } });
     const assignments = [assignment(11), stranger];
-    await bench.one.see(1, sight('on_approval'), sight('on_approval', { assignments }));
+    await bench.one.see(1, snapshot('on_approval'), snapshot('on_approval', { assignments }));
     await bench.pass(10_000);
     expect(deals.notices.map(({ userId, tag }) => [userId, tag])).toEqual([
       [34, 'directum:1:approval_needed:11/34'],
@@ -139,7 +139,11 @@ describe('notices', () => {
   });
 
   it('are sealed in the database', async () => {
-    await bench.one.see(1, sight('on_approval'), sight('on_approval', { assignments: [assignment(11)] }));
+    await bench.one.see(
+      1,
+      snapshot('on_approval'),
+      snapshot('on_approval', { assignments: [assignment(11)] }),
+    );
     const stored = async () =>
       JSON.stringify([
         (await bench.pool.query('SELECT * FROM telling')).rows,
@@ -161,7 +165,7 @@ describe('notices', () => {
           `UPDATE telling SET payload = 'v1.gone.AA.AA.AA' WHERE document_id = $1 AND kind = 'notice'`,
           [n],
         );
-      for (const n of [1, 2]) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
+      for (const n of [1, 2]) await bench.one.see(n, snapshot('created'), snapshot('approved'), deal(n));
       if (until === 'sent') await bench.pass(2_000);
       await lose(1);
       await bench.pass(20_000);
@@ -175,10 +179,11 @@ describe('notices', () => {
   );
 
   it('up to five go out singly, a sixth within the minute waits for its end', async () => {
-    for (let n = 1; n <= 5; n += 1) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
+    for (let n = 1; n <= 5; n += 1)
+      await bench.one.see(n, snapshot('created'), snapshot('approved'), deal(n));
     await bench.pass(8_000);
     expect(deals.notices).toHaveLength(5);
-    await bench.one.see(6, sight('created'), sight('approved'), deal(6));
+    await bench.one.see(6, snapshot('created'), snapshot('approved'), deal(6));
     await bench.pass(50_000);
     expect(deals.notices).toHaveLength(5);
     await bench.pass(20_000);
@@ -186,9 +191,9 @@ describe('notices', () => {
   });
 
   it('a few seconds apart are counted together', async () => {
-    for (const n of [1, 2, 3]) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
+    for (const n of [1, 2, 3]) await bench.one.see(n, snapshot('created'), snapshot('approved'), deal(n));
     await bench.pass(3_000);
-    for (const n of [4, 5, 6]) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
+    for (const n of [4, 5, 6]) await bench.one.see(n, snapshot('created'), snapshot('approved'), deal(n));
     await bench.pass(65_000);
     expect(deals.notices.map(({ text }) => text.split('\n')[0])).toEqual([
       'Directum: уведомлений за минуту — 6',
@@ -197,7 +202,7 @@ describe('notices', () => {
 
   it('a hundred changes within a minute are one digest for each person', async () => {
     for (let n = 1; n <= 100; n += 1) {
-      await bench.one.see(n, sight('created'), sight('signed_both'), deal(n));
+      await bench.one.see(n, snapshot('created'), snapshot('signed_both'), deal(n));
       if (n % 10 === 0) await bench.pass(3_000);
     }
     await bench.pass(120_000, 5_000);
@@ -209,7 +214,8 @@ describe('notices', () => {
   }, 60_000);
 
   it('a digest whose answer is lost is sent again as the same one', async () => {
-    for (let n = 1; n <= 7; n += 1) await bench.one.see(n, sight('created'), sight('approved'), deal(n));
+    for (let n = 1; n <= 7; n += 1)
+      await bench.one.see(n, snapshot('created'), snapshot('approved'), deal(n));
     await bench.pass(55_000);
     expect(deals.notices).toHaveLength(0);
     deals.cut = 1;
@@ -226,10 +232,10 @@ describe('notices', () => {
     });
     bench.reach({});
     const [open, done] = [
-      sight('signed_both', { dates: dates(false) }),
-      sight('signed_both', { dates: dates(true) }),
+      snapshot('signed_both', { dates: dates(false) }),
+      snapshot('signed_both', { dates: dates(true) }),
     ];
-    await bench.one.see(1, sight('signed_both'), open);
+    await bench.one.see(1, snapshot('signed_both'), open);
     await bench.one.see(1, open, done);
     bench.reach({ p: deals });
     await bench.pass(10_000);
@@ -242,7 +248,7 @@ describe('notices', () => {
 
 describe('dates of a document', () => {
   const dated = (validTill: string | null) =>
-    sight('signed_both', { dates: validTill === null ? null : { id: 1, validTill, milestones: [] } });
+    snapshot('signed_both', { dates: validTill === null ? null : { id: 1, validTill, milestones: [] } });
 
   it('that had passed when the item began to show it are not news; written in later they are', async () => {
     await bench.one.see(1, null, dated('2026-01-15'));
@@ -265,7 +271,8 @@ describe('what cannot be opened any more', () => {
     bench.pool.query(`UPDATE ${table} SET ${column} = 'v1:lost:x:y:z' WHERE ${id} = 1`);
 
   it('takes no other notice with it, before it is addressed or after', async () => {
-    for (const id of [1, 2, 3]) await bench.one.see(id, sight('on_approval'), sight('approved'), deal(id));
+    for (const id of [1, 2, 3])
+      await bench.one.see(id, snapshot('on_approval'), snapshot('approved'), deal(id));
     await spoil('telling', 'payload', "kind = 'notice' AND document_id");
     await bench.one.tell();
     await bench.pool.query(`UPDATE telling SET payload = 'lost' WHERE kind = 'notice' AND document_id = 2`);
@@ -285,8 +292,8 @@ describe('what cannot be opened any more', () => {
     for (const id of [1, 2])
       await bench.one.see(
         id,
-        sight('created'),
-        sight('on_approval', { assignments: [assignment(id)] }),
+        snapshot('created'),
+        snapshot('on_approval', { assignments: [assignment(id)] }),
         deal(id),
       );
     await spoil('mirrored_task', 'wanted', 'assignment_id');
@@ -297,7 +304,12 @@ describe('what cannot be opened any more', () => {
     );
     expect(rows).toEqual([]);
     const moved = assignment(1, { deadline: '2026-04-01T18:00:00+03:00' });
-    await bench.one.see(1, sight('on_approval'), sight('on_approval', { assignments: [moved] }), deal(1));
+    await bench.one.see(
+      1,
+      snapshot('on_approval'),
+      snapshot('on_approval', { assignments: [moved] }),
+      deal(1),
+    );
     await bench.pass(10_000);
     expect(deals.tasks.size).toBe(2);
   });
@@ -315,8 +327,8 @@ describe('what a portal answers that cannot be kept', () => {
     for (const id of [1, 2])
       await bench.one.see(
         id,
-        sight('created'),
-        sight('on_approval', { assignments: [assignment(id)] }),
+        snapshot('created'),
+        snapshot('on_approval', { assignments: [assignment(id)] }),
         deal(id),
       );
     await bench.one.mirror();
@@ -334,8 +346,8 @@ describe('tasks', () => {
   const see = async (before: Assignment[], after: Assignment[], bench_ = bench.one) =>
     bench_.see(
       1,
-      sight('on_approval', { assignments: before }),
-      sight('on_approval', { assignments: after }),
+      snapshot('on_approval', { assignments: before }),
+      snapshot('on_approval', { assignments: after }),
       [...deal(915), ...deal(916)],
     );
   const open = () => [...deals.tasks.values()].filter(({ closed }) => !closed);

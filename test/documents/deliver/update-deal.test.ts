@@ -235,9 +235,9 @@ it('a change during the showing is shown too', async () => {
   await shown('DEAL_1', 1);
   await see(1, 'OnApproval');
   bench.pass(2_000);
-  const [row] = await bench.showing.takeDue('p', bench.now(), 60_000, 50);
+  const [row] = await bench.projection.takeDue('p', bench.now(), 60_000, 50);
   await see(1, 'Signed');
-  await bench.showing.settle(
+  await bench.projection.settle(
     'p',
     [{ ...(row as NonNullable<typeof row>), result: 'shown', retryMs: 0 }],
     bench.now(),
@@ -260,12 +260,12 @@ it('a change that comes while the showing begins is shown too', async () => {
        CREATE TRIGGER hold BEFORE UPDATE OF taken_until ON watched_document EXECUTE FUNCTION hold();
        SELECT pg_advisory_lock(${TAKING})`,
     );
-    const showing = bench.showOnce();
+    const projection = bench.showOnce();
     const blocked = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = ${TAKING} AND NOT granted`;
     await expect.poll(async () => (await pool.query(blocked)).rowCount).toBe(1);
     await see(1, 'Signed');
     await holder.query(`SELECT pg_advisory_unlock(${TAKING})`);
-    expect(await showing).toBe(1);
+    expect(await projection).toBe(1);
   } finally {
     await holder.query('DROP TRIGGER IF EXISTS hold ON watched_document; DROP FUNCTION IF EXISTS hold');
     holder.release(true);
@@ -299,8 +299,8 @@ describe('a storm, at a portal that counts', () => {
   });
 
   async function portalOf(bench: DocumentBench) {
-    const { budget } = await bench.open(RATE);
-    const stand = await dealStand({ rate: RATE, budget });
+    const { portalRate } = await bench.open(RATE);
+    const stand = await dealStand({ rate: RATE, portalRate });
     stops.push(() => stand.portal.stop());
     bench.reach(stand.deals);
     return stand;

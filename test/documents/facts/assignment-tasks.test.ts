@@ -4,11 +4,11 @@ import {
   toTaskChange,
   toWanted,
 } from '../../../src/documents/facts/assignment-tasks.ts';
-import { assignment, sight } from '../sights.ts';
+import { assignment, snapshot } from '../sights.ts';
 
 const ITEM = { typeId: 2, id: 915, code: 'DEAL_915' };
 const wanted = (...assignments: ReturnType<typeof assignment>[]) =>
-  toWanted(sight('on_approval', { assignments }));
+  toWanted(snapshot('on_approval', { assignments }));
 const shown = (more: Parameters<typeof assignment>[1] = {}) =>
   wanted(assignment(1, more))[0]?.shown as ShownAssignment;
 

@@ -12,8 +12,8 @@ function contract(dates: Partial<ContractDates>, status: Obligations['status'] =
     dates: { id: 1, validTill: null, milestones: [], ...dates },
   };
 }
-const keys = (of: Obligations, today: string, steps = STEPS, news: string | null = null) =>
-  toDueFacts(of, today, steps, news)
+const keys = (of: Obligations, today: string, steps = STEPS, recordChanges: string | null = null) =>
+  toDueFacts(of, today, steps, recordChanges)
     .filter(({ kind }) => kind === 'trigger')
     .map(({ code, key }) => `${code} ${key}`);
 

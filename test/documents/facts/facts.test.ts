@@ -2,19 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { JUST_MADE, toFacts } from '../../../src/documents/facts/facts.ts';
 import { newestRework, reworkComments } from '../../../src/documents/observe/rework.ts';
-import type { DocumentStatus, Sight } from '../../../src/documents/ports/document.ts';
+import type { DocumentSnapshot, DocumentStatus } from '../../../src/documents/ports/document.ts';
 import type { Fact } from '../../../src/documents/ports/facts.ts';
-import { assignment, document, resubmitted, sentBack, sight } from '../sights.ts';
+import { assignment, document, resubmitted, sentBack, snapshot } from '../sights.ts';
 
 const WATCHED = new Date('2026-03-01T00:00:00Z');
 
 const triggers = (facts: Fact[]) => facts.filter(({ kind }) => kind === 'trigger').map(({ code }) => code);
 const notices = (facts: Fact[]) => facts.filter(({ kind }) => kind === 'notice').map(({ code }) => code);
 const between = (before: DocumentStatus, after: DocumentStatus) =>
-  toFacts(sight(before), sight(after), WATCHED);
+  toFacts(snapshot(before), snapshot(after), WATCHED);
 
 /** What a ledger keeps of a row of looks. */
-function tellAll(first: Sight | null, looks: Sight[]): Map<string, Fact> {
+function tellAll(first: DocumentSnapshot | null, looks: DocumentSnapshot[]): Map<string, Fact> {
   const told = new Map<string, Fact>();
   let before = first;
   for (const after of looks) {
@@ -56,22 +56,22 @@ describe('triggers of a status', () => {
   });
 
   it('of a contract that both signed in an exchange are told when no look saw it before its execution', () => {
-    const closed = sight('executed', {
+    const closed = snapshot('executed', {
       state: document({ lifeCycleState: 'Closed', exchangeState: 'Signed' }),
     });
-    expect(triggers(toFacts(sight('created'), closed, WATCHED))).toEqual(
+    expect(triggers(toFacts(snapshot('created'), closed, WATCHED))).toEqual(
       triggers(between('created', 'executed')),
     );
   });
 
   it('do not call a contract signed that was executed without a signature', () => {
-    const closed = sight('executed', { state: document({ lifeCycleState: 'Closed' }) });
-    expect(triggers(toFacts(sight('created'), closed, WATCHED))).toEqual(['directum_executed']);
+    const closed = snapshot('executed', { state: document({ lifeCycleState: 'Closed' }) });
+    expect(triggers(toFacts(snapshot('created'), closed, WATCHED))).toEqual(['directum_executed']);
   });
 
   it('are silent at the first look at a document that was there before, and not at one just made', () => {
-    expect(toFacts(null, sight('signed_both'), WATCHED)).toEqual([]);
-    expect(triggers(toFacts(JUST_MADE, sight('approved'), WATCHED))).toEqual(['directum_approved']);
+    expect(toFacts(null, snapshot('signed_both'), WATCHED)).toEqual([]);
+    expect(triggers(toFacts(JUST_MADE, snapshot('approved'), WATCHED))).toEqual(['directum_approved']);
   });
 });
 
@@ -100,19 +100,19 @@ describe('a return for rework', () => {
   const parallel = sentBack(2, '2026-03-02T09:00:00Z', '2026-03-02T11:00:00Z', 'И суммы');
   const again = resubmitted(3, '2026-03-02T10:00:00Z', '2026-03-02T12:00:00Z');
   const second = sentBack(4, '2026-03-02T12:00:00Z', '2026-03-02T13:00:00Z');
-  const rework = (...assignments: Sight['assignments']) => sight('rework', { assignments });
+  const rework = (...assignments: DocumentSnapshot['assignments']) => snapshot('rework', { assignments });
   const keys = (facts: Iterable<Fact>) =>
     [...facts].filter(({ code }) => code === 'directum_rework').map(({ key }) => key);
 
   it('is named by the assignment that caused it and brings the approvers’ words without markup', () => {
-    const facts = toFacts(sight('on_approval'), rework(first, parallel), WATCHED);
+    const facts = toFacts(snapshot('on_approval'), rework(first, parallel), WATCHED);
     expect(keys(facts)).toEqual(['1']);
     const text = facts.find(({ kind }) => kind === 'notice')?.text?.ru;
     expect(text).toContain('Анна: «Нет срока (URL=http://evil)оплаты(/URL)»\nАнна: «И суммы»');
   });
 
   it('is one, though approvers asked at once send the document back one after another', () => {
-    const told = tellAll(sight('on_approval'), [
+    const told = tellAll(snapshot('on_approval'), [
       rework(first),
       rework(first, parallel),
       rework(first, parallel),
@@ -121,12 +121,12 @@ describe('a return for rework', () => {
   });
 
   it('is new each time, also when no look saw the document go on in between', () => {
-    const gone = sight('on_approval', { assignments: [first, again] });
+    const gone = snapshot('on_approval', { assignments: [first, again] });
     expect(
-      keys(tellAll(sight('on_approval'), [rework(first), gone, rework(first, again, second)]).values()),
+      keys(tellAll(snapshot('on_approval'), [rework(first), gone, rework(first, again, second)]).values()),
     ).toEqual(['1', '4']);
     expect(
-      keys(tellAll(sight('on_approval'), [rework(first), rework(first, again, second)]).values()),
+      keys(tellAll(snapshot('on_approval'), [rework(first), rework(first, again, second)]).values()),
     ).toEqual(['1', '4']);
   });
 
@@ -141,17 +141,17 @@ describe('a return for rework', () => {
 
   it('is new though the one before, the answer to it and this one are of one second', () => {
     const looks = [atOnce.slice(0, 1), atOnce.slice(0, 3)].map((some) => rework(...some));
-    expect(keys(tellAll(sight('on_approval'), looks).values())).toEqual(['11', '13']);
-    const known = sight('rework', { assignments: atOnce.slice(0, 2) });
+    expect(keys(tellAll(snapshot('on_approval'), looks).values())).toEqual(['11', '13']);
+    const known = snapshot('rework', { assignments: atOnce.slice(0, 2) });
     expect(keys(toFacts(known, rework(...atOnce.slice(0, 3)), WATCHED))).toEqual(['13']);
     const byMoment = [rework(), rework(...atOnce.slice(0, 3))];
-    expect(keys(tellAll(sight('on_approval'), byMoment).values())).toEqual([`since ${NOW}`, '13']);
+    expect(keys(tellAll(snapshot('on_approval'), byMoment).values())).toEqual([`since ${NOW}`, '13']);
   });
 
   it('is one of several approvers who were asked and answered within one second', () => {
     const both = [sentBack(11, NOW, NOW, 'Срок?'), sentBack(12, NOW, NOW, 'Сумма?')];
     const looks = [both.slice(0, 1), both].map((some) => rework(...some));
-    expect(keys(tellAll(sight('on_approval'), looks).values())).toEqual(['11']);
+    expect(keys(tellAll(snapshot('on_approval'), looks).values())).toEqual(['11']);
     expect(reworkComments(both)).toHaveLength(2);
   });
 
@@ -163,9 +163,9 @@ describe('a return for rework', () => {
   });
 
   it('is new when the document went on and came back, though no assignment shows either', () => {
-    const gone = sight('on_approval', { assignments: [first], since: '2026-03-02T12:00:00Z' });
-    const back = sight('rework', { assignments: [first], since: '2026-03-02T13:00:00Z' });
-    const told = tellAll(sight('on_approval'), [rework(first), gone, back]);
+    const gone = snapshot('on_approval', { assignments: [first], since: '2026-03-02T12:00:00Z' });
+    const back = snapshot('rework', { assignments: [first], since: '2026-03-02T13:00:00Z' });
+    const told = tellAll(snapshot('on_approval'), [rework(first), gone, back]);
     expect(keys(told.values())).toEqual(['1', 'since 2026-03-02T13:00:00Z']);
     const [, last] = [...told.values()].filter(({ kind, code }) => kind === 'notice' && code === 'rework');
     expect(last?.text?.ru).not.toContain('срока');
@@ -173,13 +173,13 @@ describe('a return for rework', () => {
 
   it('is told once when its assignment shows up late, and the next one is told then too', () => {
     const late = [rework(), rework(first), rework(first, parallel)];
-    expect(keys(tellAll(sight('on_approval'), late).values())).toEqual(['since 2026-03-02T10:00:00Z']);
-    expect(keys(tellAll(sight('on_approval'), [...late, rework(first, again, second)]).values())).toEqual([
+    expect(keys(tellAll(snapshot('on_approval'), late).values())).toEqual(['since 2026-03-02T10:00:00Z']);
+    expect(keys(tellAll(snapshot('on_approval'), [...late, rework(first, again, second)]).values())).toEqual([
       'since 2026-03-02T10:00:00Z',
       '4',
     ]);
-    const known = sight('on_approval', { assignments: [first, again] });
-    const stale = [sight('rework', { assignments: [first, again], since: '2026-03-02T13:00:00Z' })];
+    const known = snapshot('on_approval', { assignments: [first, again] });
+    const stale = [snapshot('rework', { assignments: [first, again], since: '2026-03-02T13:00:00Z' })];
     const later = [rework(first, again, second)];
     expect(keys(tellAll(known, [...stale, ...later]).values())).toEqual(['since 2026-03-02T13:00:00Z']);
   });
@@ -191,14 +191,14 @@ describe('requests to the performer', () => {
     const old = assignment(12, { created: '2026-02-01T10:00:00Z' });
     const other = assignment(11, { performer: { id: 35, name: 'Пётр', email: 'petr@acme.example' } });
     const alone = assignment(13, { performer: { id: 36, name: 'Робот', email: null } });
-    const facts = toFacts(null, sight('on_approval', { assignments: [asked, old, alone] }), WATCHED);
+    const facts = toFacts(null, snapshot('on_approval', { assignments: [asked, old, alone] }), WATCHED);
     expect(facts.map(({ code, key, email }) => [code, key, email])).toEqual([
       ['approval_needed', '11/34', 'anna@acme.example'],
     ]);
-    const told = tellAll(sight('created', { assignments: [asked] }), [
-      sight('on_approval', { assignments: [asked] }),
-      sight('on_approval', { assignments: [asked, alone] }),
-      sight('on_approval', { assignments: [other] }),
+    const told = tellAll(snapshot('created', { assignments: [asked] }), [
+      snapshot('on_approval', { assignments: [asked] }),
+      snapshot('on_approval', { assignments: [asked, alone] }),
+      snapshot('on_approval', { assignments: [other] }),
     ]);
     expect([...told.values()].map(({ key }) => key)).toEqual(['11/34', '11/35']);
   });
@@ -208,7 +208,7 @@ describe('requests to the performer', () => {
       assignment(31 + at, { kind }),
     );
     const facts = (status: DocumentStatus) =>
-      toFacts(sight(status), sight(status, { assignments: asked }), WATCHED).map(({ code, key }) => [
+      toFacts(snapshot(status), snapshot(status, { assignments: asked }), WATCHED).map(({ code, key }) => [
         code,
         key,
       ]);
@@ -223,8 +223,8 @@ describe('requests to the performer', () => {
       [],
     ]);
     const later = toFacts(
-      sight('on_approval', { assignments: asked }),
-      sight('approved', { assignments: asked }),
+      snapshot('on_approval', { assignments: asked }),
+      snapshot('approved', { assignments: asked }),
       WATCHED,
     );
     expect(later.map(({ code }) => code)).not.toContain('signature_needed');
@@ -233,7 +233,7 @@ describe('requests to the performer', () => {
   it('ask for a signature once the document is approved, and for nothing afterwards', () => {
     const asked = [assignment(21)];
     const codes = (status: DocumentStatus) =>
-      notices(toFacts(sight(status), sight(status, { assignments: asked }), WATCHED));
+      notices(toFacts(snapshot(status), snapshot(status, { assignments: asked }), WATCHED));
     expect([codes('approved'), codes('signed_us'), codes('rework')]).toEqual([['signature_needed'], [], []]);
   });
 });
@@ -251,12 +251,12 @@ it('whatever is looked at, however often and in whatever order, each fact is tol
   const back = sentBack(1, '2026-03-02T09:00:00Z', '2026-03-02T10:00:00Z');
   const on = resubmitted(2, '2026-03-02T10:00:00Z', '2026-03-02T12:00:00Z');
   const looks = life.map((status, at) =>
-    sight(status, { assignments: at === 0 ? [] : at === 1 ? [back] : [back, on] }),
+    snapshot(status, { assignments: at === 0 ? [] : at === 1 ? [back] : [back, on] }),
   );
   const visits = fc.array(fc.nat({ max: life.length - 1 }), { minLength: 1, maxLength: 30 });
   fc.assert(
     fc.property(visits, (order) => {
-      const seen = order.map((at) => looks[at] as Sight);
+      const seen = order.map((at) => looks[at] as DocumentSnapshot);
       const told = [...tellAll(JUST_MADE, seen).values()].filter(({ kind }) => kind === 'trigger');
       const codes = told.map(({ code }) => code);
       expect(new Set(codes).size).toBe(codes.length);

@@ -32,7 +32,7 @@ function hide(ids: number[]): (back?: number[]) => void {
 
 async function round(): Promise<void> {
   bench.pass(HOUR);
-  await bench.sweep();
+  await bench.rescan();
 }
 
 const deleted = async (): Promise<number[]> => {
@@ -184,7 +184,7 @@ describe('many at once', () => {
     back();
     await bench.poll();
     expect((await bench.held()).length).toBe(70);
-    await bench.sweep();
+    await bench.rescan();
     expect([await bench.held(), await deleted()]).toEqual([[], []]);
   });
 });
@@ -270,9 +270,9 @@ it('many that vanish while the hourly reading is under way are seen as many by a
   await kept(50);
   bench.pass(HOUR);
   // Four steps are made: only the last ten are still to be read.
-  for (let step = 0; step < 4; step += 1) await bench.watch.sweep();
+  for (let step = 0; step < 4; step += 1) await bench.watch.rescan();
   hide([...some(11, 3), 47]);
-  await bench.sweep();
+  await bench.rescan();
   expect(await deleted()).toEqual([]);
   expect(await bench.held()).toEqual([...some(11, 3), 47]);
 });

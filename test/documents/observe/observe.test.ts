@@ -11,7 +11,7 @@ beforeEach(() => bench.reset());
 /** The first cycle finds out where to begin, and everything is read once. */
 async function begin() {
   await bench.poll();
-  await bench.sweep();
+  await bench.rescan();
   bench.pass(2 * MINUTE);
   await bench.look();
   bench.directum.asked.length = 0;
@@ -159,7 +159,7 @@ describe('watching', () => {
     expect(bench.told).toEqual([]);
     expect(bench.directum.asked).toHaveLength(3);
     bench.pass(HOUR);
-    await bench.sweep();
+    await bench.rescan();
     expect(bench.told.at(-1)?.after.assignments).toMatchObject([{ status: 'Completed' }]);
   });
 
@@ -185,7 +185,7 @@ describe('watching', () => {
     bench.directum.documents.delete(1);
     bench.directum.put(99);
     bench.pass(HOUR);
-    await bench.sweep();
+    await bench.rescan();
     expect(bench.told.at(-1)?.after).toMatchObject({ status: 'deleted', state: { name: 'Договор 1' } });
     expect(await bench.documents.isEmpty()).toBe(true);
     bench.directum.documents.set(1, state);
@@ -220,7 +220,7 @@ describe('watching', () => {
     await bench.store.pool.query(`UPDATE document SET status = 'executed'`);
     bench.pass(HOUR);
     bench.directum.asked.length = 0;
-    await bench.sweep();
+    await bench.rescan();
     expect(bench.directum.asked).toEqual([]);
   });
 });

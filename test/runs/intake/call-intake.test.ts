@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import { type Check, createSpooling } from '../../../src/runs/intake/call-intake.ts';
+import { type Check, createCallIntake } from '../../../src/runs/intake/call-intake.ts';
 import { createIntake } from '../../../src/runs/intake/intake.ts';
 import type { NewRun } from '../../../src/store/runs/incoming-calls.ts';
 
@@ -41,7 +41,7 @@ function build() {
       return new Set(fresh);
     },
   };
-  const spooling = createSpooling<Call>({
+  const callIntake = createCallIntake<Call>({
     intake: createIntake(calls, () => undefined),
     calls,
     spool: {
@@ -71,8 +71,8 @@ function build() {
     now: () => world.time,
     log: { debug: note, info: note, warn: note, error: note },
   });
-  stops.push(spooling.stop);
-  return { world, ...spooling };
+  stops.push(callIntake.stop);
+  return { world, ...callIntake };
 }
 
 it('spools while the database refuses, and writes in order when it is back', async () => {

@@ -57,9 +57,9 @@ async function endingOf(
       robots: new Map([[robot.code, robot]]),
       settings: { contractKind: null, businessUnit: null, responsible: null, timeZone: 'UTC' },
       seal: { encrypt: (text) => text, decrypt: (text) => text },
-      surround: () => {
+      contextOf: () => {
         if (!surrounds) throw error;
-        return part<ReturnType<Ports['surround']>>({
+        return part<ReturnType<Ports['contextOf']>>({
           language: 'ru',
           item: { typeId: 2, id: 1, code: 'DEAL_1' },
           portal: {},

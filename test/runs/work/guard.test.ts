@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { DirectumPort } from '../../../src/robot/ports/directum.ts';
-import type { SlotsPort } from '../../../src/robot/ports/document-slots.ts';
+import type { DocumentSlotsPort } from '../../../src/robot/ports/document-slots.ts';
 import type { PortalPort } from '../../../src/robot/ports/portal.ts';
 import { guardEffects } from '../../../src/runs/work/guard.ts';
 
@@ -25,7 +25,7 @@ function ports(demand: () => Promise<void>) {
     {
       portal: port('portal', done) as PortalPort,
       directum: directum as unknown as DirectumPort,
-      slots: port('slots', done) as SlotsPort,
+      slots: port('slots', done) as DocumentSlotsPort,
     },
     demand,
   );

@@ -83,12 +83,12 @@ function watchWith(
     documents,
     observer: { documents: nothing, tasks: nothing, assignments: nothing, vanished, deletions },
     paced: { changes: atPace, observer: { documents: nothing, whole: async () => [], vanished, deletions } },
-    surroundings: {
+    documentContext: {
       newestAssignment: async () => null,
       assignments: async () => ({ rows: [], next: null }),
     },
     pollMs: 60_000,
-    sweepMs: HOUR,
+    rescanMs: HOUR,
     now,
     onWake: () => {
       woken += 1;
@@ -161,10 +161,10 @@ async function inState(state: string): Promise<number[]> {
   return rows.map((row) => Number(row.id.slice(4)));
 }
 
-/** The first cycle, which only finds where Directum's time is, and the sweep it asks for. */
+/** The first cycle, which only finds where Directum's time is, and the rescan it asks for. */
 async function begin() {
   await watch.poll();
-  while (await watch.sweep());
+  while (await watch.rescan());
   // The cycles that follow stand well behind what was written just now.
   clock += 10 * 60_000;
   directum.patch('IContracts', directum.add('IContracts', { Name: 'чужой' }), { Note: 'x' });
@@ -339,11 +339,11 @@ describe('the slow sweep', () => {
     await watch.poll();
     expect(await inState('accepted')).toEqual([]);
     made = [];
-    await watch.sweep();
+    await watch.rescan();
     expect(made).toEqual([]);
     clock += HOUR;
     paced = 0;
-    while (await watch.sweep());
+    while (await watch.rescan());
     // Before it counts as deleted all is read once more, it is asked for together with others, then any contract, then it.
     expect(made).toHaveLength(9);
     expect(paced).toBe(9);
@@ -366,7 +366,7 @@ describe('the slow sweep', () => {
     });
     clock += HOUR;
     paced = 0;
-    while (await watch.sweep());
+    while (await watch.rescan());
     expect([made.length, paced]).toEqual([3, 3]);
     expect(await inState('accepted')).toEqual([ids[9]]);
   });
@@ -376,10 +376,10 @@ describe('the slow sweep', () => {
     await begin();
     directum.remove('IContracts', ids[0] as number);
     clock += HOUR;
-    await watchWith({ ...service.changes, statesOf: () => Promise.reject(new Error('down')) }).sweep();
+    await watchWith({ ...service.changes, statesOf: () => Promise.reject(new Error('down')) }).rescan();
     expect(await inState('accepted')).toEqual([]);
     clock += 60_000;
-    while (await watch.sweep());
+    while (await watch.rescan());
     expect(await inState('accepted')).toEqual([ids[0]]);
   });
 });

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest';
 import { startWorkers, type WorkersOptions } from '../../../src/runs/work/workers.ts';
-import type { Places } from '../../../src/store/locks/concurrency-slots.ts';
+import type { ConcurrencySlots } from '../../../src/store/locks/concurrency-slots.ts';
 import type { ClaimedRuns, Line } from '../../../src/store/runs/claimed-runs.ts';
 import type { StoredRun } from '../../../src/store/runs/runs.ts';
 import { quietLog } from '../../directum/stand.ts';
 
 const run = (id: string) => ({ id, memberId: 'acme', robot: 'wait' }) as StoredRun;
 
-const having = (count: number): Places => ({ held: () => count, share: async () => false });
+const having = (count: number): ConcurrencySlots => ({ held: () => count, share: async () => false });
 
 /** Workers of one line that waits, over a store of which a test says what matters to it. */
 const start = (
@@ -21,7 +21,7 @@ const start = (
       reclaim: async () => 0,
       ...claimed,
     } as ClaimedRuns,
-    places: { ordinary: having(4), last: having(8) },
+    slots: { ordinary: having(4), last: having(8) },
     leaseMs: 60_000,
     tickMs: 20,
     lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
@@ -42,7 +42,7 @@ it('waits whose time is over have places of their own and leave the others their
   const gate = Promise.withResolvers<void>();
   const started: string[] = [];
   const workers = start(claimed, {
-    places: { ordinary: having(12), last: having(8) },
+    slots: { ordinary: having(12), last: having(8) },
     leaseMs: 4_000,
     work: async ({ id }) => {
       started.push(id);
@@ -95,7 +95,7 @@ it('works only where it has a place, and gives back what it took when the place 
   };
   const gate = Promise.withResolvers<void>();
   const workers = start(claimed, {
-    places: {
+    slots: {
       ordinary: {
         held: () => held,
         share: async () => {

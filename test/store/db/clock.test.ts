@@ -2,11 +2,11 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createClock } from '../../../src/store/db/clock.ts';
 import { DATABASE_MARKS, HISTORY, PROCESS_MARKS } from '../../../src/store/db/clock-marks.ts';
 import { createComparisons } from '../../../src/store/documents/comparisons.ts';
-import { createShowStore } from '../../../src/store/documents/deal-projection.ts';
+import { createDealProjection } from '../../../src/store/documents/deal-projection.ts';
 import { createDueLooks } from '../../../src/store/documents/due-looks.ts';
-import { createMirroredTasks } from '../../../src/store/documents/synced-tasks.ts';
+import { createSyncedTasks } from '../../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
-import { createTellings } from '../../../src/store/outbox/outbox.ts';
+import { createOutbox } from '../../../src/store/outbox/outbox.ts';
 import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../../src/store/runs/runs.ts';
@@ -198,22 +198,22 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
     sql: `WITH d AS (INSERT INTO document (id) VALUES (1) RETURNING id)
       INSERT INTO watched_document (portal, item_code, document_id, created_at, show_at, taken_until)
       SELECT 'p', 'DEAL_1', id, $1, $1, $1 FROM d`,
-    take: async (now) => (await createShowStore(store.pool).takeDue('p', now, 1_000, 10)).length === 1,
+    take: async (now) => (await createDealProjection(store.pool).takeDue('p', now, 1_000, 10)).length === 1,
   },
   'a trigger': {
     sql: `${TELLING} VALUES ('p', 1, 'DEAL_1', 'trigger', 'c', 'k', $1, $1, NULL)`,
-    take: async (now) => (await createTellings(store.pool).takeTriggers(['p'], now, 1_000, 10)).length === 1,
+    take: async (now) => (await createOutbox(store.pool).takeTriggers(['p'], now, 1_000, 10)).length === 1,
   },
   'a notice that has waited for company': {
     sql: `${TELLING} VALUES ('p', 1, 'DEAL_1', 'notice', 'c', 'k', $1::timestamptz - interval '5 seconds', $1, 7)`,
-    take: async (now) => (await createTellings(store.pool).takeMessages(['p'], now, 1_000, 10)).length === 1,
+    take: async (now) => (await createOutbox(store.pool).takeMessages(['p'], now, 1_000, 10)).length === 1,
   },
   'a task': {
     sql: `INSERT INTO mirrored_task (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
       VALUES ('p', 1, 'DEAL_1', 1, '{}', '', $1)`,
     take: async (now) => {
-      const mirrored = createMirroredTasks({ pool: store.pool, seal: OPEN, log: memoryLog([]), on: true });
-      return (await mirrored.take(['p'], now, 1_000, 10)).length === 1;
+      const syncedTasks = createSyncedTasks({ pool: store.pool, seal: OPEN, log: memoryLog([]), on: true });
+      return (await syncedTasks.take(['p'], now, 1_000, 10)).length === 1;
     },
   },
   'the look at dates': {
@@ -230,7 +230,8 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
     take: async (now) => {
       const lines = [{ memberId: 'm', number: 1 }];
       return (
-        (await createRunStore(store.pool, store.relaxed).takeAnswers(now, 1_000, 10, lines)).length === 1
+        (await createRunStore(store.pool, store.asyncCommitPool).takeAnswers(now, 1_000, 10, lines))
+          .length === 1
       );
     },
   },
@@ -238,7 +239,7 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
     sql: `${RUN} 'accepted')`,
     take: async (now) => {
       const lines = [{ memberId: 'm', robot: 'r', running: 0, room: 1 }];
-      return (await createClaimedRuns(store.relaxed, 'test').claim(now, 1, lines)).length === 1;
+      return (await createClaimedRuns(store.asyncCommitPool, 'test').claim(now, 1, lines)).length === 1;
     },
   },
   'a wait whose time is over': {
@@ -278,7 +279,7 @@ it('moves all when the clock of a machine with both was set back', async () => {
   await fallSilent();
   await service.look();
   expect(await nextOf('soon')).toBe(before + 5_000 - 3 * HOUR_MS);
-  expect(await store.budget.left('both')).toBeGreaterThan(0);
+  expect(await store.portalRate.left('both')).toBeGreaterThan(0);
   expect(
     await ask(`SELECT updated_at <= clock_timestamp() AS past FROM portal_budget WHERE member_id = 'both'`),
   ).toEqual([{ past: true }]);

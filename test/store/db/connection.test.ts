@@ -68,7 +68,7 @@ describe('every connection has our settings, not those of role, database or addr
     // A lease: so long a process that stands still may hold up others.
     const ours = { ...OURS, idle_in_transaction_session_timeout: '12s' };
     expect(await settingsOf(store.pool, names)).toEqual({ ...ours, synchronous_commit: 'on' });
-    expect(await settingsOf(store.relaxed, names)).toEqual({ ...ours, synchronous_commit: 'off' });
+    expect(await settingsOf(store.asyncCommitPool, names)).toEqual({ ...ours, synchronous_commit: 'off' });
     const session = createLockSession({ databaseUrl: url, leaseMs: 12_000, log: memoryLog([]) });
     opened.push(session);
     expect(await settingsOf(await session.current(), names)).toEqual({ ...OURS, synchronous_commit: 'on' });
@@ -108,7 +108,7 @@ describe('every connection has our settings, not those of role, database or addr
     database = await startHostileDatabase();
     const lines: StoreBench['lines'] = [];
     const store = await open(database.url, lines);
-    const place = store.places('ordinary', 1);
+    const place = store.concurrencySlots('ordinary', 1);
     await place.share(() => 0);
     await sleep(1_500);
     await place.share(() => 0);

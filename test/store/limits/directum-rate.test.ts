@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createPace } from '../../../src/store/limits/directum-rate.ts';
+import { createDirectumRate } from '../../../src/store/limits/directum-rate.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../bench.ts';
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 it('lets two processes together ask three questions a second', async () => {
-  const paces = [createPace(one.relaxed), createPace(two.relaxed)];
+  const paces = [createDirectumRate(one.asyncCommitPool), createDirectumRate(two.asyncCommitPool)];
   const asked = Array.from({ length: 10 }, async (_, n) => {
     await paces[n % 2]?.take();
     return performance.now();
@@ -25,7 +25,7 @@ it('lets two processes together ask three questions a second', async () => {
 });
 
 it('saves nothing up while nobody asks', async () => {
-  const pace = createPace(one.relaxed);
+  const pace = createDirectumRate(one.asyncCommitPool);
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   const began = performance.now();
   for (let n = 0; n < 4; n += 1) await pace.take();
@@ -33,10 +33,10 @@ it('saves nothing up while nobody asks', async () => {
 });
 
 it('lets an urgent question pass, and the others wait for it', async () => {
-  const pace = createPace(one.relaxed);
+  const pace = createDirectumRate(one.asyncCommitPool);
   await pace.take();
   const began = performance.now();
-  for (let n = 0; n < 4; n += 1) await createPace(two.relaxed).owe();
+  for (let n = 0; n < 4; n += 1) await createDirectumRate(two.asyncCommitPool).owe();
   expect(performance.now() - began).toBeLessThan(1_000);
   await pace.take();
   expect(performance.now() - began).toBeGreaterThan(4 * 333);
@@ -47,6 +47,6 @@ it('does not wait for a clock that was set back', async () => {
   await one.pool.query(`UPDATE clock SET database_at = clock_timestamp() + interval '1 hour'`);
   await one.clock.look();
   const began = performance.now();
-  await createPace(one.relaxed).take();
+  await createDirectumRate(one.asyncCommitPool).take();
   expect(performance.now() - began).toBeLessThan(1_000);
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Urgency } from '../../../src/bitrix24/rest/urgency.ts';
-import { createBudget } from '../../../src/store/limits/portal-rate.ts';
+import { createPortalRate } from '../../../src/store/limits/portal-rate.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../bench.ts';
 
@@ -39,7 +39,7 @@ describe('budget', () => {
     const moments: number[] = [];
     const began = performance.now();
     const take = async (n: number) => {
-      await (n % 2 ? one : two).budget.take('busy', 'run');
+      await (n % 2 ? one : two).portalRate.take('busy', 'run');
       moments.push(performance.now());
     };
     await Promise.all(Array.from({ length: 60 }, (_, n) => take(n)));
@@ -53,33 +53,33 @@ describe('budget', () => {
   it('lets a repeat leave a fifth of the bucket free', async () => {
     let repeats = 0;
     const waiting = Array.from({ length: 12 }, async () => {
-      await one.budget.take('polite', 'repeat');
+      await one.portalRate.take('polite', 'repeat');
       repeats += 1;
     });
     await sleep(100);
     const early = repeats;
     expect(early).toBeLessThan(BUCKET * 0.8 + 2);
     const began = performance.now();
-    await one.budget.take('polite', 'answer');
+    await one.portalRate.take('polite', 'answer');
     expect(performance.now() - began).toBeLessThan(60);
     await Promise.all(waiting);
   });
 
   it('serves those who came first first, repeats last', async () => {
-    await one.budget.penalize('order', 200);
+    await one.portalRate.penalize('order', 200);
     const order: string[] = [];
     const take = (name: string, priority: 'run' | 'answer' | 'repeat') =>
-      one.budget.take('order', priority).then(() => order.push(name));
+      one.portalRate.take('order', priority).then(() => order.push(name));
     await Promise.all([take('repeat', 'repeat'), take('a', 'run'), take('b', 'answer'), take('c', 'run')]);
     expect(order).toEqual(['a', 'b', 'c', 'repeat']);
   });
 
   it('a repeat whose answer somebody urgent waits for moves up', async () => {
     const rising = new Urgency('repeat');
-    await one.budget.penalize('rising', 300);
+    await one.portalRate.penalize('rising', 300);
     const order: string[] = [];
-    const take = (name: string, priority: Parameters<typeof one.budget.take>[1]) =>
-      one.budget.take('rising', priority).then(() => order.push(name));
+    const take = (name: string, priority: Parameters<typeof one.portalRate.take>[1]) =>
+      one.portalRate.take('rising', priority).then(() => order.push(name));
     const taken = [take('other repeat', 'repeat'), take('joined', rising), take('a', 'run')];
     rising.raise('repeat');
     rising.raise('answer');
@@ -89,9 +89,9 @@ describe('budget', () => {
   });
 
   it('waits out a penalty in every process', async () => {
-    await one.budget.penalize('refused', 400);
+    await one.portalRate.penalize('refused', 400);
     const began = performance.now();
-    await two.budget.take('refused', 'run');
+    await two.portalRate.take('refused', 'run');
     expect(performance.now() - began).toBeGreaterThan(400);
   });
 
@@ -102,22 +102,22 @@ describe('budget', () => {
     await one.pool.query("UPDATE clock SET database_at = clock_timestamp() + interval '1 hour'");
     await one.clock.look();
     const began = performance.now();
-    await one.budget.take('clock', 'run');
+    await one.portalRate.take('clock', 'run');
     expect(performance.now() - began).toBeLessThan(1_500);
   });
 
   it('ends a wait by its signal or at close, and leaves the hit to the next', async () => {
-    const budget = createBudget({ pool: one.pool, perSecond: PER_SECOND, bucket: BUCKET });
-    await budget.penalize('ending', 300);
+    const portalRate = createPortalRate({ pool: one.pool, perSecond: PER_SECOND, bucket: BUCKET });
+    await portalRate.penalize('ending', 300);
     const cancel = new AbortController();
-    const cancelled = budget.take('ending', 'run', cancel.signal);
-    const next = budget.take('ending', 'run');
+    const cancelled = portalRate.take('ending', 'run', cancel.signal);
+    const next = portalRate.take('ending', 'run');
     cancel.abort(new Error('shutting down'));
     await expect(cancelled).rejects.toThrow('shutting down');
     await next;
-    await budget.penalize('ending', 60_000);
-    const last = budget.take('ending', 'run');
-    budget.close();
+    await portalRate.penalize('ending', 60_000);
+    const last = portalRate.take('ending', 'run');
+    portalRate.close();
     await expect(last).rejects.toThrow('closed');
   });
 });

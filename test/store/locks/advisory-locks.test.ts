@@ -27,15 +27,15 @@ describe('claims', () => {
       inside -= 1;
     };
     await Promise.all(
-      Array.from({ length: 100 }, (_, n) => (n % 2 ? one : two).claims.hold('INN 7707083893', work)),
+      Array.from({ length: 100 }, (_, n) => (n % 2 ? one : two).locks.hold('INN 7707083893', work)),
     );
     expect(most).toBe(1);
   }, 20_000);
 
   it('of different keys do not wait for each other', async () => {
     const gate = Promise.withResolvers<void>();
-    const holders = Array.from({ length: 30 }, (_, n) => one.claims.hold(`key ${n}`, () => gate.promise));
-    await two.claims.hold('key 30', async () => undefined);
+    const holders = Array.from({ length: 30 }, (_, n) => one.locks.hold(`key ${n}`, () => gate.promise));
+    await two.locks.hold('key 30', async () => undefined);
     gate.resolve();
     await Promise.all(holders);
   });
@@ -43,8 +43,8 @@ describe('claims', () => {
   it('inside a claim need no connection of their own', async () => {
     let done = 0;
     const nested = (n: number) =>
-      one.claims.hold(`item ${n}`, () =>
-        one.claims.hold('company', async () => {
+      one.locks.hold(`item ${n}`, () =>
+        one.locks.hold('company', async () => {
           done += 1;
         }),
       );
@@ -57,22 +57,22 @@ describe('claims', () => {
   });
 
   it('are released when the work fails, whose error comes out', async () => {
-    const failing = one.claims.hold('k', async () => {
+    const failing = one.locks.hold('k', async () => {
       throw new Error('refused');
     });
     await expect(failing).rejects.toThrow('refused');
-    expect(await two.claims.hold('k', async () => 'next')).toBe('next');
+    expect(await two.locks.hold('k', async () => 'next')).toBe('next');
   });
 
   it('are taken again after their connection was lost, and the work in progress keeps its result', async () => {
-    const working = one.claims.hold('lost', async () => {
+    const working = one.locks.hold('lost', async () => {
       await one.pool.query(TERMINATE);
       await sleep(50);
       return 'made';
     });
     expect(await working).toBe('made');
     expect(bench.lines.some((line) => line.event === 'claims.connection_lost')).toBe(true);
-    expect(await one.claims.hold('lost', async () => 'again')).toBe('again');
+    expect(await one.locks.hold('lost', async () => 'again')).toBe('again');
     const { rows } = await one.pool.query(
       "SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory'",
     );
@@ -82,12 +82,12 @@ describe('claims', () => {
   it('wait no longer than they have patience, also behind a holder of their own process, and keep the queue', async () => {
     const gate = Promise.withResolvers<void>();
     const order: string[] = [];
-    const holding = one.claims.hold('busy', () => gate.promise);
-    await expect(one.claims.hold('busy', async () => order.push('impatient'), 50)).rejects.toThrow(
+    const holding = one.locks.hold('busy', () => gate.promise);
+    await expect(one.locks.hold('busy', async () => order.push('impatient'), 50)).rejects.toThrow(
       'claim held elsewhere',
     );
-    const next = one.claims.hold('busy', async () => order.push('next'));
-    const later = two.claims.hold('busy', async () => order.push('other process'));
+    const next = one.locks.hold('busy', async () => order.push('next'));
+    const later = two.locks.hold('busy', async () => order.push('other process'));
     await sleep(50);
     expect(order).toEqual([]);
     gate.resolve();
@@ -97,7 +97,7 @@ describe('claims', () => {
 
   it('tell the work when their connection was lost', async () => {
     const seen: boolean[] = [];
-    await one.claims.hold('told', async (claim) => {
+    await one.locks.hold('told', async (claim) => {
       seen.push(claim.isHeld());
       await two.pool.query(TERMINATE);
       await expect.poll(() => claim.isHeld()).toBe(false);

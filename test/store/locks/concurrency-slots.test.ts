@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createPlaces, type Places } from '../../../src/store/locks/concurrency-slots.ts';
+import { type ConcurrencySlots, createConcurrencySlots } from '../../../src/store/locks/concurrency-slots.ts';
 import { createLockSession, type LockSession } from '../../../src/store/locks/lock-session.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../bench.ts';
@@ -16,7 +16,7 @@ beforeEach(() => leave(...sessions));
 
 interface Process {
   session: LockSession;
-  places: Places;
+  slots: ConcurrencySlots;
   /** Runs at work. */
   inUse: number;
 }
@@ -25,7 +25,7 @@ interface Process {
 function join(): Process {
   const session = createLockSession({ databaseUrl: store.url, leaseMs: 12_000, log: bench.log });
   sessions.push(session);
-  return { session, places: createPlaces(session, 'ordinary', 20), inUse: 0 };
+  return { session, slots: createConcurrencySlots(session, 'ordinary', 20), inUse: 0 };
 }
 
 /** Sessions end, as those of killed processes do; the server has noticed when it is over. */
@@ -42,8 +42,8 @@ async function leave(...gone: LockSession[]): Promise<void> {
 }
 
 async function tick(...processes: Process[]): Promise<number[]> {
-  for (const each of processes) await each.places.share(() => each.inUse);
-  return processes.map(({ places }) => places.held());
+  for (const each of processes) await each.slots.share(() => each.inUse);
+  return processes.map(({ slots }) => slots.held());
 }
 
 it('one process has all places, and each that joins its part', async () => {
@@ -75,15 +75,15 @@ it('places of a process that is gone are free at once, whatever it worked on', a
 it('are never more than there are, though many processes share them at the same moment', async () => {
   const many = Array.from({ length: 25 }, join);
   for (let round = 0; round < 4; round += 1) {
-    await Promise.all(many.map(({ places, inUse }) => places.share(() => inUse)));
-    const held = many.map(({ places }) => places.held());
+    await Promise.all(many.map(({ slots, inUse }) => slots.share(() => inUse)));
+    const held = many.map(({ slots }) => slots.held());
     expect(held.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(20);
     const { rows } = await store.pool.query(
       `SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'`,
     );
     expect(rows[0].count).toBe(held.reduce((sum, one) => sum + one, 0));
   }
-  expect(many.map(({ places }) => places.held()).sort()).toEqual([
+  expect(many.map(({ slots }) => slots.held()).sort()).toEqual([
     ...Array.from({ length: 5 }, () => 0),
     ...Array.from({ length: 20 }, () => 1),
   ]);

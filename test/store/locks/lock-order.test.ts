@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createComparisons } from '../../../src/store/documents/comparisons.ts';
-import { createShowStore } from '../../../src/store/documents/deal-projection.ts';
+import { createDealProjection } from '../../../src/store/documents/deal-projection.ts';
 import {
   createDocumentStore,
-  type KeptSight,
-  type OpenSight,
+  type KeptSnapshot,
+  type OpenSnapshot,
 } from '../../../src/store/documents/watched-documents.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../bench.ts';
@@ -32,10 +32,10 @@ beforeEach(async () => {
   }
 });
 
-const keepAll = async (known: Map<number, OpenSight>): Promise<Map<number, KeptSight>> =>
-  new Map([...known].map(([id, { sight }]) => [id, sight]));
+const keepAll = async (known: Map<number, OpenSnapshot>): Promise<Map<number, KeptSnapshot>> =>
+  new Map([...known].map(([id, { snapshot }]) => [id, snapshot]));
 const settle = (result: 'shown' | 'gone') =>
-  createShowStore(store.pool).settle(
+  createDealProjection(store.pool).settle(
     'p',
     ITEMS.map((item) => ({ ...item, changes: 0, result, retryMs: 0 })),
     now(),
@@ -73,7 +73,7 @@ it.each([
   [
     'written to',
     () =>
-      createShowStore(store.pool).keepCards(
+      createDealProjection(store.pool).keepCards(
         'p',
         ITEMS.map((item) => ({ ...item, activityId: 7, shownCard: { title: 't' } as never })),
       ),
@@ -81,7 +81,7 @@ it.each([
   [
     'found otherwise',
     () =>
-      createShowStore(store.pool).forget(
+      createDealProjection(store.pool).forget(
         'p',
         ITEMS.map((item) => ({ ...item, fields: true, activity: true })),
         now(),

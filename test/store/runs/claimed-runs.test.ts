@@ -155,7 +155,7 @@ it('an attempt changes nothing of a later one of the same process', async () => 
   const before = await row();
   expect((await a.keep([first]))(first)).toBe(false);
   await a.release([first]);
-  const runs = createRunStore(store.pool, store.relaxed);
+  const runs = createRunStore(store.pool, store.asyncCommitPool);
   const attempt = { startedAt: NOW, finishedAt: NOW, ending: 'done', text: null };
   expect(await runs.postpone(first, attempt, {}, { nextAt: NOW, deadlineAt: NOW })).toBe(false);
   expect(await runs.end(first.id, attempt, {}, [], first)).toBe(false);
@@ -185,7 +185,7 @@ it('a run left by its process again and again is due apart from those it takes w
 
 it('keeps and takes back the others while one run is being written', async () => {
   await accept('create@acme/DEAL_1', 'create@acme/DEAL_2');
-  const claimed = createClaimedRuns(store.relaxed, 'a');
+  const claimed = createClaimedRuns(store.asyncCommitPool, 'a');
   const held = (await claimed.claim(NOW, 2, [line('create@acme')])).sort((one, other) =>
     one.id < other.id ? -1 : 1,
   );

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createSecretKeys } from '../../../src/store/secrets/secrets.ts';
-import { openSpool, type Spool, SpoolFull } from '../../../src/store/spool/disk-spool.ts';
+import { openDiskSpool, type Spool, SpoolFull } from '../../../src/store/spool/disk-spool.ts';
 
 const keys = createSecretKeys(new Map([['k1', randomBytes(32)]]));
 const events: string[] = [];
@@ -27,7 +27,7 @@ const opened: Spool[] = [];
 
 /** Opening anew without closing is what a kill looks like. */
 async function open(limits: { maxBytes?: number; maxCalls?: number; segmentBytes?: number } = {}) {
-  const spool = await openSpool({ folder, keys, log, ...limits });
+  const spool = await openDiskSpool({ folder, keys, log, ...limits });
   opened.push(spool);
   return spool;
 }

@@ -1,5 +1,5 @@
 import type { DealFields, WriteResult } from '../../../documents/ports/deal.ts';
-import type { ClaimsPort } from '../../../robot/ports/locks.ts';
+import type { LocksPort } from '../../../robot/ports/locks.ts';
 import type { Log } from '../../../robot/ports/log.ts';
 import type { ItemRef } from '../../../robot/ports/portal.ts';
 import type { Installations } from '../../auth/installation.ts';
@@ -27,10 +27,10 @@ const REFUSED: WriteResult = { ok: false, why: 'refused', said: true };
 export function createFieldWriter(options: {
   writer: Writer;
   installations: Installations;
-  claims: ClaimsPort;
+  locks: LocksPort;
   log: Log;
 }) {
-  const { writer, installations, claims, log } = options;
+  const { writer, installations, locks, log } = options;
   const refusedUntil = new Map<string, number>();
   const blindUntil = new Map<string, number>();
   const isOn = (until: Map<string, number>, key: string) => (until.get(key) ?? 0) > performance.now();
@@ -42,7 +42,7 @@ export function createFieldWriter(options: {
     if (!again && known !== undefined && known.parts.length > 0) return known;
     if (isOn(refusedUntil, key)) return null;
     // Of two processes at a first use one makes the fields; the other finds them.
-    return claims.hold(`fields:${key}`, async () => {
+    return locks.hold(`fields:${key}`, async () => {
       const entityId = known?.entityId ?? (await findEntity(writer, memberId, typeId));
       const found = await lookUpFields(writer, memberId, typeId, entityId);
       // One that could not make any before was told of then: by the installation, or by an earlier process.
