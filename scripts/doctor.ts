@@ -39,7 +39,7 @@ export const doctor = defineCommand(
       Promise.all(checks.map((one) => inspect(one, what, config)));
     const own = await all(CHECKS.settings, of);
     const opened = await openAll(config, CHECKS.store);
-    const known = readKnown(opened.rooms?.store ?? null);
+    const known = readKnown(opened.modules?.store ?? null);
     const lines = [
       own,
       opened.lines,
@@ -47,7 +47,7 @@ export const doctor = defineCommand(
         all(CHECKS.outside, of),
         checkPortals(opened, config, CHECKS.portal),
         known.then((seen) => checkDirectum(config, seen, CHECKS.directum)),
-        checkRooms(opened, config),
+        checkModules(opened, config),
       ])),
     ].flat();
     await show(lines, order, toHide(config));
@@ -56,9 +56,9 @@ export const doctor = defineCommand(
   },
 );
 
-function checkRooms({ rooms, blockedBy }: Opened, config: Config): Promise<Line[]> {
+function checkModules({ modules, blockedBy }: Opened, config: Config): Promise<Line[]> {
   return Promise.all(
-    CHECKS.rooms.map((one) => (rooms ? inspect(one, rooms, config) : notChecked(one, blockedBy))),
+    CHECKS.modules.map((one) => (modules ? inspect(one, modules, config) : notChecked(one, blockedBy))),
   );
 }
 

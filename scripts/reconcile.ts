@@ -2,11 +2,10 @@ import { isLive, isReady } from '../src/bitrix24/auth/installation.ts';
 import { defineCommand, obey, Refusal } from '../src/command/command.ts';
 import { tell } from '../src/command/trouble.ts';
 import type { Config } from '../src/config.ts';
-import { openDealDocuments } from '../src/deal-documents.ts';
 import type { Uncompared } from '../src/documents/reconcile/reconcile.ts';
 import { createLog } from '../src/log.ts';
+import { openModules } from '../src/modules.ts';
 import type { LocalText } from '../src/robot/failure.ts';
-import { openRooms, toRobotName } from '../src/rooms.ts';
 import { openShadow } from '../src/store/backup/shadow.ts';
 import { readItem } from './item-option.ts';
 import { explainPortal, PAUSED } from './portal-words.ts';
@@ -59,23 +58,12 @@ export const reconcile = defineCommand(
     const config = read();
     const now = () => new Date();
     const log = createLog('error', (line) => shell.stderr.write(line));
-    const rooms = await openRooms(config, { log, now, onlyOpen: true });
+    const modules = await openModules(config, { log, now, onlyOpen: true });
     let shadow: Awaited<ReturnType<typeof openShadow>> | null = null;
     try {
-      if (isDry) shadow = await openShadow(rooms.store.url);
-      const deals = shadow
-        ? openDealDocuments({
-            ...rooms,
-            config,
-            store: { ...rooms.store, pool: shadow },
-            robotName: toRobotName,
-            onUnknown: () => undefined,
-            onRightsBack: () => undefined,
-            now,
-            log,
-          })
-        : rooms.deals;
-      const all = rooms.portals.installations.list().filter(isLive);
+      if (isDry) shadow = await openShadow(modules.store.url);
+      const deals = shadow ? modules.openDeals(shadow, () => undefined) : modules.deals;
+      const all = modules.portals.installations.list().filter(isLive);
       const hostOf = (portal: string) => {
         const origin = all.find(({ portalKey }) => portalKey === portal)?.origin;
         return origin === undefined ? portal : new URL(origin).host;
@@ -115,11 +103,11 @@ export const reconcile = defineCommand(
         );
       let left = 0;
       if (!isDry) {
-        const { steps, dueCount } = rooms.deals;
+        const { steps, dueCount } = modules.deals;
         for (let round = 0; round < MOST_ROUNDS && (await dueCount()) > 0; round += 1) {
           progress({ en: 'repairing …', ru: 'исправление …' });
           await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-          while ((await steps.show()) || (await steps.mirror()));
+          while ((await steps.show()) || (await steps.syncTasks()));
         }
         left = await dueCount();
       }
@@ -159,7 +147,7 @@ export const reconcile = defineCommand(
       return isDry && differing > 0 ? DIFFERS : EQUAL;
     } finally {
       await shadow?.end();
-      await rooms.close();
+      await modules.close();
     }
   },
 );

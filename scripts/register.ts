@@ -6,9 +6,9 @@ import { toLanguage } from '../src/bitrix24/rest/values.ts';
 import { defineCommand, type Order, obey } from '../src/command/command.ts';
 import type { Config } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
+import { openModules } from '../src/modules.ts';
 import { toDescriptor } from '../src/robot/descriptor.ts';
 import type { LocalText } from '../src/robot/failure.ts';
-import { openRooms } from '../src/rooms.ts';
 import { explainPortal } from './portal-words.ts';
 
 /** Exit codes that an operator's script can use (interface.md §4). */
@@ -28,7 +28,7 @@ const OPTIONS = {
   portal: { value: 'HOST[:PORT]', about: { en: 'only this portal', ru: 'только этот портал' } },
 } as const;
 
-type Rooms = Awaited<ReturnType<typeof openRooms>>;
+type Modules = Awaited<ReturnType<typeof openModules>>;
 type Given = Order<typeof OPTIONS>;
 
 /** A problem with the portal it belongs to: of several, one may refuse while the others are well. */
@@ -39,12 +39,12 @@ function complain({ origin }: Installation, text: LocalText, { warn, say }: Give
 
 async function registerOn(
   installation: Installation,
-  rooms: Rooms,
+  modules: Modules,
   config: Config,
   order: Given,
 ): Promise<number> {
   const { values: flags, shell, print, say } = order;
-  const { portals } = rooms;
+  const { portals } = modules;
   const { memberId } = installation;
   const declared = robots.map((robot) => toDescriptor(robot, toLanguage(installation.language)));
   const log = createLog('error', (line) => shell.stderr.write(line));
@@ -107,9 +107,9 @@ export const register = defineCommand(
     const { values, shell, warn, say, progress } = order;
     const config = order.config();
     const log = createLog('error', (line) => shell.stderr.write(line));
-    const rooms = await openRooms(config, { log, now: () => new Date(), onlyOpen: true });
+    const modules = await openModules(config, { log, now: () => new Date(), onlyOpen: true });
     try {
-      const live = rooms.portals.installations
+      const live = modules.portals.installations
         .list()
         .filter(isLive)
         .filter(({ origin }) => values.portal === undefined || isAt(origin, values.portal));
@@ -131,7 +131,7 @@ export const register = defineCommand(
           en: `portal ${at + 1} of ${live.length}: ${host} …`,
           ru: `портал ${at + 1} из ${live.length}: ${host} …`,
         });
-        const code = await registerOn(installation, rooms, config, order).catch((error) => {
+        const code = await registerOn(installation, modules, config, order).catch((error) => {
           complain(installation, explainPortal(error, config), order);
           return FAILED;
         });
@@ -139,7 +139,7 @@ export const register = defineCommand(
       }
       return worst;
     } finally {
-      await rooms.close();
+      await modules.close();
     }
   },
 );

@@ -4,8 +4,8 @@ import { toLanguage } from '../src/bitrix24/rest/values.ts';
 import { defineCommand, obey, Refusal } from '../src/command/command.ts';
 import { toMoment } from '../src/command/moment.ts';
 import { createLog } from '../src/log.ts';
+import { openModules } from '../src/modules.ts';
 import { type Ending, failAgain } from '../src/robot/run-robot.ts';
-import { openRooms } from '../src/rooms.ts';
 import { readCall, readEventToken, toDeadline } from '../src/runs/intake/kept-call.ts';
 import { toAnswers } from '../src/runs/work/attempt.ts';
 import { createRunHistory } from '../src/store/runs/run-history.ts';
@@ -26,9 +26,9 @@ async function fulfil(given: Given): Promise<void> {
   const shown: Shown = { print, say, time: (at) => toMoment(at, config.TIME_ZONE) };
   const now = () => new Date();
   const log = createLog('error', (line) => shell.stderr.write(line));
-  const rooms = await openRooms(config, { log, now, onlyOpen: true });
+  const modules = await openModules(config, { log, now, onlyOpen: true });
   try {
-    const history = createRunHistory(rooms.store.pool);
+    const history = createRunHistory(modules.store.pool);
     if (order.command === 'list') {
       const { runs: found, total } = await history.list(order, order.limit);
       printList(shown, found);
@@ -59,7 +59,7 @@ async function fulfil(given: Given): Promise<void> {
       return;
     }
     if (order.command === 'retry-failed') {
-      const isThere = (memberId: string) => isLive(rooms.portals.installations.get(memberId));
+      const isThere = (memberId: string) => isLive(modules.portals.installations.get(memberId));
       const found = await history.failedWith(order);
       const chosen = found.filter(({ memberId }) => isThere(memberId));
       const gone = found.length - chosen.length;
@@ -97,13 +97,13 @@ async function fulfil(given: Given): Promise<void> {
         en: `no run ${order.id}; npm run runs -- list shows those there are`,
         ru: `нет запуска ${order.id}; какие есть, показывает npm run runs -- list`,
       });
-    const installation = rooms.portals.installations.get(run.memberId);
+    const installation = modules.portals.installations.get(run.memberId);
     const language = toLanguage(installation?.language ?? 'ru');
 
     if (order.command === 'show') {
       let properties: string[];
       try {
-        properties = toLines(readCall(rooms.keys.decrypt(run.call)).properties, say);
+        properties = toLines(readCall(modules.keys.decrypt(run.call)).properties, say);
       } catch {
         const lost = {
           en: 'cannot be opened: its key is not in SECRET_KEYS or DATA_DIR/keys',
@@ -145,7 +145,7 @@ async function fulfil(given: Given): Promise<void> {
       return;
     }
 
-    const stored = await rooms.runs.get(run.id);
+    const stored = await modules.runs.get(run.id);
     if (!stored || stored.state === 'ended')
       throw new Refusal({
         en: `run ${run.id} has ended (${stateOf(run)}); there is nothing to cancel`,
@@ -159,13 +159,13 @@ async function fulfil(given: Given): Promise<void> {
       heals: false,
       values: robot ? failAgain(robot, 'cancelled', CANCELLED, {}).values : {},
     };
-    const ports = { seal: rooms.keys, now };
+    const ports = { seal: modules.keys, now };
     const at = now();
-    const eventToken = readEventToken(stored.call, rooms.keys.decrypt);
+    const eventToken = readEventToken(stored.call, modules.keys.decrypt);
     const unanswerable = stored.wantsAnswer && eventToken === null;
     const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text: outcome.text, unanswerable };
     const answers = toAnswers(stored, eventToken, outcome, language, ports);
-    if (!(await rooms.runs.end(stored.id, attempt, outcome.values, answers)))
+    if (!(await modules.runs.end(stored.id, attempt, outcome.values, answers)))
       throw new Refusal({
         en: `run ${run.id} has just ended; look at it with show`,
         ru: `запуск ${run.id} только что закончился; посмотрите его через show`,
@@ -184,7 +184,7 @@ async function fulfil(given: Given): Promise<void> {
         }),
       );
   } finally {
-    await rooms.close();
+    await modules.close();
   }
 }
 

@@ -101,13 +101,7 @@ const SUB_ROOMS: Record<string, string[]> = {
 /** Files a folder holds at the most before it is parted into sub-rooms. */
 const MOST_FILES = 9;
 /** Where the rooms are put together: these may import any room, and no package of theirs. */
-const COMPOSITION = [
-  'src/main.ts',
-  'src/service.ts',
-  'src/rooms.ts',
-  'src/lobby.ts',
-  'src/deal-documents.ts',
-];
+const COMPOSITION = ['src/main.ts', 'src/service.ts', 'src/modules.ts', 'src/work.ts', 'src/run-workers.ts'];
 
 interface Import {
   from: string;

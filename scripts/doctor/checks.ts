@@ -1,6 +1,6 @@
 import * as directum from './directum.ts';
 import type { Check } from './finding.ts';
-import { contracts, type OfStore, publicUrl, type Rooms } from './own.ts';
+import { contracts, type Modules, type OfStore, publicUrl } from './own.ts';
 import * as portal from './portals.ts';
 import { backupPassphrase, type OfSettings, proxies, settings } from './settings.ts';
 
@@ -13,7 +13,7 @@ export const CHECKS = {
   store: [contracts] satisfies Check<OfStore>[],
   outside: [publicUrl] satisfies Check<OfSettings>[],
   /** What is asked through everything that is open. */
-  rooms: [directum.documents] satisfies Check<Rooms>[],
+  modules: [directum.documents] satisfies Check<Modules>[],
   /** Once for each portal; their names get its host. */
   portal: [
     portal.state,

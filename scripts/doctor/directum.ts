@@ -2,7 +2,6 @@ import type { Config } from '../../src/config.ts';
 import { createSelfCheck, type SelfCheck } from '../../src/directum/self-check.ts';
 import { type LocalText, RobotFailure } from '../../src/robot/failure.ts';
 import type { Store } from '../../src/store/store.ts';
-
 import {
   bad,
   type Check,
@@ -15,7 +14,7 @@ import {
   now,
   ofDirectum,
 } from './finding.ts';
-import type { Rooms } from './own.ts';
+import type { Modules } from './own.ts';
 
 /** One Directum, and what it showed of itself before. */
 export interface OfDirectum {
@@ -204,7 +203,7 @@ export const responsible = reference(
 );
 
 /** Whether what the package made or watches can still be read (interface.md §2). */
-export const documents: Check<Rooms> = {
+export const documents: Check<Modules> = {
   check: 'directum documents',
   ru: 'документы Directum',
   async find({ deals }) {

@@ -34,7 +34,7 @@ export const good = (en: string, ru: string): Finding => ({ ok: true, text: { en
 export const bad = (en: string, ru: string): Finding => ({ ok: false, text: { en, ru } });
 
 export const now = () => new Date();
-/** What the rooms have to say of a failure is said by the checks. */
+/** What the parts have to say of a failure is said by the checks. */
 export const log = createLog('fatal', () => undefined);
 
 /** Makes one check: whatever it throws is its own finding, and no other's. */

@@ -4,8 +4,8 @@ import { toMoment } from '../../src/command/moment.ts';
 import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
 import { within } from '../../src/lib/timeout.ts';
+import { openModules } from '../../src/modules.ts';
 import type { LocalText } from '../../src/robot/failure.ts';
-import { openRooms } from '../../src/rooms.ts';
 import { createSecretKeys, loadSecretKeys, SecretError } from '../../src/store/secrets/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import {
@@ -23,7 +23,7 @@ import {
 import { trySealed } from './sealed.ts';
 import type { OfSettings } from './settings.ts';
 
-export type Rooms = Awaited<ReturnType<typeof openRooms>>;
+export type Modules = Awaited<ReturnType<typeof openModules>>;
 
 interface Seen {
   up: boolean;
@@ -96,7 +96,7 @@ export interface OfStore {
 export interface Opened {
   lines: Line[];
   /** Null when something before it is to be mended, which `blockedBy` names. */
-  rooms: Rooms | null;
+  modules: Modules | null;
   blockedBy: LocalText;
   close(): Promise<void>;
 }
@@ -190,7 +190,7 @@ export async function openAll(config: Config, further: readonly Check<OfStore>[]
     );
   const blocked = ({ check, ru }: { check: string; ru: string }): Opened => ({
     lines,
-    rooms: null,
+    modules: null,
     blockedBy: { en: check, ru },
     close,
   });
@@ -205,12 +205,12 @@ export async function openAll(config: Config, further: readonly Check<OfStore>[]
   if (!lines.at(-1)?.ok) return blocked(keys);
   lines.push(...(await Promise.all(further.map((one) => inspect(one, of, config)))));
   try {
-    const rooms = await within(EMBEDDED_LIMIT_MS, openRooms(config, { log, now, onlyOpen: true }));
+    const modules = await within(EMBEDDED_LIMIT_MS, openModules(config, { log, now, onlyOpen: true }));
     const closeBoth = async () => {
-      await rooms.close();
+      await modules.close();
       await close();
     };
-    return { lines, rooms, blockedBy: { en: '', ru: '' }, close: closeBoth };
+    return { lines, modules, blockedBy: { en: '', ru: '' }, close: closeBoth };
   } catch {
     return blocked(database);
   }

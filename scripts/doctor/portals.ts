@@ -148,12 +148,12 @@ const noPortal: Check<Config> = {
 
 /** Makes the checks for each portal on which the application is installed. */
 export async function checkPortals(
-  { rooms, blockedBy }: Opened,
+  { modules, blockedBy }: Opened,
   config: Config,
   checks: readonly Check<OfPortal>[],
 ): Promise<Line[]> {
-  if (rooms === null) return [notChecked(ALL, blockedBy)];
-  const { rest, installations } = rooms.portals;
+  if (modules === null) return [notChecked(ALL, blockedBy)];
+  const { rest, installations } = modules.portals;
   const live = installations.list().filter(isLive);
   if (live.length === 0) return [await inspect(noPortal, config, config)];
   const lines = live.map((installation) => {

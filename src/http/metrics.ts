@@ -94,3 +94,5 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
     },
   };
 }
+
+export type Metrics = ReturnType<typeof createMetrics>;

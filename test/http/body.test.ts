@@ -10,10 +10,8 @@ import { quietLog } from '../directum/stand.ts';
 const LIMIT = 1024 * 1024;
 const taken: unknown[] = [];
 const counted: string[] = [];
-const server = createSlowProofServer();
-
-beforeAll(async () => {
-  const app = createApp({
+const server = createSlowProofServer(
+  createApp({
     knownRobot: (code: string) => code === 'known',
     takeCall: async (_code: string, body: unknown) => {
       taken.push(JSON.parse(JSON.stringify(body)));
@@ -21,8 +19,10 @@ beforeAll(async () => {
     },
     metrics: { count: (robot: string, result: string) => void counted.push(`${robot} ${result}`) },
     log: quietLog,
-  } as unknown as AppPorts);
-  server.on('request', app);
+  } as unknown as AppPorts),
+);
+
+beforeAll(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
 });

@@ -8,8 +8,7 @@ const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 let server: Server;
 const open: Socket[] = [];
 beforeEach(async () => {
-  server = createSlowProofServer();
-  server.on('request', (_request, response) => response.end('ok'));
+  server = createSlowProofServer((_request, response) => response.end('ok'));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
 });

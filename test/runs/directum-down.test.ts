@@ -159,6 +159,7 @@ async function live(until: Date): Promise<void> {
             }),
             slots: {} as DocumentSlotsPort,
             proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
+            locks: memoryClaims(),
           }),
           languageOf: () => 'ru',
           circuit: directum,

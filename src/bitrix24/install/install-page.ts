@@ -1,3 +1,4 @@
+import { toLanguage } from '../rest/values.ts';
 /** Why a page of the installer shows something other than success. */
 export interface PageFacts {
   language: 'ru' | 'en';
@@ -212,4 +213,9 @@ function escapeHtml(text: string): string {
     "'": '&#39;',
   };
   return text.replace(/[&<>"']/g, (mark) => marks[mark] ?? mark);
+}
+
+/** The page while the database is away: what it is given cannot be kept. */
+export function renderDatabaseAway(query: Record<string, unknown>): string {
+  return renderRefusal(toLanguage(String(query['LANG'] ?? 'en')), 'database_away');
 }

@@ -128,3 +128,15 @@ function toList(value: unknown): string[] | null {
   } else return null;
   return items.map(toText).filter((item) => item !== null);
 }
+
+/** The call that came to the address of robot `code`, or why it is none. */
+export function readRobotCall(code: string, body: unknown): { call: RobotCall } | { reason: string } {
+  let call: RobotCall;
+  try {
+    call = parseRobotCall(body);
+  } catch (error) {
+    if (error instanceof CallError) return { reason: error.message };
+    throw error;
+  }
+  return call.code === code ? { call } : { reason: 'code differs from the address' };
+}

@@ -237,12 +237,16 @@ export function createCallIntake<Call extends { memberId: string }>(ports: CallI
       draining = null;
     });
   }
-  const timer = setInterval(wake, TICK_MS);
-  wake();
+  let timer: NodeJS.Timeout | undefined;
 
   return {
     take,
     takeEvent,
+    /** The database was reached: from now on what is on the disk goes there. */
+    start(): void {
+      timer = setInterval(wake, TICK_MS);
+      wake();
+    },
     /** Does the database answer, within the few seconds that a person in front of a page may wait? */
     isDatabaseThere: () =>
       reload().then(

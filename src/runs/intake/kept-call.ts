@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Properties } from '../../robot/run-robot.ts';
+import type { NewRun } from '../../store/runs/incoming-calls.ts';
 
 /** What a step sent, as it is kept sealed in the run's row. */
 export interface KeptCall {
@@ -15,6 +16,31 @@ export interface KeptCall {
 export function toKeptCall(call: KeptCall): KeptCall {
   const { documentId, eventToken, workflowId, properties, timeoutSeconds = 0 } = call;
   return { documentId, eventToken, workflowId, properties, timeoutSeconds };
+}
+
+/** A step's call as it arrives, of which a run is made. */
+interface ArrivedCall extends KeptCall {
+  memberId: string;
+  code: string;
+  useSubscription: boolean;
+}
+
+/** The run of a call; `portal` is the key of its portal in Directum, `maxHours` RUN_MAX_HOURS. */
+export function toRun(
+  call: ArrivedCall,
+  { portal, receivedAt, maxHours }: { portal: string; receivedAt: Date; maxHours: number },
+): NewRun {
+  return {
+    id: toRunId(call.memberId, call.eventToken),
+    memberId: call.memberId,
+    portal,
+    robot: call.code,
+    itemCode: call.documentId[2],
+    call: JSON.stringify(toKeptCall(call)),
+    wantsAnswer: call.useSubscription,
+    receivedAt,
+    deadlineAt: toDeadline(receivedAt, maxHours, call.timeoutSeconds ?? 0),
+  };
 }
 
 /** What was kept of a call. @throws without its text, which is people's */

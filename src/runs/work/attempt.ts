@@ -1,6 +1,7 @@
 import { type Language, type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { DocumentSlotsPort } from '../../robot/ports/document-slots.ts';
+import type { AttemptLocks } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef, PortalPort } from '../../robot/ports/portal.ts';
 import type { AnyRobot, RobotSettings } from '../../robot/robot.ts';
@@ -25,6 +26,7 @@ export interface RunContext {
   slots: DocumentSlotsPort;
   /** Whether the portal vouches for the call. */
   proof: CallProof;
+  locks: AttemptLocks;
 }
 
 /** The portal's word on a call (interface.md §2): without it a run has no effect, whatever its robot comes to. */
@@ -78,7 +80,7 @@ export async function attemptOnce(run: StoredRun, robot: AnyRobot, ports: Attemp
   const attempted = () =>
     runRobot(robot, call.properties, {
       ...around,
-      ...guardEffects(around, proof.demand),
+      ...guardEffects(around),
       documentType: call.documentId[2],
       wait: {
         until: (hours) => {

@@ -1,5 +1,6 @@
 import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { DocumentSlotsPort } from '../../robot/ports/document-slots.ts';
+import type { AttemptLocks } from '../../robot/ports/locks.ts';
 import type { PortalPort } from '../../robot/ports/portal.ts';
 
 type Reads<Port> = readonly (keyof Port & string)[];
@@ -35,19 +36,32 @@ interface Ports {
   portal: PortalPort;
   directum: DirectumPort;
   slots: DocumentSlotsPort;
+  proof: { demand(): Promise<void> };
+  locks: Pick<AttemptLocks, 'check'>;
 }
 
 /**
- * A robot's ports, in which every effect waits for `demand`: whatever a robot does, it does nothing for a call that
- * the portal has not accepted. A method that is not listed as a look counts as an effect.
+ * A robot's ports, in which every effect waits for the proof: whatever a robot does, it does nothing for a call that the
+ * portal has not accepted. A method that is not listed as a look counts as an effect. Those on the portal look besides
+ * whether the run is still the attempt's own; the others do so by their locks.
  */
-export function guardEffects({ portal, directum, slots }: Ports, demand: () => Promise<void>): Ports {
+export function guardEffects({
+  portal,
+  directum,
+  slots,
+  proof,
+  locks,
+}: Ports): Omit<Ports, 'proof' | 'locks'> {
+  const demand = () => proof.demand();
   const groups = Object.entries(directum).map(([name, group]: [string, object]) => {
     const reads = DIRECTUM_READS[name as keyof DirectumPort] ?? [];
     return [name, guarded(group, reads, demand)];
   });
   return {
-    portal: guarded(portal, PORTAL_READS, demand),
+    portal: guarded(portal, PORTAL_READS, async () => {
+      await demand();
+      locks.check();
+    }),
     directum: Object.fromEntries(groups) as unknown as DirectumPort,
     slots: guarded(slots, SLOTS_READS, demand),
   };

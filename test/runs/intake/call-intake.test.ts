@@ -71,6 +71,7 @@ function build() {
     now: () => world.time,
     log: { debug: note, info: note, warn: note, error: note },
   });
+  callIntake.start();
   stops.push(callIntake.stop);
   return { world, ...callIntake };
 }

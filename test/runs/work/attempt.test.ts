@@ -65,6 +65,7 @@ async function endingOf(
           portal: {},
           directum: {},
           slots: {},
+          locks: {},
           proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
         });
       },

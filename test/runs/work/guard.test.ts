@@ -18,17 +18,16 @@ const GROUPS = [
   'new',
 ];
 
-function ports(demand: () => Promise<void>) {
+function ports(demand: () => Promise<void>, check: () => void = () => undefined) {
   const done: string[] = [];
   const directum = Object.fromEntries(GROUPS.map((group) => [group, port(group, done)]));
-  const guarded = guardEffects(
-    {
-      portal: port('portal', done) as PortalPort,
-      directum: directum as unknown as DirectumPort,
-      slots: port('slots', done) as DocumentSlotsPort,
-    },
-    demand,
-  );
+  const guarded = guardEffects({
+    portal: port('portal', done) as PortalPort,
+    directum: directum as unknown as DirectumPort,
+    slots: port('slots', done) as DocumentSlotsPort,
+    proof: { demand },
+    locks: { check },
+  });
   return { done, ...guarded };
 }
 
@@ -63,4 +62,14 @@ it('and is done with it', async () => {
   const { done, slots } = ports(async () => undefined);
   await slots.give(1);
   expect(done).toEqual(['slots.give']);
+});
+
+it('and what is written to the portal needs the run to be the attempt’s own', async () => {
+  const overtaken = () => {
+    throw new Error('overtaken');
+  };
+  const { done, portal } = ports(async () => undefined, overtaken);
+  await expect(portal.saveFile('', {} as never)).rejects.toThrow('overtaken');
+  await portal.read();
+  expect(done).toEqual(['portal.read']);
 });

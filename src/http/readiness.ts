@@ -1,0 +1,35 @@
+import { within } from '../lib/timeout.ts';
+import type { Readiness } from './app.ts';
+
+/** A database that is silent for so long counts as down for /readyz and /metrics. */
+export const DATABASE_MS = 2_000;
+/** How long a first question about readiness waits for Directum's first answer. */
+const FIRST_PROBE_MS = 1_000;
+
+export interface ReadinessPorts {
+  spool: { state(): Promise<'ok' | 'down'>; waiting(): number };
+  /** Does Directum withhold documents for lost rights? @throws while the database is away */
+  isBlind(): Promise<boolean>;
+  /** Null before the database was reached: nobody has asked Directum yet. */
+  directum(): { first: Promise<void>; state(): 'ok' | 'down' } | null;
+  portals(): { total: number; ok: number };
+}
+
+/** What /readyz says (interface.md §2). */
+export function createReadiness(ports: ReadinessPorts): () => Promise<Readiness> {
+  return async () => {
+    const probe = ports.directum();
+    if (probe !== null) await within(FIRST_PROBE_MS, probe.first).catch(() => undefined);
+    const [isBlind, spool] = await Promise.all([
+      within(DATABASE_MS, ports.isBlind()).catch(() => null),
+      ports.spool.state(),
+    ]);
+    return {
+      ready: isBlind !== null || spool === 'ok',
+      database: isBlind === null ? 'down' : 'ok',
+      spool: { state: spool, waiting: ports.spool.waiting() },
+      directum: isBlind === true ? 'down' : (probe?.state() ?? 'down'),
+      portals: ports.portals(),
+    };
+  };
+}

@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { robots } from '../robots/index.ts';
+import { isLive, isReady } from './bitrix24/auth/installation.ts';
+import { toLanguage } from './bitrix24/rest/values.ts';
+import { parseItemRef } from './bitrix24/robots/robot-call.ts';
+import type { Config } from './config.ts';
+import { scopeLog } from './log.ts';
+import type { Modules } from './modules.ts';
+import type { Log } from './robot/ports/log.ts';
+import { createDelivery, type DeliveryPorts } from './runs/answer/deliver.ts';
+import type { KeptCall } from './runs/intake/kept-call.ts';
+import type { RunContext } from './runs/work/attempt.ts';
+import { attemptRun } from './runs/work/lost-attempts.ts';
+import { createAttemptLocks } from './runs/work/overtaken.ts';
+import { createOrphanedRuns } from './runs/work/strays.ts';
+import { startWorkers } from './runs/work/workers.ts';
+import { createClaimedRuns, LEASE_MS } from './store/runs/claimed-runs.ts';
+import type { StoredRun } from './store/runs/runs.ts';
+import type { WorkPorts } from './work.ts';
+
+/** Runs that all processes together work on at a time. */
+const SLOTS = 12;
+/** Further ones, for waits whose time is over: they answer within seconds though all others hang on Directum. */
+const LAST_SLOTS = 8;
+
+/** Works off runs and sends their answers: a run that is due → an attempt → its robot → the answer. */
+export function startRunWorkers(
+  config: Config,
+  modules: Modules,
+  ports: WorkPorts & { tickMs: number; onCancelled(robot: string): void },
+) {
+  const { keys, store, openRuns, runs, waits, directum, portals, deals } = modules;
+  const { log, now, random, metrics, tickMs, onCancelled, leaseMs = LEASE_MS } = ports;
+  const { installations } = portals;
+  const byCode = new Map(robots.map((robot) => [robot.code, robot]));
+  const languageOf = (memberId: string) => toLanguage(installations.get(memberId)?.language ?? 'ru');
+
+  const send: DeliveryPorts['send'] = async (memberId, answers, priority) => {
+    // Another process may have heard a moment ago that the portal dropped our robots (bitrix24.md I61).
+    const known = await installations.fresh(memberId);
+    if (!isReady(known) || !(await portals.installedRobots.isThere(memberId, priority)))
+      return answers.map(() => 'retry');
+    return portals.answers.send(memberId, answers, priority);
+  };
+  const delivery = createDelivery({
+    runs,
+    send,
+    members: () =>
+      installations
+        .list()
+        .filter(isReady)
+        .map(({ memberId }) => memberId),
+    decrypt: (text) => keys.decrypt(text),
+    batch: config.BITRIX24_ANSWER_BATCH,
+    now,
+    log,
+  });
+
+  const orphanedRuns = createOrphanedRuns({
+    open: openRuns,
+    runs,
+    isInstalled: (memberId) => isLive(installations.get(memberId)),
+    isInstalledNow: async (memberId) => isLive(await installations.fresh(memberId)),
+    knowsRobot: (code) => byCode.has(code),
+    onCancelled,
+    now,
+    log,
+  });
+
+  /** What one attempt of a run sees of its portal, of Directum and of its item's documents. */
+  function contextOf(run: StoredRun, call: KeptCall, isHeld: () => boolean, runLog: Log): RunContext {
+    const { memberId, itemCode, receivedAt } = run;
+    const locks = createAttemptLocks(store.locks, isHeld);
+    const item = parseItemRef(call.documentId);
+    const { eventToken, workflowId } = call;
+    const onAccepted = () => runs.proved(run.id);
+    const proof = portals.proofOf(
+      { memberId, item, eventToken, workflowId, receivedAt, accepted: run.proven, onAccepted },
+      runLog,
+    );
+    return {
+      language: languageOf(memberId),
+      item,
+      proof,
+      locks,
+      portal: portals.reader(memberId, item ?? { typeId: 0, id: 0, code: itemCode }, runLog, proof),
+      directum: directum.forPortal({
+        counterpartyLinks: store.counterpartyLinks(run.portal),
+        locks,
+        absence: deals.observer.deletions.absence,
+        log: runLog,
+      }),
+      slots: store.slots(run.portal, itemCode, run.id, locks),
+    };
+  }
+
+  const workers = startWorkers({
+    claimed: createClaimedRuns(store.asyncCommitPool, randomUUID(), leaseMs),
+    leaseMs,
+    tickMs,
+    slots: {
+      ordinary: store.concurrencySlots('ordinary', SLOTS),
+      last: store.concurrencySlots('last', LAST_SLOTS),
+    },
+    lines: () => [
+      ...installations
+        .list()
+        .filter(isLive)
+        .flatMap(({ memberId }) =>
+          robots.map(({ code, waits }) => ({ memberId, robot: code, waits: waits === true })),
+        ),
+      ...orphanedRuns.lines(),
+    ],
+    work: (run, isHeld) =>
+      attemptRun(run, {
+        runs,
+        waits,
+        waitMaxHours: config.WAIT_MAX_HOURS,
+        robots: byCode,
+        settings: {
+          contractKind: config.DIRECTUM_CONTRACT_KIND ?? null,
+          businessUnit: config.DIRECTUM_BUSINESS_UNIT ?? null,
+          responsible: config.DIRECTUM_RESPONSIBLE ?? null,
+          timeZone: config.TIME_ZONE,
+        },
+        seal: keys,
+        contextOf: (run, call, runLog) => contextOf(run, call, isHeld, runLog),
+        languageOf,
+        circuit: directum,
+        log,
+        scope: (facts) => scopeLog(log, facts),
+        now,
+        random,
+        delays: ports.attemptDelays,
+        onEnd: ({ robot, receivedAt }, ending) => {
+          metrics.runs.inc({ robot, ending });
+          const seconds = Math.max(0, now().getTime() - receivedAt.getTime()) / 1000;
+          metrics.runSeconds.observe({ robot }, seconds);
+        },
+        onWait: ({ robot }) => metrics.runs.inc({ robot, ending: 'waiting' }),
+        onAnswer: delivery.wake,
+      }),
+    now,
+    log,
+  });
+
+  return { workers, delivery, orphanedRuns };
+}

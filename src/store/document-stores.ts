@@ -1,0 +1,37 @@
+import type { Pool } from 'pg';
+import type { Log } from '../robot/ports/log.ts';
+import { createComparisons } from './documents/comparisons.ts';
+import { createDealProjection } from './documents/deal-projection.ts';
+import { createDueLooks } from './documents/due-looks.ts';
+import { createMissingDocuments } from './documents/missing-documents.ts';
+import { createSyncedTasks } from './documents/synced-tasks.ts';
+import { createDocumentStore } from './documents/watched-documents.ts';
+import { createDirectumRate } from './limits/directum-rate.ts';
+import { createFailures } from './outbox/kept-failures.ts';
+import { createOutbox } from './outbox/outbox.ts';
+import type { SecretKeys } from './secrets/secrets.ts';
+
+/** Tables of what deals show of their documents. */
+export function openDocumentStores(options: {
+  pool: Pool;
+  asyncCommitPool: Pool;
+  keys: SecretKeys;
+  /** DIRECTUM_TASKS. */
+  syncsTasks: boolean;
+  log: Log;
+}) {
+  const { pool, asyncCommitPool, keys, syncsTasks, log } = options;
+  return {
+    documents: createDocumentStore(pool),
+    projection: createDealProjection(pool),
+    outbox: createOutbox(pool),
+    failures: createFailures(pool),
+    syncedTasks: createSyncedTasks({ pool, seal: keys, log, on: syncsTasks }),
+    dueLooks: createDueLooks(pool),
+    missing: createMissingDocuments(pool),
+    comparisons: createComparisons(pool),
+    directumRate: createDirectumRate(asyncCommitPool),
+  };
+}
+
+export type DocumentStores = ReturnType<typeof openDocumentStores>;

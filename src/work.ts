@@ -1,0 +1,114 @@
+import type { Removed } from './bitrix24/install/removals.ts';
+import type { Config } from './config.ts';
+import type { Metrics } from './http/metrics.ts';
+import { createHealthProbe } from './lib/health-probe.ts';
+import { startRecurring } from './lib/recurring.ts';
+import { within } from './lib/timeout.ts';
+import type { Modules } from './modules.ts';
+import type { Log } from './robot/ports/log.ts';
+import { startRunWorkers } from './run-workers.ts';
+import { createWatch } from './runs/work/watch.ts';
+
+const TICK_MS = 1_000;
+/** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
+const RESCAN_MS = 3_600_000;
+const RELOAD_MS = 5_000;
+/** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
+const PROBE_MS = 30_000;
+const PROBE_LIMIT_MS = 20_000;
+/** How long a removal's event waits for the portal to confirm it. */
+const REMOVAL_MS = 500;
+
+export interface WorkPorts {
+  log: Log;
+  now: () => Date;
+  random: () => number;
+  metrics: Metrics;
+  /** How often every watched document is read again; an hour unless a test is in a hurry. */
+  rescanMs?: number | undefined;
+  /** How long a run is left to a process that may have died; 12 s unless a test is in a hurry. */
+  leaseMs?: number | undefined;
+  /** How often it looks for what became due; a second unless a test is in a hurry. */
+  tickMs?: number | undefined;
+  /** Seconds between the attempts of a run; 5 and more unless a test is in a hurry. */
+  attemptDelays?: readonly number[] | undefined;
+}
+
+/** Starts what the service does by itself: it works off runs, answers, watches Directum, and shows in deals what changed. */
+export async function startWork(config: Config, modules: Modules, ports: WorkPorts) {
+  const { store, runs, waits, directum, portals, deals } = modules;
+  const { log, now, metrics, tickMs = TICK_MS } = ports;
+  const { installations } = portals;
+  const onCancelled = (robot: string) => metrics.runs.inc({ robot, ending: 'cancelled' });
+
+  const { workers, delivery, orphanedRuns } = startRunWorkers(config, modules, {
+    ...ports,
+    tickMs,
+    onCancelled,
+  });
+  const watch = createWatch({
+    waits,
+    documents: deals.documents,
+    observer: deals.observer,
+    changes: directum.changes,
+    documentContext: directum.documentContext,
+    paced: deals.paced,
+    pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
+    rescanMs: ports.rescanMs ?? RESCAN_MS,
+    now,
+    onWake: workers.wake,
+    log,
+  });
+
+  /** Runs of a portal that let us go end with it; with CLEAN=1 what links its items to Directum goes too. */
+  async function tidy({ memberId, portalKey, clean }: Removed): Promise<void> {
+    for (const robot of await runs.cancelOf(memberId, now())) onCancelled(robot);
+    await deals.dropFailures(portalKey);
+    if (!clean) return;
+    await store.forgetPortal(portalKey);
+    await deals.forget(portalKey);
+  }
+  const checkRemovals = () => portals.removals.check(tidy);
+
+  await deals.restartDates();
+  const recurring = startRecurring(
+    {
+      clock: async () => void (await store.clock.look()),
+      orphanedRuns: orphanedRuns.find,
+      // Apart from the questions to Directum, which may take long: a deadline always fires.
+      deadlines: async () => {
+        if ((await waits.wakeExpired(now())) > 0) workers.wake();
+      },
+      poll: watch.poll,
+      rescan: watch.rescan,
+      // Each on its own: a portal that is slow with triggers does not hold up what deals show.
+      ...deals.steps,
+    },
+    { wakes: [delivery.wake, portals.registration.check, checkRemovals], tickMs, log },
+  );
+  const reloading = setInterval(() => void installations.reload(), RELOAD_MS);
+  const probe = createHealthProbe(directum.ping, { everyMs: PROBE_MS, limitMs: PROBE_LIMIT_MS });
+  delivery.wake();
+
+  return {
+    wake: workers.wake,
+    /** Whether Directum answers. */
+    probe,
+    async handleEvent(form: unknown): Promise<'ok' | 'forbidden'> {
+      const handled = await portals.installer.handleEvent(form);
+      // Most portals say it at once: then nothing more of this one is taken when its event is answered.
+      if (handled.removal) await within(REMOVAL_MS, checkRemovals()).catch(() => undefined);
+      return handled.result;
+    },
+    async stop(): Promise<void> {
+      clearInterval(reloading);
+      probe.stop();
+      // What still asks a platform is not waited for beyond these limits: the next start asks again.
+      const asking = [recurring.stop(), portals.registration.stop(), portals.removals.stop()];
+      await Promise.all([workers.stop(), within(2000, Promise.all(asking)).catch(() => undefined)]);
+      await within(1500, delivery.stop()).catch(() => undefined);
+    },
+  };
+}
+
+export type Work = Awaited<ReturnType<typeof startWork>>;
