@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { findDocument } from '../src/documents/make/find-document.ts';
+import { contract } from '../src/documents/types/document-types.ts';
 import { shorten } from '../src/lib/text.ts';
 import { RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
-import { findDocument } from '../src/robot/find-document.ts';
 import { namedEmployee } from '../src/robot/people.ts';
 import type { DocumentState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
@@ -23,7 +24,7 @@ const inputs = z.object({
       { ru: 'Пусто = документ этой сделки', en: 'Empty = the document of this deal' },
     )
     .optional(),
-  slot: field.slot().default('contract'),
+  slot: field.slot(contract),
   approval_type: field
     .select(label.type, {
       auto: { ru: 'Автоматически', en: 'Automatic' },

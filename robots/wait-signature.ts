@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { findDocument } from '../src/documents/make/find-document.ts';
+import { contract } from '../src/documents/types/document-types.ts';
 import { RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
-import { findDocument } from '../src/robot/find-document.ts';
 import type { DirectumPort } from '../src/robot/ports/directum.ts';
 import type { DocumentState, TaskState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, type RobotContext, SALES_ITEMS, Waiting } from '../src/robot/robot.ts';
@@ -22,7 +23,7 @@ const inputs = z.object({
       { ru: 'Пусто = документ этой сделки из слота', en: 'Empty = the document of this deal in the slot' },
     )
     .optional(),
-  slot: field.slot().default('contract'),
+  slot: field.slot(contract),
   wait_for: field
     .select(
       { ru: 'Чего ждать', en: 'Wait for' },

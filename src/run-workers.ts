@@ -118,7 +118,9 @@ export function startRunWorkers(
         waitMaxHours: config.WAIT_MAX_HOURS,
         robots: byCode,
         settings: {
-          contractKind: config.DIRECTUM_CONTRACT_KIND ?? null,
+          documentKinds: {
+            ...(config.DIRECTUM_CONTRACT_KIND !== undefined && { contract: config.DIRECTUM_CONTRACT_KIND }),
+          },
           businessUnit: config.DIRECTUM_BUSINESS_UNIT ?? null,
           responsible: config.DIRECTUM_RESPONSIBLE ?? null,
           timeZone: config.TIME_ZONE,

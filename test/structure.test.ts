@@ -24,13 +24,20 @@ const LIB = 'src/lib';
 const TEXT = 'src/lib/text.ts';
 /** A table of words that the portal's fields and the texts of documents must share. */
 const WORDS = 'src/documents/facts/status-words.ts';
+/** Documents as data: the row of a type, which all rooms that work on its documents read. */
+const TYPES = 'src/documents/types';
 /** What an error of the database means for those who write. */
 const DATA_ERROR = 'src/store/db/data-error.ts';
 const OUTAGE = 'src/store/db/outage.ts';
 const ROOMS: Record<string, Room> = {
   'src/lib': { packages: [], rooms: [], types: ['src/robot'], builtins: true },
-  robots: { packages: ['zod'], rooms: ['src/robot', TEXT], types: [], builtins: false },
-  'src/robot': { packages: ['zod'], rooms: [LIB], types: [], builtins: false },
+  robots: {
+    packages: ['zod'],
+    rooms: ['src/robot', TEXT, TYPES, 'src/documents/make'],
+    types: [],
+    builtins: false,
+  },
+  'src/robot': { packages: ['zod'], rooms: [LIB], types: [TYPES], builtins: false },
   'src/bitrix24': {
     packages: ['@bitrix24/b24jssdk', 'zod'],
     rooms: [FAILURE, LIB, WORDS],
@@ -39,7 +46,7 @@ const ROOMS: Record<string, Room> = {
   },
   'src/directum': {
     packages: ['undici', 'odata-query', 'fast-xml-parser', 'cockatiel', 'zod'],
-    rooms: [FAILURE, LIB],
+    rooms: [FAILURE, LIB, TYPES],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
@@ -57,7 +64,7 @@ const ROOMS: Record<string, Room> = {
   },
   'src/store': {
     packages: ['pg', 'keyv', '@keyv/postgres', 'node-pg-migrate'],
-    rooms: [LIB],
+    rooms: [LIB, TYPES],
     types: ['src/robot', 'src/documents'],
     builtins: true,
   },
@@ -83,7 +90,7 @@ const ROOMS: Record<string, Room> = {
 const SUB_ROOMS: Record<string, string[]> = {
   'src/bitrix24': ['rest', 'auth', 'crm', 'robots', 'deal', 'registration', 'install'],
   'src/directum': ['http', 'odata', 'directories', 'counterparties', 'tasks', 'documents'],
-  'src/documents': ['ports', 'observe', 'facts', 'deliver', 'reconcile'],
+  'src/documents': ['types', 'make', 'ports', 'observe', 'facts', 'deliver', 'reconcile'],
   'src/runs': ['intake', 'work', 'answer'],
   'src/store': [
     'db',

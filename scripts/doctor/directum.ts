@@ -1,5 +1,6 @@
 import type { Config } from '../../src/config.ts';
 import { createSelfCheck, type SelfCheck } from '../../src/directum/self-check.ts';
+import { contract } from '../../src/documents/types/document-types.ts';
 import { type LocalText, RobotFailure } from '../../src/robot/failure.ts';
 import type { Store } from '../../src/store/store.ts';
 import {
@@ -183,7 +184,7 @@ function reference(
 export const contractKind = reference(
   'DIRECTUM_CONTRACT_KIND',
   { en: 'each robot must name its document kind', ru: 'вид документа задаётся в каждом роботе' },
-  ({ catalogue }, value, label) => catalogue.documentKind(value, label),
+  ({ catalogue }, value, label) => catalogue.documentKind(contract, value, label),
 );
 export const businessUnit = reference(
   'DIRECTUM_BUSINESS_UNIT',

@@ -8,7 +8,7 @@ import type { Log } from '../robot/ports/log.ts';
 import { createCounterparties } from './counterparties/counterparties.ts';
 import { createCatalogue } from './directories/catalogue.ts';
 import { createEmails, createEmployees } from './directories/employees.ts';
-import { createContracts } from './documents/contracts.ts';
+import { createDocumentCards } from './documents/document-cards.ts';
 import { createDocumentContext } from './documents/document-context.ts';
 import { createStates } from './documents/states.ts';
 import { createVersions } from './documents/versions.ts';
@@ -118,7 +118,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
         catalogue,
         employees,
         counterparties: createCounterparties({ ...writing, claimScope }),
-        contracts: createContracts(writing),
+        documents: createDocumentCards(writing),
         versions: createVersions(writing),
         approvals: createApprovals({
           ...writing,

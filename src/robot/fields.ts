@@ -88,8 +88,8 @@ export const field = {
       name,
       ...(description && { description }),
     }),
-  /** Letters, digits, `_`, `-`, at most 32, case-blind. */
-  slot: () =>
+  /** Letters, digits, `_`, `-`, at most 32, case-blind; `of` is the type of document that a step without it means. */
+  slot: (of: { slot: string; texts: { another: LocalText } }) =>
     wire(
       (text) => {
         const slot = toVisible(text);
@@ -100,13 +100,15 @@ export const field = {
         });
       },
       (value) => value,
-    ).register(fieldFacts, {
-      type: 'string',
-      name: { ru: 'Слот документа', en: 'Document slot' },
-      description: {
-        ru: 'Пусто = contract. Другое слово — другой договор той же сделки',
-        en: 'Empty = contract. Another word is another contract of the same deal',
-      },
-    }),
+    )
+      .register(fieldFacts, {
+        type: 'string',
+        name: { ru: 'Слот документа', en: 'Document slot' },
+        description: {
+          ru: `Пусто = ${of.slot}. Другое слово — ${of.texts.another.ru} той же сделки`,
+          en: `Empty = ${of.slot}. Another word is ${of.texts.another.en} of the same deal`,
+        },
+      })
+      .default(of.slot),
   select,
 };

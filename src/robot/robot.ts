@@ -4,6 +4,7 @@
  * on. Portal: a Bitrix24. Card: a record in Directum RX.
  */
 import type { z } from 'zod';
+import type { DocumentType } from '../documents/types/document-types.ts';
 import type { Language, LocalText } from './failure.ts';
 import type { DirectumPort } from './ports/directum.ts';
 import type { DocumentSlotsPort } from './ports/document-slots.ts';
@@ -13,7 +14,8 @@ import type { ItemRef, PortalPort } from './ports/portal.ts';
 import type { WaitPort } from './ports/wait.ts';
 
 export interface RobotSettings {
-  contractKind: string | null;
+  /** Document kinds by the code of a document type, for steps that name none. */
+  documentKinds: Partial<Record<DocumentType['code'], string>>;
   businessUnit: string | null;
   responsible: string | null;
   timeZone: string;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listed } from '../../src/directum/directories/listed.ts';
+import { contract } from '../../src/documents/types/document-types.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { adapter, company, INN, KPP, label } from './stand.ts';
 
@@ -55,7 +56,9 @@ describe('a list longer than a page', () => {
 describe('namesakes', () => {
   it('of a document kind are named, and how many more there are', async () => {
     const ids = some(60, () => stand.add('IDocumentKinds', { Name: 'Двойник', DocumentFlow: 'Contracts' }));
-    const failure = await bench.directum.catalogue.documentKind('двойник', label).catch((error) => error);
+    const failure = await bench.directum.catalogue
+      .documentKind(contract, 'двойник', label)
+      .catch((error) => error);
     expect(failure).toMatchObject({ code: 'reference_ambiguous' });
     const shown = ids.filter((id) => new RegExp(`\\b${id}\\b`).test(failure.text.ru)).length;
     expect(failure.text.ru).toContain(`и ещё ${60 - shown}`);

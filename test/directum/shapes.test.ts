@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
+import { contract } from '../../src/documents/types/document-types.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { adapter, company, contact, label, OTHER_KPP } from './stand.ts';
 
@@ -159,9 +160,9 @@ it.each(CASES)('works with $name', async ({ shape, options }) => {
   open.push(() => sandbox.stop());
   const { directum, service, refused } = await shaped(sandbox, shape);
   const can = await service.capabilities();
-  const { catalogue, counterparties, contracts, versions, approvals, states, employees } = directum;
+  const { catalogue, counterparties, documents, versions, approvals, states, employees } = directum;
 
-  const kind = await catalogue.documentKind('договор', label);
+  const kind = await catalogue.documentKind(contract, 'договор', label);
   const unit = await catalogue.businessUnit(String(sandbox.all('IBusinessUnits')[0]!['TIN']), label);
   const person = await employees.byEmail('Ivanov@acme.example');
   expect(person).toMatchObject({ departmentId: expect.any(Number), businessUnitId: unit.id });
@@ -194,12 +195,14 @@ it.each(CASES)('works with $name', async ({ shape, options }) => {
     validTill: '2026-12-31',
     note: 'a\nb',
   };
-  const made = await contracts.create(KEY, draft);
-  expect((await contracts.byExternalId(KEY))?.id).toBe(made.id);
-  expect((await contracts.update(made.id, draft)).changedFields).toEqual([]);
-  expect((await contracts.update(made.id, { ...draft, amount: 7 })).changedFields).toEqual(['TotalAmount']);
-  expect(await contracts.byId(999_999)).toBeNull();
-  expect(await contracts.byExternalId('нет')).toBeNull();
+  const made = await documents.create(contract, KEY, draft);
+  expect((await documents.byExternalId(contract, KEY))?.id).toBe(made.id);
+  expect((await documents.update(contract, made.id, draft)).changedFields).toEqual([]);
+  expect((await documents.update(contract, made.id, { ...draft, amount: 7 })).changedFields).toEqual([
+    'TotalAmount',
+  ]);
+  expect(await documents.byId(contract, 999_999)).toBeNull();
+  expect(await documents.byExternalId(contract, 'нет')).toBeNull();
 
   const file = {
     name: 'a.docx',
@@ -209,9 +212,9 @@ it.each(CASES)('works with $name', async ({ shape, options }) => {
     })(),
     cancel: async () => undefined,
   };
-  await versions.fromFile(made.id, file);
-  expect(await versions.hasBody(made.id)).toBe(true);
-  await versions.fromTemplate(made.id, (await catalogue.template('Типовой договор', label)).id);
+  await versions.fromFile(contract, made.id, file);
+  expect(await versions.hasBody(contract, made.id)).toBe(true);
+  await versions.fromTemplate(contract, made.id, (await catalogue.template('Типовой договор', label)).id);
   expect(sandbox.versions(made.id)).toHaveLength(2);
 
   const signatory = (await employees.byEmail('sidorov@acme.example'))!.id;

@@ -7,7 +7,7 @@ import { createDeletions } from '../../src/documents/observe/deletions.ts';
 import { createObservers } from '../../src/documents/observe/observe.ts';
 import type { ChangedTask, ChangesPort } from '../../src/documents/ports/changes.ts';
 import type { DealPort, WriteResult } from '../../src/documents/ports/deal.ts';
-import type { Assignment, ContractDates, SnapshotChange } from '../../src/documents/ports/document.ts';
+import type { Assignment, DocumentDates, SnapshotChange } from '../../src/documents/ports/document.ts';
 import type { DocumentContextPort } from '../../src/documents/ports/document-context.ts';
 import {
   type Asked,
@@ -40,7 +40,7 @@ export function fakeDirectum(now: () => Date) {
   const documents = new Map<number, DocumentState>();
   const tasks = new Map<number, ChangedTask>();
   const assignments = new Map<number, Assignment>();
-  const dates = new Map<number, ContractDates>();
+  const dates = new Map<number, DocumentDates>();
   const asked: string[] = [];
   const fake = {
     asked,
@@ -122,7 +122,7 @@ export function fakeDirectum(now: () => Date) {
     tasks: (since, id) => ask('tasks', () => after(tasks, since, id)),
     statesOf: (ids) => ask('statesOf', () => ids.flatMap((id) => documents.get(id) ?? [])),
     taskStatesOf: async () => null,
-    anyContract: () => ask('anyContract', () => documents.size > 0),
+    anyOfTypes: () => ask('anyOfTypes', () => documents.size > 0),
   };
   const documentContext: DocumentContextPort = {
     newestAssignment: () =>

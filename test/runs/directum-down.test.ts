@@ -141,7 +141,7 @@ async function live(until: Date): Promise<void> {
           waits,
           waitMaxHours: 720,
           robots,
-          settings: { contractKind: null, businessUnit: null, responsible: null, timeZone: 'Europe/Moscow' },
+          settings: { documentKinds: {}, businessUnit: null, responsible: null, timeZone: 'Europe/Moscow' },
           seal: open,
           contextOf: () => ({
             language: 'ru',

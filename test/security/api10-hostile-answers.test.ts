@@ -3,6 +3,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { PortalError } from '../../src/bitrix24/rest/portal-error.ts';
+import { contract } from '../../src/documents/types/document-types.ts';
 import { RobotFailure } from '../../src/robot/failure.ts';
 import { fakePortal, installed, MEMBER, PROVEN } from '../bitrix24/fake-portal.ts';
 import { adapter, company, label, quietLog } from '../directum/stand.ts';
@@ -135,7 +136,7 @@ it('Directum answers with anything at all', async () => {
       capabilities: () => service.capabilities(),
       state: () => directum.states.read(1),
       task: () => directum.states.newestTask(1),
-      kind: () => directum.catalogue.documentKind('Договор', label),
+      kind: () => directum.catalogue.documentKind(contract, 'Договор', label),
       rate: () => directum.catalogue.vatRate('20%', label),
       counterparty: () => directum.counterparties.sync(company(), 'fill'),
       changes: () => service.changes.documents('2026-03-02T10:00:00Z', 0),

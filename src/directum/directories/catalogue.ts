@@ -1,8 +1,8 @@
+import type { DocumentType } from '../../documents/types/document-types.ts';
 import { compact, shorten, toCode, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort, FieldLabel, Reference } from '../../robot/ports/directum.ts';
 import { notExposed } from '../http/errors.ts';
-import { TYPE_GUID } from '../http/links.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { LookupCache } from '../odata/lookup-cache.ts';
 import type { Metadata } from '../odata/metadata.ts';
@@ -51,10 +51,16 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
   }
 
   /** Digits are an id, always; anything else the exact name. */
-  function nameOrId(leaf: string, value: string, label: FieldLabel, find = byName): Promise<Reference> {
+  function nameOrId(
+    leaf: string,
+    value: string,
+    label: FieldLabel,
+    find = byName,
+    scope = leaf,
+  ): Promise<Reference> {
     const wanted = value.trim();
     return kept(
-      `${leaf}:${wanted.toLowerCase()}`,
+      `${scope}:${wanted.toLowerCase()}`,
       async () => {
         const id = toId(toVisible(wanted));
         if (id === null) return one(await find(leaf, wanted), wanted, label);
@@ -72,21 +78,21 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
     return found;
   }
 
-  /** Kinds of one name for several document types: the contract's is meant (directum.md B.6). */
-  async function kinds(leaf: string, name: string): Promise<Row[]> {
+  /** Kinds of one name for several document types: those of `type` are meant (directum.md B.6). */
+  async function kindsOf({ guid, flow }: DocumentType, leaf: string, name: string): Promise<Row[]> {
     const can = await metadata.capabilities();
     const typed =
       can.property('DocumentType', 'DocumentTypeGuid') !== null &&
       can.property(leaf, 'DocumentType') !== null;
     const expand = typed ? { DocumentType: { select: ['DocumentTypeGuid'] } } : undefined;
     const found = await byName(leaf, name, ['DocumentFlow'], expand);
-    const ofContracts = found.filter((row) => {
+    const ofType = found.filter((row) => {
       const type = row['DocumentType'];
-      return isRow(type) && textOf(type, 'DocumentTypeGuid')?.toLowerCase() === TYPE_GUID.contract;
+      return isRow(type) && textOf(type, 'DocumentTypeGuid')?.toLowerCase() === guid;
     });
-    const inFlow = found.filter((row) => row['DocumentFlow'] === 'Contracts');
+    const inFlow = found.filter((row) => row['DocumentFlow'] === flow);
     if (found.length < 2) return found;
-    return ofContracts.length > 0 ? ofContracts : inFlow.length > 0 ? inFlow : found;
+    return ofType.length > 0 ? ofType : inFlow.length > 0 ? inFlow : found;
   }
 
   async function unitsByTin(inn: string, kpp: string | null): Promise<Row[]> {
@@ -97,7 +103,10 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
   }
 
   return {
-    documentKind: (value, label) => nameOrId('DocumentKind', value, label, kinds),
+    documentKind(type, value, label) {
+      const find = (leaf: string, name: string) => kindsOf(type, leaf, name);
+      return nameOrId('DocumentKind', value, label, find, `DocumentKind:${type.code}`);
+    },
     category: (value, label) => nameOrId('ContractCategory', value, label),
     department: (value, label) => nameOrId('Department', value, label),
     async template(value, label) {

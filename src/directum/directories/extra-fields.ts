@@ -1,3 +1,4 @@
+import type { DocumentType } from '../../documents/types/document-types.ts';
 import { shorten, toCode } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { FieldLabel } from '../../robot/ports/directum.ts';
@@ -36,7 +37,7 @@ const FRESH_MS = 60_000;
  */
 export async function parseExtra(
   metadata: Metadata,
-  leaf: string,
+  of: DocumentType,
   lines: string,
   label: FieldLabel,
   readMoment: ReadMoment,
@@ -59,13 +60,18 @@ export async function parseExtra(
         en: 'given twice; leave one line',
       });
     seen.add(name.toLowerCase());
-    const type = await typeOf(metadata, leaf, name, label);
+    const type = await typeOf(metadata, of, name, label);
     values[name] = toValue(type, line.slice(at + 1).trim(), name, { label, readMoment });
   }
   return values;
 }
 
-async function typeOf(metadata: Metadata, leaf: string, name: string, label: FieldLabel): Promise<string> {
+async function typeOf(
+  metadata: Metadata,
+  type: DocumentType,
+  name: string,
+  label: FieldLabel,
+): Promise<string> {
   if (OWNED.has(name.toLowerCase())) {
     throw invalid(label, name, {
       ru: 'для него есть отдельное поле робота; заполните это поле',
@@ -77,17 +83,17 @@ async function typeOf(metadata: Metadata, leaf: string, name: string, label: Fie
       ru: 'это свойство ведёт сам Directum; уберите строку',
       en: 'Directum keeps this property itself; remove the line',
     });
-  const type =
-    (await metadata.capabilities()).property(leaf, name) ??
+  const found =
+    (await metadata.capabilities()).property(type.entity, name) ??
     // The customer's developer may have added it since yesterday.
-    (await metadata.capabilities(FRESH_MS)).property(leaf, name);
-  if (type === null) {
+    (await metadata.capabilities(FRESH_MS)).property(type.entity, name);
+  if (found === null) {
     throw invalid(label, name, {
-      ru: 'в карточке договора Directum нет такого свойства; проверьте имя, включая регистр букв',
-      en: "Directum's contract card has no such property; check the name and its case",
+      ru: `в карточке ${type.texts.ofNoun.ru} Directum нет такого свойства; проверьте имя, включая регистр букв`,
+      en: `Directum's ${type.texts.noun.en} card has no such property; check the name and its case`,
     });
   }
-  return type;
+  return found;
 }
 
 function toValue(

@@ -1,5 +1,6 @@
-import type { Assignment, ContractDates } from '../../documents/ports/document.ts';
+import type { Assignment, DocumentDates } from '../../documents/ports/document.ts';
 import type { DocumentContextPort } from '../../documents/ports/document-context.ts';
+import { type DocumentType, documentTypes } from '../../documents/types/document-types.ts';
 import type { EmailsOf } from '../directories/employees.ts';
 import type { Links } from '../http/links.ts';
 import { anyOf, type Bulk, expanding, type Shown } from '../odata/bulk.ts';
@@ -84,24 +85,29 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
 
     async datesOf(documentIds) {
       const can = await metadata.capabilities();
-      const set = can.set('Contract');
-      if (set === null) return [];
-      const rows = await bulk.byIds(set, unique(documentIds), {
-        select: ['Id', ...can.having('Contract', ['ValidTill'])],
-        expand: expanding(can, 'Contract', 'Milestones', ['Name', 'Deadline', 'IsCompleted']) as never,
-      });
-      return rows.map(toDates);
+      const found: DocumentDates[] = [];
+      for (const { entity, dates } of documentTypes) {
+        const set = can.set(entity);
+        if (set === null) continue;
+        const rows = await bulk.byIds(set, unique(documentIds), {
+          select: ['Id', ...can.having(entity, [dates.till])],
+          expand: expanding(can, entity, dates.milestones, ['Name', 'Deadline', 'IsCompleted']) as never,
+        });
+        found.push(...rows.map((row) => toDates(row, dates)));
+      }
+      return found;
     },
   };
 }
 
 const unique = (ids: readonly number[]): number[] => [...new Set(ids)];
 
-function toDates(row: Row): ContractDates {
-  const rows = Array.isArray(row['Milestones']) ? row['Milestones'].filter(isRow) : [];
+function toDates(row: Row, { till, milestones }: DocumentType['dates']): DocumentDates {
+  const listed = row[milestones];
+  const rows = Array.isArray(listed) ? listed.filter(isRow) : [];
   return {
     id: idOf(row),
-    validTill: dateOf(row, 'ValidTill'),
+    validTill: dateOf(row, till),
     milestones: rows
       .filter((one) => Number.isSafeInteger(one['Id']))
       .map((one) => ({

@@ -1,4 +1,5 @@
 import type { ChangedTask, ChangesPort } from '../../documents/ports/changes.ts';
+import { documentTypes } from '../../documents/types/document-types.ts';
 import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { DocumentState, Signing, TaskState } from '../../robot/ports/document-state.ts';
 import type { Links } from '../http/links.ts';
@@ -126,9 +127,12 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
         const { set, ...query } = await documentQuery();
         return (await bulk.byIds(set, ids, query)).map(toState);
       },
-      async anyContract() {
+      async anyOfTypes() {
         const can = await metadata.capabilities();
-        return (await isAnyShown(reader, can.set('Contract') ?? can.need(LEAF))) === true;
+        const sets = documentTypes.map(({ entity }) => can.set(entity)).filter((set) => set !== null);
+        for (const set of sets.length === 0 ? [can.need(LEAF)] : sets)
+          if ((await isAnyShown(reader, set)) === true) return true;
+        return false;
       },
       async taskStatesOf(ids) {
         if (await bulk.hasModified('Task')) return null;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AbsencePort } from '../../documents/ports/changes.ts';
+import type { DocumentType } from '../../documents/types/document-types.ts';
 import { shortenMiddle, toCode } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort } from '../../robot/ports/directum.ts';
@@ -16,7 +17,7 @@ const KEEP_APPLICATION_MS = 10 * 60_000;
 /** Marks a version as ours, so that an empty one of a failed attempt is known again (directum.md C.1). */
 const NOTE = 'из Битрикс24';
 
-/** Versions of a contract (directum.md C.1 to C.3). */
+/** Versions of a document (directum.md C.1 to C.3). */
 export function createVersions({
   transport,
   reader,
@@ -25,17 +26,17 @@ export function createVersions({
   absence,
   log,
 }: DirectumContext & { transport: Transport; absence: AbsencePort; log: Log }): DirectumPort['versions'] {
-  const contracts = async () => (await metadata.capabilities()).need('Contract');
+  const setOf = async ({ entity }: DocumentType) => (await metadata.capabilities()).need(entity);
 
   /** Newest first; hidden ones are nobody's last version. */
-  async function list(documentId: number): Promise<Row[]> {
+  async function list(type: DocumentType, documentId: number): Promise<Row[]> {
     const expand = {
       Versions: {
         select: ['Id', 'Number', 'Note', 'IsHidden'],
         expand: { AssociatedApplication: { select: ['Id'] } },
       },
     };
-    const document = await reader.one(await contracts(), documentId, {
+    const document = await reader.one(await setOf(type), documentId, {
       select: ['Id'],
       expand: expand as never,
     });
@@ -45,13 +46,13 @@ export function createVersions({
     return (Array.isArray(rows) ? rows : []).filter(isRow).sort((a, b) => numberOf(b) - numberOf(a));
   }
 
-  const bodyPath = async (documentId: number, versionId: number) =>
-    `${await contracts()}(${documentId})/Versions(${versionId})/Body/$value`;
+  const bodyPath = async (type: DocumentType, documentId: number, versionId: number) =>
+    `${await setOf(type)}(${documentId})/Versions(${versionId})/Body/$value`;
 
-  async function hasBody(documentId: number): Promise<boolean> {
-    for (const version of await list(documentId)) {
+  async function hasBody(type: DocumentType, documentId: number): Promise<boolean> {
+    for (const version of await list(type, documentId)) {
       if (version['IsHidden'] === true) continue;
-      if (await transport.hasBytes(await bodyPath(documentId, idOf(version)))) return true;
+      if (await transport.hasBytes(await bodyPath(type, documentId, idOf(version)))) return true;
     }
     return false;
   }
@@ -89,34 +90,38 @@ export function createVersions({
   }
 
   /** A version row without a body for the bytes: one left by a failed attempt, else a new one. */
-  async function rowFor(documentId: number, application: number): Promise<number> {
-    const versions = await list(documentId);
+  async function rowFor(type: DocumentType, documentId: number, application: number): Promise<number> {
+    const versions = await list(type, documentId);
     for (const version of versions) {
       const mine =
         textOf(version, 'Note') === NOTE && refOf(version, 'AssociatedApplication') === application;
-      if (mine && !(await transport.hasBytes(await bodyPath(documentId, idOf(version)))))
+      if (mine && !(await transport.hasBytes(await bodyPath(type, documentId, idOf(version)))))
         return idOf(version);
     }
     const number = Math.max(0, ...versions.map(numberOf)) + 1;
     const row = { Number: number, Note: NOTE, AssociatedApplication: { Id: application } };
-    const made = await transport.send('POST', `${await contracts()}(${documentId})/Versions`, row, {
+    const made = await transport.send('POST', `${await setOf(type)}(${documentId})/Versions`, row, {
       Return: 'representation',
     });
     if (isRow(made) && made['Id'] !== undefined) return idOf(made);
-    const fresh = (await list(documentId)).find(
+    const fresh = (await list(type, documentId)).find(
       (version) => numberOf(version) === number && textOf(version, 'Note') === NOTE,
     );
     if (!fresh) throw gone();
     return idOf(fresh);
   }
 
-  async function store(documentId: number, file: OpenFile): Promise<{ size: number; sha256: string }> {
+  async function store(
+    type: DocumentType,
+    documentId: number,
+    file: OpenFile,
+  ): Promise<{ size: number; sha256: string }> {
     const application = await checkFile(file);
     const source = file.body[Symbol.asyncIterator]();
     // The first bytes come before the row, so that an empty file leaves no empty version.
     const first = await firstBytes(source);
     if (first === null) throw empty(file.name);
-    const versionId = await rowFor(documentId, application);
+    const versionId = await rowFor(type, documentId, application);
     const hash = createHash('sha256');
     let size = 0;
     async function* measured(): AsyncGenerator<Uint8Array> {
@@ -127,7 +132,7 @@ export function createVersions({
         yield chunk;
       }
     }
-    const taken = await transport.upload(await bodyPath(documentId, versionId), measured());
+    const taken = await transport.upload(await bodyPath(type, documentId, versionId), measured());
     if (taken === 'too large') throw tooLargeForServer(file.name);
     log.info('version.stored', { documentId, versionId, size });
     return { size, sha256: hash.digest('hex') };
@@ -138,18 +143,18 @@ export function createVersions({
     checkFile: async (file) => {
       await checkFile(file);
     },
-    async fromTemplate(documentId, templateId) {
+    async fromTemplate(type, documentId, templateId) {
       try {
         await transport.send('POST', FROM_TEMPLATE, { documentId, templateId });
       } catch (error) {
         // It may have been made although no answer came; a second call would add a second version.
         const unsure = error instanceof RobotFailure && error.code === 'directum_unavailable';
-        if (!unsure || !(await hasBody(documentId).catch(() => false))) throw error;
+        if (!unsure || !(await hasBody(type, documentId).catch(() => false))) throw error;
       }
     },
-    async fromFile(documentId, file) {
+    async fromFile(type, documentId, file) {
       try {
-        return await store(documentId, file);
+        return await store(type, documentId, file);
       } catch (error) {
         await file.cancel().catch(() => undefined);
         throw error;

@@ -1,6 +1,7 @@
+import { documentTypes } from '../../documents/types/document-types.ts';
+
 /** Type GUIDs of cards in the web client (directum.md I). */
 export const TYPE_GUID = {
-  contract: 'f37c7e63-b134-4446-9b5b-f8811f6c9666',
   /** Base of the hierarchy of documents. */
   document: '58cca102-1e97-4f07-b6ac-fd866a8b7cb1',
   /** Base of the hierarchy: opens a card of any descendant, so a card has one link, whoever knows what about it. */
@@ -13,19 +14,21 @@ export const TYPE_GUID = {
 } as const;
 
 export interface Links {
-  /** `leaf` is the type of the card; without one, or another than a contract, the base of the hierarchy opens it. */
-  documentUrl(id: number, leaf?: string): string;
+  /** `entity` is the type of the card; without one, or one of no document type of ours, the base of the hierarchy opens it. */
+  documentUrl(id: number, entity?: string): string;
   counterpartyUrl(id: number): string;
   taskUrl(id: number, type: 'ApprovalTask' | 'FreeApprovalTask' | 'DocumentFlowTask'): string;
   assignmentUrl(id: number): string;
 }
 
+const guidOf = (entity?: string) =>
+  documentTypes.find((type) => type.entity === entity)?.guid ?? TYPE_GUID.document;
+
 /** Links to cards for people (directum.md I): `{webUrl}/#/card/{typeGuid}/{id}`. */
 export function createLinks(webUrl: string): Links {
   const base = webUrl.replace(/\/+$/, '');
   return {
-    documentUrl: (id, leaf) =>
-      `${base}/#/card/${leaf === 'Contract' ? TYPE_GUID.contract : TYPE_GUID.document}/${id}`,
+    documentUrl: (id, entity) => `${base}/#/card/${guidOf(entity)}/${id}`,
     counterpartyUrl: (id) => `${base}/#/card/${TYPE_GUID.counterparty}/${id}`,
     taskUrl: (id, type) => `${base}/#/card/${TYPE_GUID[type]}/${id}`,
     assignmentUrl: (id) => `${base}/#/card/${TYPE_GUID.assignment}/${id}`,

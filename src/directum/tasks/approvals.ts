@@ -1,4 +1,5 @@
 import type { AbsencePort } from '../../documents/ports/changes.ts';
+import { documentTypes } from '../../documents/types/document-types.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { ApprovalRequest, DirectumPort, StartedApproval } from '../../robot/ports/directum.ts';
 import type { LocksPort } from '../../robot/ports/locks.ts';
@@ -108,9 +109,11 @@ export function createApprovals(ports: Ports): DirectumPort['approvals'] {
   async function ownSet(can: Capabilities, documentId: number, type: string | null): Promise<string> {
     const told = type === null ? null : can.set(leafOf(type));
     if (told !== null) return told;
-    const contracts = can.set('Contract');
-    const isContract = contracts !== null && (await reader.one(contracts, documentId, { select: ['Id'] }));
-    return isContract ? contracts : can.need('OfficialDocument');
+    for (const { entity } of documentTypes) {
+      const set = can.set(entity);
+      if (set !== null && (await reader.one(set, documentId, { select: ['Id'] }))) return set;
+    }
+    return can.need('OfficialDocument');
   }
 
   /** Whether the account may have made the draft: a person's own draft is not ours to start. */

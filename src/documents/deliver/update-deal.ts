@@ -21,7 +21,7 @@ export interface UpdatePorts {
   log: Log;
 }
 
-/** What the fields of an item hold for the document of its `contract` slot. */
+/** What the fields of an item hold for the document of that slot (FIELDS_SLOT). */
 export function toFields(documentId: number, { state, status, since }: DocumentSnapshot): DealFields {
   return {
     status,

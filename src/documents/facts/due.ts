@@ -1,5 +1,5 @@
 import { zoneShift } from '../../lib/zone.ts';
-import type { ContractDates, DocumentStatus } from '../ports/document.ts';
+import type { DocumentDates, DocumentStatus } from '../ports/document.ts';
 import type { Fact } from '../ports/facts.ts';
 import { toNoticeText } from './notices.ts';
 
@@ -8,7 +8,7 @@ export interface Obligations {
   name: string;
   url: string;
   status: DocumentStatus;
-  dates: ContractDates;
+  dates: DocumentDates;
 }
 
 const DAY_MS = 86_400_000;

@@ -10,7 +10,7 @@ const OTHERS = 100;
 
 interface AskPorts {
   store: Pick<MissingDocuments, 'others'>;
-  changes: Pick<ChangesPort, 'statesOf' | 'anyContract'>;
+  changes: Pick<ChangesPort, 'statesOf' | 'anyOfTypes'>;
 }
 
 /**
@@ -46,7 +46,7 @@ export async function askTogether(
     for (const id of controls) if (!shownNow.has(id)) lost.add(id);
     const alone = shownNow.size > 0 ? [] : group.filter(isAlone);
     // Another question at another moment: the rights may have come back between the two.
-    const isAnyShown = alone.some((id) => !isUnheardOf(id)) && (await changes.anyContract());
+    const isAnyShown = alone.some((id) => !isUnheardOf(id)) && (await changes.anyOfTypes());
     for (const state of isAnyShown ? await changes.statesOf(alone) : []) found.set(state.id, state);
     for (const id of group)
       if (shownNow.size > 0 || (alone.includes(id) && (isAnyShown || isUnheardOf(id)))) proven.add(id);

@@ -14,7 +14,7 @@ const TASKS = 5;
 
 export interface DeletionsPorts {
   store: MissingDocuments;
-  changes: Pick<ChangesPort, 'statesOf' | 'anyContract'>;
+  changes: Pick<ChangesPort, 'statesOf' | 'anyOfTypes'>;
   /** Rights come back one document after another: so long nothing more came back before the rest counts as deleted. */
   quietMs: number;
   /** All that was held is shown again, or was decided. */
@@ -117,7 +117,7 @@ export function createDeletions(ports: DeletionsPorts) {
   async function isBlind(): Promise<boolean> {
     const others = await store.others([], QUESTION);
     if (others.length === 0 || (await changes.statesOf(others)).length > 0) return false;
-    if (await changes.anyContract()) return false;
+    if (await changes.anyOfTypes()) return false;
     await hold(others, 'none can be read');
     return true;
   }
@@ -194,7 +194,7 @@ export function createDeletions(ports: DeletionsPorts) {
       const { ids, count } = await store.held(NAMED);
       const others = await store.others([], QUESTION);
       const blind = others.length > 0 && (await changes.statesOf(others)).length === 0;
-      return { held: count, ids, blind: blind && !(others.length === 1 && (await changes.anyContract())) };
+      return { held: count, ids, blind: blind && !(others.length === 1 && (await changes.anyOfTypes())) };
     },
   };
 }

@@ -6,7 +6,7 @@ import type { DocumentClient, DocumentStore, KeptSnapshot } from '../../store/do
 import type { ChangedTask, ChangesPort } from '../ports/changes.ts';
 import type {
   Assignment,
-  ContractDates,
+  DocumentDates,
   DocumentSnapshot,
   DocumentStatus,
   SnapshotChange,
@@ -44,7 +44,7 @@ export interface Asked {
 interface News {
   state?: DocumentState;
   deleted?: true;
-  dates?: ContractDates | null;
+  dates?: DocumentDates | null;
   assignments?: Assignment[];
 }
 
@@ -142,8 +142,8 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
     return status ?? before;
   }
 
-  async function datesOf(ids: number[]): Promise<Map<number, ContractDates>> {
-    const dates = new Map<number, ContractDates>();
+  async function datesOf(ids: number[]): Promise<Map<number, DocumentDates>> {
+    const dates = new Map<number, DocumentDates>();
     for (const group of toGroups(ids))
       for (const one of await documentContext.datesOf(group)) dates.set(one.id, one);
     return dates;

@@ -23,8 +23,8 @@ export interface ChangesPort {
   statesOf(ids: number[]): Promise<DocumentState[]>;
   /** Status of tasks by id where `tasks` cannot say it; null where it can. */
   taskStatesOf(ids: number[]): Promise<TaskState[] | null>;
-  /** Whether any contract at all can be read. */
-  anyContract(): Promise<boolean>;
+  /** Whether any document at all can be read of the types that the package makes. */
+  anyOfTypes(): Promise<boolean>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ChangesPage } from './changes.ts';
-import type { Assignment, ContractDates } from './document.ts';
+import type { Assignment, DocumentDates } from './document.ts';
 
 /** Bulk questions about what stands around watched documents. They may throw what DirectumPort does. */
 export interface DocumentContextPort {
@@ -11,6 +11,6 @@ export interface DocumentContextPort {
   assignmentsOf(taskIds: number[]): Promise<Assignment[]>;
   /** Started tasks that have one of the documents as their main one, with the documents. */
   tasksOf(documentIds: number[]): Promise<{ id: number; status: string; documentIds: number[] }[]>;
-  /** Dates of those of the documents that are contracts. */
-  datesOf(documentIds: number[]): Promise<ContractDates[]>;
+  /** Dates of those of the documents that are of a type with dates. */
+  datesOf(documentIds: number[]): Promise<DocumentDates[]>;
 }

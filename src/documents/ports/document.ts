@@ -15,8 +15,8 @@ export type DocumentStatus =
   | 'annulled'
   | 'deleted';
 
-/** A contract's dates (directum.md B.5); calendar dates `YYYY-MM-DD` by the stand's own words, no zone. */
-export interface ContractDates {
+/** A document's dates (directum.md B.5); calendar dates `YYYY-MM-DD` by the stand's own words, no zone. */
+export interface DocumentDates {
   id: number;
   validTill: string | null;
   milestones: { id: number; name: string; deadline: string | null; completed: boolean }[];
@@ -52,8 +52,8 @@ export interface DocumentSnapshot {
   status: DocumentStatus | null;
   /** When the status began, ISO with offset. */
   since: string | null;
-  /** Null for what is no contract. */
-  dates: ContractDates | null;
+  /** Null for a document of a type without dates. */
+  dates: DocumentDates | null;
   /** Assignments of its tasks, by id. */
   assignments: Assignment[];
 }

@@ -1,3 +1,4 @@
+import type { DocumentType } from '../../documents/types/document-types.ts';
 import type { DocumentState, Signing, TaskState } from './document-state.ts';
 import type { OpenFile, StoredFile } from './files.ts';
 import type { Party } from './portal.ts';
@@ -14,8 +15,8 @@ export interface Employee extends Reference {
   businessUnitId: number | null;
 }
 
-/** A contract card as read back from Directum. */
-export interface Contract {
+/** A document's card as read back from Directum. */
+export interface DocumentCard {
   id: number;
   name: string;
   url: string;
@@ -29,11 +30,11 @@ export interface Contract {
   hasVersions: boolean;
 }
 
-/** Values of a contract, ids of directory records; undefined is not written. */
-export interface ContractDraft {
+/** Values of a document, ids of directory records; undefined is not written. */
+export interface DocumentDraft {
   subject: string;
   documentKindId: number;
-  counterpartyId: number;
+  counterpartyId?: number | undefined;
   categoryId?: number | undefined;
   businessUnitId?: number | undefined;
   departmentId?: number | undefined;
@@ -89,7 +90,7 @@ export interface DirectumPort {
   catalogue: {
     /** "Name or id", active only. `label` is the field's title for the error text.
      *  @throws RobotFailure reference_not_found, reference_ambiguous */
-    documentKind(nameOrId: string, label: FieldLabel): Promise<Reference>;
+    documentKind(type: DocumentType, nameOrId: string, label: FieldLabel): Promise<Reference>;
     category(nameOrId: string, label: FieldLabel): Promise<Reference>;
     /** Also by TIN. */
     businessUnit(nameOrIdOrTin: string, label: FieldLabel): Promise<Reference>;
@@ -116,25 +117,31 @@ export interface DirectumPort {
      */
     sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
   };
-  contracts: {
+  /** Cards of one type of documents each. */
+  documents: {
     /**
      * null when it was deleted or never was; lost rights are directum_unavailable.
-     * @throws RobotFailure document_not_found for a document that is no contract
+     * @throws RobotFailure document_not_found for a document of another type
      */
-    byId(id: number): Promise<Contract | null>;
-    /** The oldest contract with this ExternalId; null when none. `expected`: there may be one, so lost rights are looked for. */
-    byExternalId(externalId: string, expected?: boolean): Promise<Contract | null>;
+    byId(type: DocumentType, id: number): Promise<DocumentCard | null>;
+    /** The oldest document with this ExternalId; null when none. `expected`: there may be one, so lost rights are looked for. */
+    byExternalId(type: DocumentType, externalId: string, expected?: boolean): Promise<DocumentCard | null>;
     /**
      * Makes the card. A request that broke off is looked for by ExternalId before the failure is reported.
      */
-    create(externalId: string, draft: ContractDraft): Promise<Contract>;
+    create(type: DocumentType, externalId: string, draft: DocumentDraft): Promise<DocumentCard>;
     /** Writes the values that differ; answers the property names written. */
-    update(id: number, draft: ContractDraft): Promise<{ contract: Contract; changedFields: string[] }>;
+    update(
+      type: DocumentType,
+      id: number,
+      draft: DocumentDraft,
+    ): Promise<{ card: DocumentCard; changedFields: string[] }>;
     /** Writes our key on a card that has none; a card that may not be changed stays without. */
-    adopt(id: number, externalId: string): Promise<void>;
+    adopt(type: DocumentType, id: number, externalId: string): Promise<void>;
     /** Checks `Property=value` lines against Directum's metadata; `readMoment` answers null for what is no date.
      *  @throws RobotFailure input_invalid naming the property */
     parseExtra(
+      type: DocumentType,
       lines: string,
       label: FieldLabel,
       readMoment: (text: string) => string | null,
@@ -142,12 +149,16 @@ export interface DirectumPort {
   };
   versions: {
     /** True when the document has a version with a body. */
-    hasBody(documentId: number): Promise<boolean>;
+    hasBody(type: DocumentType, documentId: number): Promise<boolean>;
     /** @throws RobotFailure file_unusable when Directum knows no application for the extension, or it is too large */
     checkFile(file: { name: string; size: number | null }): Promise<void>;
-    fromTemplate(documentId: number, templateId: number): Promise<void>;
+    fromTemplate(type: DocumentType, documentId: number, templateId: number): Promise<void>;
     /** Streams the bytes into a new version (or into an empty one left by a failed attempt). */
-    fromFile(documentId: number, file: OpenFile): Promise<{ size: number; sha256: string }>;
+    fromFile(
+      type: DocumentType,
+      documentId: number,
+      file: OpenFile,
+    ): Promise<{ size: number; sha256: string }>;
   };
   approvals: {
     /**

@@ -18,7 +18,7 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
     'vatRate',
   ],
   employees: ['byEmail', 'byReference'],
-  contracts: ['byId', 'byExternalId', 'parseExtra'],
+  documents: ['byId', 'byExternalId', 'parseExtra'],
   versions: ['hasBody', 'checkFile'],
   states: ['read', 'newestTask', 'signing', 'fetchSigned'],
 };

@@ -22,7 +22,7 @@ export interface WatchPorts {
   /** Documents that CRM items show. */
   documents: Pick<DocumentStore, 'isEmpty' | 'sweptAfter' | 'lookAtAll'>;
   observer: Pick<Observer, 'documents' | 'tasks' | 'assignments' | 'vanished' | 'deletions'>;
-  changes: Omit<ChangesPort, 'statesOf' | 'taskStatesOf' | 'anyContract'>;
+  changes: Omit<ChangesPort, 'statesOf' | 'taskStatesOf' | 'anyOfTypes'>;
   documentContext: Pick<DocumentContextPort, 'newestAssignment' | 'assignments'>;
   /** For the rescan, which asks at the common pace. */
   paced: {

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { ActivityCard, DealFields } from '../../documents/ports/deal.ts';
 import type { DocumentSnapshot } from '../../documents/ports/document.ts';
+import { FIELDS_SLOT } from '../../documents/types/document-types.ts';
 import {
   IS_LOCKED_ITEM,
   IS_LOCKED_SLOT,
@@ -18,7 +19,7 @@ export interface DueUpdate {
   /** What the activity and the item's fields show; null = nothing, or not known. */
   shownCard: ActivityCard | null;
   shownFields: DealFields | null;
-  /** The document is in the item's `contract` slot. */
+  /** The document is in the slot whose document the item's fields show. */
   ownsFields: boolean;
   /** Failed showings in a row. */
   attempts: number;
@@ -33,7 +34,7 @@ const COLUMNS = `w.item_code, w.document_id, w.activity_id, w.shown, w.attempts,
   (SELECT coalesce(jsonb_agg(a.seen ORDER BY a.id), '[]') FROM assignment a JOIN document_task t USING (task_id)
     WHERE t.document_id = d.id) AS assignments`;
 const SLOT = `LEFT JOIN document_slot s ON s.portal = w.portal AND s.item_code = w.item_code
-  AND s.document_id = w.document_id AND s.slot = 'contract'`;
+  AND s.document_id = w.document_id AND s.slot = '${FIELDS_SLOT}'`;
 
 /** Joins the rows that come as `$2`, to items or to the slots that hold their documents. */
 const given = (columns: string) =>
@@ -131,7 +132,7 @@ export function createDealProjection(pool: pg.Pool) {
     /** The fields were written; a slot that meanwhile holds another document is left alone. */
     async keepFields(portal: string, written: (Key & { shownFields: DealFields })[]): Promise<void> {
       await pool.query(
-        `WITH ${lockedSlots("portal = $1 AND slot = 'contract'", given('"shownFields" jsonb'))}
+        `WITH ${lockedSlots(`portal = $1 AND slot = '${FIELDS_SLOT}'`, given('"shownFields" jsonb'))}
          UPDATE document_slot AS s SET shown = one."shownFields" FROM one WHERE ${IS_LOCKED_SLOT}`,
         [portal, toKeys(written, 'shownFields')],
       );

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { ContractDates, DocumentStatus, SnapshotChange } from '../../documents/ports/document.ts';
+import type { DocumentDates, DocumentStatus, SnapshotChange } from '../../documents/ports/document.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import type { OutboxClient } from '../outbox/outbox.ts';
@@ -8,7 +8,7 @@ export interface DatedDocument {
   documentId: number;
   state: DocumentState;
   status: DocumentStatus;
-  dates: ContractDates;
+  dates: DocumentDates;
   items: SnapshotChange['items'];
 }
 
@@ -77,7 +77,7 @@ function toDated(row: Record<string, unknown>): DatedDocument {
     documentId: Number(row['id']),
     state: row['observed'] as DocumentState,
     status: row['status'] as DocumentStatus,
-    dates: row['dates'] as ContractDates,
+    dates: row['dates'] as DocumentDates,
     items: (row['items'] as { portal: string; itemCode: string; since: string }[]).map((item) => ({
       ...item,
       since: new Date(item.since),

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type {
   Assignment,
-  ContractDates,
+  DocumentDates,
   DocumentSnapshot,
   DocumentStatus,
   SnapshotChange,
@@ -66,7 +66,7 @@ export function createDocumentStore(pool: pg.Pool) {
           made: row.made as boolean,
           snapshot: {
             state: row.observed as DocumentState | null,
-            dates: row.dates as ContractDates | null,
+            dates: row.dates as DocumentDates | null,
             status: row.status as DocumentStatus | null,
             since: row.status_since as string | null,
             askedAt: row.asked_at as Date | null,

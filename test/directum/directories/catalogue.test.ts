@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { contract } from '../../../src/documents/types/document-types.ts';
 import { passingTime } from '../../passing-time.ts';
 import { type Directum, startDirectum } from '../../sandbox/directum/directum.ts';
 import { adapter, label } from '../stand.ts';
@@ -97,7 +98,7 @@ describe('name or id', () => {
   it('asks for the longest name in a line that Directum takes', async () => {
     for (const mark of ['', '\u200b', '\ufffd'])
       await expect(
-        bench.directum.catalogue.documentKind(mark + '語'.repeat(400), label),
+        bench.directum.catalogue.documentKind(contract, mark + '語'.repeat(400), label),
       ).rejects.toMatchObject({ code: 'reference_not_found' });
     const long = `${'語'.repeat(200)}\u00ad`;
     const id = stand.add('IDepartments', { Name: long });
@@ -105,10 +106,10 @@ describe('name or id', () => {
   });
 
   it('prefers the contract kind among kinds of one name', async () => {
-    const found = await bench.directum.catalogue.documentKind('договор', label);
+    const found = await bench.directum.catalogue.documentKind(contract, 'договор', label);
     stand.add('IDocumentKinds', { Name: 'Договор', DocumentType: 4, DocumentFlow: 'Inner' });
     const other = adapter(stand);
-    expect(await other.directum.catalogue.documentKind('Договор', label)).toEqual(found);
+    expect(await other.directum.catalogue.documentKind(contract, 'Договор', label)).toEqual(found);
     await other.service.close();
   });
 });

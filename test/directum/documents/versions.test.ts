@@ -3,6 +3,7 @@ import { readdir, readlink } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { contract } from '../../../src/documents/types/document-types.ts';
 import { RobotFailure } from '../../../src/robot/failure.ts';
 import type { OpenFile } from '../../../src/robot/ports/files.ts';
 import { type Directum, startDirectum } from '../../sandbox/directum/directum.ts';
@@ -16,7 +17,7 @@ beforeEach(async () => {
   stand = await startDirectum();
   bench = adapter(stand);
   const counterpartyId = stand.add('ICompanies', { Name: 'ООО' });
-  ({ id } = await bench.directum.contracts.create('key', {
+  ({ id } = await bench.directum.documents.create(contract, 'key', {
     subject: 'Поставка',
     documentKindId: 1,
     counterpartyId,
@@ -45,10 +46,10 @@ function file(
   };
   return open;
 }
-const store = (given: OpenFile) => bench.directum.versions.fromFile(id, given);
+const store = (given: OpenFile) => bench.directum.versions.fromFile(contract, id, given);
 
 it('streams a file into a new version', async () => {
-  expect(await bench.directum.versions.hasBody(id)).toBe(false);
+  expect(await bench.directum.versions.hasBody(contract, id)).toBe(false);
   const chunks = ['', 'начало ', 'конец'];
   const bytes = Buffer.from(chunks.join(''));
   expect(await store(file(chunks))).toEqual({
@@ -56,7 +57,7 @@ it('streams a file into a new version', async () => {
     sha256: createHash('sha256').update(bytes).digest('hex'),
   });
   expect(stand.versions(id)).toMatchObject([{ number: 1, extension: 'docx', bytes }]);
-  expect(await bench.directum.versions.hasBody(id)).toBe(true);
+  expect(await bench.directum.versions.hasBody(contract, id)).toBe(true);
   await store(file(['2']));
   expect(stand.versions(id).map(({ number }) => number)).toEqual([1, 2]);
 });
@@ -64,7 +65,7 @@ it('streams a file into a new version', async () => {
 it('fills the empty version a failed attempt left', async () => {
   stand.misbehave.next({ verb: 'PUT', path: 'Body', status: 503, body: 'x' });
   await expect(store(file(['a']))).rejects.toMatchObject({ code: 'directum_unavailable' });
-  expect(await bench.directum.versions.hasBody(id)).toBe(false);
+  expect(await bench.directum.versions.hasBody(contract, id)).toBe(false);
   await store(file(['b']));
   expect(stand.versions(id)).toMatchObject([{ number: 1, bytes: Buffer.from('b') }]);
 });
@@ -100,9 +101,9 @@ it("passes the sender's own failure on", async () => {
 it('makes a version from a template, once though the answer is cut', async () => {
   const template = await bench.directum.catalogue.template('Типовой договор', label);
   stand.misbehave.next({ verb: 'POST', path: 'CreateVersionFromTemplate', cutAfterEffect: true });
-  await bench.directum.versions.fromTemplate(id, template.id);
+  await bench.directum.versions.fromTemplate(contract, id, template.id);
   expect(stand.versions(id)).toHaveLength(1);
-  await expect(bench.directum.versions.fromTemplate(id, 999_999)).rejects.toMatchObject({
+  await expect(bench.directum.versions.fromTemplate(contract, id, 999_999)).rejects.toMatchObject({
     code: 'directum_refused',
   });
 });
@@ -121,7 +122,7 @@ it('takes a version whose bytes are lost for one with a body', async () => {
     body: 'Произошла непредвиденная ошибка',
     times: 2,
   });
-  expect(await bench.directum.versions.hasBody(id)).toBe(true);
+  expect(await bench.directum.versions.hasBody(contract, id)).toBe(true);
 });
 
 it('holds no file open of a signed document that nobody reads, and gives a read one whole, each time', async () => {

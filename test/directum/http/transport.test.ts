@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createTransport } from '../../../src/directum/http/transport.ts';
+import { contract } from '../../../src/documents/types/document-types.ts';
 import { passingTime, setDateBack } from '../../passing-time.ts';
 import { type Directum, startDirectum } from '../../sandbox/directum/directum.ts';
 import { adapter, label, quietLog } from '../stand.ts';
@@ -180,7 +181,7 @@ describe('network', () => {
 
     const { sandbox, directum } = await stand({}, {});
     sandbox.misbehave.next({ verb: 'POST', path: 'CreateVersionFromTemplate', cutBefore: true });
-    await expect(directum.versions.fromTemplate(1, 1)).rejects.toMatchObject({
+    await expect(directum.versions.fromTemplate(contract, 1, 1)).rejects.toMatchObject({
       code: 'directum_unavailable',
     });
     expect(sandbox.journal.filter(({ verb }) => verb === 'POST')).toHaveLength(1);
@@ -229,17 +230,19 @@ describe('network', () => {
   it("does not take a proxy's 404 for a deleted card", async () => {
     const { sandbox, directum } = await stand({}, {});
     const id = sandbox.add('ICompanies', { Name: 'ООО' });
-    const { id: document } = await directum.contracts.create('k', {
+    const { id: document } = await directum.documents.create(contract, 'k', {
       subject: 'x',
       documentKindId: 1,
       counterpartyId: id,
     });
     const page = { status: 404, html: true };
     sandbox.misbehave.next({ ...page, path: `IContracts(${document})` });
-    expect(await directum.contracts.byId(document)).toMatchObject({ id: document });
+    expect(await directum.documents.byId(contract, document)).toMatchObject({ id: document });
     sandbox.misbehave.next({ ...page, path: 'IContracts', times: 2 });
-    await expect(directum.contracts.byId(document)).rejects.toMatchObject({ code: 'directum_unavailable' });
-    expect(await directum.contracts.byId(999_999)).toBeNull();
+    await expect(directum.documents.byId(contract, document)).rejects.toMatchObject({
+      code: 'directum_unavailable',
+    });
+    expect(await directum.documents.byId(contract, 999_999)).toBeNull();
   });
 });
 

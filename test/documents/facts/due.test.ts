@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Obligations, toDay, toDueFacts, toLookDay } from '../../../src/documents/facts/due.ts';
-import type { ContractDates } from '../../../src/documents/ports/document.ts';
+import type { DocumentDates } from '../../../src/documents/ports/document.ts';
 
 const STEPS = [30, 7, 1];
-function contract(dates: Partial<ContractDates>, status: Obligations['status'] = 'signed_both'): Obligations {
+function contract(dates: Partial<DocumentDates>, status: Obligations['status'] = 'signed_both'): Obligations {
   return {
     name: 'Договор',
     url: 'https://rx/1',

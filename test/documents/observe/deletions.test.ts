@@ -258,7 +258,7 @@ describe('rights that come back between two questions', () => {
     await kept(1);
     const back = hide([1]);
     bench.directum.meanwhile = (question) => {
-      if (question === 'anyContract') back();
+      if (question === 'anyOfTypes') back();
     };
     await round();
     expect(await deleted()).toEqual([]);

@@ -55,7 +55,7 @@ async function endingOf(
       waitMaxHours: 1,
       circuit: { isDown: () => false, admits: () => true },
       robots: new Map([[robot.code, robot]]),
-      settings: { contractKind: null, businessUnit: null, responsible: null, timeZone: 'UTC' },
+      settings: { documentKinds: {}, businessUnit: null, responsible: null, timeZone: 'UTC' },
       seal: { encrypt: (text) => text, decrypt: (text) => text },
       contextOf: () => {
         if (!surrounds) throw error;

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { contract } from '../../../src/documents/types/document-types.ts';
 import type { DirectumPort } from '../../../src/robot/ports/directum.ts';
 import type { DocumentSlotsPort } from '../../../src/robot/ports/document-slots.ts';
 import type { PortalPort } from '../../../src/robot/ports/portal.ts';
@@ -11,7 +12,7 @@ const GROUPS = [
   'catalogue',
   'employees',
   'counterparties',
-  'contracts',
+  'documents',
   'versions',
   'approvals',
   'states',
@@ -36,11 +37,11 @@ it('whatever is no look waits for the proof, also what nobody thought of', async
   const every = directum as unknown as Record<string, Record<string, () => Promise<void>>>;
   const effects = [
     () => directum.counterparties.sync({} as never, 'fill'),
-    () => directum.contracts.create('', {} as never),
-    () => directum.contracts.update(1, {} as never),
-    () => directum.contracts.adopt(1, ''),
-    () => directum.versions.fromTemplate(1, 1),
-    () => directum.versions.fromFile(1, {} as never),
+    () => directum.documents.create(contract, '', {} as never),
+    () => directum.documents.update(contract, 1, {} as never),
+    () => directum.documents.adopt(contract, 1, ''),
+    () => directum.versions.fromTemplate(contract, 1, 1),
+    () => directum.versions.fromFile(contract, 1, {} as never),
     () => directum.approvals.start({} as never),
     () => every['new']?.['anything']?.(),
     () => every['states']?.['somethingNew']?.(),
@@ -52,10 +53,10 @@ it('whatever is no look waits for the proof, also what nobody thought of', async
   ];
   for (const effect of effects) await expect(effect()).rejects.toThrow('no proof');
   expect(done).toEqual([]);
-  await directum.contracts.byExternalId('');
+  await directum.documents.byExternalId(contract, '');
   await slots.find('');
   await portal.read();
-  expect(done).toEqual(['contracts.byExternalId', 'slots.find', 'portal.read']);
+  expect(done).toEqual(['documents.byExternalId', 'slots.find', 'portal.read']);
 });
 
 it('and is done with it', async () => {

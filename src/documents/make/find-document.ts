@@ -1,6 +1,7 @@
-import { RobotFailure } from './failure.ts';
-import type { DocumentState } from './ports/document-state.ts';
-import type { RobotContext } from './robot.ts';
+import { RobotFailure } from '../../robot/failure.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
+import type { RobotContext } from '../../robot/robot.ts';
+import { contract, documentTypes } from '../types/document-types.ts';
 
 /**
  * The document named by its id, else the one in the slot: our own record first, then the key in Directum.
@@ -24,14 +25,16 @@ export async function findDocument(
   const recorded = await slots.find(slot);
   const own = recorded === null ? null : await directum.states.read(recorded);
   if (own) return own;
-  const contract = await directum.contracts.byExternalId(slots.externalId(slot), recorded === null);
-  const found = contract && (await directum.states.read(contract.id));
-  if (contract && found) {
-    await slots.bind(slot, contract);
-    return found;
+  for (const type of documentTypes) {
+    const card = await directum.documents.byExternalId(type, slots.externalId(slot), recorded === null);
+    const found = card && (await directum.states.read(card.id));
+    if (card && found) {
+      await slots.bind(slot, card);
+      return found;
+    }
   }
   throw new RobotFailure('document_not_found', {
-    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робота «Directum: создать договор» или укажите ИД документа.`,
-    en: `The slot «${slot}» of this deal holds no Directum document. Put the robot «Directum: create contract» before, or give a document id.`,
+    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робота «${contract.texts.robot.ru}» или укажите ИД документа.`,
+    en: `The slot «${slot}» of this deal holds no Directum document. Put the robot «${contract.texts.robot.en}» before, or give a document id.`,
   });
 }

@@ -1,7 +1,8 @@
 import type { AbsencePort } from '../../documents/ports/changes.ts';
+import type { DocumentType } from '../../documents/types/document-types.ts';
 import { cut, shortenMiddle } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import type { Contract, ContractDraft, DirectumPort } from '../../robot/ports/directum.ts';
+import type { DirectumPort, DocumentCard, DocumentDraft } from '../../robot/ports/directum.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { parseExtra } from '../directories/extra-fields.ts';
 import { badAnswer, lostRights } from '../http/errors.ts';
@@ -12,7 +13,6 @@ import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { equalValues, idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 
-const LEAF = 'Contract';
 const READ = [
   'Name',
   'RegistrationNumber',
@@ -35,37 +35,37 @@ interface Ports {
   log: Log;
 }
 
-/** Contract cards (directum.md B.4, B.5, J.1, J.2, J.6; interface.md directum_create_contract). */
-export function createContracts({
+/** Cards of documents (directum.md B.4, B.5, J.1, J.2, J.6; interface.md directum_create_contract). */
+export function createDocumentCards({
   transport,
   reader,
   metadata,
   links,
   absence,
   log,
-}: Ports): DirectumPort['contracts'] {
-  async function query(extra: readonly string[] = []) {
+}: Ports): DirectumPort['documents'] {
+  async function query({ entity }: DocumentType, extra: readonly string[] = []) {
     const can = await metadata.capabilities();
     const names = [...new Set([...READ, ...extra])];
-    const isRef = (name: string) => can.property(LEAF, name)?.startsWith('>') === true;
+    const isRef = (name: string) => can.property(entity, name)?.startsWith('>') === true;
     const refs: Record<string, unknown> = { Counterparty: { select: ['Id', 'Name'] } };
     for (const name of names.filter(isRef)) refs[name] ??= { select: ['Id'] };
-    if (can.property(LEAF, 'HasVersions') === null) refs['Versions'] = { select: ['Id'] };
+    if (can.property(entity, 'HasVersions') === null) refs['Versions'] = { select: ['Id'] };
     return {
-      set: can.need(LEAF),
-      select: ['Id', ...can.having(LEAF, names).filter((name) => !isRef(name))],
+      set: can.need(entity),
+      select: ['Id', ...can.having(entity, names).filter((name) => !isRef(name))],
       expand: refs as never,
     };
   }
 
-  function toContract(row: Row): Contract {
+  function toCard(type: DocumentType, row: Row): DocumentCard {
     const id = idOf(row);
     const counterparty = refOf(row, 'Counterparty');
     const versions = row['Versions'];
     return {
       id,
       name: textOf(row, 'Name') ?? '',
-      url: links.documentUrl(id, LEAF),
+      url: links.documentUrl(id, type.entity),
       registrationNumber: textOf(row, 'RegistrationNumber'),
       counterparty:
         counterparty === null ? null : { id: counterparty, url: links.counterpartyUrl(counterparty) },
@@ -78,17 +78,18 @@ export function createContracts({
     };
   }
 
-  async function byId(id: number): Promise<Contract | null> {
+  async function byId(type: DocumentType, id: number): Promise<DocumentCard | null> {
     if (!(await metadata.capabilities()).isId(id)) return null;
-    const { set, ...rest } = await query();
+    const { set, ...rest } = await query(type);
     const row = await reader.one(set, id, rest);
-    if (row) return toContract(row);
+    if (row) return toCard(type, row);
     if ((await seen(id)) === 'gone') return null;
     const again = await reader.one(set, id, rest);
-    if (again) return toContract(again);
+    if (again) return toCard(type, again);
+    const { noun, ofNoun } = type.texts;
     throw new RobotFailure('document_not_found', {
-      ru: `Документ с ИД ${id} в Directum — не договор. Укажите ИД договора или верните документу прежний тип.`,
-      en: `The document with id ${id} in Directum is no contract. Give the id of a contract or return the document to its former type.`,
+      ru: `Документ с ИД ${id} в Directum — не ${noun.ru}. Укажите ИД ${ofNoun.ru} или верните документу прежний тип.`,
+      en: `The document with id ${id} in Directum is no ${noun.en}. Give the id ${ofNoun.en} or return the document to its former type.`,
     });
   }
 
@@ -99,8 +100,12 @@ export function createContracts({
     return seen;
   }
 
-  async function byExternalId(externalId: string, expected = false): Promise<Contract | null> {
-    const { set, ...rest } = await query();
+  async function byExternalId(
+    type: DocumentType,
+    externalId: string,
+    expected = false,
+  ): Promise<DocumentCard | null> {
+    const { set, ...rest } = await query(type);
     const ask = () => reader.all(set, { ...rest, filter: { ExternalId: externalId } });
     let rows = await ask();
     if (rows.length === 0 && expected) {
@@ -110,18 +115,18 @@ export function createContracts({
     }
     // Some databases compare without case; the key is exact.
     const own = rows.filter((row) => row['ExternalId'] === externalId).sort((a, b) => idOf(a) - idOf(b));
-    if (own.length > 1) log.warn('contract.key_doubled', { documentIds: own.map((row) => idOf(row)) });
-    return own[0] ? toContract(own[0]) : null;
+    if (own.length > 1) log.warn(`${type.code}.key_doubled`, { documentIds: own.map((row) => idOf(row)) });
+    return own[0] ? toCard(type, own[0]) : null;
   }
 
   /** Of a card that could be read a moment ago. */
-  async function unreadable(id: number): Promise<RobotFailure> {
+  async function unreadable(type: DocumentType, id: number): Promise<RobotFailure> {
     await seen(id);
-    return deletedOrHidden();
+    return gone(type);
   }
 
-  async function create(externalId: string, draft: ContractDraft): Promise<Contract> {
-    const set = (await metadata.capabilities()).need(LEAF);
+  async function create(type: DocumentType, externalId: string, draft: DocumentDraft): Promise<DocumentCard> {
+    const set = (await metadata.capabilities()).need(type.entity);
     const subject = cut(draft.subject, 250);
     // Kinds without a generated name need one; the others build their own (directum.md J.1).
     const body = { ...toProperties(draft), Name: subject, ExternalId: externalId };
@@ -130,29 +135,29 @@ export function createContracts({
       made = await transport.send('POST', set, body);
     } catch (error) {
       // Not Directum's: the run was taken over, and the log must say so where both have made a card.
-      if (!(error instanceof RobotFailure)) await byExternalId(externalId).catch(() => null);
+      if (!(error instanceof RobotFailure)) await byExternalId(type, externalId).catch(() => null);
       if (!(error instanceof RobotFailure) || error.code !== 'directum_unavailable') throw error;
       // The card may have been made although no answer came (directum.md J.6): it is looked for before reporting.
-      const late = await byExternalId(externalId);
+      const late = await byExternalId(type, externalId);
       if (!late) throw error;
-      log.info('contract.found_after_fault', { documentId: late.id });
+      log.info(`${type.code}.found_after_fault`, { documentId: late.id });
       return late;
     }
     if (isRow(made) && textOf(made, 'Name') !== null && 'RegistrationNumber' in made) {
-      return toContract({ ...made, Counterparty: { Id: draft.counterpartyId }, ExternalId: externalId });
+      return toCard(type, { ...made, Counterparty: { Id: draft.counterpartyId }, ExternalId: externalId });
     }
     // `Return: minimal` by configuration, or an answer without what we tell: the card is read.
-    const read = isRow(made) ? await byId(idOf(made)) : await byExternalId(externalId);
+    const read = isRow(made) ? await byId(type, idOf(made)) : await byExternalId(type, externalId);
     // Without a card and without a trace of it nothing is known to have been made: it is tried again.
-    if (!read) throw isRow(made) ? await unreadable(idOf(made)) : badAnswer('no entity');
+    if (!read) throw isRow(made) ? await unreadable(type, idOf(made)) : badAnswer('no entity');
     return read;
   }
 
-  async function update(id: number, draft: ContractDraft) {
+  async function update(type: DocumentType, id: number, draft: DocumentDraft) {
     const wanted = toProperties(draft);
-    const { set, ...rest } = await query(Object.keys(wanted));
+    const { set, ...rest } = await query(type, Object.keys(wanted));
     const row = await reader.one(set, id, rest);
-    if (!row) throw await unreadable(id);
+    if (!row) throw await unreadable(type, id);
     const patch: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(wanted)) {
       if (!equalValues(row[name], value)) patch[name] = value;
@@ -161,7 +166,7 @@ export function createContracts({
     const isOurName = textOf(row, 'Name') !== null && textOf(row, 'Name') === textOf(row, 'Subject');
     if ('Subject' in patch && isOurName) patch['Name'] = patch['Subject'];
     const changedFields = Object.keys(patch);
-    if (changedFields.length === 0) return { contract: toContract(row), changedFields };
+    if (changedFields.length === 0) return { card: toCard(type, row), changedFields };
     try {
       await transport.send('PATCH', `${set}(${id})`, patch);
     } catch (error) {
@@ -172,10 +177,10 @@ export function createContracts({
       const written = (name: string) => name === 'Name' || equalValues(now?.[name], patch[name]);
       if (now === null || !changedFields.every(written)) throw error;
     }
-    const contract = await byId(id);
-    if (!contract) throw deletedOrHidden();
-    log.info('contract.updated', { documentId: id, changedFields });
-    return { contract, changedFields };
+    const card = await byId(type, id);
+    if (!card) throw gone(type);
+    log.info(`${type.code}.updated`, { documentId: id, changedFields });
+    return { card, changedFields };
   }
 
   return {
@@ -183,31 +188,31 @@ export function createContracts({
     byExternalId,
     create,
     update,
-    async adopt(id, externalId) {
-      const contract = await byId(id);
-      if (!contract) throw deletedOrHidden();
-      if (contract.externalId === externalId) return;
-      if (contract.externalId !== null) {
+    async adopt(type, id, externalId) {
+      const card = await byId(type, id);
+      if (!card) throw gone(type);
+      if (card.externalId === externalId) return;
+      if (card.externalId !== null) {
         // Another integration's key (directum.md H.1); our own store remembers the link.
-        log.info('contract.key_foreign', { documentId: id });
+        log.info(`${type.code}.key_foreign`, { documentId: id });
         return;
       }
-      const set = (await metadata.capabilities()).need(LEAF);
+      const set = (await metadata.capabilities()).need(type.entity);
       try {
         await transport.send('PATCH', `${set}(${id})`, { ExternalId: externalId });
       } catch (error) {
         const closed = error instanceof RobotFailure && KEY_NOT_NEEDED.has(error.code);
         if (!closed) throw error;
-        // A contract that may only be read is bound all the same; our own store remembers the link.
-        log.warn('contract.key_not_written', { documentId: id, error });
+        // A document that may only be read is bound all the same; our own store remembers the link.
+        log.warn(`${type.code}.key_not_written`, { documentId: id, error });
       }
     },
-    parseExtra: (lines, label, readMoment) => parseExtra(metadata, LEAF, lines, label, readMoment),
+    parseExtra: (type, lines, label, readMoment) => parseExtra(metadata, type, lines, label, readMoment),
   };
 }
 
 /** Directum properties of a draft: references as `{ Id }`, dates as midnight (directum.md A.6, A.11). */
-function toProperties(draft: ContractDraft): Record<string, unknown> {
+function toProperties(draft: DocumentDraft): Record<string, unknown> {
   const ref = (id: number | undefined) => (id === undefined ? undefined : { Id: id });
   const date = (day: string | undefined) => (day === undefined ? undefined : `${day}T00:00:00Z`);
   const all: Record<string, unknown> = {
@@ -230,9 +235,6 @@ function toProperties(draft: ContractDraft): Record<string, unknown> {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-function deletedOrHidden(): RobotFailure {
-  return new RobotFailure('document_not_found', {
-    ru: 'Договор в Directum удалён или недоступен учётной записи сервиса. Проверьте карточку и права.',
-    en: "The contract is deleted in Directum or the service's account cannot read it. Check the card and the rights.",
-  });
+function gone({ texts }: DocumentType): RobotFailure {
+  return new RobotFailure('document_not_found', texts.gone);
 }

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ContractDraft } from '../../../src/robot/ports/directum.ts';
+import { contract } from '../../../src/documents/types/document-types.ts';
+import type { DocumentDraft } from '../../../src/robot/ports/directum.ts';
 import { parseDayOrMoment } from '../../../src/robot/wire-values.ts';
 import { type Directum, startDirectum } from '../../sandbox/directum/directum.ts';
 import { adapter, company, label } from '../stand.ts';
 
 let stand: Directum;
 let bench: ReturnType<typeof adapter>;
-let draft: ContractDraft;
+let draft: DocumentDraft;
 
 beforeEach(async () => {
   stand = await startDirectum();
@@ -37,35 +38,35 @@ const requests = async (work: () => Promise<unknown>) => {
 
 describe('create', () => {
   it('writes the card and tells it back', async () => {
-    const contract = await bench.directum.contracts.create(KEY, draft);
-    expect(contract).toMatchObject({
-      url: `${stand.webUrl}/#/card/f37c7e63-b134-4446-9b5b-f8811f6c9666/${contract.id}`,
+    const card = await bench.directum.documents.create(contract, KEY, draft);
+    expect(card).toMatchObject({
+      url: `${stand.webUrl}/#/card/f37c7e63-b134-4446-9b5b-f8811f6c9666/${card.id}`,
       registrationNumber: null,
       externalId: KEY,
       lifeCycleState: 'Draft',
       hasVersions: false,
       counterparty: { id: draft.counterpartyId },
     });
-    expect(contract.name).toContain('Поставка');
-    const card = stand.get('IContracts', contract.id);
-    expect(card).toMatchObject({
+    expect(card.name).toContain('Поставка');
+    const row = stand.get('IContracts', card.id);
+    expect(row).toMatchObject({
       Subject: 'Поставка',
       TotalAmount: 1200.51,
       Counterparty: { Id: draft.counterpartyId },
     });
-    expect(String(card['Note'])).toHaveLength(1000);
-    expect(String(card['ValidFrom'])).toMatch(/^2026-03-02/);
+    expect(String(row['Note'])).toHaveLength(1000);
+    expect(String(row['ValidFrom'])).toMatch(/^2026-03-02/);
   });
 
   it('costs three requests with the look-up and the known counterparty, when warm', async () => {
-    const { contracts, counterparties } = bench.directum;
+    const { documents, counterparties } = bench.directum;
     const party = company();
     await counterparties.sync(party, 'none');
-    await contracts.byExternalId('warm');
+    await documents.byExternalId(contract, 'warm');
     const made = await requests(async () => {
-      expect(await contracts.byExternalId(KEY)).toBeNull();
+      expect(await documents.byExternalId(contract, KEY)).toBeNull();
       const { id } = await counterparties.sync(party, 'none');
-      await contracts.create(KEY, { ...draft, counterpartyId: id });
+      await documents.create(contract, KEY, { ...draft, counterpartyId: id });
     });
     expect(made).toHaveLength(3);
   });
@@ -74,7 +75,7 @@ describe('create', () => {
     'looks for the card when the POST ends in %j',
     async (fault) => {
       stand.misbehave.next({ verb: 'POST', path: 'IContracts', ...fault });
-      const made = bench.directum.contracts.create(KEY, draft);
+      const made = bench.directum.documents.create(contract, KEY, draft);
       if ('cutAfterEffect' in fault) expect((await made).id).toBe(mine()[0]?.['Id']);
       else await expect(made).rejects.toMatchObject({ code: 'directum_unavailable' });
       expect(mine()).toHaveLength('cutAfterEffect' in fault ? 1 : 0);
@@ -84,31 +85,31 @@ describe('create', () => {
   it('reports Directum as unavailable when the look-up fails as well', async () => {
     stand.misbehave.next({ verb: 'POST', path: 'IContracts', cutAfterEffect: true });
     stand.misbehave.next({ verb: 'GET', path: 'IContracts', status: 503, body: 'x' });
-    await expect(bench.directum.contracts.create(KEY, draft)).rejects.toMatchObject({
+    await expect(bench.directum.documents.create(contract, KEY, draft)).rejects.toMatchObject({
       code: 'directum_unavailable',
     });
   });
 
   it('reads the card when the answer is empty', async () => {
     stand.misbehave.next({ verb: 'POST', path: 'IContracts', cutAfterEffect: true });
-    await bench.directum.contracts.create(KEY, draft);
+    await bench.directum.documents.create(contract, KEY, draft);
     stand.misbehave.next({ verb: 'POST', path: 'IContracts', status: 204, body: '' });
-    expect((await bench.directum.contracts.create(KEY, draft)).id).toBe(mine()[0]?.['Id']);
+    expect((await bench.directum.documents.create(contract, KEY, draft)).id).toBe(mine()[0]?.['Id']);
   });
 
   it.each(['', 'null', '"x"'])(
     'tries again where %j is all that a POST brings and no card is there',
     async (body) => {
       stand.misbehave.next({ verb: 'POST', path: 'IContracts', status: 201, body });
-      await expect(bench.directum.contracts.create(KEY, draft)).rejects.toMatchObject({
+      await expect(bench.directum.documents.create(contract, KEY, draft)).rejects.toMatchObject({
         code: 'directum_unavailable',
       });
     },
   );
 
   it('quotes a refusal', async () => {
-    const failed = await bench.directum.contracts
-      .create(KEY, { ...draft, validFrom: '2027-01-01' })
+    const failed = await bench.directum.documents
+      .create(contract, KEY, { ...draft, validFrom: '2027-01-01' })
       .catch((error) => error);
     expect(failed).toMatchObject({ code: 'directum_refused' });
     expect(failed.text.ru.length).toBeLessThanOrEqual(450);
@@ -117,16 +118,18 @@ describe('create', () => {
 
 describe('find, update, adopt', () => {
   it('answers null for a missing id or key, and the oldest of several', async () => {
-    expect(await bench.directum.contracts.byId(999_999)).toBeNull();
-    expect(await bench.directum.contracts.byExternalId('none')).toBeNull();
-    const first = await bench.directum.contracts.create(KEY, draft);
-    await bench.directum.contracts.create(KEY, draft);
-    expect((await bench.directum.contracts.byExternalId(KEY))?.id).toBe(first.id);
-    expect((await bench.directum.contracts.byId(first.id))?.counterparty?.id).toBe(draft.counterpartyId);
+    expect(await bench.directum.documents.byId(contract, 999_999)).toBeNull();
+    expect(await bench.directum.documents.byExternalId(contract, 'none')).toBeNull();
+    const first = await bench.directum.documents.create(contract, KEY, draft);
+    await bench.directum.documents.create(contract, KEY, draft);
+    expect((await bench.directum.documents.byExternalId(contract, KEY))?.id).toBe(first.id);
+    expect((await bench.directum.documents.byId(contract, first.id))?.counterparty?.id).toBe(
+      draft.counterpartyId,
+    );
   });
 
   it('writes what differs and nothing the second time', async () => {
-    const { id } = await bench.directum.contracts.create(KEY, draft);
+    const { id } = await bench.directum.documents.create(contract, KEY, draft);
     const other = stand.add('ICompanies', { Name: 'Другая' });
     const extra = { DaysToFinishWorks: 5 };
     const changed = {
@@ -137,7 +140,7 @@ describe('find, update, adopt', () => {
       validTill: '2027-01-01',
       extra,
     };
-    const result = await bench.directum.contracts.update(id, changed);
+    const result = await bench.directum.documents.update(contract, id, changed);
     expect(result.changedFields.sort()).toEqual([
       'Counterparty',
       'DaysToFinishWorks',
@@ -145,48 +148,53 @@ describe('find, update, adopt', () => {
       'TotalAmount',
       'ValidTill',
     ]);
-    expect(result.contract.counterparty?.id).toBe(other);
+    expect(result.card.counterparty?.id).toBe(other);
     const again = await requests(async () => {
-      expect((await bench.directum.contracts.update(id, changed)).changedFields).toEqual([]);
+      expect((await bench.directum.documents.update(contract, id, changed)).changedFields).toEqual([]);
     });
     expect(again).toEqual([`GET IContracts(${id})`]);
   });
 
   it('writes our key on a card without one only', async () => {
-    const { id } = await bench.directum.contracts.create(KEY, draft);
+    const { id } = await bench.directum.documents.create(contract, KEY, draft);
     stand.patch('IContracts', id, { ExternalId: null });
-    await bench.directum.contracts.adopt(id, KEY);
+    await bench.directum.documents.adopt(contract, id, KEY);
     expect(stand.get('IContracts', id)['ExternalId']).toBe(KEY);
-    await bench.directum.contracts.adopt(id, 'other');
+    await bench.directum.documents.adopt(contract, id, 'other');
     expect(stand.get('IContracts', id)['ExternalId']).toBe(KEY);
   });
 
   it('leaves a card that may only be read without our key', async () => {
-    const { id } = await bench.directum.contracts.create(KEY, draft);
+    const { id } = await bench.directum.documents.create(contract, KEY, draft);
     stand.patch('IContracts', id, { ExternalId: null });
     for (const status of [400, 403]) {
       stand.misbehave.next({ verb: 'PATCH', path: 'IContracts', status, body: { error: 'нет прав' } });
-      await bench.directum.contracts.adopt(id, KEY);
+      await bench.directum.documents.adopt(contract, id, KEY);
     }
     expect(stand.get('IContracts', id)['ExternalId']).toBeNull();
     stand.misbehave.lockCards(1);
-    await expect(bench.directum.contracts.adopt(id, KEY)).rejects.toMatchObject({ heals: true });
+    await expect(bench.directum.documents.adopt(contract, id, KEY)).rejects.toMatchObject({ heals: true });
   });
 
   it('tells of a change whose answer was cut', async () => {
-    const { id } = await bench.directum.contracts.create(KEY, draft);
+    const { id } = await bench.directum.documents.create(contract, KEY, draft);
     stand.misbehave.next({ verb: 'PATCH', path: 'IContracts', cutAfterEffect: true });
-    const { changedFields } = await bench.directum.contracts.update(id, { ...draft, amount: 7 });
+    const { changedFields } = await bench.directum.documents.update(contract, id, { ...draft, amount: 7 });
     expect(changedFields).toEqual(['TotalAmount']);
     stand.misbehave.next({ verb: 'PATCH', path: 'IContracts', cutBefore: true });
-    await expect(bench.directum.contracts.update(id, { ...draft, amount: 8 })).rejects.toMatchObject({
+    await expect(
+      bench.directum.documents.update(contract, id, { ...draft, amount: 8 }),
+    ).rejects.toMatchObject({
       code: 'directum_unavailable',
     });
   });
 
   it('writes a change of some kopecks in an amount of milliards', async () => {
-    const { id } = await bench.directum.contracts.create(KEY, { ...draft, amount: 5_000_000_000.1 });
-    const { changedFields } = await bench.directum.contracts.update(id, {
+    const { id } = await bench.directum.documents.create(contract, KEY, {
+      ...draft,
+      amount: 5_000_000_000.1,
+    });
+    const { changedFields } = await bench.directum.documents.update(contract, id, {
       ...draft,
       amount: 5_000_000_000.6,
     });
@@ -195,9 +203,11 @@ describe('find, update, adopt', () => {
   });
 
   it('tells a locked card', async () => {
-    const { id } = await bench.directum.contracts.create(KEY, draft);
+    const { id } = await bench.directum.documents.create(contract, KEY, draft);
     stand.misbehave.lockCards(1);
-    await expect(bench.directum.contracts.update(id, { ...draft, amount: 7 })).rejects.toMatchObject({
+    await expect(
+      bench.directum.documents.update(contract, id, { ...draft, amount: 7 }),
+    ).rejects.toMatchObject({
       code: 'directum_locked',
     });
   });
@@ -206,13 +216,13 @@ describe('find, update, adopt', () => {
     const old = await startDirectum({ generation: '4.3' });
     const { service, directum } = adapter(old);
     const counterpartyId = old.add('ICompanies', { Name: 'ООО' });
-    const made = await directum.contracts.create(KEY, { ...draft, counterpartyId });
-    expect((await directum.contracts.byExternalId(KEY))?.id).toBe(made.id);
+    const made = await directum.documents.create(contract, KEY, { ...draft, counterpartyId });
+    expect((await directum.documents.byExternalId(contract, KEY))?.id).toBe(made.id);
     expect((await service.capabilities()).wideIds).toBe(false);
     // An id beyond Int32 is nobody's there, and asking for it would be refused.
-    expect(await directum.contracts.byId(3_000_000_000)).toBeNull();
+    expect(await directum.documents.byId(contract, 3_000_000_000)).toBeNull();
     expect(await directum.states.read(3_000_000_000)).toBeNull();
-    await expect(directum.catalogue.documentKind('3000000000', label)).rejects.toMatchObject({
+    await expect(directum.catalogue.documentKind(contract, '3000000000', label)).rejects.toMatchObject({
       code: 'reference_not_found',
     });
     const paths = old.journal.map(({ path, query }) => `${path}?${query}`).join('\n');
@@ -224,7 +234,7 @@ describe('find, update, adopt', () => {
 
 describe('extra fields', () => {
   const parse = (lines: string) =>
-    bench.directum.contracts.parseExtra(lines, label, (text) => {
+    bench.directum.documents.parseExtra(contract, lines, label, (text) => {
       try {
         return parseDayOrMoment(text, 'Europe/Moscow');
       } catch {

@@ -1,0 +1,146 @@
+import { knowing, RobotFailure } from '../../robot/failure.ts';
+import { counterpartyMissing, namedEmployee, responsibleEmployee } from '../../robot/people.ts';
+import type { DocumentCard, DocumentDraft, FieldLabel, Reference } from '../../robot/ports/directum.ts';
+import type { ItemSnapshot } from '../../robot/ports/portal.ts';
+import type { RobotContext } from '../../robot/robot.ts';
+import { inputMissing } from '../../robot/run-robot.ts';
+import { parseDayOrMoment, parseItemAmount, WireValueError } from '../../robot/wire-values.ts';
+import type { DocumentInputs, Making } from './document-inputs.ts';
+import type { Problems } from './problems.ts';
+
+/** Every value of a document but its counterparty, and whose counterparty that is: null stands for the card's own. */
+export interface ResolvedDraft {
+  values: Omit<DocumentDraft, 'counterpartyId'>;
+  party: ItemSnapshot['party'];
+}
+
+/**
+ * Resolves every input. Nothing is written: the counterparty is made when all else is well. `known` are outputs that each
+ * problem is told with. @throws the first problem that was found
+ */
+export async function resolveDraft(
+  { type, label }: Making,
+  given: DocumentInputs,
+  context: RobotContext,
+  { counterparty, known }: { counterparty: DocumentCard['counterparty']; known: Record<string, unknown> },
+  problems: Problems,
+): Promise<ResolvedDraft> {
+  const { portal, directum, settings } = context;
+  const { catalogue } = directum;
+  const check = <T>(work: () => Promise<T> | T) => problems.of(() => knowing(known, async () => work()));
+  const optional = <T>(value: string | undefined, find: (value: string) => Promise<T>) =>
+    check(() => (value === undefined ? undefined : find(value)));
+
+  const people = [given.responsible, given.our_signatory].filter((id) => id !== undefined);
+  const snapshot = (await check(() => portal.read({ users: people })))();
+  await check(() => {
+    if (!snapshot.party && counterparty === null) throw counterpartyMissing();
+  });
+  const kindRef = given.document_kind ?? settings.documentKinds[type.code];
+  const kind = await check(() => {
+    if (!kindRef) throw inputMissing(label.kind);
+    return catalogue.documentKind(type, kindRef, label.kind);
+  });
+  const category = await optional(given.category, (name) => catalogue.category(name, label.category));
+  const responsible = await check(() =>
+    given.responsible === undefined
+      ? responsibleEmployee(snapshot, directum, settings, label.responsible)
+      : namedEmployee(given.responsible, snapshot, directum, label.responsible),
+  );
+  const signatory = await check(() =>
+    given.our_signatory === undefined
+      ? undefined
+      : namedEmployee(given.our_signatory, snapshot, directum, label.signatory),
+  );
+  const department = await optional(given.department, (name) => catalogue.department(name, label.department));
+  const businessUnit = await check(() => ownCompany(given, snapshot, context, label.businessUnit));
+  const vatRate = await optional(given.vat_rate, (name) => catalogue.vatRate(name, label.vatRate));
+  const amount = await check(() => given.amount?.amount ?? itemAmount(snapshot, label.amount));
+  const currencyCode = given.amount?.currency ?? snapshot.currency;
+  const currency = await check(() =>
+    amount() > 0 && currencyCode ? catalogue.currency(currencyCode, label.amount) : undefined,
+  );
+  const extra = await optional(given.extra_fields, (lines) =>
+    directum.documents.parseExtra(type, lines, label.extra, (text) => readMoment(text, settings.timeZone)),
+  );
+  problems.demandNone();
+
+  const values = {
+    subject: given.subject,
+    documentKindId: kind().id,
+    categoryId: category()?.id,
+    businessUnitId: businessUnit()?.id ?? responsible().businessUnitId ?? undefined,
+    departmentId: department()?.id ?? responsible().departmentId ?? undefined,
+    responsibleId: responsible().id,
+    ourSignatoryId: signatory()?.id,
+    amount: amount() > 0 ? amount() : undefined,
+    currencyId: currency()?.id,
+    vatRateId: vatRate()?.id,
+    validFrom: given.valid_from,
+    validTill: given.valid_till,
+    note: `${snapshot.title}\n${snapshot.url}`,
+    extra: extra(),
+  };
+  return { values, party: snapshot.party };
+}
+
+/** @throws RobotFailure input_invalid when it cannot be written as it is */
+function itemAmount({ amount }: ItemSnapshot, label: FieldLabel): number {
+  try {
+    return amount === null ? 0 : parseItemAmount(amount);
+  } catch (error) {
+    if (!(error instanceof WireValueError)) throw error;
+    throw new RobotFailure('input_invalid', {
+      ru: `«${label.ru}»: в сделке стоит «${amount}»: ${error.text.ru}. Исправьте сумму сделки или укажите её в роботе.`,
+      en: `«${label.en}»: the deal holds «${amount}»: ${error.text.en}. Mend the amount of the deal or give one in the robot.`,
+    });
+  }
+}
+
+function readMoment(text: string, timeZone: string): string | null {
+  try {
+    return parseDayOrMoment(text, timeZone);
+  } catch (error) {
+    if (!(error instanceof WireValueError)) throw error;
+    return null;
+  }
+}
+
+/**
+ * The input, else the own company chosen on the deal by its TIN or, when it has none, by its name, else the setting;
+ * null leaves the responsible's.
+ */
+async function ownCompany(
+  given: DocumentInputs,
+  snapshot: ItemSnapshot,
+  { directum, settings }: RobotContext,
+  label: FieldLabel,
+): Promise<Reference | null> {
+  const { catalogue } = directum;
+  if (given.business_unit !== undefined) return catalogue.businessUnit(given.business_unit, label);
+  const own = snapshot.ownCompany;
+  const foreign = own?.foreignId ? await catalogue.businessUnitByTin(own.foreignId, null) : null;
+  if (foreign) return foreign;
+  if (own?.inn) {
+    const found = await catalogue.businessUnitByTin(own.inn, own.kpp);
+    if (found) return found;
+    const kpp =
+      own.kpp === null ? { ru: '', en: '' } : { ru: ` и КПП ${own.kpp}`, en: ` and TRRC ${own.kpp}` };
+    throw new RobotFailure('reference_not_found', {
+      ru: `«${label.ru}»: в Directum нет действующей организации с ИНН ${own.inn}${kpp.ru} («${own.name ?? '—'}» из сделки). Заведите её в Directum или укажите другую в роботе.`,
+      en: `«${label.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name ?? '—'}» of the deal). Make it in Directum or give another in the robot.`,
+    });
+  }
+  const namesake = own?.name ? await orNone(catalogue.businessUnit(own.name, label)) : null;
+  if (namesake) return namesake;
+  return settings.businessUnit === null ? null : catalogue.businessUnit(settings.businessUnit, label);
+}
+
+async function orNone(search: Promise<Reference>): Promise<Reference | null> {
+  try {
+    return await search;
+  } catch (error) {
+    if (error instanceof RobotFailure && error.code === 'reference_not_found') return null;
+    throw error;
+  }
+}
