@@ -1,4 +1,3 @@
-import { robots } from '../robots/index.ts';
 import { type Installation, isLive } from '../src/bitrix24/auth/installation.ts';
 import { applyRegistration, listPortal } from '../src/bitrix24/registration/apply-registration.ts';
 import { planPortal } from '../src/bitrix24/registration/registration.ts';
@@ -46,7 +45,7 @@ async function registerOn(
   const { values: flags, shell, print, say } = order;
   const { portals } = modules;
   const { memberId } = installation;
-  const declared = robots.map((robot) => toDescriptor(robot, toLanguage(installation.language)));
+  const declared = modules.robots.map((robot) => toDescriptor(robot, toLanguage(installation.language)));
   const log = createLog('error', (line) => shell.stderr.write(line));
   const listed = await listPortal(portals.rest, memberId, log);
   const context = {

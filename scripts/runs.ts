@@ -1,4 +1,3 @@
-import { robots } from '../robots/index.ts';
 import { isLive } from '../src/bitrix24/auth/installation.ts';
 import { toLanguage } from '../src/bitrix24/rest/values.ts';
 import { defineCommand, obey, Refusal } from '../src/command/command.ts';
@@ -59,6 +58,14 @@ async function fulfil(given: Given): Promise<void> {
       return;
     }
     if (order.command === 'retry-failed') {
+      const codes = modules.robots.map(({ code }) => code);
+      if (order.robot !== null && !codes.includes(order.robot)) {
+        const known = codes.join(', ');
+        throw new Refusal({
+          en: `--robot: one of ${known} is expected`,
+          ru: `--robot: нужен один из ${known}`,
+        });
+      }
       const isThere = (memberId: string) => isLive(modules.portals.installations.get(memberId));
       const found = await history.failedWith(order);
       const chosen = found.filter(({ memberId }) => isThere(memberId));
@@ -151,7 +158,7 @@ async function fulfil(given: Given): Promise<void> {
         en: `run ${run.id} has ended (${stateOf(run)}); there is nothing to cancel`,
         ru: `запуск ${run.id} закончен (${stateOf(run)}); отменять нечего`,
       });
-    const robot = robots.find(({ code }) => code === stored.robot);
+    const robot = modules.robots.find(({ code }) => code === stored.robot);
     const outcome: Ending = {
       kind: 'failed',
       code: 'cancelled',

@@ -53,6 +53,8 @@ const MEANINGS: Record<string, string> = {
   TIME_ZONE: 'Zone of dates that come without an offset, and of texts for people.',
   RUN_MAX_HOURS: 'How long a robot keeps retrying before it answers with its last cause.',
   WAIT_MAX_HOURS: 'Longest wait of a waiting robot whose own limit is empty.',
+  ROBOTS_DIR:
+    'Folder with robots of your own: each `*.ts` or `*.js` file exports one made with `defineRobot`; `_*`, `*.test.*` and `*.d.ts` are passed over.',
   FAILURES_SHOWN:
     'What a run that failed leaves besides its outputs: `comment` in the item’s timeline, `notice` to its responsible person, `both`, or `off`. A step that does not wait leaves its comment in any case.',
   SECRET_KEYS:

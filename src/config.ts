@@ -247,6 +247,7 @@ export const settings = {
   TIME_ZONE: timeZone.prefault('Europe/Moscow'),
   RUN_MAX_HOURS: integer(1, 8760).prefault('24'),
   WAIT_MAX_HOURS: integer(1, 8760).prefault('720'),
+  ROBOTS_DIR: z.string().optional(),
   FAILURES_SHOWN: choice(['comment', 'notice', 'both', 'off']).prefault('both'),
   SECRET_KEYS: secretKeys.optional(),
   OUTBOUND_PROXY: proxy.optional(),

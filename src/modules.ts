@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { robots } from '../robots/index.ts';
 import { type Installation, isLive, isReady } from './bitrix24/auth/installation.ts';
 import { createSealedInstallations } from './bitrix24/auth/sealed-installations.ts';
 import { createPortals } from './bitrix24/portals.ts';
@@ -10,8 +9,10 @@ import { createDirectum } from './directum/directum.ts';
 import { createDealDocuments } from './documents/deal-documents.ts';
 import type { ReachablePortals } from './documents/ports/deal.ts';
 import type { Metrics } from './http/metrics.ts';
+import { loadRobots } from './own-robots/load-robots.ts';
 import { toDescriptor } from './robot/descriptor.ts';
 import type { Log } from './robot/ports/log.ts';
+import type { AnyRobot } from './robot/robot.ts';
 import { openDocumentStores } from './store/document-stores.ts';
 import { portalKeyOf } from './store/documents/document-slots.ts';
 import { requireEmbedded } from './store/postgres/embedded.ts';
@@ -26,8 +27,9 @@ import { openStore, type Store } from './store/store.ts';
 export interface ModulesPorts {
   log: Log;
   now: () => Date;
-  /** Loaded anew when absent. */
+  /** Loaded anew when absent, as the robots are. */
   keys?: SecretKeys;
+  robots?: readonly AnyRobot[];
   /** Counts what goes to both platforms; a command counts nothing. */
   metrics?: Metrics;
   leaseMs?: number | undefined;
@@ -43,6 +45,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
   const { log, now, metrics, leaseMs, onlyOpen } = ports;
   // Said before anything of a key that is missing, too.
   if (onlyOpen && config.DATABASE_URL === undefined) await requireEmbedded(config.DATA_DIR);
+  const robots = ports.robots ?? (await loadRobots(config.ROBOTS_DIR));
   const keys =
     ports.keys ??
     (await loadSecretKeys({
@@ -152,6 +155,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
   const deals = openDeals(store.pool, hasten);
   await portals.installations.load();
   return {
+    robots,
     keys,
     store,
     runs,

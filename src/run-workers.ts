@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { robots } from '../robots/index.ts';
 import { isLive, isReady } from './bitrix24/auth/installation.ts';
 import { toLanguage } from './bitrix24/rest/values.ts';
 import { parseItemRef } from './bitrix24/robots/robot-call.ts';
@@ -29,7 +28,7 @@ export function startRunWorkers(
   modules: Modules,
   ports: WorkPorts & { tickMs: number; onCancelled(robot: string): void },
 ) {
-  const { keys, store, openRuns, runs, waits, directum, portals, deals } = modules;
+  const { robots, keys, store, openRuns, runs, waits, directum, portals, deals } = modules;
   const { log, now, random, metrics, tickMs, onCancelled, leaseMs = LEASE_MS } = ports;
   const { installations } = portals;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));

@@ -1,6 +1,5 @@
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { robots } from '../robots/index.ts';
 import { isLive } from './bitrix24/auth/installation.ts';
 import { isEventForm, parseEvent } from './bitrix24/install/events.ts';
 import { renderDatabaseAway } from './bitrix24/install/install-page.ts';
@@ -13,6 +12,7 @@ import { createReadiness, DATABASE_MS } from './http/readiness.ts';
 import { closeServer, createSlowProofServer, listen } from './http/server.ts';
 import { within } from './lib/timeout.ts';
 import { measure, openModules } from './modules.ts';
+import { loadRobots } from './own-robots/load-robots.ts';
 import { createCallIntake } from './runs/intake/call-intake.ts';
 import { createIntake } from './runs/intake/intake.ts';
 import { toRun } from './runs/intake/kept-call.ts';
@@ -41,6 +41,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const { log, now } = ports;
   if (config.ignoredProxies.length > 0)
     log.warn('proxy.ignored', { settings: config.ignoredProxies, instead: 'OUTBOUND_PROXY' });
+  const robots = await loadRobots(config.ROBOTS_DIR);
   const keys = await loadSecretKeys({ secretKeys: config.SECRET_KEYS, dataDir: config.DATA_DIR });
   const spool = await openDiskSpool({ folder: join(config.DATA_DIR, 'spool'), keys, log });
   let running: Awaited<ReturnType<typeof start>> | null = null;
@@ -55,7 +56,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   }));
 
   async function start() {
-    const modules = await openModules(config, { ...ports, keys, metrics });
+    const modules = await openModules(config, { ...ports, robots, keys, metrics });
     return { modules, work: await startWork(config, modules, { ...ports, metrics }) };
   }
 
@@ -106,7 +107,12 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     },
   });
   const app = createApp({
-    knownRobot: (code) => robots.some((robot) => robot.code === code),
+    // A call of a robot that was registered once is answered, though nobody does its work any more.
+    knownRobot: (code) =>
+      robots.some((robot) => robot.code === code) ||
+      (running?.modules.portals.installations.list() ?? []).some(({ registered }) =>
+        Object.hasOwn(registered, code),
+      ),
     takeCall,
     install,
     event,

@@ -80,6 +80,12 @@ const ROOMS: Record<string, Room> = {
     types: [],
     builtins: true,
   },
+  'src/own-robots': {
+    packages: [],
+    rooms: ['robots', 'src/robot', TYPES, 'src/documents/make', 'src/store/db/told-error.ts'],
+    types: [],
+    builtins: true,
+  },
   'src/config.ts': { packages: ['zod'], rooms: [LIB], types: [], builtins: true },
   'src/log.ts': { packages: ['pino'], rooms: [LIB], types: ['src/robot'], builtins: true },
 };

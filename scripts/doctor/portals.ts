@@ -1,4 +1,3 @@
-import { robots } from '../../robots/index.ts';
 import { hasScope, type Installation, isLive, parseScopes } from '../../src/bitrix24/auth/installation.ts';
 import { REQUIRED_SCOPES } from '../../src/bitrix24/install/install-page.ts';
 import { listPortal } from '../../src/bitrix24/registration/apply-registration.ts';
@@ -161,7 +160,7 @@ export async function checkPortals(
     const language = toLanguage(installation.language);
     const listed = listPortal(rest, memberId, log);
     const plan = listed.then((all) => {
-      const declared = robots.map((robot) => toDescriptor(robot, language));
+      const declared = modules.robots.map((robot) => toDescriptor(robot, language));
       const context = { publicUrl: config.PUBLIC_URL, authUserId: installation.installerUserId, language };
       return planPortal(declared, all, installation.registered, context);
     });

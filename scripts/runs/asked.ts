@@ -1,4 +1,3 @@
-import { robots } from '../../robots/index.ts';
 import { Misuse, type Order, Refusal } from '../../src/command/command.ts';
 import { parseMoment } from '../../src/command/moment.ts';
 import { readItem } from '../item-option.ts';
@@ -78,10 +77,6 @@ function readBulk(values: Given['values'], timeZone: string): Asked & { command:
       ru: '--code: нужен error_code запусков, которые повторить; см. npm run runs -- causes',
     });
   const robot = values.robot?.trim() ?? null;
-  if (robot !== null && !robots.some((one) => one.code === robot)) {
-    const known = robots.map((one) => one.code).join(', ');
-    throw new Refusal({ en: `--robot: one of ${known} is expected`, ru: `--robot: нужен один из ${known}` });
-  }
   const since = values.since === undefined ? null : parseMoment(values.since, timeZone);
   if (values.since !== undefined && since === null)
     throw new Refusal({

@@ -79,11 +79,19 @@ export interface Robot<Inputs extends Shape = Shape, Outputs extends Shape = Sha
   ): Promise<z.output<z.ZodObject<Outputs>> | Waiting>;
 }
 
-/** Declares a robot; exists for its type inference. */
+const declared = new WeakSet<object>();
+
+/** Declares a robot: what the portal registers, and what is done for a step of it. */
 export function defineRobot<I extends Shape, O extends Shape>(robot: Robot<I, O>): Robot<I, O> {
+  declared.add(robot);
   return robot;
 }
 
 /** A robot whose inputs and outputs are known only at run time. */
 // biome-ignore lint/suspicious/noExplicitAny: lists of robots hold different shapes; run-robot.ts parses before it calls
 export type AnyRobot = Robot<any, any>;
+
+/** Was it made with `defineRobot`? */
+export function isRobot(value: unknown): value is AnyRobot {
+  return typeof value === 'object' && value !== null && declared.has(value);
+}

@@ -207,6 +207,22 @@ export function createDocumentCards({
         log.warn(`${type.code}.key_not_written`, { documentId: id, error });
       }
     },
+    async properties(type, id, names) {
+      const can = await metadata.capabilities();
+      if (!can.isId(id)) return null;
+      const types = new Map(names.map((name) => [name, can.property(type.entity, name)]));
+      const missing = [...types].find(([, found]) => found === null)?.[0];
+      if (missing !== undefined) throw noProperty(type, missing);
+      const isRef = (name: string) => types.get(name)?.startsWith('>') === true;
+      const refs = names.filter(isRef).map((name) => [name, { select: ['Id', 'Name'] }] as const);
+      const ask = () =>
+        reader.one(can.need(type.entity), id, {
+          select: ['Id', ...names.filter((name) => !isRef(name) && name !== 'Id')],
+          ...(refs.length > 0 && { expand: Object.fromEntries(refs) as never }),
+        });
+      const row = (await ask()) ?? ((await seen(id)) === 'gone' ? null : await ask());
+      return row === null ? null : Object.fromEntries(names.map((name) => [name, row[name] ?? null]));
+    },
     parseExtra: (type, lines, label, readMoment) => parseExtra(metadata, type, lines, label, readMoment),
   };
 }
@@ -233,6 +249,13 @@ function toProperties(draft: DocumentDraft): Record<string, unknown> {
     ...draft.extra,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+function noProperty({ texts }: DocumentType, name: string): RobotFailure {
+  return new RobotFailure('input_invalid', {
+    ru: `«${name}»: в карточке ${texts.ofNoun.ru} Directum нет такого свойства; проверьте имя, включая регистр букв.`,
+    en: `«${name}»: Directum's ${texts.noun.en} card has no such property; check the name and its case.`,
+  });
 }
 
 function gone({ texts }: DocumentType): RobotFailure {

@@ -138,6 +138,16 @@ export interface DirectumPort {
     ): Promise<{ card: DocumentCard; changedFields: string[] }>;
     /** Writes our key on a card that has none; a card that may not be changed stays without. */
     adopt(type: DocumentType, id: number, externalId: string): Promise<void>;
+    /**
+     * Properties of a card by their names in Directum's metadata, as Directum sends them; of a reference its `Id` and
+     * `Name`. null when the document was deleted or never was; lost rights are directum_unavailable.
+     * @throws RobotFailure input_invalid for a property that this Directum does not have
+     */
+    properties(
+      type: DocumentType,
+      id: number,
+      names: readonly string[],
+    ): Promise<Record<string, unknown> | null>;
     /** Checks `Property=value` lines against Directum's metadata; `readMoment` answers null for what is no date.
      *  @throws RobotFailure input_invalid naming the property */
     parseExtra(

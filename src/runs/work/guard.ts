@@ -18,7 +18,7 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
     'vatRate',
   ],
   employees: ['byEmail', 'byReference'],
-  documents: ['byId', 'byExternalId', 'parseExtra'],
+  documents: ['byId', 'byExternalId', 'properties', 'parseExtra'],
   versions: ['hasBody', 'checkFile'],
   states: ['read', 'newestTask', 'signing', 'fetchSigned'],
 };
