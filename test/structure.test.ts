@@ -56,7 +56,7 @@ const ROOMS: Record<string, Room> = {
     builtins: true,
   },
   'src/store': {
-    packages: ['pg', 'keyv', '@keyv/postgres', 'node-pg-migrate'],
+    packages: ['pg', 'keyv', '@keyv/postgres', 'lru-cache', 'node-pg-migrate'],
     rooms: [LIB],
     types: ['src/robot', 'src/documents'],
     builtins: true,

@@ -40,7 +40,6 @@ export interface SelfCheck {
 const NO_CACHE: CachePort = {
   get: async () => undefined,
   set: async () => undefined,
-  delete: async () => undefined,
 };
 
 /** Directum without database and cache, so that it can be checked when nothing else works. */
