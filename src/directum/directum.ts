@@ -15,11 +15,11 @@ import { createVersions } from './documents/versions.ts';
 import { lostRights } from './http/errors.ts';
 import { createLinks } from './http/links.ts';
 import { createTransport, type Transport, type TransportOptions } from './http/transport.ts';
-import { DOCUMENTS } from './odata/absence.ts';
 import { createBulk } from './odata/bulk.ts';
 import { createReader, type Reader } from './odata/list-reader.ts';
 import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
+import { DOCUMENTS } from './odata/visibility.ts';
 import { createApprovals } from './tasks/approvals.ts';
 
 export type { Capabilities } from './odata/metadata.ts';
@@ -85,11 +85,10 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   // What is found depends on the account's rights; who a counterparty is does not.
   const prefix = `directum:${digest(`${base}\n${options.login}`)}:`;
   const scope = `directum:${digest(base)}`;
-  const claimScope = `${scope}:counterparty`;
-  const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata:1`, now, log });
-  const stand = { reader, metadata, lookups: createLookupCache(cache, prefix, now) };
-  const catalogue = createCatalogue(stand);
-  const employees = createEmployees(stand);
+  const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata:2`, now, log });
+  const context = { reader, metadata, lookups: createLookupCache(cache, prefix, now) };
+  const catalogue = createCatalogue(context);
+  const employees = createEmployees(context);
   const emails = createEmails({ metadata });
   function watchBy(reader: Reader): Watching {
     const bulk = createBulk({ reader, metadata });
@@ -113,16 +112,16 @@ export function createDirectum(options: DirectumOptions): DirectumService {
 
   return {
     forPortal: (ports) => {
-      const writing = { ...stand, ...ports, transport: guarded(transport, ports.locks), links };
+      const writing = { ...context, ...ports, transport: guarded(transport, ports.locks), links };
       return {
         catalogue,
         employees,
-        counterparties: createCounterparties({ ...writing, claimScope }),
+        counterparties: createCounterparties({ ...writing, lockScope: `${scope}:counterparty` }),
         contracts: createContracts(writing),
         versions: createVersions(writing),
         approvals: createApprovals({
           ...writing,
-          claimScope: `${scope}:approval`,
+          lockScope: `${scope}:approval`,
           login: options.login,
         }),
         states: { ...watching.states, read: (documentId) => readProven(documentId, ports.absence) },

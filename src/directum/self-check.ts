@@ -6,10 +6,11 @@ import { createCatalogue } from './directories/catalogue.ts';
 import { createEmployees } from './directories/employees.ts';
 import type { DirectumOptions } from './directum.ts';
 import { createTransport } from './http/transport.ts';
+import { allOf, EVERY_ROW, equals } from './odata/filter.ts';
 import { createReader } from './odata/list-reader.ts';
-import type { CachePort } from './odata/lookup-cache.ts';
-import { createLookupCache } from './odata/lookup-cache.ts';
+import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
+import type { Columns } from './odata/query.ts';
 import { isRow, type Row, textOf } from './odata/rows.ts';
 
 /** The package's own account as Directum sees it. */
@@ -52,7 +53,7 @@ export function createSelfCheck(
   const transport = createTransport(options);
   const reader = createReader(transport);
   const metadata = createMetadata({ transport, cache: NO_CACHE, cacheKey: 'metadata', now, log });
-  const stand = { reader, metadata, lookups: createLookupCache(NO_CACHE, '', now) };
+  const context = { reader, metadata, lookups: createLookupCache(NO_CACHE, '', now) };
   const agent = new Agent({
     allowH2: false,
     connect: {
@@ -61,11 +62,11 @@ export function createSelfCheck(
     },
   });
 
-  const asksFor = (departmentFields: object) => ({
+  const asksFor = (departmentFields: Columns) => ({
     // The form that live stands answer (directum.md A.3).
-    filter: { and: [{ Login: { LoginName: login } }, { Status: 'Active' }] },
+    filter: allOf(equals('Login/LoginName', login), equals('Status', 'Active')),
     select: ['Id', 'Name'],
-    expand: { Department: departmentFields } as never,
+    expand: { Department: departmentFields },
   });
 
   async function employee(): Promise<Row | undefined> {
@@ -83,7 +84,7 @@ export function createSelfCheck(
       const departments = (await metadata.capabilities()).need('Department');
       const whole = await reader.one(departments, department['Id'] as number, {
         select: ['Id', 'Name'],
-        expand: unit as never,
+        expand: unit,
       });
       return { ...row, Department: whole };
     }
@@ -121,14 +122,14 @@ export function createSelfCheck(
     },
     async seesKinds() {
       const set = (await metadata.capabilities()).need('DocumentKind');
-      return (await reader.some(set, { filter: { Status: 'Active' }, select: ['Id'] }, 1)).length > 0;
+      return (await reader.some(set, { filter: equals('Status', 'Active'), select: ['Id'] }, 1)).length > 0;
     },
     async sees(what) {
       const set = (await metadata.capabilities()).need(what);
-      return (await reader.some(set, { filter: { Id: { gt: 0 } }, select: ['Id'] }, 1)).length > 0;
+      return (await reader.some(set, { filter: EVERY_ROW, select: ['Id'] }, 1)).length > 0;
     },
-    catalogue: createCatalogue(stand),
-    employees: createEmployees(stand),
+    catalogue: createCatalogue(context),
+    employees: createEmployees(context),
     async close() {
       await agent.destroy();
       await transport.close();

@@ -2,9 +2,9 @@ import { shorten, toCode } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { CounterpartyResult } from '../../robot/ports/directum.ts';
 import { listed } from '../directories/listed.ts';
+import { allOf, equals, type Filter, oneOf, sameText } from '../odata/filter.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
-import { type Filter, sameText } from '../odata/query.ts';
 import { idOf, type Row, textOf } from '../odata/rows.ts';
 import { type Card, isInn } from './requisites.ts';
 
@@ -45,7 +45,7 @@ const READ = ['Status', 'IsCardReadOnly', 'ExternalId', 'Nonresident', ...Object
 export async function cardQuery(metadata: Metadata, type: Found['type']) {
   const can = await metadata.capabilities();
   const leaf = LEAF[type];
-  const expand = can.property(leaf, 'Bank') === null ? {} : { expand: { Bank: { select: ['Id'] } } as never };
+  const expand = can.property(leaf, 'Bank') === null ? {} : { expand: { Bank: { select: ['Id'] } } };
   // Name first: `Id` and `Name` are on every card.
   return { set: can.need(leaf), select: ['Id', ...can.having(leaf, READ)], ...expand };
 }
@@ -67,10 +67,10 @@ export async function findCandidates(
     if (can.set(leaf) === null && type === 'bank') continue;
     const alternatives: Filter[] = [];
     if (card.ids.length > 0) alternatives.push(byTin(card, can.property(leaf, 'TRRC') !== null));
-    if (can.property(leaf, 'ExternalId') !== null) alternatives.push({ ExternalId: externalId });
+    if (can.property(leaf, 'ExternalId') !== null) alternatives.push(equals('ExternalId', externalId));
     if (alternatives.length === 0) continue;
     const { set, ...query } = await cardQuery(metadata, type);
-    const rows = await reader.all(set, { ...query, filter: { or: alternatives } });
+    const rows = await reader.all(set, { ...query, filter: oneOf(alternatives) });
     for (const row of rows) {
       if (!found.some((one) => one.row['Id'] === row['Id'])) found.push({ type, row });
     }
@@ -80,9 +80,9 @@ export async function findCandidates(
 
 function byTin(card: Card, hasTrrc: boolean): Filter {
   // Letters stand in numbers of other countries only, and a person may have typed them small.
-  const tin = { or: card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : { TIN: id })) };
+  const tin = oneOf(card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : equals('TIN', id))));
   if (card.trrc === null || !hasTrrc) return tin;
-  return { and: [tin, { or: [{ TRRC: card.trrc }, { TRRC: null }, { TRRC: '' }] }] };
+  return allOf(tin, oneOf([card.trrc, null, ''].map((trrc) => equals('TRRC', trrc))));
 }
 
 /**

@@ -2,12 +2,14 @@ import { toCode, toVisible } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort, Employee } from '../../robot/ports/directum.ts';
 import { lostRights } from '../http/errors.ts';
-import { isAnyShown } from '../odata/absence.ts';
 import type { Bulk } from '../odata/bulk.ts';
+import type { DirectumContext } from '../odata/directum-context.ts';
+import { allOf, equals, type Filter, sameText } from '../odata/filter.ts';
 import type { Metadata } from '../odata/metadata.ts';
-import { type Filter, type Query, sameText } from '../odata/query.ts';
+import type { Expand } from '../odata/query.ts';
 import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
-import { type DirectumContext, toId } from './catalogue.ts';
+import { canReadAny } from '../odata/visibility.ts';
+import { toId } from './catalogue.ts';
 
 /** People change departments and e-mails while runs of a day go on. */
 const KEEP_MS = 5 * 60_000;
@@ -22,11 +24,11 @@ const WITH_DEPARTMENT = { Department: { select: ['Id'] } };
 export function createEmployees({ reader, metadata, lookups }: DirectumContext): DirectumPort['employees'] {
   async function rows(filter: Filter): Promise<Row[]> {
     const set = (await metadata.capabilities()).need('Employee');
-    const ask = (expand: object) =>
+    const ask = (expand: Expand) =>
       reader.all(set, {
-        filter: { and: [filter, { Status: 'Active' }] },
+        filter: allOf(filter, equals('Status', 'Active')),
         select: ['Id', 'Name', 'Email'],
-        expand: expand as Query['expand'] & object,
+        expand,
       });
     try {
       return await ask(WITH_UNIT);
@@ -54,7 +56,7 @@ export function createEmployees({ reader, metadata, lookups }: DirectumContext):
     const set = (await metadata.capabilities()).need('Department');
     const row = await reader.one(set, departmentId, {
       select: ['Id'],
-      expand: { BusinessUnit: { select: ['Id'] } } as never,
+      expand: { BusinessUnit: { select: ['Id'] } },
     });
     return row && refOf(row, 'BusinessUnit');
   }
@@ -63,8 +65,9 @@ export function createEmployees({ reader, metadata, lookups }: DirectumContext):
     return lookups.remember(`employee:${key}`, KEEP_MS, async () => {
       const found = (await rows(filter)).filter(fits);
       const set = (await metadata.capabilities()).need('Employee');
-      if (found.length === 0 && (await isAnyShown(reader, set)) === false) throw lostRights(EMPLOYEES);
-      return found.length === 1 ? toEmployee(found[0] as Row) : null;
+      if (found.length === 0 && (await canReadAny(reader, set)) === false) throw lostRights(EMPLOYEES);
+      const [only, ...others] = found;
+      return only && others.length === 0 ? toEmployee(only) : null;
     });
   }
 
@@ -83,7 +86,7 @@ export function createEmployees({ reader, metadata, lookups }: DirectumContext):
     byReference(reference) {
       const wanted = toVisible(reference);
       const id = toId(wanted);
-      if (id !== null) return find(String(id), { Id: id }, () => true);
+      if (id !== null) return find(String(id), equals('Id', id), () => true);
       if (wanted.includes('@')) return byEmail(wanted);
       const name = wanted.toLowerCase();
       return find(name, sameText('Name', wanted), (row) => textOf(row, 'Name')?.toLowerCase() === name);
@@ -110,7 +113,7 @@ export function createEmails(ports: { metadata: Metadata }): (bulk: Bulk) => Ema
     if (set === null || can.property('Employee', 'Email') === null) return;
     const rows = await bulk.byIds(set, ids, { select: ['Id', 'Email'] });
     // A role is nobody's card, but without the rights everybody would seem to be one, and their tasks would be closed.
-    if (rows.length === 0 && (await bulk.anyShown(set)) === false) throw lostRights(EMPLOYEES);
+    if (rows.length === 0 && (await bulk.canReadAny(set)) === false) throw lostRights(EMPLOYEES);
     const found = new Map(rows.map((row) => [idOf(row), toCode(textOf(row, 'Email') ?? '') || null]));
     if (kept.size + ids.length > MOST) kept.clear();
     for (const id of ids) kept.set(id, { email: found.get(id) ?? null, until: performance.now() + KEEP_MS });

@@ -7,10 +7,11 @@ import { parseExtra } from '../directories/extra-fields.ts';
 import { badAnswer, lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
-import { DOCUMENTS } from '../odata/absence.ts';
+import { equals } from '../odata/filter.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { equalValues, idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
+import { DOCUMENTS } from '../odata/visibility.ts';
 
 const LEAF = 'Contract';
 const READ = [
@@ -101,7 +102,7 @@ export function createContracts({
 
   async function byExternalId(externalId: string, expected = false): Promise<Contract | null> {
     const { set, ...rest } = await query();
-    const ask = () => reader.all(set, { ...rest, filter: { ExternalId: externalId } });
+    const ask = () => reader.all(set, { ...rest, filter: equals('ExternalId', externalId) });
     let rows = await ask();
     if (rows.length === 0 && expected) {
       await seen(null);

@@ -9,10 +9,10 @@ import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { StoredFile } from '../../robot/ports/files.ts';
 import { lostRights } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
-import { DOCUMENTS } from '../odata/absence.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { idOf, isRow, type Row, textOf } from '../odata/rows.ts';
+import { DOCUMENTS } from '../odata/visibility.ts';
 
 const LEAF = 'OfficialDocument';
 /** What the portal takes in one request, with a third more for base64 (bitrix24.md F). */
@@ -80,7 +80,7 @@ export function createSignedFile({
     };
     const row = await reader.one(set, document.id, {
       select: ['Id'],
-      expand: { Versions: versions } as never,
+      expand: { Versions: versions },
     });
     // It could be read a moment ago.
     if (row === null) throw lostRights(DOCUMENTS);

@@ -3,12 +3,13 @@ import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { DocumentState, Signing, TaskState } from '../../robot/ports/document-state.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
-import { isAnyShown } from '../odata/absence.ts';
 import type { Bulk } from '../odata/bulk.ts';
+import { allOf, differs, equals } from '../odata/filter.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import { leafOf, type Metadata } from '../odata/metadata.ts';
 import { idOf, isRow, type Row, textOf, timeOf } from '../odata/rows.ts';
-import { mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
+import { canReadAny } from '../odata/visibility.ts';
+import { hasAsMain, mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
 import { createSignedFile } from './signed-file.ts';
 
 const LEAF = 'OfficialDocument';
@@ -41,9 +42,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
     return {
       set: can.need(LEAF),
       select: ['Id', ...can.having(LEAF, READ)],
-      expand: (can.property(LEAF, 'OurSignatory') === null
-        ? {}
-        : { OurSignatory: { select: ['Id', 'Name'] } }) as never,
+      expand: can.property(LEAF, 'OurSignatory') === null ? {} : { OurSignatory: { select: ['Id', 'Name'] } },
     };
   }
 
@@ -78,10 +77,8 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
       Object.entries(TASK_GROUPS).map(async ([leaf, group]) => {
         const set = can.set(leaf);
         if (set === null) return [];
-        const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${group})`;
-        return reader.allWhere(set, `${main} and Status ne 'Draft'`, {
-          select: ['Id', 'Status', 'Started'],
-        });
+        const filter = allOf(hasAsMain([documentId], group), differs('Status', 'Draft'));
+        return reader.all(set, { filter, select: ['Id', 'Status', 'Started'] });
       }),
     );
     const tasks = found.flat().map(toTask);
@@ -91,10 +88,10 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   async function signing(taskId: number): Promise<Signing | null> {
     const can = await metadata.capabilities();
     const people = ['CompletedBy', 'Performer'].filter((name) => can.property('Assignment', name) !== null);
-    const completed = `Task/Id eq ${taskId} and Status eq 'Completed'`;
-    const rows = await reader.allWhere(can.need('Assignment'), completed, {
+    const rows = await reader.all(can.need('Assignment'), {
+      filter: allOf(equals('Task/Id', taskId), equals('Status', 'Completed')),
       select: ['Id', 'Result', 'Completed'],
-      expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
+      expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])),
     });
     const signed = rows.findLast((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
     if (!signed) return null;
@@ -118,7 +115,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
         const set = (await metadata.capabilities()).need('Task');
         const { rows, next } = await bulk.changed(set, since, after, {
           select: ['Id', 'Status', 'Started', 'Modified'],
-          expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } } as never,
+          expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } },
         });
         return { rows: rows.map(toChangedTask), next };
       },
@@ -128,7 +125,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
       },
       async anyContract() {
         const can = await metadata.capabilities();
-        return (await isAnyShown(reader, can.set('Contract') ?? can.need(LEAF))) === true;
+        return (await canReadAny(reader, can.set('Contract') ?? can.need(LEAF))) === true;
       },
       async taskStatesOf(ids) {
         if (await bulk.hasModified('Task')) return null;

@@ -5,11 +5,13 @@ import { RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { OpenFile } from '../../robot/ports/files.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import { type DirectumContext, FROM_TEMPLATE } from '../directories/catalogue.ts';
+import { FROM_TEMPLATE } from '../directories/catalogue.ts';
 import { lostRights } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
-import { DOCUMENTS } from '../odata/absence.ts';
+import type { DirectumContext } from '../odata/directum-context.ts';
+import { equals } from '../odata/filter.ts';
 import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
+import { DOCUMENTS } from '../odata/visibility.ts';
 
 const MAX_FILE = 200 * 1024 * 1024;
 const KEEP_APPLICATION_MS = 10 * 60_000;
@@ -37,7 +39,7 @@ export function createVersions({
     };
     const document = await reader.one(await contracts(), documentId, {
       select: ['Id'],
-      expand: expand as never,
+      expand,
     });
     if (!document)
       throw (await absence.ofDocument(documentId)) === 'unknown' ? lostRights(DOCUMENTS) : gone();
@@ -69,7 +71,7 @@ export function createVersions({
     const id = await lookups.remember(`application:${extension}`, KEEP_APPLICATION_MS, async () => {
       const rows = await reader.some(
         set,
-        { filter: { Extension: extension }, select: ['Id', 'Extension'] },
+        { filter: equals('Extension', extension), select: ['Id', 'Extension'] },
         5,
       );
       const fit = rows.find((row) => textOf(row, 'Extension')?.toLowerCase() === extension);

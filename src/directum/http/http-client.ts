@@ -13,7 +13,7 @@ import { toClean } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { badAnswer, isFault, toFailure, unreachable } from './errors.ts';
-import { sentTexts } from './words.ts';
+import { sentTexts } from './refusal-text.ts';
 
 /** The official utility waits 600 s; a run is tried again anyway, so it need not hold its place that long. */
 const TIMEOUTS = { connectMs: 10_000, headersMs: 120_000, bodyMs: 120_000 };

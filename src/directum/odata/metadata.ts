@@ -12,13 +12,13 @@ interface TypeModel {
   properties: Record<string, string>;
 }
 
-/** What is kept of `$metadata`: small, and JSON through and through. */
-export interface MetadataModel {
+/** What is kept of `$metadata`: small, and nothing that JSON cannot hold. */
+interface MetadataModel {
   /** Entity type (`Contracts.IContractDto` shortened to its leaf `Contract`) by set. */
   sets: Record<string, string>;
   types: Record<string, TypeModel>;
-  /** `Docflow/StartTask` to its parameters by name. */
-  operations: Record<string, Record<string, string>>;
+  /** Module functions and actions: `Docflow/StartTask`. */
+  operations: string[];
 }
 
 /** What this installation can do, asked of `$metadata` once a day (directum.md A.1). */
@@ -33,10 +33,9 @@ export interface Capabilities {
   having(leaf: string, names: readonly string[]): string[];
   /** Module functions and actions: `Docflow/CreateVersionFromTemplate`. */
   has(operation: string): boolean;
-  parameters(operation: string): Record<string, string> | null;
   /** Whether ids are Int64 (since 4.7) rather than Int32. */
   wideIds: boolean;
-  /** Whether a number can be an id here: a greater one than Int32 takes is refused, not looked for. */
+  /** Whether a number can be an id here: a greater one than the installation's type of ids is refused, not looked for. */
   isId(id: number): boolean;
 }
 
@@ -58,9 +57,10 @@ export function createMetadata(options: {
   let pending: Promise<Capabilities> | null = null;
 
   async function load(notOlderThanMs: number): Promise<Capabilities> {
+    // Only this function writes under the key.
     const kept = (await cache.get(cacheKey)) as { at: number; model: MetadataModel } | undefined;
     const ageMs = now().getTime() - Number(kept?.at);
-    // One of the future was kept before the clock was set back.
+    // A negative age: it was kept before the wall clock was set back.
     if (kept?.model?.sets && ageMs >= 0 && ageMs < notOlderThanMs) return remember(ageMs, kept.model);
     const model = parseMetadata(await transport.getText('$metadata', 'application/xml'));
     await cache.set(cacheKey, { at: now().getTime(), model }, DAY_MS);
@@ -93,7 +93,6 @@ const LISTS = new Set([
   'EntitySet',
   'Action',
   'Function',
-  'Parameter',
 ]);
 
 type Xml = Record<string, unknown>;
@@ -115,18 +114,12 @@ export function parseMetadata(xml: string): MetadataModel {
     throw badAnswer('no CSDL');
   }
   const services = ((root['Edmx'] as Xml | undefined)?.['DataServices'] ?? {}) as Xml;
-  const model: MetadataModel = { sets: bare(), types: bare(), operations: bare() };
+  const model: MetadataModel = { sets: bare(), types: bare(), operations: [] };
   for (const schema of list(services['Schema'])) {
     for (const type of [...list(schema['EntityType']), ...list(schema['ComplexType'])]) addType(model, type);
     for (const kind of ['Action', 'Function']) {
-      for (const operation of list(schema[kind])) {
-        const parameters = bare<string>();
-        for (const parameter of list(operation['Parameter'])) {
-          const name = String(parameter['Name']);
-          if (name !== 'bindingParameter') parameters[name] = String(parameter['Type']);
-        }
-        model.operations[`${schema['Namespace']}/${operation['Name']}`] = parameters;
-      }
+      for (const operation of list(schema[kind]))
+        model.operations.push(`${schema['Namespace']}/${operation['Name']}`);
     }
     for (const set of list((schema['EntityContainer'] as Xml | undefined)?.['EntitySet'])) {
       model.sets[String(set['Name'])] = leafOf(String(set['EntityType']));
@@ -149,7 +142,7 @@ function addType(model: MetadataModel, type: Xml): void {
     properties[String(one['Name'])] = inner === undefined ? `>${leafOf(of)}` : `*${leafOf(inner)}`;
   }
   const other = model.types[leaf];
-  // Layers and modules may repeat a leaf name: what any of them has, the card has.
+  // Layers and modules may repeat a leaf name: the card has what any of them has.
   model.types[leaf] = other
     ? {
         base: other.base ?? (base === leaf ? null : base),
@@ -198,6 +191,7 @@ function toCapabilities(model: MetadataModel): Capabilities {
     }
     return null;
   }
+  const operations = new Set(model.operations);
   const wideIds = property('Contract', 'Id') !== 'Int32';
   return {
     set: (leaf) => byLeaf.get(leaf) ?? null,
@@ -208,8 +202,7 @@ function toCapabilities(model: MetadataModel): Capabilities {
     },
     property,
     having: (leaf, names) => names.filter((name) => property(leaf, name) !== null),
-    has: (operation) => Object.hasOwn(model.operations, operation),
-    parameters: (operation) => own(model.operations, operation) ?? null,
+    has: (operation) => operations.has(operation),
     wideIds,
     isId: (id) => wideIds || id < 2 ** 31,
   };
