@@ -11,10 +11,10 @@ import { createReader } from './odata/list-reader.ts';
 import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
 import type { Columns } from './odata/query.ts';
-import { isRow, type Row, textOf } from './odata/rows.ts';
+import { idOf, isRow, type Row, textOf } from './odata/rows.ts';
 
 /** The package's own account as Directum sees it. */
-export interface OwnAccount {
+interface OwnAccount {
   name: string;
   department: string | null;
   businessUnit: string | null;
@@ -76,13 +76,13 @@ export function createSelfCheck(
       const asked = asksFor({ select: ['Id', 'Name'], expand: unit });
       return (await reader.some(set, asked, 1))[0];
     } catch (error) {
-      // Not every stand takes an expand inside an expand (directum.md A.5).
+      // Not every installation takes an expand inside an expand (directum.md A.5).
       if (!(error instanceof RobotFailure) || error.code !== 'directum_refused') throw error;
       const row = (await reader.some(set, asksFor({ select: ['Id', 'Name'] }), 1))[0];
       const department = row?.['Department'];
       if (!row || !isRow(department)) return row;
       const departments = (await metadata.capabilities()).need('Department');
-      const whole = await reader.one(departments, department['Id'] as number, {
+      const whole = await reader.one(departments, idOf(department), {
         select: ['Id', 'Name'],
         expand: unit,
       });
@@ -93,7 +93,7 @@ export function createSelfCheck(
   return {
     async clockAhead() {
       const asked = now().getTime();
-      // Any answer has a date, a refusal too, so the account is left out of this.
+      // Any answer has a date, a refusal too, so no account is needed.
       const answer = await request(options.baseUrl, {
         dispatcher: agent,
         signal: AbortSignal.timeout(timeouts.headersMs),

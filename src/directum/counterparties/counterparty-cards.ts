@@ -10,7 +10,7 @@ import { cardQuery, choose, type Found, findCandidates, LEAF, LENGTH } from './c
 import type { Card } from './requisites.ts';
 
 const KEEP_BANK_MS = 10 * 60_000;
-/** Properties that are read, not looked up by. */
+/** Texts for people: they may be cut to the length of their property. */
 const TEXTS = new Set([
   'Name',
   'LegalName',
@@ -104,7 +104,7 @@ export function createCards(
       if (bank !== null && bank !== refOf(row, 'Bank')) patch['Bank'] = { Id: bank };
     }
     const changedFields = Object.keys(patch);
-    // A key somebody else wrote is theirs (directum.md H.1).
+    // A key of another integration is left alone (directum.md H.1).
     const isKeyDue = can.property(leaf, 'ExternalId') !== null && textOf(row, 'ExternalId') === null;
     if (isKeyDue) patch['ExternalId'] = externalId;
     if (Object.keys(patch).length === 0) return [];

@@ -94,9 +94,9 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   // The key names the CRM record, which may have a branch or a second legal entity among its requisites.
   const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
   const byNumber = card.ids.flatMap((id) => {
-    const equalValues = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
-    const of = (trrc: string | null) => equalValues.filter(({ row }) => codeOf(row, 'TRRC') === trrc);
-    return card.trrc === null ? [equalValues] : [of(card.trrc), of(null)];
+    const sameTin = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
+    const of = (trrc: string | null) => sameTin.filter(({ row }) => codeOf(row, 'TRRC') === trrc);
+    return card.trrc === null ? [sameTin] : [of(card.trrc), of(null)];
   });
   const pools = [own, ...byNumber];
   const pool = pools.find((one) => one.length > 0) ?? [];
@@ -114,7 +114,7 @@ const codeOf = (row: Row, property: string): string | null => toCode(textOf(row,
 export function isCompatible(row: Row, card: Card): boolean {
   const [tin, trrc] = [tinOf(row), codeOf(row, 'TRRC')];
   if (card.ids.length > 0 && tin !== null && !card.ids.includes(tin)) return false;
-  // A number of another country may be a Russian INN too, of somebody else.
+  // A number of another country may also be the Russian INN of another company.
   if (card.nonresident && row['Nonresident'] === false && tin !== null && isInn(tin)) return false;
   return card.trrc === null || trrc === null || trrc === card.trrc;
 }
@@ -140,7 +140,7 @@ function ambiguous(found: readonly Found[], card: Card): RobotFailure {
   });
 }
 
-/** All of them, in as many words as an answer has room for: names, else ids with KPP, else ids alone and how many more. */
+/** All of them in as much detail as an answer has room for: names, else ids with KPP, else ids alone and how many more. */
 function named(found: readonly Found[]): { ru: string; en: string } {
   const list = found.map(({ row }) => {
     const trrc = textOf(row, 'TRRC');

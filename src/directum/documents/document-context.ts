@@ -1,6 +1,6 @@
 import type { Assignment, ContractDates } from '../../documents/ports/document.ts';
 import type { DocumentContextPort } from '../../documents/ports/document-context.ts';
-import type { EmailsOf } from '../directories/employees.ts';
+import type { EmailsOf } from '../directories/performer-emails.ts';
 import type { Links } from '../http/links.ts';
 import { type Bulk, expanding } from '../odata/bulk.ts';
 import { isAmong, oneOf } from '../odata/filter.ts';

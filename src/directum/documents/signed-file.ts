@@ -37,12 +37,12 @@ export function createSignedFile({
     const target = join(folder, 'body');
     let size = 0;
     let hash = createHash('sha256');
-    let handle: FileHandle | null = null;
+    const opened: { handle?: FileHandle } = {};
     try {
       const found = await transport.download(path, {
         async reset() {
-          await handle?.close();
-          handle = await open(target, 'w', 0o600);
+          await opened.handle?.close();
+          opened.handle = await open(target, 'w', 0o600);
           size = 0;
           hash = createHash('sha256');
         },
@@ -50,16 +50,16 @@ export function createSignedFile({
           size += chunk.byteLength;
           if (size > MAX_FILE) throw tooLarge(name);
           hash.update(chunk);
-          await handle?.write(chunk);
+          await opened.handle?.write(chunk);
         },
       });
-      await (handle as FileHandle | null)?.close();
+      await opened.handle?.close();
       if (found !== 'bytes' || size === 0) {
         await remove();
         return found === 'lost' ? 'lost' : 'none';
       }
     } catch (error) {
-      await (handle as FileHandle | null)?.close().catch(() => undefined);
+      await opened.handle?.close().catch(() => undefined);
       await remove();
       throw error;
     }
@@ -104,7 +104,7 @@ export function createSignedFile({
   };
 }
 
-/** Opens the file when it is read, not before: a stream that nobody reads fails where nobody listens. */
+/** Opens the file only when it is read: an error of a stream that is never read would have no listener. */
 const bytesOf = (path: string): AsyncIterable<Uint8Array> => ({
   [Symbol.asyncIterator]: () => createReadStream(path)[Symbol.asyncIterator](),
 });

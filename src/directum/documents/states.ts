@@ -150,6 +150,7 @@ function toChangedTask(row: Row): ChangedTask {
 }
 
 function isNewer(task: TaskState, than: TaskState): boolean {
-  const [a, b] = [task, than].map((one) => (one.startedAt === null ? Number.NaN : Date.parse(one.startedAt)));
-  return Number.isNaN(a) || Number.isNaN(b) || a === b ? task.id > than.id : (a as number) > (b as number);
+  const startOf = ({ startedAt }: TaskState) => (startedAt === null ? Number.NaN : Date.parse(startedAt));
+  const [a, b] = [startOf(task), startOf(than)];
+  return Number.isNaN(a) || Number.isNaN(b) || a === b ? task.id > than.id : a > b;
 }

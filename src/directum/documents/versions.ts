@@ -29,7 +29,7 @@ export function createVersions({
 }: DirectumContext & { transport: Transport; absence: AbsencePort; log: Log }): DirectumPort['versions'] {
   const contracts = async () => (await metadata.capabilities()).need('Contract');
 
-  /** Newest first; hidden ones are nobody's last version. */
+  /** Newest first, hidden ones included; these never count as the last version. */
   async function list(documentId: number): Promise<Row[]> {
     const expand = {
       Versions: {

@@ -84,6 +84,7 @@ export function createMetadata(options: {
   };
 }
 
+/** Elements that the parser always gives as lists. */
 const LISTS = new Set([
   'Schema',
   'EntityType',
@@ -107,21 +108,22 @@ export function parseMetadata(xml: string): MetadataModel {
     parseTagValue: false,
     isArray: (name) => LISTS.has(name),
   });
-  let root: Xml;
+  let root: unknown;
   try {
-    root = parser.parse(xml) as Xml;
+    root = parser.parse(xml);
   } catch {
     throw badAnswer('no CSDL');
   }
-  const services = ((root['Edmx'] as Xml | undefined)?.['DataServices'] ?? {}) as Xml;
+  const services = child(child(root, 'Edmx'), 'DataServices');
   const model: MetadataModel = { sets: bare(), types: bare(), operations: [] };
-  for (const schema of list(services['Schema'])) {
-    for (const type of [...list(schema['EntityType']), ...list(schema['ComplexType'])]) addType(model, type);
+  for (const schema of children(services, 'Schema')) {
+    for (const type of [...children(schema, 'EntityType'), ...children(schema, 'ComplexType')])
+      addType(model, type);
     for (const kind of ['Action', 'Function']) {
-      for (const operation of list(schema[kind]))
+      for (const operation of children(schema, kind))
         model.operations.push(`${schema['Namespace']}/${operation['Name']}`);
     }
-    for (const set of list((schema['EntityContainer'] as Xml | undefined)?.['EntitySet'])) {
+    for (const set of children(child(schema, 'EntityContainer'), 'EntitySet')) {
       model.sets[String(set['Name'])] = leafOf(String(set['EntityType']));
     }
   }
@@ -133,10 +135,10 @@ function addType(model: MetadataModel, type: Xml): void {
   const leaf = leafOf(String(type['Name']));
   const base = type['BaseType'] === undefined ? null : leafOf(String(type['BaseType']));
   const properties = bare<string>();
-  for (const one of list(type['Property'])) {
+  for (const one of children(type, 'Property')) {
     properties[String(one['Name'])] = String(one['Type']).replace(/^Edm\./, '');
   }
-  for (const one of list(type['NavigationProperty'])) {
+  for (const one of children(type, 'NavigationProperty')) {
     const of = String(one['Type']);
     const inner = /^Collection\((.*)\)$/.exec(of)?.[1];
     properties[String(one['Name'])] = inner === undefined ? `>${leafOf(of)}` : `*${leafOf(inner)}`;
@@ -156,14 +158,26 @@ export function leafOf(type: string): string {
   return (type.split('.').at(-1) ?? type).replace(/^I(?=[A-Z])/, '').replace(/Dto$/, '');
 }
 
-function list(value: unknown): Xml[] {
-  return Array.isArray(value)
-    ? (value as unknown[]).filter((one): one is Xml => typeof one === 'object' && one !== null)
-    : [];
+function isXml(value: unknown): value is Xml {
+  return typeof value === 'object' && value !== null;
 }
 
+/** The element of this name; an empty one where there is none. */
+function child(parent: unknown, name: string): Xml {
+  const found = isXml(parent) ? parent[name] : undefined;
+  return isXml(found) ? found : {};
+}
+
+/** Elements of one of the names in `LISTS`. */
+function children(parent: Xml, name: string): Xml[] {
+  const found = parent[name];
+  return Array.isArray(found) ? found.filter(isXml) : [];
+}
+
+/** A record without inherited names: a type or property may be called `constructor`. */
 function bare<T>(): Record<string, T> {
-  return Object.create(null) as Record<string, T>;
+  const record: Record<string, T> = Object.create(null);
+  return record;
 }
 
 const USUAL_SET: Record<string, string> = {
