@@ -63,7 +63,7 @@ export function createSelfCheck(
   });
 
   const asksFor = (departmentFields: Columns) => ({
-    // The form that live stands answer (directum.md A.3).
+    // The form that live installations answer (directum.md A.3).
     filter: allOf(equals('Login/LoginName', login), equals('Status', 'Active')),
     select: ['Id', 'Name'],
     expand: { Department: departmentFields },

@@ -52,7 +52,7 @@ export async function cardQuery(metadata: Metadata, type: Found['type']) {
 
 /**
  * Candidates of a card by TIN and our own key, on the concrete sets (directum.md B.1: `ICounterparties` refuses on
- * some stands). A card that a broken-off POST made is found by the key.
+ * some installations). A card made by a POST that was not answered is found by the key.
  */
 export async function findCandidates(
   { reader, metadata }: { reader: Reader; metadata: Metadata },
@@ -79,7 +79,7 @@ export async function findCandidates(
 }
 
 function byTin(card: Card, hasTrrc: boolean): Filter {
-  // Letters stand in numbers of other countries only, and a person may have typed them small.
+  // Only numbers of other countries have letters, and a person may have typed them in lower case.
   const tin = oneOf(card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : equals('TIN', id))));
   if (card.trrc === null || !hasTrrc) return tin;
   return allOf(tin, oneOf([card.trrc, null, ''].map((trrc) => equals('TRRC', trrc))));
@@ -107,10 +107,10 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   return only;
 }
 
-/** A number of a card as it is meant; null when empty. */
+/** A number of a card without spaces and invisible characters; null when empty. */
 const codeOf = (row: Row, property: string): string | null => toCode(textOf(row, property) ?? '') || null;
 
-/** Whether a card may be the one of these requisites: nothing that both name differs. */
+/** Whether a card can belong to these requisites: no number that both give differs. */
 export function isCompatible(row: Row, card: Card): boolean {
   const [tin, trrc] = [tinOf(row), codeOf(row, 'TRRC')];
   if (card.ids.length > 0 && tin !== null && !card.ids.includes(tin)) return false;

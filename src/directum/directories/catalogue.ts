@@ -12,7 +12,7 @@ import { listed } from './listed.ts';
 /** Makes a version from a template (directum.md C.3). */
 export const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';
 const KEEP_MS = 10 * 60_000;
-/** So much of a name is asked for: each letter may take nine signs of a start line of 2048 (directum.md A.5). */
+/** Longest part of a name that is asked for: each letter may take nine characters of a start line of 2048 (directum.md A.5). */
 const NAME_LENGTH = 120;
 /** Room for the ids of namesakes within the 500 characters of an answer's text. */
 const IDS_LENGTH = 150;
@@ -134,7 +134,7 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
         `Currency:${codes[0]}`,
         async () => {
           const found = await rows('Currency', isAmong('AlphaCode', codes), ['AlphaCode']);
-          // Old stands keep both codes of the rouble; today's one is meant.
+          // Old installations keep both codes of the rouble; today's one is meant.
           const current = found.filter((row) => textOf(row, 'AlphaCode') === codes[0]);
           return one(current.length > 0 ? current : found, code, label);
         },
@@ -163,7 +163,7 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
   };
 }
 
-/** The id a text of digits means; null for any other text or a number no id can be. */
+/** The id that a text of digits means; -1, which no record has, for a number too great; null for any other text. */
 export function toId(text: string): number | null {
   if (!/^\d+$/.test(text)) return null;
   const id = Number(text);

@@ -9,7 +9,7 @@ import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 import { canReadAny } from '../odata/visibility.ts';
 import { toId } from './catalogue.ts';
 
-/** People change departments and e-mails while runs of a day go on. */
+/** Short, because people change departments and e-mails on a working day. */
 export const KEEP_EMPLOYEE_MS = 5 * 60_000;
 
 /** The service account itself is an employee (directum.md 0), so when none can be read the rights are lost. */

@@ -11,7 +11,7 @@ import { toAssignments } from '../tasks/assignments.ts';
 import { hasAsMain, mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
 
 const SIMPLE = ['Subject', 'Status', 'Result', 'Deadline', 'Created', 'Completed', 'Modified', 'ActiveText'];
-/** Ids a question begins with, so that its filter stays under 100 nodes (directum.md A.5); halved when refused. */
+/** Ids in one question, so that its filter stays under 100 nodes (directum.md A.5); a refused list is halved. */
 const TASKS = 4;
 const DOCUMENTS = 6;
 
@@ -22,7 +22,7 @@ interface Ports {
   emailsOf: EmailsOf;
 }
 
-/** What stands around watched documents: assignments, tasks and contract dates (directum.md B.5, F, G). */
+/** What belongs to watched documents: assignments, tasks and contract dates (directum.md B.5, F, G). */
 export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports): DocumentContextPort {
   function assignmentColumns(can: Capabilities): Columns {
     const leaf = 'Assignment';

@@ -49,7 +49,7 @@ export interface Ask {
   peek?: boolean;
   /** Takes the bytes of a 200 in place of the reply's body. */
   sink?: Sink;
-  /** A 401 means that the token is over, which says nothing against Directum. */
+  /** A 401 then only means that the token has expired: it is no fault of Directum. */
   mayExpire?: boolean;
 }
 

@@ -96,7 +96,7 @@ export function createTransport(options: TransportOptions): Transport {
       const reply = await ask({ verb: 'GET', path, headers: { Accept: JSON_TYPE } });
       if (absent && reply.status === 404) return null;
       const answer = toJson(good(reply));
-      // Only 204 says that nothing was found (directum.md A.5): taken for that, any other would make doubles.
+      // Only 204 says that nothing was found (directum.md A.5): any other empty answer, taken for that, would lead to duplicates.
       if (answer === null && reply.status !== 204) throw badAnswer('no content');
       return answer;
     },

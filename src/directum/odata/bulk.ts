@@ -83,7 +83,7 @@ export function createBulk({ reader, metadata }: { reader: Reader; metadata: Met
   };
 }
 
-/** `$expand` of one reference or collection with those of `names` its type has; nothing where it is not exposed. */
+/** `$expand` of one reference or collection with those of `names` that its type has; empty where it is not exposed. */
 export function expanding(
   can: Capabilities,
   leaf: string,

@@ -16,7 +16,7 @@ export function toRows(answer: unknown): Row[] {
   return value;
 }
 
-/** One entity; Directum may wrap nothing around it. */
+/** One entity, with nothing wrapped around it. */
 export function toRow(answer: unknown): Row {
   if (!isRow(answer)) throw badAnswer('no entity');
   return answer;
