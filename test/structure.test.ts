@@ -63,7 +63,7 @@ const ROOMS: Record<string, Room> = {
     builtins: true,
   },
   'src/store': {
-    packages: ['pg', 'keyv', '@keyv/postgres', 'node-pg-migrate'],
+    packages: ['pg', 'keyv', '@keyv/postgres', 'lru-cache', 'node-pg-migrate'],
     rooms: [LIB, TYPES],
     types: ['src/robot', 'src/documents'],
     builtins: true,

@@ -7,7 +7,8 @@ import type { AttemptLocks } from '../robot/ports/locks.ts';
 import type { Log } from '../robot/ports/log.ts';
 import { createCounterparties } from './counterparties/counterparties.ts';
 import { createCatalogue } from './directories/catalogue.ts';
-import { createEmails, createEmployees } from './directories/employees.ts';
+import { createEmployees } from './directories/employees.ts';
+import { createEmails } from './directories/performer-emails.ts';
 import { createDocumentCards } from './documents/document-cards.ts';
 import { createDocumentContext } from './documents/document-context.ts';
 import { createStates } from './documents/states.ts';
@@ -15,11 +16,11 @@ import { createVersions } from './documents/versions.ts';
 import { lostRights } from './http/errors.ts';
 import { createLinks } from './http/links.ts';
 import { createTransport, type Transport, type TransportOptions } from './http/transport.ts';
-import { DOCUMENTS } from './odata/absence.ts';
 import { createBulk } from './odata/bulk.ts';
 import { createReader, type Reader } from './odata/list-reader.ts';
 import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
+import { DOCUMENTS } from './odata/visibility.ts';
 import { createApprovals } from './tasks/approvals.ts';
 
 export type { Capabilities } from './odata/metadata.ts';
@@ -59,16 +60,16 @@ export interface DirectumService extends Watching {
     absence: AbsencePort;
     log: Log;
   }): DirectumPort;
-  /** The same questions, each request when `pace` lets it: for those that are many and urgent to nobody. */
+  /** The same questions, each request only after `pace` allows it: for many questions that are not urgent. */
   paced(pace: () => Promise<void>): Watching;
   /** Cheap check of address and account. @throws RobotFailure */
   ping(): Promise<void>;
   capabilities(): Promise<Capabilities>;
-  /** Did it fail several times in a row, and not answer since? */
+  /** Whether it failed several times in a row and has not answered since. */
   isDown(): boolean;
   /**
-   * May a run that Directum did not answer ask it again? No while it is known to be down, save for one run every few
-   * seconds, which finds out.
+   * Whether a run that Directum did not answer may ask it again: not while it is known to be down, except one run every
+   * few seconds, which finds out whether it is back.
    */
   admits(): boolean;
   close(): Promise<void>;
@@ -82,15 +83,14 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const links = createLinks(options.webUrl);
   const base = options.baseUrl.replace(/\/+$/, '').toLowerCase();
   const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 16);
-  // What is found depends on the account's rights; who a counterparty is does not.
+  // What is found depends on the account's rights, so the account is in the key; a lock is on the counterparty itself.
   const prefix = `directum:${digest(`${base}\n${options.login}`)}:`;
   const scope = `directum:${digest(base)}`;
-  const claimScope = `${scope}:counterparty`;
-  const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata:1`, now, log });
-  const stand = { reader, metadata, lookups: createLookupCache(cache, prefix, now) };
-  const catalogue = createCatalogue(stand);
-  const employees = createEmployees(stand);
-  const emails = createEmails({ metadata });
+  const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata:2`, now, log });
+  const context = { reader, metadata, lookups: createLookupCache(cache, prefix, now) };
+  const catalogue = createCatalogue(context);
+  const employees = createEmployees(context);
+  const emails = createEmails(metadata);
   function watchBy(reader: Reader): Watching {
     const bulk = createBulk({ reader, metadata });
     return {
@@ -100,7 +100,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   }
   const watching = watchBy(reader);
 
-  /** A document of a run: that it is not shown is no answer before it is known why. */
+  /** The document of a run; when it is not shown, it must first be known whether it is deleted or only hidden. */
   async function readProven(documentId: number, absence: AbsencePort) {
     const state = await watching.states.read(documentId);
     if (state !== null || !(await metadata.capabilities()).isId(documentId)) return state;
@@ -113,16 +113,16 @@ export function createDirectum(options: DirectumOptions): DirectumService {
 
   return {
     forPortal: (ports) => {
-      const writing = { ...stand, ...ports, transport: guarded(transport, ports.locks), links };
+      const writing = { ...context, ...ports, transport: guarded(transport, ports.locks), links };
       return {
         catalogue,
         employees,
-        counterparties: createCounterparties({ ...writing, claimScope }),
+        counterparties: createCounterparties({ ...writing, lockScope: `${scope}:counterparty` }),
         documents: createDocumentCards(writing),
         versions: createVersions(writing),
         approvals: createApprovals({
           ...writing,
-          claimScope: `${scope}:approval`,
+          lockScope: `${scope}:approval`,
           login: options.login,
         }),
         states: { ...watching.states, read: (documentId) => readProven(documentId, ports.absence) },
@@ -137,7 +137,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       return watchBy(createReader({ ...transport, get }));
     },
     async ping() {
-      // Since 4.2 (directum.md A.3); an older stand or a narrower one still has the service document.
+      // Since 4.2 (directum.md A.3); an older installation, or one without it, still has the service document.
       const culture = await transport.get('Docflow/GetCurrentCultureName()', { absent: true });
       if (culture === null) await transport.get('');
     },
@@ -149,9 +149,9 @@ export function createDirectum(options: DirectumOptions): DirectumService {
 }
 
 /**
- * A process may stand still between a look-up and the write that follows from it, while another takes over its run: no
- * write leaves without a look at whether the run is still its own. One that stood still during the write itself learns it
- * right after, and what it made is left to be found by its key.
+ * A process may freeze between a look-up and the write that follows from it, while another process takes over its run.
+ * So before each write it is checked that the run is still ours. A process that froze during the write itself learns it
+ * right after; what it made is later found by its key.
  */
 function guarded(transport: Transport, { check }: Pick<AttemptLocks, 'check'>): Transport {
   return {

@@ -6,14 +6,15 @@ import { createCatalogue } from './directories/catalogue.ts';
 import { createEmployees } from './directories/employees.ts';
 import type { DirectumOptions } from './directum.ts';
 import { createTransport } from './http/transport.ts';
+import { allOf, EVERY_ROW, equals } from './odata/filter.ts';
 import { createReader } from './odata/list-reader.ts';
-import type { CachePort } from './odata/lookup-cache.ts';
-import { createLookupCache } from './odata/lookup-cache.ts';
+import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
-import { isRow, type Row, textOf } from './odata/rows.ts';
+import type { Columns } from './odata/query.ts';
+import { idOf, isRow, type Row, textOf } from './odata/rows.ts';
 
 /** The package's own account as Directum sees it. */
-export interface OwnAccount {
+interface OwnAccount {
   name: string;
   department: string | null;
   businessUnit: string | null;
@@ -40,7 +41,6 @@ export interface SelfCheck {
 const NO_CACHE: CachePort = {
   get: async () => undefined,
   set: async () => undefined,
-  delete: async () => undefined,
 };
 
 /** Directum without database and cache, so that it can be checked when nothing else works. */
@@ -53,7 +53,7 @@ export function createSelfCheck(
   const transport = createTransport(options);
   const reader = createReader(transport);
   const metadata = createMetadata({ transport, cache: NO_CACHE, cacheKey: 'metadata', now, log });
-  const stand = { reader, metadata, lookups: createLookupCache(NO_CACHE, '', now) };
+  const context = { reader, metadata, lookups: createLookupCache(NO_CACHE, '', now) };
   const agent = new Agent({
     allowH2: false,
     connect: {
@@ -62,11 +62,11 @@ export function createSelfCheck(
     },
   });
 
-  const asksFor = (departmentFields: object) => ({
-    // The form that live stands answer (directum.md A.3).
-    filter: { and: [{ Login: { LoginName: login } }, { Status: 'Active' }] },
+  const asksFor = (departmentFields: Columns) => ({
+    // The form that live installations answer (directum.md A.3).
+    filter: allOf(equals('Login/LoginName', login), equals('Status', 'Active')),
     select: ['Id', 'Name'],
-    expand: { Department: departmentFields } as never,
+    expand: { Department: departmentFields },
   });
 
   async function employee(): Promise<Row | undefined> {
@@ -76,15 +76,15 @@ export function createSelfCheck(
       const asked = asksFor({ select: ['Id', 'Name'], expand: unit });
       return (await reader.some(set, asked, 1))[0];
     } catch (error) {
-      // Not every stand takes an expand inside an expand (directum.md A.5).
+      // Not every installation takes an expand inside an expand (directum.md A.5).
       if (!(error instanceof RobotFailure) || error.code !== 'directum_refused') throw error;
       const row = (await reader.some(set, asksFor({ select: ['Id', 'Name'] }), 1))[0];
       const department = row?.['Department'];
       if (!row || !isRow(department)) return row;
       const departments = (await metadata.capabilities()).need('Department');
-      const whole = await reader.one(departments, department['Id'] as number, {
+      const whole = await reader.one(departments, idOf(department), {
         select: ['Id', 'Name'],
-        expand: unit as never,
+        expand: unit,
       });
       return { ...row, Department: whole };
     }
@@ -93,7 +93,7 @@ export function createSelfCheck(
   return {
     async clockAhead() {
       const asked = now().getTime();
-      // Any answer has a date, a refusal too, so the account is left out of this.
+      // Any answer has a date, a refusal too, so no account is needed.
       const answer = await request(options.baseUrl, {
         dispatcher: agent,
         signal: AbortSignal.timeout(timeouts.headersMs),
@@ -122,14 +122,14 @@ export function createSelfCheck(
     },
     async seesKinds() {
       const set = (await metadata.capabilities()).need('DocumentKind');
-      return (await reader.some(set, { filter: { Status: 'Active' }, select: ['Id'] }, 1)).length > 0;
+      return (await reader.some(set, { filter: equals('Status', 'Active'), select: ['Id'] }, 1)).length > 0;
     },
     async sees(what) {
       const set = (await metadata.capabilities()).need(what);
-      return (await reader.some(set, { filter: { Id: { gt: 0 } }, select: ['Id'] }, 1)).length > 0;
+      return (await reader.some(set, { filter: EVERY_ROW, select: ['Id'] }, 1)).length > 0;
     },
-    catalogue: createCatalogue(stand),
-    employees: createEmployees(stand),
+    catalogue: createCatalogue(context),
+    employees: createEmployees(context),
     async close() {
       await agent.destroy();
       await transport.close();

@@ -15,7 +15,6 @@ export function memoryCache(): CachePort & { entries: Map<string, unknown> } {
     // Through JSON, as the real one keeps it.
     get: async (key) => (entries.has(key) ? JSON.parse(String(entries.get(key))) : undefined),
     set: async (key, value) => void entries.set(key, JSON.stringify(value)),
-    delete: async (key) => void entries.delete(key),
   };
 }
 

@@ -131,12 +131,12 @@ describe('cache', () => {
     expect(await cache.get('near')).toBeUndefined();
   });
 
-  it('holds at most 500 entries in memory and finds the others in the database', async () => {
+  it('holds at most 1000 entries in memory and finds the others in the database', async () => {
     const cache = createCache({ pool: store.pool, log: bench.log, now: () => new Date() });
-    for (let n = 0; n < 510; n += 1) await cache.set(`entry-${n}`, n, 60_000);
+    for (let n = 0; n < 1_010; n += 1) await cache.set(`entry-${n}`, n, 60_000);
     await store.pool.query("DELETE FROM cache_entry WHERE key LIKE 'entry-%'");
     expect(await cache.get('entry-5')).toBeUndefined();
-    expect(await cache.get('entry-509')).toBe(509);
+    expect(await cache.get('entry-1009')).toBe(1009);
   });
 });
 

@@ -2,9 +2,9 @@ import { shorten, toCode } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { CounterpartyResult } from '../../robot/ports/directum.ts';
 import { listed } from '../directories/listed.ts';
+import { allOf, equals, type Filter, oneOf, sameText } from '../odata/filter.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
-import { type Filter, sameText } from '../odata/query.ts';
 import { idOf, type Row, textOf } from '../odata/rows.ts';
 import { type Card, isInn } from './requisites.ts';
 
@@ -45,14 +45,14 @@ const READ = ['Status', 'IsCardReadOnly', 'ExternalId', 'Nonresident', ...Object
 export async function cardQuery(metadata: Metadata, type: Found['type']) {
   const can = await metadata.capabilities();
   const leaf = LEAF[type];
-  const expand = can.property(leaf, 'Bank') === null ? {} : { expand: { Bank: { select: ['Id'] } } as never };
+  const expand = can.property(leaf, 'Bank') === null ? {} : { expand: { Bank: { select: ['Id'] } } };
   // Name first: `Id` and `Name` are on every card.
   return { set: can.need(leaf), select: ['Id', ...can.having(leaf, READ)], ...expand };
 }
 
 /**
  * Candidates of a card by TIN and our own key, on the concrete sets (directum.md B.1: `ICounterparties` refuses on
- * some stands). A card that a broken-off POST made is found by the key.
+ * some installations). A card made by a POST that was not answered is found by the key.
  */
 export async function findCandidates(
   { reader, metadata }: { reader: Reader; metadata: Metadata },
@@ -67,10 +67,10 @@ export async function findCandidates(
     if (can.set(leaf) === null && type === 'bank') continue;
     const alternatives: Filter[] = [];
     if (card.ids.length > 0) alternatives.push(byTin(card, can.property(leaf, 'TRRC') !== null));
-    if (can.property(leaf, 'ExternalId') !== null) alternatives.push({ ExternalId: externalId });
+    if (can.property(leaf, 'ExternalId') !== null) alternatives.push(equals('ExternalId', externalId));
     if (alternatives.length === 0) continue;
     const { set, ...query } = await cardQuery(metadata, type);
-    const rows = await reader.all(set, { ...query, filter: { or: alternatives } });
+    const rows = await reader.all(set, { ...query, filter: oneOf(alternatives) });
     for (const row of rows) {
       if (!found.some((one) => one.row['Id'] === row['Id'])) found.push({ type, row });
     }
@@ -79,10 +79,10 @@ export async function findCandidates(
 }
 
 function byTin(card: Card, hasTrrc: boolean): Filter {
-  // Letters stand in numbers of other countries only, and a person may have typed them small.
-  const tin = { or: card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : { TIN: id })) };
+  // Only numbers of other countries have letters, and a person may have typed them in lower case.
+  const tin = oneOf(card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : equals('TIN', id))));
   if (card.trrc === null || !hasTrrc) return tin;
-  return { and: [tin, { or: [{ TRRC: card.trrc }, { TRRC: null }, { TRRC: '' }] }] };
+  return allOf(tin, oneOf([card.trrc, null, ''].map((trrc) => equals('TRRC', trrc))));
 }
 
 /**
@@ -94,9 +94,9 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   // The key names the CRM record, which may have a branch or a second legal entity among its requisites.
   const own = candidates.filter(({ row }) => row['ExternalId'] === externalId && isCompatible(row, card));
   const byNumber = card.ids.flatMap((id) => {
-    const equalValues = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
-    const of = (trrc: string | null) => equalValues.filter(({ row }) => codeOf(row, 'TRRC') === trrc);
-    return card.trrc === null ? [equalValues] : [of(card.trrc), of(null)];
+    const sameTin = candidates.filter(({ row }) => tinOf(row) === id && isCompatible(row, card));
+    const of = (trrc: string | null) => sameTin.filter(({ row }) => codeOf(row, 'TRRC') === trrc);
+    return card.trrc === null ? [sameTin] : [of(card.trrc), of(null)];
   });
   const pools = [own, ...byNumber];
   const pool = pools.find((one) => one.length > 0) ?? [];
@@ -107,14 +107,14 @@ export function choose(candidates: readonly Found[], card: Card, externalId: str
   return only;
 }
 
-/** A number of a card as it is meant; null when empty. */
+/** A number of a card without spaces and invisible characters; null when empty. */
 const codeOf = (row: Row, property: string): string | null => toCode(textOf(row, property) ?? '') || null;
 
-/** Whether a card may be the one of these requisites: nothing that both name differs. */
+/** Whether a card can belong to these requisites: no number that both give differs. */
 export function isCompatible(row: Row, card: Card): boolean {
   const [tin, trrc] = [tinOf(row), codeOf(row, 'TRRC')];
   if (card.ids.length > 0 && tin !== null && !card.ids.includes(tin)) return false;
-  // A number of another country may be a Russian INN too, of somebody else.
+  // A number of another country may also be the Russian INN of another company.
   if (card.nonresident && row['Nonresident'] === false && tin !== null && isInn(tin)) return false;
   return card.trrc === null || trrc === null || trrc === card.trrc;
 }
@@ -140,7 +140,7 @@ function ambiguous(found: readonly Found[], card: Card): RobotFailure {
   });
 }
 
-/** All of them, in as many words as an answer has room for: names, else ids with KPP, else ids alone and how many more. */
+/** All of them in as much detail as an answer has room for: names, else ids with KPP, else ids alone and how many more. */
 function named(found: readonly Found[]): { ru: string; en: string } {
   const list = found.map(({ row }) => {
     const trrc = textOf(row, 'TRRC');

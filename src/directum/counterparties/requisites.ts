@@ -60,7 +60,7 @@ export function isKpp(text: string): boolean {
 /**
  * Whether requisites are Russian (interface.md directum_sync_counterparty): by the country of their preset; where it
  * cannot be read, by what is filled, then by the country of the bank account, which is the preset's (bitrix24.md G4).
- * Requisites without any number count as none. Null when nothing tells.
+ * Requisites without any number count as none. Null when nothing shows the country.
  */
 function isRussian(requisite: Requisite | null): boolean | null {
   if (requisite === null) return true;

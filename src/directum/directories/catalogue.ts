@@ -3,47 +3,40 @@ import { compact, shorten, toCode, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort, FieldLabel, Reference } from '../../robot/ports/directum.ts';
 import { notExposed } from '../http/errors.ts';
-import type { Reader } from '../odata/list-reader.ts';
-import type { LookupCache } from '../odata/lookup-cache.ts';
-import type { Metadata } from '../odata/metadata.ts';
-import { type Filter, sameText } from '../odata/query.ts';
+import type { DirectumContext } from '../odata/directum-context.ts';
+import { allOf, equals, type Filter, isAmong, oneOf, sameText } from '../odata/filter.ts';
+import type { Expand } from '../odata/query.ts';
 import { idOf, isRow, type Row, textOf } from '../odata/rows.ts';
 import { listed } from './listed.ts';
 
 /** Makes a version from a template (directum.md C.3). */
 export const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';
 const KEEP_MS = 10 * 60_000;
-/** So much of a name is asked for: each letter may take nine signs of a start line of 2048 (directum.md A.5). */
+/** Longest part of a name that is asked for: each letter may take nine characters of a start line of 2048 (directum.md A.5). */
 const NAME_LENGTH = 120;
 /** Room for the ids of namesakes within the 500 characters of an answer's text. */
 const IDS_LENGTH = 150;
 
-export interface DirectumContext {
-  reader: Reader;
-  metadata: Metadata;
-  lookups: LookupCache;
-}
-
 /** Directories by "name or id" (interface.md §3 Values): active records only, kept 10 minutes. */
 export function createCatalogue({ reader, metadata, lookups }: DirectumContext): DirectumPort['catalogue'] {
   /** Active rows of a directory; only properties this installation has are asked for. */
-  async function rows(leaf: string, filter: Filter, extra: string[] = [], expand?: object): Promise<Row[]> {
+  async function rows(leaf: string, filter: Filter, extra: string[] = [], expand?: Expand): Promise<Row[]> {
     const can = await metadata.capabilities();
     const hasStatus = can.property(leaf, 'Status') !== null;
     return reader.all(can.need(leaf), {
-      filter: hasStatus ? { and: [filter, { Status: 'Active' }] } : filter,
+      filter: hasStatus ? allOf(filter, equals('Status', 'Active')) : filter,
       select: ['Id', 'Name', ...can.having(leaf, extra)],
-      ...(expand && { expand: expand as never }),
+      ...(expand && { expand }),
     });
   }
 
-  async function byName(leaf: string, name: string, extra: string[] = [], expand?: object): Promise<Row[]> {
+  async function byName(leaf: string, name: string, extra: string[] = [], expand?: Expand): Promise<Row[]> {
     const wanted = name.toLowerCase();
     const seen = toVisible(wanted);
     const spellings = [...new Set([name, toVisible(name)])];
     // Together they must fit the start line.
     const asked = spellings.map((one) => sameText('Name', one, NAME_LENGTH / spellings.length));
-    const found = await rows(leaf, asked.length === 1 ? (asked[0] as Filter) : { or: asked }, extra, expand);
+    const found = await rows(leaf, oneOf(asked), extra, expand);
     const named = (is: (own: string) => boolean) =>
       found.filter((row) => is((textOf(row, 'Name') ?? '').toLowerCase()));
     const exact = named((own) => own === wanted);
@@ -65,7 +58,7 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
         const id = toId(toVisible(wanted));
         if (id === null) return one(await find(leaf, wanted), wanted, label);
         const possible = (await metadata.capabilities()).isId(id);
-        return possible ? one(await rows(leaf, { Id: id }), wanted, label) : null;
+        return possible ? one(await rows(leaf, equals('Id', id)), wanted, label) : null;
       },
       wanted,
       label,
@@ -96,7 +89,7 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
   }
 
   async function unitsByTin(inn: string, kpp: string | null): Promise<Row[]> {
-    const found = await rows('BusinessUnit', { TIN: inn }, ['TRRC']);
+    const found = await rows('BusinessUnit', equals('TIN', inn), ['TRRC']);
     if (kpp === null) return found;
     const exact = found.filter((row) => toCode(textOf(row, 'TRRC') ?? '') === kpp);
     return exact.length > 0 ? exact : found.filter((row) => textOf(row, 'TRRC') === null);
@@ -124,7 +117,7 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
           return one(
             found.length > 0 || !(await metadata.capabilities()).isId(Number(wanted))
               ? found
-              : await rows('BusinessUnit', { Id: Number(wanted) }),
+              : await rows('BusinessUnit', equals('Id', Number(wanted))),
             wanted,
             label,
           );
@@ -149,10 +142,8 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
       return kept(
         `Currency:${codes[0]}`,
         async () => {
-          const found = await rows('Currency', { or: codes.map((AlphaCode) => ({ AlphaCode })) }, [
-            'AlphaCode',
-          ]);
-          // Old stands keep both codes of the rouble; today's one is meant.
+          const found = await rows('Currency', isAmong('AlphaCode', codes), ['AlphaCode']);
+          // Old installations keep both codes of the rouble; today's one is meant.
           const current = found.filter((row) => textOf(row, 'AlphaCode') === codes[0]);
           return one(current.length > 0 ? current : found, code, label);
         },
@@ -170,7 +161,7 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
           const percent = /^(\d{1,3}(?:[.,]\d{1,4})?)\s*%?$/.exec(toCode(wanted))?.[1];
           if (named.length > 0 || percent === undefined) return one(named, wanted, label);
           const rate = Number(percent.replace(',', '.'));
-          const found = await rows('VatRate', { Rate: rate }, ['Rate']);
+          const found = await rows('VatRate', equals('Rate', rate), ['Rate']);
           const plain = found.filter((row) => textOf(row, 'Name')?.replace(/\s/g, '') === `${rate}%`);
           return one(plain.length > 0 ? plain : found, wanted, label);
         },
@@ -181,7 +172,7 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
   };
 }
 
-/** The id a text of digits means; null for any other text or a number no id can be. */
+/** The id that a text of digits means; -1, which no record has, for a number too great; null for any other text. */
 export function toId(text: string): number | null {
   if (!/^\d+$/.test(text)) return null;
   const id = Number(text);

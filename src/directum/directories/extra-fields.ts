@@ -4,11 +4,11 @@ import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { FieldLabel } from '../../robot/ports/directum.ts';
 import type { Metadata } from '../odata/metadata.ts';
 
-/** Directum's own business, or properties that would fake an approval (directum.md J.2). */
+/** Properties that Directum keeps itself, or that would fake an approval (directum.md J.2). */
 const CLOSED =
   /^(id|externalid|name|author|created|modified|preparedby|associatedapplication|registrationnumber|registrationdate|documentregister|index|storage|locationstate|has\w+|versions?locked|lastversion\w*|documentdate|\w*state|status)$/i;
 
-/** Properties a field of the robot writes; two owners of one value would fight. */
+/** Properties that the robot has a field for: one value must have one source. */
 const OWNED = new Set(
   [
     ...['Subject', 'DocumentKind', 'Counterparty', 'DocumentGroup', 'BusinessUnit', 'Department'],
@@ -25,10 +25,10 @@ const OWNED = new Set(
   ].map((name) => name.toLowerCase()),
 );
 
-/** A date or date-time of the wire as Directum takes it; null when it is none. */
-export type ReadMoment = (text: string) => string | null;
+/** A date or date-time as a robot's field has it, in the form Directum takes; null when it is none. */
+type ReadMoment = (text: string) => string | null;
 
-/** Metadata younger than this is believed when it does not know a property. */
+/** Only metadata younger than this can prove that a property does not exist. */
 const FRESH_MS = 60_000;
 
 /**
@@ -163,7 +163,7 @@ function toValue(
   }
 }
 
-/** Null for what is no number, or one whose digits a JSON number does not keep: it must not be rounded on the quiet. */
+/** Null for anything but a number, and for one with more digits than a JSON number keeps: it must not be rounded silently. */
 function toNumber(text: string): number | null {
   const plain = toCode(text).replace(',', '.');
   if (!/^-?\d{1,17}(\.\d{1,10})?$/.test(plain)) return null;

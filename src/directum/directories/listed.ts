@@ -1,6 +1,6 @@
 import type { LocalText } from '../../robot/failure.ts';
 
-/** So many of `names` as fit into `length` characters, and how many more there are. */
+/** As many of `names` as fit into `length` characters, and how many more there are. */
 export function listed(names: readonly string[], length: number): LocalText {
   const whole = names.join(', ');
   if (whole.length <= length) return { ru: whole, en: whole };

@@ -8,10 +8,11 @@ import { parseExtra } from '../directories/extra-fields.ts';
 import { badAnswer, lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
-import { DOCUMENTS } from '../odata/absence.ts';
+import { equals } from '../odata/filter.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { equalValues, idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
+import { DOCUMENTS } from '../odata/visibility.ts';
 
 const READ = [
   'Name',
@@ -48,13 +49,13 @@ export function createDocumentCards({
     const can = await metadata.capabilities();
     const names = [...new Set([...READ, ...extra])];
     const isRef = (name: string) => can.property(entity, name)?.startsWith('>') === true;
-    const refs: Record<string, unknown> = { Counterparty: { select: ['Id', 'Name'] } };
+    const refs: Record<string, { select: string[] }> = { Counterparty: { select: ['Id', 'Name'] } };
     for (const name of names.filter(isRef)) refs[name] ??= { select: ['Id'] };
     if (can.property(entity, 'HasVersions') === null) refs['Versions'] = { select: ['Id'] };
     return {
       set: can.need(entity),
       select: ['Id', ...can.having(entity, names).filter((name) => !isRef(name))],
-      expand: refs as never,
+      expand: refs,
     };
   }
 
@@ -106,7 +107,7 @@ export function createDocumentCards({
     expected = false,
   ): Promise<DocumentCard | null> {
     const { set, ...rest } = await query(type);
-    const ask = () => reader.all(set, { ...rest, filter: { ExternalId: externalId } });
+    const ask = () => reader.all(set, { ...rest, filter: equals('ExternalId', externalId) });
     let rows = await ask();
     if (rows.length === 0 && expected) {
       await seen(null);
@@ -214,11 +215,11 @@ export function createDocumentCards({
       const missing = [...types].find(([, found]) => found === null)?.[0];
       if (missing !== undefined) throw noProperty(type, missing);
       const isRef = (name: string) => types.get(name)?.startsWith('>') === true;
-      const refs = names.filter(isRef).map((name) => [name, { select: ['Id', 'Name'] }] as const);
+      const refs = Object.fromEntries(names.filter(isRef).map((name) => [name, { select: ['Id', 'Name'] }]));
       const ask = () =>
         reader.one(can.need(type.entity), id, {
           select: ['Id', ...names.filter((name) => !isRef(name) && name !== 'Id')],
-          ...(refs.length > 0 && { expand: Object.fromEntries(refs) as never }),
+          ...(Object.keys(refs).length > 0 && { expand: refs }),
         });
       const row = (await ask()) ?? ((await seen(id)) === 'gone' ? null : await ask());
       return row === null ? null : Object.fromEntries(names.map((name) => [name, row[name] ?? null]));

@@ -9,10 +9,10 @@ import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { StoredFile } from '../../robot/ports/files.ts';
 import { lostRights } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
-import { DOCUMENTS } from '../odata/absence.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { idOf, isRow, type Row, textOf } from '../odata/rows.ts';
+import { DOCUMENTS } from '../odata/visibility.ts';
 
 const LEAF = 'OfficialDocument';
 /** What the portal takes in one request, with a third more for base64 (bitrix24.md F). */
@@ -37,12 +37,12 @@ export function createSignedFile({
     const target = join(folder, 'body');
     let size = 0;
     let hash = createHash('sha256');
-    let handle: FileHandle | null = null;
+    const opened: { handle?: FileHandle } = {};
     try {
       const found = await transport.download(path, {
         async reset() {
-          await handle?.close();
-          handle = await open(target, 'w', 0o600);
+          await opened.handle?.close();
+          opened.handle = await open(target, 'w', 0o600);
           size = 0;
           hash = createHash('sha256');
         },
@@ -50,16 +50,16 @@ export function createSignedFile({
           size += chunk.byteLength;
           if (size > MAX_FILE) throw tooLarge(name);
           hash.update(chunk);
-          await handle?.write(chunk);
+          await opened.handle?.write(chunk);
         },
       });
-      await (handle as FileHandle | null)?.close();
+      await opened.handle?.close();
       if (found !== 'bytes' || size === 0) {
         await remove();
         return found === 'lost' ? 'lost' : 'none';
       }
     } catch (error) {
-      await (handle as FileHandle | null)?.close().catch(() => undefined);
+      await opened.handle?.close().catch(() => undefined);
       await remove();
       throw error;
     }
@@ -80,7 +80,7 @@ export function createSignedFile({
     };
     const row = await reader.one(set, document.id, {
       select: ['Id'],
-      expand: { Versions: versions } as never,
+      expand: { Versions: versions },
     });
     // It could be read a moment ago.
     if (row === null) throw lostRights(DOCUMENTS);
@@ -104,7 +104,7 @@ export function createSignedFile({
   };
 }
 
-/** Opens the file when it is read, not before: a stream that nobody reads fails where nobody listens. */
+/** Opens the file only when it is read: an error of a stream that is never read would have no listener. */
 const bytesOf = (path: string): AsyncIterable<Uint8Array> => ({
   [Symbol.asyncIterator]: () => createReadStream(path)[Symbol.asyncIterator](),
 });

@@ -4,12 +4,13 @@ import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { DocumentState, Signing, TaskState } from '../../robot/ports/document-state.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
-import { isAnyShown } from '../odata/absence.ts';
 import type { Bulk } from '../odata/bulk.ts';
+import { allOf, differs, equals } from '../odata/filter.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import { leafOf, type Metadata } from '../odata/metadata.ts';
 import { idOf, isRow, type Row, textOf, timeOf } from '../odata/rows.ts';
-import { mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
+import { canReadAny } from '../odata/visibility.ts';
+import { hasAsMain, mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
 import { createSignedFile } from './signed-file.ts';
 
 const LEAF = 'OfficialDocument';
@@ -42,9 +43,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
     return {
       set: can.need(LEAF),
       select: ['Id', ...can.having(LEAF, READ)],
-      expand: (can.property(LEAF, 'OurSignatory') === null
-        ? {}
-        : { OurSignatory: { select: ['Id', 'Name'] } }) as never,
+      expand: can.property(LEAF, 'OurSignatory') === null ? {} : { OurSignatory: { select: ['Id', 'Name'] } },
     };
   }
 
@@ -79,10 +78,8 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
       Object.entries(TASK_GROUPS).map(async ([leaf, group]) => {
         const set = can.set(leaf);
         if (set === null) return [];
-        const main = `AttachmentDetails/any(a: a/AttachmentId eq ${documentId} and a/GroupId eq ${group})`;
-        return reader.allWhere(set, `${main} and Status ne 'Draft'`, {
-          select: ['Id', 'Status', 'Started'],
-        });
+        const filter = allOf(hasAsMain([documentId], group), differs('Status', 'Draft'));
+        return reader.all(set, { filter, select: ['Id', 'Status', 'Started'] });
       }),
     );
     const tasks = found.flat().map(toTask);
@@ -92,10 +89,10 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   async function signing(taskId: number): Promise<Signing | null> {
     const can = await metadata.capabilities();
     const people = ['CompletedBy', 'Performer'].filter((name) => can.property('Assignment', name) !== null);
-    const completed = `Task/Id eq ${taskId} and Status eq 'Completed'`;
-    const rows = await reader.allWhere(can.need('Assignment'), completed, {
+    const rows = await reader.all(can.need('Assignment'), {
+      filter: allOf(equals('Task/Id', taskId), equals('Status', 'Completed')),
       select: ['Id', 'Result', 'Completed'],
-      expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])) as never,
+      expand: Object.fromEntries(people.map((name) => [name, { select: ['Id', 'Name'] }])),
     });
     const signed = rows.findLast((row) => row['Result'] === 'Sign' || row['Result'] === 'ConfirmSign');
     if (!signed) return null;
@@ -119,7 +116,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
         const set = (await metadata.capabilities()).need('Task');
         const { rows, next } = await bulk.changed(set, since, after, {
           select: ['Id', 'Status', 'Started', 'Modified'],
-          expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } } as never,
+          expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } },
         });
         return { rows: rows.map(toChangedTask), next };
       },
@@ -131,7 +128,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
         const can = await metadata.capabilities();
         const sets = documentTypes.map(({ entity }) => can.set(entity)).filter((set) => set !== null);
         for (const set of sets.length === 0 ? [can.need(LEAF)] : sets)
-          if ((await isAnyShown(reader, set)) === true) return true;
+          if ((await canReadAny(reader, set)) === true) return true;
         return false;
       },
       async taskStatesOf(ids) {
@@ -157,6 +154,7 @@ function toChangedTask(row: Row): ChangedTask {
 }
 
 function isNewer(task: TaskState, than: TaskState): boolean {
-  const [a, b] = [task, than].map((one) => (one.startedAt === null ? Number.NaN : Date.parse(one.startedAt)));
-  return Number.isNaN(a) || Number.isNaN(b) || a === b ? task.id > than.id : (a as number) > (b as number);
+  const startOf = ({ startedAt }: TaskState) => (startedAt === null ? Number.NaN : Date.parse(startedAt));
+  const [a, b] = [startOf(task), startOf(than)];
+  return Number.isNaN(a) || Number.isNaN(b) || a === b ? task.id > than.id : a > b;
 }

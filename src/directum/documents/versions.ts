@@ -6,11 +6,13 @@ import { RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { OpenFile } from '../../robot/ports/files.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import { type DirectumContext, FROM_TEMPLATE } from '../directories/catalogue.ts';
+import { FROM_TEMPLATE } from '../directories/catalogue.ts';
 import { lostRights } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
-import { DOCUMENTS } from '../odata/absence.ts';
+import type { DirectumContext } from '../odata/directum-context.ts';
+import { equals } from '../odata/filter.ts';
 import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
+import { DOCUMENTS } from '../odata/visibility.ts';
 
 const MAX_FILE = 200 * 1024 * 1024;
 const KEEP_APPLICATION_MS = 10 * 60_000;
@@ -28,7 +30,7 @@ export function createVersions({
 }: DirectumContext & { transport: Transport; absence: AbsencePort; log: Log }): DirectumPort['versions'] {
   const setOf = async ({ entity }: DocumentType) => (await metadata.capabilities()).need(entity);
 
-  /** Newest first; hidden ones are nobody's last version. */
+  /** Newest first, hidden ones included; these never count as the last version. */
   async function list(type: DocumentType, documentId: number): Promise<Row[]> {
     const expand = {
       Versions: {
@@ -38,7 +40,7 @@ export function createVersions({
     };
     const document = await reader.one(await setOf(type), documentId, {
       select: ['Id'],
-      expand: expand as never,
+      expand,
     });
     if (!document)
       throw (await absence.ofDocument(documentId)) === 'unknown' ? lostRights(DOCUMENTS) : gone();
@@ -70,7 +72,7 @@ export function createVersions({
     const id = await lookups.remember(`application:${extension}`, KEEP_APPLICATION_MS, async () => {
       const rows = await reader.some(
         set,
-        { filter: { Extension: extension }, select: ['Id', 'Extension'] },
+        { filter: equals('Extension', extension), select: ['Id', 'Extension'] },
         5,
       );
       const fit = rows.find((row) => textOf(row, 'Extension')?.toLowerCase() === extension);

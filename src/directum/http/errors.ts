@@ -1,15 +1,15 @@
 import { parseJson, shorten } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
-import { ownWords, saysLocked } from './words.ts';
+import { saysLocked, withoutData } from './refusal-text.ts';
 
-/** Longest quotation of Directum's own words; the whole text stays under 450 characters. */
+/** Longest quotation of Directum's own words, so that the whole text stays under 450 characters. */
 const QUOTE = 200;
 
 /** What Directum answered a refused request, as the cause of the failure it became. */
 export class DirectumAnswer extends Error {
   /** Its own words on one line, cut and without secrets, as the failure's text quotes them; null when it said nothing. */
   readonly quoted: string | null;
-  /** Its own words without customers' data (`ownWords`), for telling refusals apart. */
+  /** Its own words without customers' data (`withoutData`), for recognising refusals. */
   readonly words: string;
 
   constructor(status: number, said: { quoted: string | null; words: string }) {
@@ -19,7 +19,7 @@ export class DirectumAnswer extends Error {
   }
 }
 
-/** Nothing of Directum's answer was understood: a proxy page, a cut answer, another service behind the address. */
+/** The answer is none of Directum's: a proxy page, a cut answer, another service behind the address. */
 export function badAnswer(what: string): RobotFailure {
   return new RobotFailure(
     'directum_unavailable',
@@ -31,7 +31,7 @@ export function badAnswer(what: string): RobotFailure {
   );
 }
 
-/** What could be read is not shown any more, and nothing else of its kind either: the account seems to have lost rights. */
+/** A record that could be read is not shown any more, nor anything else of its kind: the account seems to have lost rights. */
 export function lostRights(what: LocalText): RobotFailure {
   return new RobotFailure('directum_unavailable', {
     ru: `Directum перестал показывать ${what.ru}: похоже, у учётной записи сервиса отобрали права. Администратору Directum: верните права на чтение; робот продолжит сам.`,
@@ -39,7 +39,7 @@ export function lostRights(what: LocalText): RobotFailure {
   });
 }
 
-/** The token endpoint refused for another reason than the login: it answers so until a certificate is set up. */
+/** The token endpoint refused, but not the login: it does so until a certificate is set up (directum.md A.3). */
 export function noToken(status: number): RobotFailure {
   return new RobotFailure(
     'directum_unavailable',
@@ -63,15 +63,15 @@ export function unreachable(cause: unknown): RobotFailure {
   );
 }
 
-/** Directum's own words from any shape of error answer (directum.md A.9); null when none. */
+/** Directum's own words from any form of error answer (directum.md A.9); null when none. */
 function errorText(body: string): string | null {
   let found: unknown = body;
   try {
-    found = pick(parseJson(body));
-    // A shape nobody has seen is quoted as it came.
+    found = messageOf(parseJson(body));
+    // JSON of an unknown form is quoted as it came.
     if (typeof found !== 'string' || found.trim() === '') found = body;
   } catch {
-    // Plain text is one of the known shapes; a proxy's page says nothing to a person.
+    // Plain text is one of the known forms; a proxy's page tells a person nothing.
     if (isPage(body)) return null;
   }
   return String(found);
@@ -86,28 +86,27 @@ function oneLine(text: string | null): string | null {
   return line || null;
 }
 
-/** A page of a proxy. Tags inside a text are data, whoever quotes them. */
+/** A page of a proxy begins with a tag; tags inside a text are data. */
 function isPage(body: string): boolean {
   return /^\s*</.test(body);
 }
 
-function pick(value: unknown): unknown {
-  if (typeof value === 'string') return value;
-  if (typeof value !== 'object' || value === null) return null;
-  const record = value as Record<string, unknown>;
-  const error = record['error'] ?? record['Error'];
+function messageOf(value: unknown): unknown {
+  if (!isObject(value)) return typeof value === 'string' ? value : null;
+  const error = value['error'] ?? value['Error'];
   if (typeof error === 'string') return error;
-  if (typeof error === 'object' && error !== null) {
-    const message = (error as Record<string, unknown>)['message'];
-    if (typeof message === 'object' && message !== null) return (message as Record<string, unknown>)['value'];
-    return message;
-  }
-  return record['message'] ?? record['Message'] ?? null;
+  if (!isObject(error)) return value['message'] ?? value['Message'] ?? null;
+  const message = error['message'];
+  return isObject(message) ? message['value'] : message;
 }
 
-/** True for a status that says the request was not served by a working Directum. */
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Whether a status says that no working Directum served the request. */
 export function isFault(status: number, body: string): boolean {
-  // A 500 with Directum's own words, JSON or plain, is one card's trouble, not an outage.
+  // A 500 with Directum's own words, JSON or plain, concerns one card and is no outage.
   return status > 500 || status === 401 || (status === 500 && (body.trim() === '' || isPage(body)));
 }
 
@@ -123,7 +122,7 @@ export function toFailure(
   const found = errorText(body);
   const line = oneLine(found);
   const quoted = line === null ? null : shorten(hide(line), QUOTE);
-  const words = ownWords(found ?? '', sent);
+  const words = withoutData(found ?? '', sent);
   const cause = new DirectumAnswer(status, { quoted, words });
   const fail = (
     code: 'directum_refused' | 'directum_access_denied' | 'directum_locked' | 'directum_unavailable',
@@ -177,7 +176,7 @@ export function toFailure(
   });
 }
 
-/** The account sees no such set or function: the installation does not expose it (directum.md A.2). */
+/** The installation does not expose such a set or function (directum.md A.2). */
 export function notExposed(name: string): RobotFailure {
   return new RobotFailure('directum_refused', {
     ru: `В сервисе интеграции Directum нет «${name}». Администратору Directum: откройте этот тип для сервиса интеграции или обновите Directum.`,

@@ -13,21 +13,21 @@ import { toClean } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { badAnswer, isFault, toFailure, unreachable } from './errors.ts';
-import { sentTexts } from './words.ts';
+import { sentTexts } from './refusal-text.ts';
 
-/** The official utility waits 600 s; a run is tried again anyway, so it need not hold its place that long. */
+/** The official utility waits 600 s; a run is tried again anyway, so it need not hold a worker that long. */
 const TIMEOUTS = { connectMs: 10_000, headersMs: 120_000, bodyMs: 120_000 };
 const MAX_BYTES = 32 * 1024 * 1024;
 const FAULTS_TO_OPEN = 5;
 const OPEN_MS = 5_000;
-/** The connection died before an answer: a read may simply go again over a new one. */
+/** The connection broke before an answer: a read may be repeated over a new one. */
 const RECONNECT = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTED']);
 
-export interface WireOptions {
+export interface HttpClientOptions {
   ca?: string;
   timeouts?: { connectMs: number; headersMs: number; bodyMs: number };
   log: Log;
-  /** The circuit has closed: Directum answers again. */
+  /** Called when the circuit has closed: Directum answers again. */
   onBack?: () => void;
   /** Takes secrets out of a text that may be quoted. */
   hide: (text: string) => string;
@@ -49,7 +49,7 @@ export interface Ask {
   peek?: boolean;
   /** Takes the bytes of a 200 in place of the reply's body. */
   sink?: Sink;
-  /** A 401 means that the token is over, which says nothing against Directum. */
+  /** A 401 then only means that the token has expired: it is no fault of Directum. */
   mayExpire?: boolean;
 }
 
@@ -71,7 +71,7 @@ export interface HttpClient {
   ask(ask: Ask): Promise<Reply>;
   /** The circuit is not closed. */
   isDown(): boolean;
-  /** False while Directum is down, save for one caller every few seconds, who finds out how it is. */
+  /** False while Directum is down, except for one caller every few seconds, who finds out whether it is back. */
   admits(): boolean;
   close(): Promise<void>;
 }
@@ -87,9 +87,9 @@ class Fault extends Error {
 
 /**
  * HTTP to one Directum: own pool over HTTP/1.1, no redirects, limits of time and size, one reconnect of a read, and
- * a circuit that opens for a few seconds after a row of faults (design.md, Chosen parts).
+ * a circuit breaker that opens for a few seconds after several faults in a row.
  */
-export function createHttpClient(options: WireOptions): HttpClient {
+export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { log, hide } = options;
   const timeouts = options.timeouts ?? TIMEOUTS;
   const agent = new Agent({
@@ -102,7 +102,7 @@ export function createHttpClient(options: WireOptions): HttpClient {
       ...(options.ca !== undefined && { ca: [...rootCertificates, options.ca] }),
     },
   });
-  // Its own pause would go by the wall clock and last as long as that is set back: `mayTry` keeps it instead.
+  // Its own pause goes by the wall clock and would grow when that is set back: `mayTry` keeps the pause instead.
   const noPause = { duration: Number.NEGATIVE_INFINITY, next: () => noPause };
   const breaker = circuitBreaker(handleType(Fault), {
     breaker: new ConsecutiveBreaker(FAULTS_TO_OPEN),
@@ -126,7 +126,7 @@ export function createHttpClient(options: WireOptions): HttpClient {
       method: verb,
       dispatcher: agent,
       headers,
-      // A drip of bytes never trips a limit between bytes; an upload may take as long as it flows.
+      // Slow bytes never reach a limit between bytes, so the whole has one too; an upload may take as long as it flows.
       signal: typeof body === 'object' ? null : AbortSignal.timeout(timeouts.headersMs + timeouts.bodyMs),
       ...(body !== undefined && { body: typeof body === 'string' ? body : Readable.from(body) }),
     });
@@ -135,7 +135,7 @@ export function createHttpClient(options: WireOptions): HttpClient {
     let size = 0;
     const taking = status === 200 ? sink : undefined;
     await taking?.reset();
-    // Leaving the loop early destroys the body and its connection with it.
+    // A body without an encoding comes in buffers. Leaving the loop early destroys it and its connection with it.
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       if (taking) {
         await taking.write(chunk);
@@ -165,7 +165,7 @@ export function createHttpClient(options: WireOptions): HttpClient {
     try {
       reply = await reach(ask);
     } catch (error) {
-      // The other end of an upload failed, or the answer was unusable: not Directum's silence.
+      // A RobotFailure is no silence of Directum: the source of an upload failed, or an answer came and was unusable.
       throw error instanceof RobotFailure ? error : new Fault(null, error);
     }
     if (ask.mayExpire && reply.status === 401) return reply;
@@ -191,7 +191,7 @@ export function createHttpClient(options: WireOptions): HttpClient {
         ({ status, failure } = reply);
         return reply;
       } catch (error) {
-        failure = error as RobotFailure;
+        if (error instanceof RobotFailure) failure = error;
         throw error;
       } finally {
         const seconds = (performance.now() - started) / 1000;
@@ -215,5 +215,5 @@ export function createHttpClient(options: WireOptions): HttpClient {
 }
 
 function codeOf(error: unknown): string {
-  return String((error as { code?: unknown } | null)?.code ?? '');
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -4,7 +4,7 @@ import { documentTypes } from '../../documents/types/document-types.ts';
 export const TYPE_GUID = {
   /** Base of the hierarchy of documents. */
   document: '58cca102-1e97-4f07-b6ac-fd866a8b7cb1',
-  /** Base of the hierarchy: opens a card of any descendant, so a card has one link, whoever knows what about it. */
+  /** Base of the hierarchy: opens a card of any descendant, so the link of a card never depends on its type. */
   counterparty: '294767f1-009f-4fbd-80fc-f98c49ddc560',
   ApprovalTask: '100950d0-03d2-44f0-9e31-f9c8dfdf3829',
   FreeApprovalTask: '77f43035-9f23-4a19-9882-5a6a2cd5c9c7',

@@ -38,13 +38,13 @@ export function createTokens(fetchToken: () => Promise<string>, now: () => Date)
 }
 
 /**
- * How long a JWT that has just come lives, in milliseconds: both moments are the server's, and only where it does not
- * tell when it made the token, ours has to do. Null for an encrypted or foreign token, or when that makes no sense.
+ * How long a JWT that has just come is valid, in milliseconds. Both moments are the server's; our clock is used only
+ * where the token does not say when it was made. Null for an encrypted token, or when the moments make no sense.
  */
 function lifeOf(token: string, now: Date): number | null {
   try {
-    const payload: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
-    const { exp, iat } = (payload ?? {}) as { exp?: unknown; iat?: unknown };
+    const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
+    const { exp, iat }: { exp?: unknown; iat?: unknown } = JSON.parse(payload) ?? {};
     const from = typeof iat === 'number' ? iat * 1000 : now.getTime();
     const lifeMs = Number(exp) * 1000 - from;
     return Number.isFinite(lifeMs) && lifeMs > 0 ? lifeMs : null;

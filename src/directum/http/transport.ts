@@ -4,13 +4,13 @@ import {
   type Ask,
   createHttpClient,
   type HttpClient,
+  type HttpClientOptions,
   type Reply,
   type Sink,
-  type WireOptions,
 } from './http-client.ts';
 import { createTokens } from './token.ts';
 
-export interface TransportOptions extends Omit<WireOptions, 'hide'> {
+export interface TransportOptions extends Omit<HttpClientOptions, 'hide'> {
   baseUrl: string;
   login: string;
   password: string;
@@ -45,7 +45,7 @@ export interface Transport {
 
 const JSON_TYPE = 'application/json';
 
-/** Authorises, parses and tells absence from failure on top of the http. */
+/** Adds to the HTTP client: authorisation, parsing, and telling absence from failure. */
 export function createTransport(options: TransportOptions): Transport {
   const base = new URL(options.baseUrl.replace(/\/*$/, '/'));
   const basic = `Basic ${Buffer.from(`${options.login}:${options.password}`, 'utf8').toString('base64')}`;
@@ -64,7 +64,7 @@ export function createTransport(options: TransportOptions): Transport {
     const text = good(reply)
       .body.trim()
       .replace(/^"(.*)"$/, '$1');
-    // Anything else would not be a header; a proxy's page neither.
+    // Anything else, such as a proxy's page, could not be sent in a header.
     if (!/^[!-;=-~]+$/.test(text)) throw badAnswer('no token');
     token = text;
     return token;
@@ -82,7 +82,7 @@ export function createTransport(options: TransportOptions): Transport {
       headers: { ...rest.headers, Authorization: `Bearer ${first}` },
       mayExpire: true,
     });
-    // A 401 did nothing, so even a write may go again; a stream cannot, its bytes are gone.
+    // A refused login had no effect, so even a write may be repeated; not a stream, whose bytes are gone.
     if (reply.status !== 401) return reply;
     tokens.drop(first);
     if (typeof rest.body === 'object') return reply;
@@ -96,7 +96,7 @@ export function createTransport(options: TransportOptions): Transport {
       const reply = await ask({ verb: 'GET', path, headers: { Accept: JSON_TYPE } });
       if (absent && reply.status === 404) return null;
       const answer = toJson(good(reply));
-      // Only 204 says that nothing was found (directum.md A.5): taken for that, any other would make doubles.
+      // Only 204 says that nothing was found (directum.md A.5): any other empty answer, taken for that, would lead to duplicates.
       if (answer === null && reply.status !== 204) throw badAnswer('no content');
       return answer;
     },
@@ -108,7 +108,7 @@ export function createTransport(options: TransportOptions): Transport {
       const first = await peek();
       // A body that cannot be found answers 500 at times (directum.md C.2): once more, then it is reported.
       const reply = first.status === 500 ? await peek() : first;
-      // Lost bytes are still a body: another version is no cure for a storage that lost one.
+      // Lost bytes are still a body: a new version would not bring back what the storage lost.
       if (reply.status === 500 && !isFault(reply.status, reply.body)) return true;
       return reply.status !== 404 && good(reply).body !== '';
     },
@@ -129,12 +129,12 @@ export function createTransport(options: TransportOptions): Transport {
     },
     async upload(path, body) {
       const headers = { Accept: JSON_TYPE, 'Content-Type': 'application/octet-stream' };
-      let broken: { error: unknown } | null = null;
+      const broken: unknown[] = [];
       async function* guarded(): AsyncGenerator<Uint8Array> {
         try {
           yield* body;
         } catch (error) {
-          broken = { error };
+          broken.push(error);
           throw error;
         }
       }
@@ -144,9 +144,8 @@ export function createTransport(options: TransportOptions): Transport {
         good(reply);
         return 'stored';
       } catch (error) {
-        // The sender's fault is the cause, not what it looked like on Directum's side.
-        const source = broken as { error: unknown } | null;
-        throw source ? source.error : error;
+        // When the stream itself failed, that is the cause, not how it looked on Directum's side.
+        throw broken.length > 0 ? broken[0] : error;
       }
     },
     isDown: http.isDown,

@@ -1,15 +1,14 @@
 import type { ChangesPage } from '../../documents/ports/changes.ts';
 import { RobotFailure } from '../../robot/failure.ts';
-import { isAnyShown } from './absence.ts';
+import { allOf, EVERY_ROW, type Filter, isAmong, isGreater, moment } from './filter.ts';
 import { PAGE, type Reader } from './list-reader.ts';
 import type { Capabilities, Metadata } from './metadata.ts';
-import type { Query } from './query.ts';
+import type { Columns, Expand } from './query.ts';
 import { idOf, type Row, timeOf } from './rows.ts';
+import { canReadAny } from './visibility.ts';
 
 /** Comparisons of ids that fit the limit of a filter's nodes (directum.md G.2). */
-const IDS = 10;
-
-export type Shown = Omit<Query, 'filter' | 'orderBy' | 'top'>;
+const MOST_IDS = 10;
 
 /** Questions to sets that only grow: what changed since, and what concerns a list of ids (directum.md A.5, G.2). */
 export interface Bulk {
@@ -18,28 +17,23 @@ export interface Bulk {
   /** The latest `Modified` of the type; null when there is none or it is not shown. */
   newest(leaf: string): Promise<string | null>;
   /** Records changed after `since` with a greater id than `after`, by id. */
-  changed(set: string, since: string, after: number, query: Shown): Promise<ChangesPage<Row>>;
+  changed(set: string, since: string, after: number, columns: Columns): Promise<ChangesPage<Row>>;
   /** Those of the records that can be read, ten a question. */
-  byIds(set: string, ids: readonly number[], query: Shown): Promise<Row[]>;
+  byIds(set: string, ids: readonly number[], columns: Columns): Promise<Row[]>;
   /** Whether any record of the set can be read; null when Directum refuses the question. */
-  anyShown(set: string): Promise<boolean | null>;
+  canReadAny(set: string): Promise<boolean | null>;
   /** All rows of `filterOf(ids)`, page by page, asked in lists of at most `most` ids. */
   ofList(
     set: string,
     ids: readonly number[],
     most: number,
-    filterOf: (ids: readonly number[]) => string,
-    query: Shown,
+    filterOf: (ids: readonly number[]) => Filter,
+    columns: Columns,
   ): Promise<Row[]>;
 }
 
 export function createBulk({ reader, metadata }: { reader: Reader; metadata: Metadata }): Bulk {
-  const ask = reader.where;
-
-  /**
-   * A filter is limited to 100 nodes on one stand, a start line to 2048 characters (directum.md A.5): a list that is
-   * refused is asked in halves.
-   */
+  /** One installation takes 100 nodes in a filter (directum.md A.5), another may take fewer: a refused list is halved. */
   async function inLists(
     ids: readonly number[],
     most: number,
@@ -69,41 +63,33 @@ export function createBulk({ reader, metadata }: { reader: Reader; metadata: Met
     async newest(leaf) {
       if (!(await hasModified(leaf))) return null;
       const set = (await metadata.capabilities()).need(leaf);
-      const rows = await ask(set, 'Id gt 0', {
-        select: ['Id', 'Modified'],
-        orderBy: 'Modified desc',
-        top: 1,
-      });
+      const query = { filter: EVERY_ROW, select: ['Id', 'Modified'], orderBy: 'Modified desc' };
+      const rows = await reader.some(set, query, 1);
       return rows[0] ? timeOf(rows[0], 'Modified') : null;
     },
-    async changed(set, since, after, query) {
-      const filter = `Modified gt ${since} and Id gt ${after}`;
-      const rows = await ask(set, filter, { ...query, orderBy: 'Id', top: PAGE });
+    async changed(set, since, after, columns) {
+      const filter = allOf(isGreater('Modified', moment(since)), isGreater('Id', after));
+      const rows = await reader.some(set, { ...columns, filter }, PAGE);
       const last = Math.max(after, ...rows.map((row) => idOf(row)));
       return { rows, next: rows.length >= PAGE && last > after ? last : null };
     },
-    anyShown: (set) => isAnyShown(reader, set),
-    byIds: (set, ids, query) => inLists(ids, IDS, (list) => ask(set, eachOf('Id', list), query)),
-    ofList: (set, ids, most, filterOf, query) =>
-      inLists(ids, most, (list) => reader.allWhere(set, filterOf(list), query)),
+    canReadAny: (set) => canReadAny(reader, set),
+    byIds: (set, ids, columns) =>
+      inLists(ids, MOST_IDS, (list) =>
+        reader.some(set, { ...columns, filter: isAmong('Id', list) }, list.length),
+      ),
+    ofList: (set, ids, most, filterOf, columns) =>
+      inLists(ids, most, (list) => reader.all(set, { ...columns, filter: filterOf(list) })),
   };
 }
 
-/** `Id eq 1 or Id eq 2`. */
-const eachOf = (path: string, ids: readonly number[]) => ids.map((id) => `${path} eq ${id}`).join(' or ');
-
-/** The same where something else follows: several stand in parentheses. */
-export function anyOf(path: string, ids: readonly number[]): string {
-  return ids.length === 1 ? eachOf(path, ids) : `(${eachOf(path, ids)})`;
-}
-
-/** `$expand` of one reference or collection with those of `names` its type has; nothing where it is not exposed. */
+/** `$expand` of one reference or collection with those of `names` that its type has; empty where it is not exposed. */
 export function expanding(
   can: Capabilities,
   leaf: string,
   property: string,
   names: readonly string[],
-): Record<string, { select: string[] }> {
+): Expand {
   const type = can.property(leaf, property);
   if (type === null || !/^[>*]/.test(type)) return {};
   return { [property]: { select: ['Id', ...can.having(type.slice(1), names)] } };

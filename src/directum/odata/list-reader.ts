@@ -1,26 +1,23 @@
 import { RobotFailure } from '../../robot/failure.ts';
 import { badAnswer } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
-import { afterId, fitsLine, type Query, toPath } from './query.ts';
+import { allOf, equals, isGreater } from './filter.ts';
+import { type Columns, fitsLine, type ListQuery, type Query, toPath } from './query.ts';
 import { idOf, type Row, toRow, toRows } from './rows.ts';
 
 /** Rows of one page. */
 export const PAGE = 100;
-/** More rows are no answer but a stand that makes them up as it is asked. */
+/** No set that is asked for is so big: an installation that gives more repeats or invents rows. */
 const MOST_ROWS = 100_000;
 
 /** Reads of one Directum in rows. */
 export interface Reader {
   /** One card; null when it is deleted or the account may not read it: 404, and absent from the list too. */
-  one(set: string, id: number, query: Omit<Query, 'filter'>): Promise<Row | null>;
-  /** The first `top` rows by id. A filter is required: big sets are refused without one (directum.md A.5). */
-  some(set: string, query: Query & { filter: NonNullable<Query['filter']> }, top: number): Promise<Row[]>;
-  /** Rows of a filter written out: lambdas and date-times are beyond the builder. */
-  where(set: string, filter: string, query: Omit<Query, 'filter'>): Promise<Row[]>;
-  /** All rows of such a filter, page by page over `Id`. */
-  allWhere(set: string, filter: string, query: Omit<Query, 'filter' | 'orderBy' | 'top'>): Promise<Row[]>;
+  one(set: string, id: number, columns: Columns): Promise<Row | null>;
+  /** The first `top` rows, by id if no other order is given. */
+  some(set: string, query: ListQuery, top: number): Promise<Row[]>;
   /** All rows, page by page over `Id`. */
-  all(set: string, query: Query & { filter: NonNullable<Query['filter']> }): Promise<Row[]>;
+  all(set: string, query: Columns & Pick<ListQuery, 'filter'>): Promise<Row[]>;
 }
 
 /** Builds the addresses of reads and keeps them under the limit of the start line. */
@@ -30,14 +27,15 @@ export function createReader(transport: Transport): Reader {
     if (!fitsLine(transport.basePath, path)) throw badAnswer('a question longer than the start line may be');
     return toRows(await transport.get(path));
   }
-  async function one(set: string, id: number, query: Omit<Query, 'filter'>): Promise<Row | null> {
-    const path = toPath(`${set}(${id})`, query);
-    if (!fitsLine(transport.basePath, path)) return inHalves(set, id, query);
+
+  async function one(set: string, id: number, columns: Columns): Promise<Row | null> {
+    const path = toPath(`${set}(${id})`, columns);
+    if (!fitsLine(transport.basePath, path)) return inHalves(set, id, columns);
     const answer = await transport.get(path, { absent: true });
     if (answer !== null) return toRow(answer);
     // A proxy says 404 too while Directum is being restarted: only an empty list proves that the card is gone.
     try {
-      return (await some(set, { ...query, filter: { Id: id } }, 1))[0] ?? null;
+      return (await some(set, { ...columns, filter: equals('Id', id) }, 1))[0] ?? null;
     } catch (error) {
       if (error instanceof RobotFailure && error.code === 'directum_refused')
         throw badAnswer('404 for a card and no list');
@@ -46,15 +44,16 @@ export function createReader(transport: Transport): Reader {
   }
 
   /** Asks for half of the properties at a time, for a card with more of them than a start line holds. */
-  async function inHalves(set: string, id: number, query: Omit<Query, 'filter'>): Promise<Row | null> {
-    const names = [query.select ?? []].flat().map(String);
-    const expands = Object.entries((query.expand ?? {}) as Record<string, unknown>);
+  async function inHalves(set: string, id: number, columns: Columns): Promise<Row | null> {
+    const names = columns.select ?? [];
+    const expands = Object.entries(columns.expand ?? {});
     if (names.length + expands.length < 3) throw badAnswer('a question longer than the start line may be');
     const part = (from: number, to: number) => {
-      const cutAt = <T>(list: T[]) => list.slice(Math.ceil(list.length * from), Math.ceil(list.length * to));
+      const cutAt = <T>(list: readonly T[]) =>
+        list.slice(Math.ceil(list.length * from), Math.ceil(list.length * to));
       return {
         select: [...new Set(['Id', ...cutAt(names)])],
-        expand: Object.fromEntries(cutAt(expands)) as never,
+        expand: Object.fromEntries(cutAt(expands)),
       };
     };
     const first = await one(set, id, part(0, 0.5));
@@ -62,18 +61,16 @@ export function createReader(transport: Transport): Reader {
     return first && second && { ...first, ...second };
   }
 
-  const where: Reader['where'] = async (set, filter, query) =>
-    toRows(await transport.get(`${toPath(set, query)}&$filter=${encodeURIComponent(filter)}`));
-
   return {
     one,
-    where,
-    allWhere: (set, filter, query) =>
-      allPages((last) => where(set, `${filter} and Id gt ${last}`, { ...query, orderBy: 'Id', top: PAGE })),
     some,
     all: (set, query) =>
       allPages((last) =>
-        some(set, { ...query, filter: last === 0 ? query.filter : afterId(query.filter, last) }, PAGE),
+        some(
+          set,
+          last === 0 ? query : { ...query, filter: allOf(query.filter, isGreater('Id', last)) },
+          PAGE,
+        ),
       ),
   };
 }
@@ -85,7 +82,7 @@ export async function allPages(ask: (last: number) => Promise<Row[]>): Promise<R
     const page = await ask(last);
     rows.push(...page);
     const next = page.length === 0 ? 0 : Math.max(...page.map((row) => idOf(row)));
-    // A stand that ignores $top or the order must not turn the loop around.
+    // An installation that ignores $top or the order must not make this loop endless.
     if (page.length < PAGE || next <= last) return rows;
     if (rows.length >= MOST_ROWS) throw badAnswer(`more than ${MOST_ROWS} rows`);
     last = next;

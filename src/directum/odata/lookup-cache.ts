@@ -2,44 +2,32 @@
 export interface CachePort {
   get(key: string): Promise<unknown>;
   set(key: string, value: unknown, ttlMs: number): Promise<void>;
-  delete(key: string): Promise<void>;
 }
 
-const MOST = 1_000;
-
-/** Found records kept for a while: in this process, and in the shared cache for the others. */
+/** Found records, kept for a while for all processes. */
 export interface LookupCache {
-  /** The kept value, else what `find` finds; null is not kept, so that a mended directory is seen at once. */
+  /** The kept value, else what `find` finds; null is not kept, so that a corrected directory is seen at once. */
   remember<T>(key: string, ttlMs: number, find: () => Promise<T | null>): Promise<T | null>;
 }
 
-/** `prefix` names the stand and the account, because rights decide what is found. */
+/** `prefix` names the installation and the account, because rights decide what is found. */
 export function createLookupCache(cache: CachePort, prefix: string, now: () => Date): LookupCache {
-  const near = new Map<string, { value: unknown; until: number }>();
   const pending = new Map<string, Promise<unknown>>();
 
   async function load<T>(key: string, ttlMs: number, find: () => Promise<T | null>): Promise<T | null> {
-    const shared = (await cache.get(prefix + key)) as { value: T; until: number } | undefined;
-    const leftMs = shared ? shared.until - now().getTime() : 0;
-    // More than it was kept for: by a clock that was set back since.
-    if (shared && leftMs > 0 && leftMs <= ttlMs) {
-      near.set(key, { value: shared.value, until: performance.now() + leftMs });
-      return shared.value;
-    }
+    // Each key is used by one place only, so what is kept under it has the type that place asks for.
+    const kept = (await cache.get(prefix + key)) as { value: T; until: number } | undefined;
+    const leftMs = kept ? kept.until - now().getTime() : 0;
+    // With more time left than it was kept for, it was kept before the wall clock was set back.
+    if (kept && leftMs > 0 && leftMs <= ttlMs) return kept.value;
     const value = await find();
-    if (value === null) return null;
-    near.delete(key);
-    near.set(key, { value, until: performance.now() + ttlMs });
-    if (near.size > MOST) near.delete(near.keys().next().value as string);
-    await cache.set(prefix + key, { value, until: now().getTime() + ttlMs }, ttlMs);
+    if (value !== null) await cache.set(prefix + key, { value, until: now().getTime() + ttlMs }, ttlMs);
     return value;
   }
 
   return {
     async remember<T>(key: string, ttlMs: number, find: () => Promise<T | null>) {
-      const kept = near.get(key);
-      if (kept && kept.until > performance.now()) return kept.value as T;
-      near.delete(key);
+      // One key, one type, as above.
       const running = pending.get(key) as Promise<T | null> | undefined;
       if (running) return running;
       const loading = load(key, ttlMs, find).finally(() => pending.delete(key));

@@ -12,13 +12,13 @@ interface TypeModel {
   properties: Record<string, string>;
 }
 
-/** What is kept of `$metadata`: small, and JSON through and through. */
-export interface MetadataModel {
+/** What is kept of `$metadata`: small, and nothing that JSON cannot hold. */
+interface MetadataModel {
   /** Entity type (`Contracts.IContractDto` shortened to its leaf `Contract`) by set. */
   sets: Record<string, string>;
   types: Record<string, TypeModel>;
-  /** `Docflow/StartTask` to its parameters by name. */
-  operations: Record<string, Record<string, string>>;
+  /** Module functions and actions: `Docflow/StartTask`. */
+  operations: string[];
 }
 
 /** What this installation can do, asked of `$metadata` once a day (directum.md A.1). */
@@ -33,10 +33,9 @@ export interface Capabilities {
   having(leaf: string, names: readonly string[]): string[];
   /** Module functions and actions: `Docflow/CreateVersionFromTemplate`. */
   has(operation: string): boolean;
-  parameters(operation: string): Record<string, string> | null;
   /** Whether ids are Int64 (since 4.7) rather than Int32. */
   wideIds: boolean;
-  /** Whether a number can be an id here: a greater one than Int32 takes is refused, not looked for. */
+  /** Whether a number can be an id here: a greater one than the installation's type of ids is refused, not looked for. */
   isId(id: number): boolean;
 }
 
@@ -58,9 +57,10 @@ export function createMetadata(options: {
   let pending: Promise<Capabilities> | null = null;
 
   async function load(notOlderThanMs: number): Promise<Capabilities> {
+    // Only this function writes under the key.
     const kept = (await cache.get(cacheKey)) as { at: number; model: MetadataModel } | undefined;
     const ageMs = now().getTime() - Number(kept?.at);
-    // One of the future was kept before the clock was set back.
+    // A negative age: it was kept before the wall clock was set back.
     if (kept?.model?.sets && ageMs >= 0 && ageMs < notOlderThanMs) return remember(ageMs, kept.model);
     const model = parseMetadata(await transport.getText('$metadata', 'application/xml'));
     await cache.set(cacheKey, { at: now().getTime(), model }, DAY_MS);
@@ -84,6 +84,7 @@ export function createMetadata(options: {
   };
 }
 
+/** Elements that the parser always gives as lists. */
 const LISTS = new Set([
   'Schema',
   'EntityType',
@@ -93,7 +94,6 @@ const LISTS = new Set([
   'EntitySet',
   'Action',
   'Function',
-  'Parameter',
 ]);
 
 type Xml = Record<string, unknown>;
@@ -108,27 +108,22 @@ export function parseMetadata(xml: string): MetadataModel {
     parseTagValue: false,
     isArray: (name) => LISTS.has(name),
   });
-  let root: Xml;
+  let root: unknown;
   try {
-    root = parser.parse(xml) as Xml;
+    root = parser.parse(xml);
   } catch {
     throw badAnswer('no CSDL');
   }
-  const services = ((root['Edmx'] as Xml | undefined)?.['DataServices'] ?? {}) as Xml;
-  const model: MetadataModel = { sets: bare(), types: bare(), operations: bare() };
-  for (const schema of list(services['Schema'])) {
-    for (const type of [...list(schema['EntityType']), ...list(schema['ComplexType'])]) addType(model, type);
+  const services = child(child(root, 'Edmx'), 'DataServices');
+  const model: MetadataModel = { sets: bare(), types: bare(), operations: [] };
+  for (const schema of children(services, 'Schema')) {
+    for (const type of [...children(schema, 'EntityType'), ...children(schema, 'ComplexType')])
+      addType(model, type);
     for (const kind of ['Action', 'Function']) {
-      for (const operation of list(schema[kind])) {
-        const parameters = bare<string>();
-        for (const parameter of list(operation['Parameter'])) {
-          const name = String(parameter['Name']);
-          if (name !== 'bindingParameter') parameters[name] = String(parameter['Type']);
-        }
-        model.operations[`${schema['Namespace']}/${operation['Name']}`] = parameters;
-      }
+      for (const operation of children(schema, kind))
+        model.operations.push(`${schema['Namespace']}/${operation['Name']}`);
     }
-    for (const set of list((schema['EntityContainer'] as Xml | undefined)?.['EntitySet'])) {
+    for (const set of children(child(schema, 'EntityContainer'), 'EntitySet')) {
       model.sets[String(set['Name'])] = leafOf(String(set['EntityType']));
     }
   }
@@ -140,16 +135,16 @@ function addType(model: MetadataModel, type: Xml): void {
   const leaf = leafOf(String(type['Name']));
   const base = type['BaseType'] === undefined ? null : leafOf(String(type['BaseType']));
   const properties = bare<string>();
-  for (const one of list(type['Property'])) {
+  for (const one of children(type, 'Property')) {
     properties[String(one['Name'])] = String(one['Type']).replace(/^Edm\./, '');
   }
-  for (const one of list(type['NavigationProperty'])) {
+  for (const one of children(type, 'NavigationProperty')) {
     const of = String(one['Type']);
     const inner = /^Collection\((.*)\)$/.exec(of)?.[1];
     properties[String(one['Name'])] = inner === undefined ? `>${leafOf(of)}` : `*${leafOf(inner)}`;
   }
   const other = model.types[leaf];
-  // Layers and modules may repeat a leaf name: what any of them has, the card has.
+  // Layers and modules may repeat a leaf name: the card has what any of them has.
   model.types[leaf] = other
     ? {
         base: other.base ?? (base === leaf ? null : base),
@@ -163,14 +158,26 @@ export function leafOf(type: string): string {
   return (type.split('.').at(-1) ?? type).replace(/^I(?=[A-Z])/, '').replace(/Dto$/, '');
 }
 
-function list(value: unknown): Xml[] {
-  return Array.isArray(value)
-    ? (value as unknown[]).filter((one): one is Xml => typeof one === 'object' && one !== null)
-    : [];
+function isXml(value: unknown): value is Xml {
+  return typeof value === 'object' && value !== null;
 }
 
+/** The element of this name; an empty one where there is none. */
+function child(parent: unknown, name: string): Xml {
+  const found = isXml(parent) ? parent[name] : undefined;
+  return isXml(found) ? found : {};
+}
+
+/** Elements of one of the names in `LISTS`. */
+function children(parent: Xml, name: string): Xml[] {
+  const found = parent[name];
+  return Array.isArray(found) ? found.filter(isXml) : [];
+}
+
+/** A record without inherited names: a type or property may be called `constructor`. */
 function bare<T>(): Record<string, T> {
-  return Object.create(null) as Record<string, T>;
+  const record: Record<string, T> = Object.create(null);
+  return record;
 }
 
 const USUAL_SET: Record<string, string> = {
@@ -198,6 +205,7 @@ function toCapabilities(model: MetadataModel): Capabilities {
     }
     return null;
   }
+  const operations = new Set(model.operations);
   const wideIds = property('Contract', 'Id') !== 'Int32';
   return {
     set: (leaf) => byLeaf.get(leaf) ?? null,
@@ -208,8 +216,7 @@ function toCapabilities(model: MetadataModel): Capabilities {
     },
     property,
     having: (leaf, names) => names.filter((name) => property(leaf, name) !== null),
-    has: (operation) => Object.hasOwn(model.operations, operation),
-    parameters: (operation) => own(model.operations, operation) ?? null,
+    has: (operation) => operations.has(operation),
     wideIds,
     isId: (id) => wideIds || id < 2 ** 31,
   };

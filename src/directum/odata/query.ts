@@ -1,42 +1,32 @@
-import type { QueryOptions } from 'odata-query';
-import * as odata from 'odata-query';
-import { cut } from '../../lib/text.ts';
+import { buildQuery, type Filter } from './filter.ts';
 
 /** The start line of a GET is refused above this (directum.md A.5). */
 const LINE_LIMIT = 2048;
 
-/** Its types describe the CommonJS face of the package; the module's default export is the function itself. */
-const buildQuery = odata.default as unknown as typeof odata.default.default;
+/** References and collections that come along, with what is wanted of them. */
+export type Expand = Readonly<Record<string, { select?: string[]; expand?: Expand }>>;
 
-export type Filter = Record<string, unknown>;
-export type Query = Partial<Pick<QueryOptions<unknown>, 'select' | 'orderBy' | 'top' | 'expand'>> & {
+/** What is wanted of the rows of an answer. */
+export interface Columns {
+  select?: string[];
+  expand?: Expand;
+}
+
+export interface Query extends Columns {
   filter?: Filter;
-};
+  orderBy?: string;
+  top?: number;
+}
 
-/** `Set?$filter=…` with everything percent-encoded; quotes in values are doubled (directum.md A.5). */
+/** A question to a whole set: big sets are refused without a filter (directum.md A.5). */
+export type ListQuery = Query & { filter: Filter };
+
+/** `Set?$filter=…`, percent-encoded. */
 export function toPath(resource: string, query: Query): string {
-  return resource + buildQuery(query as Partial<QueryOptions<unknown>>).replaceAll(' ', '%20');
+  return resource + buildQuery<Record<string, object>>(query).replaceAll(' ', '%20');
 }
 
 /** Whether the whole start line stays under Directum's limit. */
 export function fitsLine(basePath: string, path: string): boolean {
   return `GET ${basePath}${path} HTTP/1.1`.length <= LINE_LIMIT;
-}
-
-/** Directories that answer by `Id` one page after another (directum.md A.5, no server-driven paging). */
-export function afterId(filter: Filter, last: number): Filter {
-  return { and: [filter, { Id: { gt: last } }] };
-}
-
-/**
- * Equality of texts without case. A value of more than `most` units, too long for the start line, is compared by its
- * beginning; one that was cleaned by its longest piece that was not, because Directum may hold what we cannot.
- */
-export function sameText(property: string, value: string, most = 120): Filter {
-  const lower = value.toLowerCase();
-  const kept = lower.split('\uFFFD').sort((a, b) => b.length - a.length)[0] || lower;
-  const part = cut(kept, most);
-  // The answer is compared once more on our side, so a wider question is only slower, never wrong.
-  const how = part === lower ? part : kept === lower ? { startswith: part } : { contains: part };
-  return { [`tolower(${property})`]: how };
 }

@@ -16,7 +16,7 @@ export function toRows(answer: unknown): Row[] {
   return value;
 }
 
-/** One entity; Directum may wrap nothing around it. */
+/** One entity, with nothing wrapped around it. */
 export function toRow(answer: unknown): Row {
   if (!isRow(answer)) throw badAnswer('no entity');
   return answer;
@@ -46,8 +46,8 @@ export function timeOf(row: Row, property: string): string | null {
 }
 
 /**
- * `YYYY-MM-DD` of a property without a time: midnight of the stand's own zone, so the day is what stands written and
- * is never converted (directum.md A.11); null for anything else.
+ * `YYYY-MM-DD` of a property without a time: midnight of the installation's own zone, so the day is taken as
+ * written and never converted (directum.md A.11); null for anything else.
  */
 export function dateOf(row: Row, property: string): string | null {
   const day = /^\d{4}-\d\d-\d\d(?=T|$)/.exec(textOf(row, property) ?? '')?.[0];
@@ -68,7 +68,7 @@ export function equalValues(current: unknown, wanted: unknown): boolean {
   if (wanted === null) return current === null || current === undefined || current === '';
   if (typeof wanted !== 'string') return current === wanted;
   if (typeof current !== 'string') return false;
-  // Days come back as midnight of the stand's own offset (directum.md A.11).
+  // Days come back as midnight of the installation's own offset (directum.md A.11).
   if (/^\d{4}-\d\d-\d\dT00:00:00Z$/.test(wanted)) return current.slice(0, 10) === wanted.slice(0, 10);
   if (/^\d{4}-\d\d-\d\dT/.test(wanted)) return Date.parse(current) === Date.parse(wanted);
   return current.replaceAll('\r\n', '\n').trim() === wanted.replaceAll('\r\n', '\n').trim();

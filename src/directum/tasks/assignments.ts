@@ -1,5 +1,5 @@
 import type { Assignment } from '../../documents/ports/document.ts';
-import type { EmailsOf } from '../directories/employees.ts';
+import type { EmailsOf } from '../directories/performer-emails.ts';
 import type { Links } from '../http/links.ts';
 import { leafOf } from '../odata/metadata.ts';
 import { idOf, isRow, type Row, textOf, timeOf } from '../odata/rows.ts';
@@ -18,7 +18,7 @@ const KINDS: Readonly<Record<string, Assignment['kind']>> = {
 };
 
 /**
- * Assignments with their performers' e-mails. One that belongs to no task is left out: nothing can be said about it.
+ * Assignments with their performers' e-mails. One without a task is left out: it belongs to no document.
  */
 export async function toAssignments(rows: Row[], links: Links, emailsOf: EmailsOf): Promise<Assignment[]> {
   const performers = rows.map((row) => idIn(row['Performer'])).filter((id) => id !== null);
@@ -60,13 +60,13 @@ function toAssignment(
   };
 }
 
-/** A type that says nothing of itself, as of the set asked, is none. */
+/** Null where the row tells no type, or only that of the set that was asked. */
 function kindOf(row: Row): Assignment['kind'] {
   const leaf = leafOf(textOf(row, '@odata.type') ?? '');
   return leaf === '' || leaf === 'Assignment' ? null : (KINDS[leaf] ?? 'other');
 }
 
-/** The newest text of a person since the assignment was made: older ones are of the task before it. */
+/** The newest text of a person since the assignment was made; older ones belong to the task before it. */
 function newestText(row: Row): string | null {
   const made = instant(row, 'Created') ?? 0;
   const texts = (Array.isArray(row['Texts']) ? row['Texts'].filter(isRow) : [])
@@ -85,7 +85,7 @@ function instant(row: Row, property: string): number | null {
   return time === null ? null : Date.parse(time);
 }
 
-/** Id of an expanded reference; null for anything that is none, since one odd row must not stop the others. */
+/** Id of an expanded reference; null for anything else, since one odd row must not stop the others. */
 function idIn(reference: unknown): number | null {
   const id = isRow(reference) ? reference['Id'] : null;
   return typeof id === 'number' && Number.isSafeInteger(id) && id > 0 ? id : null;

@@ -1,25 +1,26 @@
+import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { Log } from '../../robot/ports/log.ts';
 
-const MOST_ENTRIES = 500;
-/** Another process may delete or replace an entry; so long at most the copy in memory answers. */
+const MOST_IN_MEMORY = 1_000;
+/** Another process may replace an entry, so the copy in memory is used no longer than this. */
 const MEMORY_MS = 60_000;
 const SWEEP_MS = 3_600_000;
 
 /**
- * Cache in the database with the latest entries in memory. Losing it costs time, not truth: when the database is
+ * Cache in the database with the latest entries in memory. Losing it costs time, not data: while the database is
  * away it is an empty cache and says so in the log.
  */
 export function createCache(options: { pool: Pool; log: Log; now: () => Date }) {
   const { pool, log, now } = options;
-  const memory = new Map<string, { value: unknown; until: number }>();
+  // It counts time by performance.now(), which nobody sets back; every look reads that clock anew.
+  const memory = new LRUCache<string, { value: unknown }>({ max: MOST_IN_MEMORY, ttlResolution: 0 });
   let sweptAt = Number.NEGATIVE_INFINITY;
 
   function remember(key: string, value: unknown, leftMs: number): void {
-    memory.delete(key);
-    memory.set(key, { value, until: performance.now() + Math.min(leftMs, MEMORY_MS) });
-    // A Map keeps the order of insertion: the first is the one unused for longest.
-    if (memory.size > MOST_ENTRIES) memory.delete(memory.keys().next().value!);
+    // For lru-cache a time of zero means for ever.
+    if (leftMs > 0) memory.set(key, { value }, { ttl: Math.min(leftMs, MEMORY_MS) });
+    else memory.delete(key);
   }
 
   async function sweep(): Promise<void> {
@@ -31,12 +32,7 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }) 
   return {
     async get(key: string): Promise<unknown> {
       const near = memory.get(key);
-      if (near && near.until > performance.now()) {
-        memory.delete(key);
-        memory.set(key, near);
-        return near.value;
-      }
-      memory.delete(key);
+      if (near) return near.value;
       try {
         const { rows } = await pool.query(
           'SELECT value, expires_at FROM cache_entry WHERE key = $1 AND expires_at > $2',
@@ -51,25 +47,19 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }) 
       }
     },
 
+    /** `value` is what JSON can hold. */
     async set(key: string, value: unknown, ttlMs: number): Promise<void> {
-      const text = JSON.stringify(value);
-      if (text === undefined) return this.delete(key);
       remember(key, value, ttlMs);
       try {
         await pool.query(
           `INSERT INTO cache_entry (key, value, expires_at) VALUES ($1, $2, $3)
            ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`,
-          [key, text, new Date(now().getTime() + ttlMs)],
+          [key, JSON.stringify(value), new Date(now().getTime() + ttlMs)],
         );
         await sweep();
       } catch (error) {
         log.warn('cache.unavailable', { reason: String(error) });
       }
-    },
-
-    async delete(key: string): Promise<void> {
-      memory.delete(key);
-      await pool.query('DELETE FROM cache_entry WHERE key = $1', [key]);
     },
   };
 }

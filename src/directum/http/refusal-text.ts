@@ -1,6 +1,6 @@
 import { parseJson } from '../../lib/text.ts';
 
-/** Stands where data was taken out; no letter, so that no phrase can be found across it. */
+/** Replaces data that was taken out; not a letter, so that no phrase is found across it. */
 const GAP = '…';
 const CLOSER: Readonly<Record<string, string>> = {
   '«': '»',
@@ -11,19 +11,19 @@ const CLOSER: Readonly<Record<string, string>> = {
   '"': '"',
   "'": "'",
 };
-/** Names of properties that Directum puts in quotes and a refusal is told by. */
+/** Names of properties that Directum puts in quotes; some refusals are recognised by them, so they stay. */
 const PROPERTIES = new Set(['регламент', 'approvalrule']);
 const LETTER = /[\p{L}\p{N}]/u;
 
 /**
- * Directum's own words without what customers named: texts the request itself sent and whatever stands in quotes. A
- * refusal may be told by words only after this, for a company may be called «Fort Lock» (directum.md A.9, A.10).
+ * Directum's own words without customers' data: without texts the request itself sent and without anything in quotes. A
+ * refusal may be recognised by its words only after this, for a company may be called «Fort Lock» (directum.md A.9, A.10).
  */
-export function ownWords(text: string, sent: readonly string[]): string {
+export function withoutData(text: string, sent: readonly string[]): string {
   return withoutQuoted(withoutSent(flat(text), sent));
 }
 
-/** Texts of a request: values of its JSON body and literals of its address, for `ownWords`. */
+/** Texts of a request: values of its JSON body and literals of its address, for `withoutData`. */
 export function sentTexts(url: string, body: unknown): string[] {
   const found: string[] = [];
   const collect = (value: unknown): void => {
@@ -34,14 +34,14 @@ export function sentTexts(url: string, body: unknown): string[] {
     try {
       collect(parseJson(body));
     } catch {
-      // Not ours to quote.
+      // A body that is not JSON holds no texts to look for.
     }
   }
   for (const [, literal] of url.matchAll(/%27((?:(?!%27).|%27%27)*)%27|'([^']*)'/g)) {
     try {
       found.push(decodeURIComponent(literal ?? '').replaceAll("''", "'"));
     } catch {
-      // Half an escape is no name.
+      // A broken escape is not a text we sent.
     }
   }
   return found;
@@ -56,11 +56,11 @@ function withoutSent(text: string, sent: readonly string[]): string {
   }, text);
 }
 
-/** Quotes within quotes are one name. One that nobody closed reaches to the last closing sign, else to the end. */
+/** Quotes within quotes are one name. An unclosed quote reaches to the last closing sign, else to the end. */
 function withoutQuoted(text: string): string {
   const letters = [...text];
   let words = '';
-  /** Closing signs that are waited for. */
+  /** Closing signs of the quotes that are open. */
   let open: string[] = [];
   let start = 0;
   let lastClosed = 0;
@@ -69,10 +69,10 @@ function withoutQuoted(text: string): string {
     if (closed >= 0) {
       open = open.slice(0, closed);
       lastClosed = at;
-      if (open.length === 0) words += instead(letters.slice(start, at + 1).join(''));
-    } else if (Object.hasOwn(CLOSER, letter) && mayOpen(letters, at)) {
+      if (open.length === 0) words += replacement(letters.slice(start, at + 1).join(''));
+    } else if (mayOpen(letters, at)) {
       if (open.length === 0) start = lastClosed = at;
-      open.push(CLOSER[letter] as string);
+      open.push(CLOSER[letter] ?? letter);
     } else if (open.length === 0) words += letter;
   }
   if (open.length === 0) return words;
@@ -81,22 +81,26 @@ function withoutQuoted(text: string): string {
     : words + GAP;
 }
 
-/** `"` and `'` open and close alike, so their neighbours tell; within a word they are apostrophes. */
+/** `"` and `'` open and close alike, so their neighbours decide; within a word they are apostrophes. */
 function mayClose(letters: readonly string[], at: number): boolean {
-  const [before, after] = [letters[at - 1] ?? ' ', letters[at + 1] ?? ' '];
+  const [before, letter, after] = around(letters, at);
   if (LETTER.test(before) && LETTER.test(after)) return false;
-  if (CLOSER[letters[at] as string] !== letters[at]) return true;
+  if (CLOSER[letter] !== letter) return true;
   return !LETTER.test(after) && (after === ' ' || before !== ' ');
 }
 
 function mayOpen(letters: readonly string[], at: number): boolean {
-  const before = letters[at - 1] ?? ' ';
-  return CLOSER[letters[at] as string] === letters[at] || letters[at] === '‘'
-    ? /[\s([{«„“‹‘"':;,=—–-]/.test(before)
-    : true;
+  const [before, letter] = around(letters, at);
+  if (!Object.hasOwn(CLOSER, letter)) return false;
+  return CLOSER[letter] === letter || letter === '‘' ? /[\s([{«„“‹‘"':;,=—–-]/.test(before) : true;
 }
 
-function instead(quoted: string): string {
+/** A letter between its neighbours; a text begins and ends as with spaces. */
+function around(letters: readonly string[], at: number): [before: string, letter: string, after: string] {
+  return [letters[at - 1] ?? ' ', letters[at] ?? ' ', letters[at + 1] ?? ' '];
+}
+
+function replacement(quoted: string): string {
   return PROPERTIES.has(quoted.slice(1, -1).trim().toLowerCase()) ? `«${quoted.slice(1, -1)}»` : GAP;
 }
 
@@ -106,7 +110,7 @@ const flat = (text: string): string =>
 
 /**
  * How Directum says that a card is open elsewhere: «заблокирован» or "locked" (directum.md A.10). Only as a predicate
- * and in small letters, or at the beginning of a sentence: «Заблокированный актив» and "Locked Ltd" are names.
+ * in small letters, or at the beginning of a sentence: «Заблокированный актив» and "Locked Ltd" are names.
  */
 const LOCK: readonly RegExp[] = [
   /(?<![\p{L}\p{N}])(?<!(?:^|\s)не )заблокирован[аоы]?(?![\p{L}\p{N}])/u,
@@ -116,7 +120,7 @@ const LOCK: readonly RegExp[] = [
   /(?:^|[.!?:;]\s)Locked by(?![\p{L}\p{N}])/u,
 ];
 
-/** Whether `ownWords` speak of a card lock. */
+/** Whether a text without data (`withoutData`) speaks of a card lock. */
 export function saysLocked(words: string): boolean {
   return LOCK.some((phrase) => phrase.test(words));
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isFault, toFailure } from '../../../src/directum/http/errors.ts';
-import { ownWords, sentTexts } from '../../../src/directum/http/words.ts';
-import { explained } from '../../../src/directum/tasks/approval-refusals.ts';
+import { sentTexts, withoutData } from '../../../src/directum/http/refusal-text.ts';
+import { toApprovalFailure } from '../../../src/directum/tasks/approval-refusals.ts';
 
 const PAIRS = [
   ['«', '»'],
@@ -52,7 +52,8 @@ describe('a customer in quotes', () => {
   });
 
   it('whatever it is called, neither makes nor hides a missing rule', () => {
-    const told = (text: string, step: 'create' | 'start') => explained(refusal(text), 'rule', step).code;
+    const told = (text: string, step: 'create' | 'start') =>
+      toApprovalFailure(refusal(text), 'rule', step).code;
     fc.assert(
       fc.property(bare, fc.constantFrom(...PAIRS), (text, pair) => {
         const who = quotedIn(text, pair);
@@ -113,7 +114,7 @@ describe('a customer without quotes', () => {
   it('is found in the address too', () => {
     const url = 'http://x/ICompanies?$filter=Name%20eq%20%27O%27%27Neil%20is%20locked%27';
     expect(sentTexts(url, undefined)).toEqual(["O'Neil is locked"]);
-    expect(ownWords("Bad filter O'Neil is locked", sentTexts(url, undefined))).toBe('Bad filter …');
+    expect(withoutData("Bad filter O'Neil is locked", sentTexts(url, undefined))).toBe('Bad filter …');
   });
 });
 

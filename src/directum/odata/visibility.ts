@@ -1,40 +1,45 @@
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import { lostRights } from '../http/errors.ts';
+import { EVERY_ROW, isAmong } from './filter.ts';
 import type { Reader } from './list-reader.ts';
 
 /** Ids a filter surely takes (directum.md A.5). */
-const MOST = 8;
+const MOST_IDS = 8;
 
 export const DOCUMENTS: LocalText = { ru: 'документы', en: 'documents' };
 
-/** Whether any of the records, or of the whole set, can be read; null when Directum refuses the question. */
-export async function isAnyShown(
+/**
+ * Whether the account can read any of the records, or any of the whole set when no ids are given. Directum shows a record
+ * without rights as if it did not exist (directum.md A.3), so this tells lost rights from deletion. Null when Directum
+ * refuses the question.
+ */
+export async function canReadAny(
   reader: Reader,
   set: string,
   ids: readonly number[] = [],
 ): Promise<boolean | null> {
-  const filter = ids.length === 0 ? { Id: { gt: 0 } } : { or: ids.slice(0, MOST).map((Id) => ({ Id })) };
+  const filter = ids.length === 0 ? EVERY_ROW : isAmong('Id', ids.slice(0, MOST_IDS));
   try {
     return (await reader.some(set, { filter, select: ['Id'] }, 1)).length > 0;
   } catch (error) {
-    // A size guard that looks before `$top` proves nothing (directum.md A.5).
+    // A refusal says nothing about rights: the size guard may look before `$top` (directum.md A.5).
     if (error instanceof RobotFailure && error.code === 'directum_refused') return null;
     throw error;
   }
 }
 
 /**
- * Ends quietly when a record that could be read before may count as deleted (interface.md §2): one of `others` can be read
- * in the same question, or any of the set at all where no others are known.
- * @throws RobotFailure directum_unavailable
+ * Returns when a record that could be read before may count as deleted (interface.md §2): one of `others` can be read, or
+ * any record of the set where no others are known.
+ * @throws RobotFailure directum_unavailable when the rights seem to be lost
  */
-export async function assertShown(
+export async function assertReadable(
   reader: Reader,
   set: string,
   others: readonly number[],
   what: LocalText,
 ): Promise<void> {
-  if ((await isAnyShown(reader, set, others)) !== true) throw lostRights(what);
+  if ((await canReadAny(reader, set, others)) !== true) throw lostRights(what);
 }
 
 /**
@@ -47,8 +52,8 @@ export async function hasHadTasks(
   { own, others }: { own: readonly number[]; others: readonly number[] },
 ): Promise<boolean> {
   if (set === null || own.length === 0) return false;
-  // Where no other task is known, any does.
+  // Where no task of other documents is known, any task proves the rights.
   const asked = others.length === 0 ? [] : [...own.slice(0, 3), ...others];
-  if ((await isAnyShown(reader, set, asked)) !== true) throw lostRights({ ru: 'задачи', en: 'tasks' });
+  await assertReadable(reader, set, asked, { ru: 'задачи', en: 'tasks' });
   return true;
 }

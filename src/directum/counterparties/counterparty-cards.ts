@@ -1,0 +1,141 @@
+import { cut } from '../../lib/text.ts';
+import { RobotFailure } from '../../robot/failure.ts';
+import type { UpdateMode } from '../../robot/ports/directum.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import type { Transport } from '../http/transport.ts';
+import type { DirectumContext } from '../odata/directum-context.ts';
+import { allOf, equals } from '../odata/filter.ts';
+import { equalValues, idOf, isRow, refOf, textOf } from '../odata/rows.ts';
+import { cardQuery, choose, type Found, findCandidates, LEAF, LENGTH } from './counterparty-match.ts';
+import type { Card } from './requisites.ts';
+
+const KEEP_BANK_MS = 10 * 60_000;
+/** Texts for people: they may be cut to the length of their property. */
+const TEXTS = new Set([
+  'Name',
+  'LegalName',
+  'LastName',
+  'FirstName',
+  'MiddleName',
+  'LegalAddress',
+  'PostalAddress',
+]);
+
+/** Writes of counterparty cards (directum.md B.1, J.4). */
+export interface CounterpartyCards {
+  create(card: Card, externalId: string): Promise<Found>;
+  /** Writes what the mode allows; answers the property names written. */
+  update(found: Found, card: Card, mode: UpdateMode, externalId: string): Promise<string[]>;
+}
+
+export function createCards(
+  context: DirectumContext & { transport: Transport; log: Log },
+): CounterpartyCards {
+  const { transport, reader, metadata, lookups, log } = context;
+
+  /** Bank of the account by BIC: taken when there is one, never made (directum.md J.4). */
+  async function bankOf(card: Card): Promise<number | null> {
+    const { bankBic } = card;
+    if (bankBic === null || (await metadata.capabilities()).set('Bank') === null) return null;
+    const set = (await metadata.capabilities()).need('Bank');
+    return lookups.remember(`bank:${bankBic}`, KEEP_BANK_MS, async () => {
+      const filter = allOf(equals('BIC', bankBic), equals('Status', 'Active'));
+      const [only, ...others] = await reader.some(set, { filter, select: ['Id'] }, 2);
+      return only && others.length === 0 ? idOf(only) : null;
+    });
+  }
+
+  async function create(card: Card, externalId: string): Promise<Found> {
+    const can = await metadata.capabilities();
+    const leaf = LEAF[card.type];
+    const body: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(toValues(card))) {
+      if (can.property(leaf, name) !== null) body[name] = value;
+    }
+    const optional = {
+      Status: 'Active',
+      ExternalId: externalId,
+      ...(card.nonresident && { Nonresident: true }),
+    };
+    for (const [name, value] of Object.entries(optional)) {
+      if (can.property(leaf, name) !== null) body[name] = value;
+    }
+    const bank = await bankOf(card);
+    if (bank !== null && can.property(leaf, 'Bank') !== null) body['Bank'] = { Id: bank };
+    try {
+      const made = await transport.send('POST', can.need(leaf), body);
+      if (isRow(made)) return { type: card.type, row: { ...body, Id: idOf(made) } };
+    } catch (error) {
+      if (!(error instanceof RobotFailure) || error.code !== 'directum_unavailable') throw error;
+      // The card may have been made although no answer came (directum.md J.6): it is looked for before reporting.
+      const late = choose(await findCandidates(context, card, externalId), card, externalId);
+      if (!late) throw error;
+      log.info('counterparty.found_after_fault', { counterpartyId: idOf(late.row) });
+      return late;
+    }
+    const made = choose(await findCandidates(context, card, externalId), card, externalId);
+    if (made) return made;
+    throw new RobotFailure('directum_unavailable', {
+      ru: 'Directum принял нового контрагента, но не показывает его карточку. Запустите робота снова позже; администратору: проверьте права учётной записи сервиса.',
+      en: "Directum took the new counterparty but does not show its card. Run the robot again later; administrator: check the rights of the service's account.",
+    });
+  }
+
+  async function update(
+    { type, row }: Found,
+    card: Card,
+    mode: UpdateMode,
+    externalId: string,
+  ): Promise<string[]> {
+    if (mode === 'none' || row['IsCardReadOnly'] === true) return [];
+    const can = await metadata.capabilities();
+    const leaf = LEAF[type];
+    const patch: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(toValues(card))) {
+      if (can.property(leaf, name) === null) continue;
+      const current = textOf(row, name);
+      if (current === null || (mode === 'overwrite' && current !== value)) patch[name] = value;
+    }
+    // Without the mark Directum takes no number of another country.
+    const isMarkDue = mode === 'overwrite' || 'TIN' in patch;
+    if (isMarkDue && card.nonresident && row['Nonresident'] === false) patch['Nonresident'] = true;
+    if (can.property(leaf, 'Bank') !== null && (mode === 'overwrite' || refOf(row, 'Bank') === null)) {
+      const bank = await bankOf(card);
+      if (bank !== null && bank !== refOf(row, 'Bank')) patch['Bank'] = { Id: bank };
+    }
+    const changedFields = Object.keys(patch);
+    // A key of another integration is left alone (directum.md H.1).
+    const isKeyDue = can.property(leaf, 'ExternalId') !== null && textOf(row, 'ExternalId') === null;
+    if (isKeyDue) patch['ExternalId'] = externalId;
+    if (Object.keys(patch).length === 0) return [];
+    try {
+      await transport.send('PATCH', `${can.need(leaf)}(${idOf(row)})`, patch);
+    } catch (error) {
+      // Written although no answer came: a repeat would find nothing to write and would not report the change.
+      const unsure = error instanceof RobotFailure && error.code === 'directum_unavailable';
+      if (unsure && (await holds(type, idOf(row), patch).catch(() => false))) return changedFields;
+      // A key alone is no reason to fail: the link is kept on our side too.
+      if (changedFields.length > 0) throw error;
+      log.warn('counterparty.key_not_written', { counterpartyId: idOf(row), error });
+    }
+    return changedFields;
+  }
+
+  async function holds(type: Found['type'], id: number, patch: Record<string, unknown>): Promise<boolean> {
+    const { set, ...query } = await cardQuery(metadata, type);
+    const row = await reader.one(set, id, query);
+    return row !== null && Object.entries(patch).every(([name, value]) => equalValues(row[name], value));
+  }
+
+  return { create, update };
+}
+
+/** A cut name is still a name; a cut account, e-mail or address of a site is another one, so what is too long is left out. */
+function toValues(card: Card): Record<string, string> {
+  const most = (name: string) => LENGTH[name] ?? 250;
+  return Object.fromEntries(
+    Object.entries(card.values)
+      .filter(([name, value]) => TEXTS.has(name) || value.length <= most(name))
+      .map(([name, value]) => [name, cut(value, most(name)).trim()]),
+  );
+}
