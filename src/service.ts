@@ -237,7 +237,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     intake,
     calls,
     spool,
-    check: portals.proof.checkCall,
+    check: portals.checkCall,
     reload: portals.installations.load,
     toRun: (call, receivedAt) => ({
       id: toRunId(call.memberId, call.eventToken),

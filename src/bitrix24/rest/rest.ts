@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import type { TokenKeeper } from '../auth/oauth.ts';
@@ -72,16 +73,14 @@ export function createRest(options: {
 }): PortalRest {
   const { installations, keeper, portalRate, agents, log } = options;
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-  const clients = new Map<string, SdkClient>();
+  const clients = new BoundedMap<string, SdkClient>(CLIENTS_KEPT);
   const blocked = new Map<string, number>();
 
   function clientOf(memberId: string, origin: string, access: string): SdkClient {
     const known = clients.get(memberId);
     if (known?.origin === origin && known.access === access) return known;
     const made = createSdkClient({ origin, access, timeoutMs, agents });
-    clients.delete(memberId);
     clients.set(memberId, made);
-    if (clients.size > CLIENTS_KEPT) clients.delete(clients.keys().next().value as string);
     return made;
   }
 

@@ -28,12 +28,7 @@ async function announced(says: () => unknown, change: Partial<Installation> = {}
     registered: { a: 'x' },
     registeredAt: '2026-09-01T09:00:00Z',
   });
-  expect(await made.installer.handleEvent(removal(portal))).toEqual({
-    result: 'ok',
-    event: 'ONAPPUNINSTALL',
-    memberId: MEMBER,
-    removal: true,
-  });
+  expect(await made.installer.handleEvent(removal(portal))).toEqual({ result: 'ok', removal: true });
   // Nothing is dropped by the event itself.
   expect(made.stored.get(MEMBER)).toMatchObject({ state: change.state ?? 'active', registered: { a: 'x' } });
   const tidied: Removed[] = [];
