@@ -213,7 +213,7 @@ it('tells of a click on "refresh now", whoever forges it not', async () => {
   const deals = portals.deals(portal.memberId);
   const [put] = await deals.putActivities([{ item, activityId: null, card: CARD }]);
   const activityId = put?.ok ? (put.id as number) : 0;
-  const asked = { kind: 'refresh', memberId: portal.memberId, documentId: 4711 };
+  const asked = { memberId: portal.memberId, documentId: 4711 };
   await portal.clickActivity(activityId, 'refresh');
   expect(outcomes.at(-1)).toEqual({ result: 'ok' });
   expect(refreshes).toEqual([asked]);

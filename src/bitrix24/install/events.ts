@@ -47,7 +47,6 @@ export function parseEvent(form: unknown, now: Date): PortalEvent | null {
 
 /** Somebody wants to see the newest state of a document. */
 export interface RefreshAsked {
-  kind: 'refresh';
   memberId: string;
   documentId: number;
 }
@@ -71,7 +70,7 @@ export function toRefresh({ event, memberId, data }: PortalEvent): RefreshAsked 
   const digits = values.get('documentid') ?? '';
   const documentId = Number(digits);
   if (values.get('id') !== REFRESH_ACTION || !/^\d{1,15}$/.test(digits) || documentId === 0) return null;
-  return { kind: 'refresh', memberId, documentId };
+  return { memberId, documentId };
 }
 
 /** True for a form that carries an event rather than a page opening. */
