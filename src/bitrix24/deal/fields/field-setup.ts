@@ -19,7 +19,7 @@ import {
   readItems,
 } from './field-facts.ts';
 
-export interface FieldsResult {
+interface FieldsResult {
   facts: FieldFacts;
   added: string[];
   /** Fields that could not be made. */
@@ -55,9 +55,10 @@ export async function lookUpFields(
 ): Promise<FieldFacts> {
   const command = fieldsCommand(typeId);
   const commands = entityId === DEAL_ENTITY ? [command, DEAL_LIST] : [command];
-  const [fields, list] = await writer.send(memberId, commands);
-  need(fields as BatchAnswer, command.method);
-  const facts = readFacts(entityId, fields as BatchAnswer, list);
+  // `send` answers each command.
+  const [fields, list] = (await writer.send(memberId, commands)) as [BatchAnswer, BatchAnswer?];
+  need(fields, command.method);
+  const facts = readFacts(entityId, fields, list);
   if (facts !== null) return facts;
   throw new PortalError({ code: 'UNREADABLE', status: null, kind: 'server', retry: true });
 }
