@@ -48,7 +48,7 @@ export function createPortals(options: {
   timeoutMs?: number;
   onRequest?: RequestHook;
   onRefresh?: (result: RefreshResult) => void;
-  /** What employees are told of Directum when they open the application; without it, that it answers. */
+  /** What employees who open the application read about Directum; without it, that it answers. */
   isDirectumDown?: () => boolean;
   /** A person asked for a document's newest state; without it the click is taken and ignored. */
   onRefreshAsked?: (refresh: RefreshAsked) => void | Promise<void>;

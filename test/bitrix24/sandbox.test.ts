@@ -205,7 +205,7 @@ it('robots are registered where triggers and fields are not, and the page says w
   expect(portal.world.userFields).toEqual([]);
 });
 
-it('tells of a click on "refresh now", whoever forges it not', async () => {
+it('tells of a click on "refresh now", but not of a forged one', async () => {
   const { portal, portals, outcomes, refreshes, installUrl } = await journey();
   await portal.install(installUrl);
   await portal.settled();

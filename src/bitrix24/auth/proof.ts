@@ -67,7 +67,7 @@ export function createProver(options: {
     const key = toKey(`${memberId} ${origin} ${accessToken}`);
     if ((employees.get(key) ?? 0) > time) return EMPLOYEE;
     const proof = await ask({ memberId, origin, access: accessToken });
-    // Who proves himself is no stranger.
+    // Only strangers are counted.
     if (proof.ok || proof === EMPLOYEE) window.tries -= 1;
     if (proof === EMPLOYEE) employees.set(key, time + REFUSED_FOR_MS);
     return proof;
@@ -116,7 +116,7 @@ export function createProver(options: {
   }): Promise<boolean> {
     const known = installations.get(target.memberId);
     if (known === undefined || known.origin === target.origin || known.state === 'uninstalled') return true;
-    // Where it was cannot be read any more.
+    // Its stored address cannot be read.
     if (known.sealed) return true;
     try {
       await rest.probe({ ...target, origin: known.origin }, 'app.info');
@@ -159,7 +159,7 @@ export function createProver(options: {
     },
     async proveAndPin(memberId, accessToken, applicationToken) {
       if (!applicationToken) return false;
-      // A storm of first calls is one question to the portal for each access token.
+      // Many first calls at once ask the portal only once for each access token.
       const key = toKey(`${memberId} ${accessToken} ${applicationToken}`);
       const running = pinning.get(key);
       if (running !== undefined) return running;

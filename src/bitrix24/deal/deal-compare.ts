@@ -85,8 +85,8 @@ function isSame(shown: unknown, wanted: string | number): boolean {
 }
 
 /**
- * Is the activity there and does it show every text of the card? How the portal orders or completes a layout is its own
- * affair. One that cannot be read for another reason is not written anew each night.
+ * Is the activity there and does it show every text of the card? How the portal orders or completes a layout does not
+ * count. One that cannot be read for another reason is left alone, else it would be written anew each night.
  */
 function cardOtherwise(
   answer: BatchAnswer | undefined,
@@ -112,7 +112,7 @@ function cardOtherwise(
         wanted: text,
       })),
     ...(typeof isDone === 'string' && isDone !== completed
-      ? [{ part: 'activity' as const, name: 'completed', shown: isDone, wanted: completed as string }]
+      ? [{ part: 'activity' as const, name: 'completed', shown: isDone, wanted: completed }]
       : []),
   ];
 }

@@ -5,7 +5,7 @@ import { PortalError } from '../rest/portal-error.ts';
 import { type PortalEvent, parseEvent, type RefreshAsked, toRefresh } from './events.ts';
 import type { Installer } from './install.ts';
 
-export interface EventOutcome {
+interface EventOutcome {
   result: 'ok' | 'forbidden';
   /** The event says that the application was removed, which the portal has still to confirm. */
   removal?: true;

@@ -8,7 +8,7 @@ import type { PortalRest, Priority } from './rest.ts';
 export interface Writer {
   /**
    * @throws PortalError when the portal cannot be reached at all; once a part was answered, what is left is answered
-   * as a passing failure instead, so that nobody repeats what was done
+   * as a passing failure instead, so that what was done is not repeated
    */
   send(memberId: string, commands: readonly BatchCommand[], priority?: Priority): Promise<BatchAnswer[]>;
   /** One command in a hit of its own; network trouble is an answer too. */
@@ -83,7 +83,7 @@ export function createWriter(options: {
   }
 
   /**
-   * The batch met a page instead of the portal: all is away, or a guard before the portal does not like a text in it. The
+   * The batch met a page instead of the portal: all is away, or a firewall before the portal rejects a text in it. The
    * first and the last alone tell which; the others go alone only if one of them arrives.
    */
   async function sendApart(

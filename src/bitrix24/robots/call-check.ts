@@ -7,7 +7,7 @@ import { PortalError } from '../rest/portal-error.ts';
 import type { RobotCall } from './robot-call.ts';
 
 /** `unknown`: its portal does not have the application; `forged`: it does not hold the secret of the portal it names. */
-export type CallResult = 'ok' | 'unknown' | 'forged';
+type CallResult = 'ok' | 'unknown' | 'forged';
 
 export interface CallCheck {
   /**

@@ -90,7 +90,7 @@ it('a portal that was paused because it had let the application go needs no seco
   expect([portal.hits.length, tidied]).toEqual([0, [gone]]);
 });
 
-it('a removal that nobody confirmed for ten minutes is forgotten', async () => {
+it('a removal that the portal did not confirm for ten minutes is forgotten', async () => {
   const { made, look, tidied } = await announced(() => ({ ID: 1 }));
   made.clock.now = new Date(made.clock.now.getTime() + 599_000);
   expect((await look()).removal).toBeDefined();

@@ -18,7 +18,7 @@ interface FieldWrite {
 
 /** A portal that refused to make fields is asked again after an hour: rights are given by people. */
 const REFUSED_FOR_MS = 3_600_000;
-/** Answers that show no fields although the portal has them: it is not asked for its fields after each write. */
+/** A portal whose answers show no fields although it has them is not asked for its fields after each write. */
 const BLIND_FOR_MS = 600_000;
 
 const REFUSED: WriteResult = { ok: false, why: 'refused', said: true };
@@ -35,7 +35,7 @@ export function createFieldWriter(options: {
   const blindUntil = new Map<string, number>();
   const isOn = (until: Map<string, number>, key: string) => (until.get(key) ?? 0) > performance.now();
 
-  /** Facts of a type, its missing fields made; null while the portal does not let us. `again`: what is known proved wrong. */
+  /** Facts of a type, its missing fields made; null while the portal does not let us. `again`: what is known is wrong. */
   async function setUp(memberId: string, typeId: number, again: boolean): Promise<FieldFacts | null> {
     const key = `${memberId}:${typeId}`;
     const known = installations.get(memberId)?.fields?.[typeId];
