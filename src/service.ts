@@ -67,7 +67,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     intake: createIntake(calls, () => running?.work.wake()),
     calls,
     spool,
-    check: async (call) => opened().modules.portals.proof.checkCall(call),
+    check: async (call) => opened().modules.portals.checkCall(call),
     reload: async () => opened().modules.portals.installations.load(),
     toRun: (call, receivedAt) => {
       const portal = opened().modules.portals.installations.get(call.memberId)?.portalKey ?? call.memberId;

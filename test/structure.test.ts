@@ -233,7 +233,7 @@ describe('rooms', () => {
   it('keep the order of their sub-rooms', () => {
     const parted = SOURCES.filter((file) => SUB_ROOMS[roomOf(file) ?? ''] !== undefined);
     expect(parted.flatMap((file) => outwards(file, codeOf(file)))).toEqual([]);
-    const code = "import { createReader } from '../crm/item-reader.ts';";
+    const code = "import { createItemReader } from '../crm/item-reader.ts';";
     expect(outwards('src/bitrix24/rest/x.ts', code)).toHaveLength(1);
     expect(outwards('src/bitrix24/robots/x.ts', code)).toEqual([]);
     expect(outwards('src/bitrix24/rest/x.ts', code.replace('import {', 'import type {'))).toEqual([]);

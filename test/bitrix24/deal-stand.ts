@@ -13,7 +13,7 @@ export async function dealStand(
   options: {
     language?: string;
     timeoutMs?: number;
-    /** What the portal lets through, kept to by `budget`. */
+    /** What the portal lets through, kept to by `portalRate`. */
     rate?: { perSecond: number; bucket: number };
     portalRate?: PortalRatePort;
   } = {},
@@ -27,7 +27,7 @@ export async function dealStand(
   const lines: [event: string, facts: Record<string, unknown>][] = [];
   const write = (event: string, facts: Record<string, unknown> = {}) => void lines.push([event, facts]);
   const log = { debug() {}, info: write, warn: write, error: write };
-  /** Whether claims outlast their work. */
+  /** Whether a lock is still held when its work asks. */
   const claim = { isHeld: true };
   const open = async () => {
     const portals = createPortals({

@@ -125,7 +125,7 @@ export const PROVEN: CallProof = {
   isAccepted: () => true,
   isForged: () => false,
   commands: () => ({}),
-  hear: async () => undefined,
+  readAnswers: async () => undefined,
   demand: async () => undefined,
 };
 

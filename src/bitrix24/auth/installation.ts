@@ -32,7 +32,7 @@ export interface Installation {
   methods?: string[] | undefined;
   /** The portal has accepted the signature of a call once: from then on its refusal counts (bitrix24.md D3). */
   provesCalls?: true | undefined;
-  /** The portal's event said that the application was removed; kept until that is believed and tidied up, or not. */
+  /** An event said that the application was removed; kept until that is confirmed and tidied up, or found to be forged. */
   removal?: { at: string; clean: boolean } | undefined;
   /** What is stored of it cannot be opened, for its key is not in SECRET_KEYS: only a new installation changes it. */
   sealed?: true;
@@ -75,7 +75,7 @@ export function isReady(installation: Installation | undefined): installation is
 }
 
 /**
- * What stands for an installation that cannot be opened. Its portal is paused until a new authorisation, and nothing is
+ * Takes the place of an installation that cannot be opened. Its portal is paused until a new authorisation, and nothing is
  * sent anywhere meanwhile.
  */
 export function toSealed(memberId: string, portalKey: string, now: Date): Installation {
@@ -98,7 +98,7 @@ export function toSealed(memberId: string, portalKey: string, now: Date): Instal
   };
 }
 
-export const MAX_SPARES = 5;
+const MAX_SPARES = 5;
 
 /** Installations in memory over a store, so that calls are checked while the database is away. */
 export function createInstallations(options: {

@@ -4,10 +4,10 @@ import type { Log } from '../../robot/ports/log.ts';
 import type { Outbound } from '../rest/outbound.ts';
 import { errorCode, PortalError, toPortalError } from '../rest/portal-error.ts';
 import { isRecord, toOrigin } from '../rest/values.ts';
-import type { Installation, Installations } from './installation.ts';
+import type { Installations } from './installation.ts';
 import { type TokenPair, toExpiry, toUserId } from './tokens.ts';
 
-export interface OAuthConfig {
+interface OAuthConfig {
   oauthServers: readonly string[];
   clientId: string;
   clientSecret: string;
@@ -58,7 +58,7 @@ export function createTokenKeeper(options: {
   /** Renewed pairs the store would not take: the old refresh token is dead, so they must not be lost. */
   const unsaved = new Map<string, { instead: string; pair: TokenPair }>();
 
-  /** Callers that arrive while one is at work share its answer; across processes a claim does the same. */
+  /** Callers that arrive while one is at work share its answer; across processes a lock does the same. */
   function once(memberId: string, failedAccess: string, work: () => Promise<TokenPair>): Promise<TokenPair> {
     const key = `${memberId}:${failedAccess}`;
     const known = running.get(key);
@@ -73,15 +73,13 @@ export function createTokenKeeper(options: {
   async function current(
     memberId: string,
     failedAccess: string,
-  ): Promise<Installation & { newer: TokenPair | null }> {
+  ): Promise<{ tokens: TokenPair; newer: TokenPair | null }> {
     const installation = await installations.fresh(memberId);
     if (installation?.tokens == null || installation.state !== 'active') {
       throw new PortalError({ code: 'NOT_INSTALLED', status: null, kind: 'auth', retry: true });
     }
-    return {
-      ...installation,
-      newer: installation.tokens.access === failedAccess ? null : installation.tokens,
-    };
+    const { tokens } = installation;
+    return { tokens, newer: tokens.access === failedAccess ? null : tokens };
   }
 
   async function renewNow(memberId: string, failedAccess: string): Promise<TokenPair> {
@@ -92,7 +90,7 @@ export function createTokenKeeper(options: {
     const failure = failures.get(memberId);
     if (failure !== undefined && failure.until > performance.now()) throw failure.error;
     try {
-      const pair = await ask(memberId, tokens as TokenPair);
+      const pair = await ask(memberId, tokens);
       options.onRefresh?.('refreshed');
       failures.delete(memberId);
       unsaved.set(memberId, { instead: failedAccess, pair });

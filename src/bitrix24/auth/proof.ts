@@ -1,4 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
+import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
@@ -9,7 +10,7 @@ import { toUserId } from './tokens.ts';
 
 /** What a presented access token turned out to be (bitrix24.md A4). */
 export type Proof =
-  | { ok: true; userId: number | null; finished: boolean; language: string | null }
+  | { ok: true; origin: string; userId: number | null; finished: boolean; language: string | null }
   /** `not_an_administrator`: everything else is proven, the token is an employee's. */
   | { ok: false; reason: string; passing: boolean };
 
@@ -26,7 +27,7 @@ export interface Prover {
   ): Promise<boolean>;
 }
 
-/** A token that a call was refused by is not tried again for a while, and strangers get few tries: forgery stays cheap. */
+/** A token that was refused is not tried again for a while, and strangers get few tries: a forger must cost us little. */
 const REFUSED_FOR_MS = 60_000;
 const TRIES_PER_MINUTE = 60;
 const REFUSALS_KEPT = 1_000;
@@ -40,8 +41,8 @@ export function createProver(options: {
   log: Log;
 }): Prover {
   const { config, installations, rest, log } = options;
-  const refused = new Map<string, number>();
-  const employees = new Map<string, number>();
+  const refused = new BoundedMap<string, number>(REFUSALS_KEPT);
+  const employees = new BoundedMap<string, number>(REFUSALS_KEPT);
   const pinning = new Map<string, Promise<boolean>>();
   let window = { from: 0, tries: 0 };
 
@@ -66,9 +67,9 @@ export function createProver(options: {
     const key = toKey(`${memberId} ${origin} ${accessToken}`);
     if ((employees.get(key) ?? 0) > time) return EMPLOYEE;
     const proof = await ask({ memberId, origin, access: accessToken });
-    // Who proves himself is no stranger.
+    // Only strangers are counted.
     if (proof.ok || proof === EMPLOYEE) window.tries -= 1;
-    if (proof === EMPLOYEE) remember(employees, key, time + REFUSED_FOR_MS);
+    if (proof === EMPLOYEE) employees.set(key, time + REFUSED_FOR_MS);
     return proof;
   }
 
@@ -95,6 +96,7 @@ export function createProver(options: {
       log.info('proof.accepted', { memberId });
       return {
         ok: true,
+        origin: target.origin,
         userId: toUserId(profile['ID']),
         finished: isYes(app['INSTALLED']),
         language: typeof app['LANGUAGE_ID'] === 'string' ? app['LANGUAGE_ID'] : null,
@@ -114,7 +116,7 @@ export function createProver(options: {
   }): Promise<boolean> {
     const known = installations.get(target.memberId);
     if (known === undefined || known.origin === target.origin || known.state === 'uninstalled') return true;
-    // Where it was cannot be read any more.
+    // Its stored address cannot be read.
     if (known.sealed) return true;
     try {
       await rest.probe({ ...target, origin: known.origin }, 'app.info');
@@ -134,7 +136,7 @@ export function createProver(options: {
     if (!proof.ok) {
       if (proof.passing)
         throw new PortalError({ code: proof.reason, status: null, kind: 'server', retry: true });
-      remember(refused, key, time + REFUSED_FOR_MS);
+      refused.set(key, time + REFUSED_FOR_MS);
       return false;
     }
     const saved = await installations.update(memberId, (current) =>
@@ -157,7 +159,7 @@ export function createProver(options: {
     },
     async proveAndPin(memberId, accessToken, applicationToken) {
       if (!applicationToken) return false;
-      // A storm of first calls is one question to the portal for each access token.
+      // Many first calls at once ask the portal only once for each access token.
       const key = toKey(`${memberId} ${accessToken} ${applicationToken}`);
       const running = pinning.get(key);
       if (running !== undefined) return running;
@@ -177,11 +179,6 @@ export function isSameSecret(stored: string | null, given: string | null): boole
   const known = Buffer.from(stored);
   const shown = Buffer.from(given);
   return known.length === shown.length && timingSafeEqual(known, shown);
-}
-
-function remember(tokens: Map<string, number>, key: string, until: number): void {
-  tokens.set(key, until);
-  if (tokens.size > REFUSALS_KEPT) tokens.delete(tokens.keys().next().value as string);
 }
 
 function toKey(text: string): string {

@@ -1,4 +1,5 @@
 import { toOrigin } from '../rest/values.ts';
+
 /** A token pair of one portal user, with the OAuth server that can renew it. */
 export interface TokenPair {
   access: string;
@@ -38,7 +39,7 @@ export function toUserId(value: unknown): number | null {
   return Number.isSafeInteger(id) && id > 0 ? id : null;
 }
 
-/** Of an object that holds no text, `Number` would throw. */
+/** `Number` itself throws for some objects. */
 function number(value: unknown): number {
   return typeof value === 'string' || typeof value === 'number' ? Number(value) : Number.NaN;
 }

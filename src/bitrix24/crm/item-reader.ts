@@ -22,14 +22,14 @@ import { personName, RUSSIA, readCountry, readParty } from './party.ts';
 import { type CrmRead, readTogether } from './read-together.ts';
 import * as shapes from './shapes.ts';
 
-export type Reader = (memberId: string, ref: ItemRef, log: Log, proof: CallProof) => PortalPort;
+export type ItemReader = (memberId: string, ref: ItemRef, log: Log, proof: CallProof) => PortalPort;
 
 /** What robots read of the portal: one batch hit a run (bitrix24.md F1, F4, F5). */
-export function createReader(options: {
+export function createItemReader(options: {
   rest: PortalRest;
   installations: Installations;
   fetchFile: FileFetch;
-}): Reader {
+}): ItemReader {
   const { rest, installations } = options;
   return (memberId, ref, log, proof) => {
     const origin = () => installations.get(memberId)?.origin ?? '';

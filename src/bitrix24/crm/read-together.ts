@@ -6,7 +6,10 @@ import type { PortalRest } from '../rest/rest.ts';
 import { toError } from '../rest/writes.ts';
 import type { CallProof } from '../robots/call-proof.ts';
 
-/** Commands read together in one hit, or in as many as they need, each repeated alone when the portal would not take it in a batch (L10). */
+/**
+ * Commands read together in one hit, or in as many as they need; each is repeated alone when the portal would not take it
+ * in a batch (L10).
+ */
 export interface CrmRead {
   /**
    * The answer of command `key` if `fits` says it is about the right record, else of a single call.
@@ -32,7 +35,7 @@ export interface CrmRead {
 }
 
 /**
- * Sends the batch and answers a reader over it (bitrix24.md H3, L10). The call's proof rides in it.
+ * Sends the batch and answers a reader over it (bitrix24.md H3, L10). The call's proof is asked in the same hit.
  * @throws PortalError, and what `proof` throws
  */
 export async function readTogether(options: {
@@ -54,11 +57,11 @@ export async function readTogether(options: {
       );
   } catch (error) {
     if (!(error instanceof PortalError)) throw error;
-    await proof.hear(error);
+    await proof.readAnswers(error);
     if (error.kind !== 'refused') throw error;
     log.warn('portal.batch_refused', { code: error.code });
   }
-  await proof.hear(answers);
+  await proof.readAnswers(answers);
 
   async function get<T extends z.ZodType>(
     key: string,
@@ -69,7 +72,7 @@ export async function readTogether(options: {
     const answer = answers[key];
     if (answer?.ok) {
       const read = shape.safeParse(answer.result);
-      if (isTrue(key) && read.success && fits(read.data)) return read.data;
+      if (isMeant(key) && read.success && fits(read.data)) return read.data;
       if (!read.success && isNothing(answer.result) && isLiteral(key)) throw nothing(command.method);
     } else if (
       answer !== undefined &&
@@ -95,12 +98,12 @@ export async function readTogether(options: {
     });
   }
 
-  /** Where what a command refers to was refused, it was asked with an empty reference, and so was its answer. */
-  function isTrue(key: string): boolean {
+  /** A command that refers to a refused one was sent with an empty reference, so its answer says nothing. */
+  function isMeant(key: string): boolean {
     const text = JSON.stringify(options.commands[key]?.params ?? {});
     return (
       answers[key]?.ok === true &&
-      [...text.matchAll(/\$result\[(\w+)\]/g)].every((one) => isTrue(one[1] as string))
+      [...text.matchAll(/\$result\[(\w+)\]/g)].every(([, other = '']) => isMeant(other))
     );
   }
 
@@ -109,9 +112,9 @@ export async function readTogether(options: {
     return !JSON.stringify(options.commands[key]?.params ?? {}).includes('$result');
   }
 
-  /** `get` that gives null for a refusal, save for those `grave` picks. */
+  /** `get` that gives null for a refusal, except for those that `isGrave` picks. */
   const trying =
-    (grave: (error: PortalError) => boolean): CrmRead['tryGet'] =>
+    (isGrave: (error: PortalError) => boolean): CrmRead['tryGet'] =>
     async (key, command, shape, fits) => {
       const answer = answers[key];
       // A method the tariff lacks is not there for a single call either.
@@ -119,7 +122,7 @@ export async function readTogether(options: {
       try {
         return await get(key, command, shape, fits);
       } catch (error) {
-        if (!(error instanceof PortalError) || error.retry || grave(error)) throw error;
+        if (!(error instanceof PortalError) || error.retry || isGrave(error)) throw error;
         return null;
       }
     };

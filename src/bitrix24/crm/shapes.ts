@@ -81,6 +81,7 @@ const FOREIGN_IDS = [
 ] as const;
 
 const requisiteRow = z.object({
+  // `fromEntries` forgets the names.
   ...(Object.fromEntries(FOREIGN_IDS.map((name) => [name, text])) as Record<
     (typeof FOREIGN_IDS)[number],
     typeof text
@@ -153,7 +154,7 @@ const fmRow = z
   .object({ typeId: text, TYPE_ID: text, value: text, VALUE: text })
   .transform((row) => ({ type: row.typeId ?? row.TYPE_ID, value: row.value ?? row.VALUE }));
 
-export interface Multifields {
+interface Multifields {
   phones: (string | null)[];
   emails: (string | null)[];
   webs: (string | null)[];

@@ -26,7 +26,7 @@ const MAX_TITLE = 250;
 const MAX_HOLDERS = 10;
 
 /** `fields` of the configurable activity of a document (bitrix24.md F8). */
-export function toActivityFields(card: ActivityCard): Record<string, string> {
+export function toActivityFields(card: ActivityCard) {
   return {
     completed: ENDED.has(card.status) ? 'Y' : 'N',
     originatorId: ACTIVITY_ORIGINATOR,
@@ -39,7 +39,7 @@ export function toActivityFields(card: ActivityCard): Record<string, string> {
  * break its row, so it is left out. All values are texts, which a batch carries unchanged.
  */
 export function toLayout(card: ActivityCard, language: 'ru' | 'en'): Record<string, unknown> {
-  const rows: [string, string | null][] = [
+  const rows: [keyof typeof TEXTS, string | null][] = [
     ['status', `${STATUS_WORDS[card.status].title[language]} ${sinceText(card.since, language)}`],
     ['number', card.number],
     ['holders', toHolders(card.holders, language)],
@@ -48,7 +48,7 @@ export function toLayout(card: ActivityCard, language: 'ru' | 'en'): Record<stri
   const blocks: Record<string, unknown> = {};
   for (const [key, value] of rows) {
     const shown = shorten((value ?? '').trim(), MAX_TEXT);
-    if (shown !== '') blocks[key] = block(TEXTS[key as keyof typeof TEXTS][language], shown);
+    if (shown !== '') blocks[key] = block(TEXTS[key][language], shown);
   }
   const refresh = {
     type: 'restEvent',

@@ -4,7 +4,7 @@ import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
-import { isPassing, toRefusal, toUnsure, toWriteResult, type Writer } from '../rest/writes.ts';
+import { isPassing, toRefusal, toUnsure, toWriteResult, type Writer, withAnswers } from '../rest/writes.ts';
 
 const rowsShape = z
   .array(z.unknown())
@@ -34,7 +34,7 @@ export function createCommentWriter({ writer, log }: { writer: Writer; log: Log 
     }
     if (isPassing(listed)) return { ok: false, why: 'retry', ...(unsure && { unsure }) };
     if (listed.kind === 'gone') return { ok: false, why: 'gone' };
-    // It cannot be looked for: a second one would be worse than none, but for a portal that said that it failed.
+    // It cannot be looked for. A second comment would be worse than none, unless the portal said that the first failed.
     log.warn('comment.not_looked_for', { code: listed.error, unsure });
     return unsure === 'failed' ? null : { ok: true };
   }
@@ -43,18 +43,18 @@ export function createCommentWriter({ writer, log }: { writer: Writer; log: Log 
     const results = new Map<TimelineComment, WriteResult>();
     const unsure = comments.filter((comment) => comment.unsure !== null);
     const listed = await send(memberId, unsure.map(toLookUp));
-    for (const [index, comment] of unsure.entries()) {
-      const earlier = toEarlier(comment, listed[index] as BatchAnswer);
+    for (const [comment, answer] of withAnswers(unsure, listed)) {
+      const earlier = toEarlier(comment, answer);
       if (earlier !== null) results.set(comment, earlier);
     }
     const left = comments.filter((comment) => !results.has(comment));
     const answers = await send(memberId, left.map(toCommand));
-    for (const [index, comment] of left.entries()) {
-      const answer = answers[index] as BatchAnswer;
+    for (const [comment, answer] of withAnswers(left, answers)) {
       const result = toWriteResult(answer);
       const doubt = toUnsure(answer);
       results.set(comment, !result.ok && doubt !== null ? { ...result, unsure: doubt } : result);
     }
+    // Every comment has its result by now.
     return comments.map((comment) => results.get(comment) as WriteResult);
   };
 }

@@ -3,7 +3,7 @@ import type { Installations } from '../auth/installation.ts';
 import { item as getItem } from '../crm/commands.ts';
 import type { BatchAnswer } from '../rest/batch.ts';
 import { isRecord } from '../rest/values.ts';
-import { said, type Writer } from '../rest/writes.ts';
+import { said, type Writer, withAnswers } from '../rest/writes.ts';
 import { toActivityFields, toLayout } from './activity-card.ts';
 import { toValues } from './fields/deal-fields.ts';
 import { type FieldFacts, plain } from './fields/field-facts.ts';
@@ -29,9 +29,9 @@ export function createComparer({ writer, installations }: { writer: Writer; inst
       memberId,
       made.map((id) => ({ method: 'crm.activity.configurable.get', params: { id } })),
     );
-    const activities = new Map(made.map((id, at) => [id, said(read[at] as BatchAnswer)]));
-    return wanted.map((one, at): Compared => {
-      const answer = said(items[at] as BatchAnswer);
+    const activities = new Map(withAnswers(made, read).map(([id, answer]) => [id, said(answer)]));
+    return withAnswers(wanted, items).map(([one, shown]): Compared => {
+      const answer = said(shown);
       if (!answer.ok) {
         if (answer.kind === 'gone') return 'gone';
         return { deviations: [], refused: toWords(answer) };
@@ -85,8 +85,8 @@ function isSame(shown: unknown, wanted: string | number): boolean {
 }
 
 /**
- * Is the activity there and does it show every text of the card? How the portal orders or completes a layout is its own
- * affair. One that cannot be read for another reason is not written anew each night.
+ * Is the activity there and does it show every text of the card? How the portal orders or completes a layout does not
+ * count. One that cannot be read for another reason is left alone, else it would be written anew each night.
  */
 function cardOtherwise(
   answer: BatchAnswer | undefined,
@@ -112,7 +112,7 @@ function cardOtherwise(
         wanted: text,
       })),
     ...(typeof isDone === 'string' && isDone !== completed
-      ? [{ part: 'activity' as const, name: 'completed', shown: isDone, wanted: completed as string }]
+      ? [{ part: 'activity' as const, name: 'completed', shown: isDone, wanted: completed }]
       : []),
   ];
 }

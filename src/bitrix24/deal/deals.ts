@@ -7,11 +7,10 @@ import { item, user } from '../crm/commands.ts';
 import { cardPath } from '../crm/item-reader.ts';
 import { personName } from '../crm/party.ts';
 import * as shapes from '../crm/shapes.ts';
-import type { BatchAnswer } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
 import { toLanguage } from '../rest/values.ts';
-import { createWriter, said, toWriteResult } from '../rest/writes.ts';
+import { createWriter, said, toWriteResult, withAnswers } from '../rest/writes.ts';
 import { createActivityWriter } from './activities.ts';
 import { createCommentWriter } from './comments.ts';
 import { createComparer } from './deal-compare.ts';
@@ -71,8 +70,7 @@ export function createDeals(options: {
           memberId,
           refs.map((ref) => item(ref.typeId, ref.id)),
         );
-        return answers.map((answer, index) => {
-          const ref = refs[index] as (typeof refs)[number];
+        return withAnswers(refs, answers).map(([ref, answer]) => {
           const known = said(answer);
           if (!known.ok) return null;
           const read = shapes.itemShape.safeParse(known.result);
@@ -95,9 +93,7 @@ export function createDeals(options: {
           wanted.map((email) => ({ method: 'user.get', params: { FILTER: { EMAIL: email } } })),
         );
         const users = new Map<string, number>();
-        for (const [index, email] of wanted.entries()) {
-          const answer = answers[index];
-          if (answer === undefined) continue;
+        for (const [email, answer] of withAnswers(wanted, answers)) {
           const userId = readActiveUser(answer, email);
           if (userId !== null) users.set(email, userId).set(email.toLowerCase(), userId);
         }
@@ -107,7 +103,9 @@ export function createDeals(options: {
       async activeUsers(userIds) {
         const wanted = [...new Set(userIds)];
         const answers = await writer.send(memberId, wanted.map(user));
-        return new Set(wanted.filter((id, index) => isActive(answers[index] as BatchAnswer, id)));
+        return new Set(
+          withAnswers(wanted, answers).flatMap(([id, answer]) => (isActive(answer, id) ? [id] : [])),
+        );
       },
     };
   };

@@ -28,7 +28,7 @@ const TIMEOUTS = new Set(['REQUEST_TIMEOUT', 'HTTP_504']);
 
 /**
  * Executes triggers, each in a hit of its own: 50 of them in one batch may take the portal longer than the minute a
- * request may last, and nobody could then say which of them have run.
+ * request may last, and then it would be unknown which of them have run.
  */
 export function createTriggers({ writer, log }: { writer: Writer; log: Log }) {
   async function fire(
@@ -62,7 +62,7 @@ export function createTriggers({ writer, log }: { writer: Writer; log: Log }) {
 
 function toResult(answer: BatchAnswer): WriteResult {
   // A timeout is no failure (F9): the portal goes on without us, and the deal may stand on the trigger's stage
-  // already. Firing again could move a deal that a person has meanwhile put back, and a trigger is told once.
+  // already. Firing again could move a deal that a person has meanwhile put back, and a trigger is fired once.
   if (!answer.ok && TIMEOUTS.has(answer.error)) return { ok: true };
   return toWriteResult(answer);
 }

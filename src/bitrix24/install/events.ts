@@ -1,5 +1,5 @@
 import { parseScopes } from '../auth/installation.ts';
-import { parseTokens, type TokenPair, toExpiry } from '../auth/tokens.ts';
+import { parseTokens, type TokenPair } from '../auth/tokens.ts';
 import { REFRESH_ACTION } from '../deal/activity-card.ts';
 import { isRecord, toOrigin, toText } from '../rest/values.ts';
 
@@ -20,18 +20,8 @@ export interface PortalEvent {
   data: Record<string, unknown>;
 }
 
-/** A page of ours opened in the portal's frame (bitrix24.md A2). Nothing in it is signed. */
-export interface PageOpening {
-  memberId: string;
-  origin: string | null;
-  accessToken: string;
-  tokens: TokenPair | null;
-  applicationToken: string | null;
-  scopes: string[];
-  language: string;
-}
-
-const MEMBER = /^[\w-]{1,64}$/;
+/** What a `member_id` looks like. */
+export const MEMBER = /^[\w-]{1,64}$/;
 
 /** Reads an event form; null when it is none (bitrix24.md A3, G2). Unknown fields are ignored. */
 export function parseEvent(form: unknown, now: Date): PortalEvent | null {
@@ -57,7 +47,6 @@ export function parseEvent(form: unknown, now: Date): PortalEvent | null {
 
 /** Somebody wants to see the newest state of a document. */
 export interface RefreshAsked {
-  kind: 'refresh';
   memberId: string;
   documentId: number;
 }
@@ -81,44 +70,10 @@ export function toRefresh({ event, memberId, data }: PortalEvent): RefreshAsked 
   const digits = values.get('documentid') ?? '';
   const documentId = Number(digits);
   if (values.get('id') !== REFRESH_ACTION || !/^\d{1,15}$/.test(digits) || documentId === 0) return null;
-  return { kind: 'refresh', memberId, documentId };
+  return { memberId, documentId };
 }
 
 /** True for a form that carries an event rather than a page opening. */
 export function isEventForm(form: unknown): boolean {
   return isRecord(form) && typeof form['event'] === 'string' && form['event'] !== '';
-}
-
-/**
- * Reads the POST of an opened page; null when it is none (bitrix24.md A2). What belongs into the query is also taken
- * from the body: nothing of either is believed before the proof.
- */
-export function parsePage(query: unknown, body: unknown, now: Date): PageOpening | null {
-  if (!isRecord(query) || !isRecord(body)) return null;
-  const memberId = toText(body['member_id']) ?? '';
-  const access = toText(body['AUTH_ID']) ?? '';
-  if (!MEMBER.test(memberId) || access === '' || access.length > 4_096) return null;
-  const refresh = toText(body['REFRESH_ID']) ?? '';
-  const named = (name: string) => toText(query[name]) || toText(body[name]) || '';
-  const domain = named('DOMAIN');
-  const scheme = named('PROTOCOL') === '0' ? 'http' : 'https';
-  return {
-    memberId,
-    // The whole authority or nothing: a path or user name in DOMAIN is no domain.
-    origin: /^[\w.-]+(:\d{1,5})?$/.test(domain) ? toOrigin(`${scheme}://${domain}`) : null,
-    accessToken: access,
-    tokens:
-      refresh === ''
-        ? null
-        : {
-            access,
-            refresh,
-            expiresAt: toExpiry(undefined, body['AUTH_EXPIRES'], now),
-            userId: null,
-            serverOrigin: toOrigin(body['SERVER_ENDPOINT']),
-          },
-    applicationToken: toText(body['APPLICATION_TOKEN']) || null,
-    scopes: parseScopes(body['APPLICATION_SCOPE']),
-    language: named('LANG') || 'en',
-  };
 }

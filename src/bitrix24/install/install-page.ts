@@ -1,6 +1,7 @@
 import { toLanguage } from '../rest/values.ts';
+
 /** Why a page of the installer shows something other than success. */
-export interface PageFacts {
+interface PageFacts {
   language: 'ru' | 'en';
   /** What failed, one sentence each. */
   failures: string[];
@@ -16,7 +17,7 @@ export interface PageFacts {
 }
 
 /** What the page says of an installed application's health. */
-export interface Health {
+interface Health {
   /** The portal lets it in, and its robots are known to be there. */
   portal: boolean;
   directum: boolean;
@@ -81,7 +82,7 @@ const TEXTS = {
   },
 };
 
-/** The portal did not answer, or not what was asked: nothing is known of the token. */
+/** For a portal that did not answer, or not with what was asked: nothing is known of the token. */
 const NO_ANSWER = {
   ru: 'Портал сейчас не отвечает сервису. Откройте приложение ещё раз через несколько минут.',
   en: 'The portal does not answer the service now. Open the application again in a few minutes.',
@@ -169,7 +170,7 @@ export function renderInstallPage(facts: PageFacts): string {
   return page(facts.language, blocks.join(''), script);
 }
 
-/** The page of an installed application for who does not administer it: what it is, whether it works, whom to ask. */
+/** The page of an installed application for people who are no administrators: what it is, whether it works, whom to ask. */
 export function renderCalmPage(language: 'ru' | 'en', health: Health): string {
   const texts = TEXTS[language];
   const works = health.directum ? texts.works : texts.directumAway;
@@ -177,12 +178,12 @@ export function renderCalmPage(language: 'ru' | 'en', health: Health): string {
   return page(language, lines.map((line) => `<p>${line}</p>`).join(''), '');
 }
 
-/** The page for who could not be let in; `isInstalled`: on a portal that has the application. */
+/** The page for people who could not be let in; `isInstalled`: on a portal that has the application. */
 export function renderRefusal(language: 'ru' | 'en', reason: string, isInstalled = false): string {
   const texts = TEXTS[language];
-  const isNobodys = isInstalled || reason === 'database_away' || reason === 'unreadable';
+  const isNoInstallation = isInstalled || reason === 'database_away' || reason === 'unreadable';
   const headings = reason === 'not_an_administrator' ? texts.notInstalled : texts.refused;
-  const heading = isNobodys ? texts.notOpened : headings;
+  const heading = isNoInstallation ? texts.notOpened : headings;
   const unconfirmed = {
     ru: `Портал не подтвердил токен (${reason}). Откройте приложение ещё раз.`,
     en: `The portal did not confirm the token (${reason}). Open the application again.`,

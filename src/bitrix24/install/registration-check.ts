@@ -14,7 +14,7 @@ import { runInstallSteps } from './install-steps.ts';
 
 /** A registration that is so old is compared with the portal's list again (bitrix24.md I15). */
 const DAY_MS = 24 * 3_600_000;
-/** A registration that failed is tried again after these, and then at the last pace. */
+/** Pauses before a registration that failed is tried again; the last one repeats. */
 const BACK_OFF_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
 
 export interface RegistrationCheck {
@@ -68,7 +68,7 @@ export function createRegistrationCheck(options: {
 
   async function register(memberId: string): Promise<void> {
     await locks.hold(`registration:${memberId}`, async () => {
-      // Another process may have done it while this one waited for the claim.
+      // Another process may have done it while this one waited for the lock.
       if (!isDue(await installations.fresh(memberId))) return;
       const { failures: failed } = await runInstallSteps({ ...options, memberId });
       // Without the scope of robots nothing fails, and nothing is registered either.

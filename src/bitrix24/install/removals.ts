@@ -14,17 +14,17 @@ export interface Removed {
   clean: boolean;
 }
 
-/** Finds out whether removals that were announced are true: whoever knows the application token can announce one. */
+/** Finds out whether announced removals are true: anybody who knows the application token can announce one. */
 export interface Removals {
   /**
-   * Looks after announced removals, each portal on its own. `tidy` may be repeated; the portal is not installed anew
-   * before it has ended. Resolves when all were looked at.
+   * Asks about announced removals, each portal on its own. `tidy` may be repeated; the portal is not installed anew
+   * before it has ended. Resolves when all were asked about.
    */
   check(tidy: (removed: Removed) => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** For so long after the event the portal is asked; afterwards it counts as made up (interface.md §2). */
+/** How long after the event the portal is asked about it; then the event counts as forged (interface.md §2). */
 const DOUBT_MS = 600_000;
 const LEAST_PAUSE_MS = 5_000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -108,7 +108,7 @@ export function createRemovals(options: {
     { memberId, origin }: Installation,
     tidy: (removed: Removed) => Promise<void>,
   ): Promise<void> {
-    // A new installation takes the same claim first, so what it brings is not tidied up.
+    // A new installation takes the same lock first, so what it brings is not tidied up.
     await locks.hold(`portal:${origin}`, async () => {
       const known = await installations.fresh(memberId);
       if (known?.state !== 'uninstalled' || known.removal === undefined) return;

@@ -6,7 +6,7 @@ import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest } from '../rest/rest.ts';
 import { toLanguage } from '../rest/values.ts';
-import { createWriter, toError, toRefusal, type Writer } from '../rest/writes.ts';
+import { createWriter, toError, toRefusal, type Writer, withAnswers } from '../rest/writes.ts';
 import { type ItemFailure, LIST_COMMANDS, type Listed, readListed, toFailure } from './portal-list.ts';
 import {
   explain,
@@ -23,7 +23,7 @@ import {
 } from './registration.ts';
 
 /** What became of the robots, and of the triggers and fields that go with them. */
-export interface RegistrationResult extends RegistrationPlan {
+interface RegistrationResult extends RegistrationPlan {
   removed: string[];
   failed: { code: string; error: string; text: { ru: string; en: string } }[];
   /** Triggers and fields that are not there; robots work without them. */
@@ -33,10 +33,9 @@ export interface RegistrationResult extends RegistrationPlan {
 interface Work {
   kind: 'robot' | 'trigger';
   code: string;
-  first: BatchCommand;
-  /** Sent when `first` is refused with `on`; null: that refusal is as good as done. */
-  second: BatchCommand | null;
-  on: string;
+  command: BatchCommand;
+  /** A refusal with code `on` is expected: then this command is sent instead, or without one there is nothing to do. */
+  otherwise?: { on: string; command?: BatchCommand };
   /** Absent for a deletion. */
   hash?: string;
 }
@@ -46,6 +45,7 @@ export async function listPortal(rest: PortalRest, memberId: string, log: Log): 
   const writer = createWriter({ rest, log, priority: 'run' });
   const { robots, triggers, fields, list } = LIST_COMMANDS;
   const commands = [robots, triggers, fields, list, { method: 'scope', params: {} }];
+  // `send` answers each command.
   const answers = (await writer.send(memberId, commands)) as [
     BatchAnswer,
     BatchAnswer,
@@ -53,14 +53,10 @@ export async function listPortal(rest: PortalRest, memberId: string, log: Log): 
     BatchAnswer,
     BatchAnswer,
   ];
-  const [codes, ...others] = answers;
+  const [codes, ofTriggers, ofFields, ofList, ofScope] = answers;
   if (!codes.ok) throw toError(codes, { method: robots.method });
-  const scopes = others[3].ok ? parseScopes(others[3].result) : [];
-  return readListed(
-    toCodes(codes.result),
-    { triggers: others[0], fields: others[1], list: others[2] },
-    scopes,
-  );
+  const scopes = ofScope.ok ? parseScopes(ofScope.result) : [];
+  return readListed(toCodes(codes.result), { triggers: ofTriggers, fields: ofFields, list: ofList }, scopes);
 }
 
 /**
@@ -102,7 +98,7 @@ export async function applyRegistration(options: {
     // An answer would close its step with empty outputs now, so none may leave (I61).
     await installations.update(memberId, (known) => known && { ...known, registeredAt: undefined });
   }
-  const answers = await run(writer, memberId, work);
+  const done = await run(writer, memberId, work);
 
   const result: RegistrationResult = {
     ...plan.robots,
@@ -111,11 +107,12 @@ export async function applyRegistration(options: {
     others: [...listed.problems],
   };
   const registered: Record<string, string> = {};
-  for (const code of plan.robots.same) registered[code] = hashes[code] as string;
-  const kept = listed.triggers === null ? Object.keys(hashes).filter(isTriggerKey) : [];
-  for (const key of [...plan.triggers.same.map(triggerKey), ...kept]) registered[key] = hashes[key] as string;
-  for (const [index, { kind, code, hash }] of work.entries()) {
-    const answer = answers[index] as BatchAnswer;
+  const unlisted = listed.triggers === null ? Object.keys(hashes).filter(isTriggerKey) : [];
+  for (const key of [...plan.robots.same, ...plan.triggers.same.map(triggerKey), ...unlisted]) {
+    const hash = hashes[key];
+    if (hash !== undefined) registered[key] = hash;
+  }
+  for (const [{ kind, code, hash }, answer] of done) {
     if (answer.ok) {
       if (hash !== undefined) registered[kind === 'robot' ? code : triggerKey(code)] = hash;
       else result.removed.push(code);
@@ -124,8 +121,8 @@ export async function applyRegistration(options: {
   }
   await installations.update(memberId, (known) => {
     if (known === undefined) return undefined;
-    const done = result.failed.length === 0;
-    return { ...known, registered, registeredAt: done ? options.now().toISOString() : known.registeredAt };
+    const isWhole = result.failed.length === 0;
+    return { ...known, registered, registeredAt: isWhole ? options.now().toISOString() : known.registeredAt };
   });
   result.others.push(...(await setUpFields(options, writer, listed)));
   const { failed, removed, others } = result;
@@ -149,8 +146,14 @@ function robotWork(
     const update = { method: 'bizproc.robot.update', params: { CODE: code, FIELDS: fields } };
     const hash = hashOf(fields);
     return isNew
-      ? { kind, code, hash, first: add, second: update, on: 'ERROR_ACTIVITY_ALREADY_INSTALLED' }
-      : { kind, code, hash, first: update, second: add, on: 'ERROR_ACTIVITY_NOT_FOUND' };
+      ? {
+          kind,
+          code,
+          hash,
+          command: add,
+          otherwise: { on: 'ERROR_ACTIVITY_ALREADY_INSTALLED', command: update },
+        }
+      : { kind, code, hash, command: update, otherwise: { on: 'ERROR_ACTIVITY_NOT_FOUND', command: add } };
   };
   return [
     ...plan.add.map((code) => toWork(code, true)),
@@ -158,9 +161,8 @@ function robotWork(
     ...(remove ? plan.undeclared : []).map((code) => ({
       kind,
       code,
-      first: { method: 'bizproc.robot.delete', params: { CODE: code } },
-      second: null,
-      on: 'ERROR_ACTIVITY_NOT_FOUND',
+      command: { method: 'bizproc.robot.delete', params: { CODE: code } },
+      otherwise: { on: 'ERROR_ACTIVITY_NOT_FOUND' },
     })),
   ];
 }
@@ -173,37 +175,39 @@ function triggerWork({ triggers: plan }: PortalPlan, language: 'ru' | 'en', remo
     ...[...plan.add, ...plan.update].map((code) => ({
       kind,
       code,
-      first: { method: 'crm.automation.trigger.add', params: { CODE: code, ...declared[code] } },
-      second: null,
-      on: '',
+      command: { method: 'crm.automation.trigger.add', params: { CODE: code, ...declared[code] } },
       hash: hashOf(declared[code] ?? {}),
     })),
     ...(remove ? plan.undeclared : []).map((code) => ({
       kind,
       code,
-      first: { method: 'crm.automation.trigger.delete', params: { CODE: code } },
-      second: null,
-      on: '',
+      command: { method: 'crm.automation.trigger.delete', params: { CODE: code } },
     })),
   ];
 }
 
-async function run(writer: Writer, memberId: string, work: readonly Work[]): Promise<BatchAnswer[]> {
-  const answers = await writer.send(
-    memberId,
-    work.map(({ first }) => first),
-  );
-  const again = work.flatMap(({ on }, index) => {
-    const answer = answers[index];
-    return on !== '' && answer?.ok === false && answer.error === on ? [index] : [];
+async function run(
+  writer: Writer,
+  memberId: string,
+  work: readonly Work[],
+): Promise<[work: Work, answer: BatchAnswer][]> {
+  const commands = work.map(({ command }) => command);
+  const done = withAnswers(work, await writer.send(memberId, commands));
+  const isOtherwise = ({ otherwise }: Work, answer: BatchAnswer) =>
+    !answer.ok && answer.error === otherwise?.on;
+  const others = done.flatMap(([one, answer]) => {
+    const command = isOtherwise(one, answer) ? one.otherwise?.command : undefined;
+    return command === undefined ? [] : [{ one, command }];
   });
-  const seconds = again.flatMap((index) => work[index]?.second ?? []);
-  const read = await writer.send(memberId, seconds);
-  for (const index of again) {
-    answers[index] =
-      work[index]?.second === null ? { ok: true, result: true } : (read.shift() as BatchAnswer);
-  }
-  return answers;
+  const sent = await writer.send(
+    memberId,
+    others.map(({ command }) => command),
+  );
+  const second = new Map(withAnswers(others, sent).map(([{ one }, answer]) => [one, answer]));
+  return done.map(([one, answer]) => {
+    if (!isOtherwise(one, answer)) return [one, answer];
+    return [one, second.get(one) ?? { ok: true, result: true }];
+  });
 }
 
 /** A portal that does not let us make fields is no reason for robots to fail. */

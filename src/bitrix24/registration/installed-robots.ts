@@ -5,11 +5,11 @@ import type { PortalRest } from '../rest/rest.ts';
 import { type Priority, Urgency } from '../rest/urgency.ts';
 import { isTriggerKey, toCodes } from './registration.ts';
 
-/** How long a sign that the robots are there is believed; at most one question a portal in this time. */
+/** How long robots that were seen count as there; a portal is asked at most once in this time. */
 const BELIEVED_MS = 60_000;
 
 export interface InstalledRobots {
-  /** A robot of the portal called at that time: nobody had wiped them, for a wipe takes all (bitrix24.md B8). */
+  /** A robot of the portal called at that time, so all were there: a wipe takes all of them (bitrix24.md B8). */
   seen(memberId: string, at: Date): void;
   /**
    * Whether the portal has our robots. Where no call and no registration of the last minute shows it, the portal is
@@ -18,7 +18,7 @@ export interface InstalledRobots {
   isThere(memberId: string, priority: Priority): Promise<boolean>;
 }
 
-/** Finds out before answers leave that a portal dropped our robots and told nobody, as an update may (A3, B8). */
+/** Finds out before answers leave that a portal dropped our robots without telling us, as an update may (A3, B8). */
 export function createInstalledRobots(options: {
   rest: PortalRest;
   installations: Installations;
@@ -43,7 +43,7 @@ export function createInstalledRobots(options: {
     } catch (error) {
       if (!(error instanceof PortalError)) throw error;
       if (['network', 'server', 'auth', 'limit'].includes(error.kind)) return false;
-      // Who may not ask any more, as an installer who is no administrator, still answers.
+      // An installer who is no administrator any more may not list robots, but may send answers.
       seen(memberId, now());
       return true;
     }

@@ -11,7 +11,7 @@ export interface RobotRegistration {
 }
 
 /** What is the same for all robots of one installation. */
-export interface RegistrationContext {
+interface RegistrationContext {
   publicUrl: string;
   authUserId: number | null;
 }

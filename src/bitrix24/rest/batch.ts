@@ -43,7 +43,7 @@ function write(parts: string[], name: string, value: unknown): void {
     return;
   }
   const text = typeof value === 'boolean' ? (value ? '1' : '0') : String(value);
-  // Half a pair, kept sealed since before it was cleaned, has no encoding: it must not take the batch with it.
+  // Half a surrogate pair cannot be encoded, and one such text of an older version's row must not fail the whole batch.
   parts.push(`${name}=${encodeURIComponent(toClean(text))}`);
 }
 

@@ -2,7 +2,7 @@ import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import https from 'node:https';
 import type { FileFetch } from '../crm/files/item-file.ts';
 
-/** The way to portals and their OAuth servers: straight, or through OUTBOUND_PROXY; the environment has no say in it. */
+/** The way to portals and their OAuth servers: straight, or through OUTBOUND_PROXY, whatever HTTP_PROXY says. */
 export interface Outbound {
   agents: { httpAgent: http.Agent; httpsAgent: https.Agent };
   /** Posts a form and follows nothing. @throws what the network throws */
@@ -11,16 +11,16 @@ export interface Outbound {
   fetchFile: FileFetch;
 }
 
-/** As Node's own agents keep idle connections. */
-const KEEPING = { keepAlive: true, scheduling: 'lifo', timeout: 5_000 } as const;
-/** A file that trickles must not hold a run for ever. */
-const WHOLE_MS = 15 * 60_000;
+/** The same settings as those of Node's global agents. */
+const KEEP_ALIVE = { keepAlive: true, scheduling: 'lifo', timeout: 5_000 } as const;
+/** A file that arrives very slowly must not hold a run for ever. */
+const WHOLE_FILE_MS = 15 * 60_000;
 
 export function createOutbound(proxy: string | undefined): Outbound {
   const proxyEnv = proxy === undefined ? {} : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy };
   const agents = {
-    httpAgent: new http.Agent({ ...KEEPING, proxyEnv }),
-    httpsAgent: new https.Agent({ ...KEEPING, proxyEnv }),
+    httpAgent: new http.Agent({ ...KEEP_ALIVE, proxyEnv }),
+    httpsAgent: new https.Agent({ ...KEEP_ALIVE, proxyEnv }),
   };
 
   function send(
@@ -53,7 +53,7 @@ export function createOutbound(proxy: string | undefined): Outbound {
       const abort = new AbortController();
       const timer = setTimeout(() => abort.abort(), headersTimeout);
       try {
-        const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(WHOLE_MS)]);
+        const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(WHOLE_FILE_MS)]);
         const response = await send(url, { method: 'GET', headers, signal });
         const stop = async () => void response.destroy();
         return {

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Installations } from '../auth/installation.ts';
 import type { TokenKeeper } from '../auth/oauth.ts';
@@ -11,14 +12,14 @@ import { toOrigin } from './values.ts';
 
 export type { Priority } from './urgency.ts';
 
-/** The REST hits of a portal, shared by all processes (design.md, shared REST budget). */
+/** How fast a portal may be asked, shared by all processes (bitrix24.md H1). */
 export interface PortalRatePort {
   take(memberId: string, priority: Priority | Urgency): Promise<void>;
-  /** The portal said QUERY_LIMIT_EXCEEDED although we kept to the budget. */
+  /** The portal said QUERY_LIMIT_EXCEEDED although we kept to the rate. */
   penalize?(memberId: string, ms: number): Promise<void>;
 }
 
-export interface RestOptions {
+interface RestOptions {
   priority?: Priority | Urgency;
 }
 
@@ -72,16 +73,14 @@ export function createRest(options: {
 }): PortalRest {
   const { installations, keeper, portalRate, agents, log } = options;
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-  const clients = new Map<string, SdkClient>();
+  const clients = new BoundedMap<string, SdkClient>(CLIENTS_KEPT);
   const blocked = new Map<string, number>();
 
   function clientOf(memberId: string, origin: string, access: string): SdkClient {
     const known = clients.get(memberId);
     if (known?.origin === origin && known.access === access) return known;
     const made = createSdkClient({ origin, access, timeoutMs, agents });
-    clients.delete(memberId);
     clients.set(memberId, made);
-    if (clients.size > CLIENTS_KEPT) clients.delete(clients.keys().next().value as string);
     return made;
   }
 
@@ -97,20 +96,20 @@ export function createRest(options: {
   }
 
   /**
-   * One hit on the wire: budget, clock, metric. Only a hit that the portal turned away for their number is repeated,
-   * after the growing pause of H4: nothing was done for it.
+   * One request, with its rate limit and metric. It is repeated only when the portal turned it away because there were
+   * too many, after the growing pause of H4: nothing was done for it.
    */
   async function hit(
     client: SdkClient,
-    budgetKey: string,
+    rateKey: string,
     method: string,
     params: Record<string, unknown>,
     priority: Priority | Urgency,
     turnedAway = 0,
   ): Promise<unknown> {
-    const left = blockOf(budgetKey, method);
+    const left = blockOf(rateKey, method);
     if (left !== null) throw stillBlocked(method, left);
-    await portalRate.take(budgetKey, priority);
+    await portalRate.take(rateKey, priority);
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1_000;
     try {
@@ -121,12 +120,12 @@ export function createRest(options: {
       const code = error instanceof PortalError ? error.code : 'MOVED';
       options.onRequest?.({ method, seconds: seconds(), error: code });
       if (error instanceof PortalError && error.kind === 'operating')
-        block(budgetKey, method, error.retryAfterMs);
+        block(rateKey, method, error.retryAfterMs);
       if (error instanceof PortalError && error.kind === 'limit') {
-        log.warn('portal.limited', { memberId: budgetKey, method, code });
-        await portalRate.penalize?.(budgetKey, (error.retryAfterMs ?? 1_000) * 2 ** turnedAway);
+        log.warn('portal.limited', { memberId: rateKey, method, code });
+        await portalRate.penalize?.(rateKey, (error.retryAfterMs ?? 1_000) * 2 ** turnedAway);
         if (error.retry && turnedAway < MAX_TURNED_AWAY)
-          return hit(client, budgetKey, method, params, priority, turnedAway + 1);
+          return hit(client, rateKey, method, params, priority, turnedAway + 1);
       }
       throw error;
     }
@@ -209,10 +208,10 @@ export function createRest(options: {
       return answers;
     },
     async probe({ memberId, origin, access }, method) {
-      // Strangers must not fill the budget table with names of their own.
-      const budgetKey = installations.get(memberId) === undefined ? `probe:${origin}` : memberId;
+      // Strangers must not fill the table of rates with names that they make up.
+      const rateKey = installations.get(memberId) === undefined ? `probe:${origin}` : memberId;
       const client = createSdkClient({ origin, access, timeoutMs: Math.min(timeoutMs, 20_000), agents });
-      return hit(client, budgetKey, method, {}, 'run');
+      return hit(client, rateKey, method, {}, 'run');
     },
   };
 }

@@ -1,4 +1,4 @@
-import { AjaxError, ApiVersion, B24OAuth, EnumAppStatus, type HttpV2 } from '@bitrix24/b24jssdk';
+import { AjaxError, ApiVersion, B24OAuth, EnumAppStatus } from '@bitrix24/b24jssdk';
 import { parseJson } from '../../lib/text.ts';
 import { toJsonBody } from './file-content.ts';
 import type { Outbound } from './outbound.ts';
@@ -70,7 +70,7 @@ export function createSdkClient(options: {
     },
   );
   sdk.setCustomRefreshAuth(() => Promise.reject(new Error('Tokens are renewed by the token keeper only')));
-  const http = sdk.getHttpClient(ApiVersion.v2) as HttpV2;
+  const http = sdk.getHttpClient(ApiVersion.v2);
   const axios = http.ajaxClient;
   axios.defaults.maxRedirects = 0;
   // Agents that say themselves which way requests go: then it does not look at HTTP_PROXY and its kin.
@@ -88,10 +88,10 @@ export function createSdkClient(options: {
       timeout += Math.ceil(body.length / LEAST_BYTES_PER_MS);
     }
     return Object.assign(request, {
-      // Its marks in the address are no parameters of the portal's methods (F).
+      // What it adds to the address is no parameter of the portal's methods (F).
       url: (request.url ?? '').replace(/\?.*$/, ''),
       data: typeof body === 'string' ? body : body.stream,
-      // Its own time limit begins anew with every byte, so a body that trickles would never end.
+      // Its own time limit begins anew with every byte, so a body that arrives very slowly would never end.
       timeout,
       signal: AbortSignal.timeout(timeout),
     });

@@ -1,8 +1,8 @@
 export type Priority = 'run' | 'answer' | 'repeat';
 
 /**
- * How urgent a question is that others may join: as urgent as whoever waits for its answer most. A hit of it that
- * still stands in the budget's line moves up.
+ * Priority of a question that several callers share: that of its most urgent caller. When one joins, a hit of the
+ * question that still waits for the rate limit moves forward.
  */
 export class Urgency {
   priority: Priority;
@@ -12,7 +12,7 @@ export class Urgency {
     this.priority = priority;
   }
 
-  /** Somebody waits for the answer whose own hits have this priority. */
+  /** A caller joins whose own hits have this priority. */
   raise(priority: Priority): void {
     if (this.priority !== 'repeat' || priority === 'repeat') return;
     this.priority = priority;

@@ -8,7 +8,7 @@ import type { PortalRest, Priority } from './rest.ts';
 export interface Writer {
   /**
    * @throws PortalError when the portal cannot be reached at all; once a part was answered, what is left is answered
-   * as a passing failure instead, so that nobody repeats what was done
+   * as a passing failure instead, so that what was done is not repeated
    */
   send(memberId: string, commands: readonly BatchCommand[], priority?: Priority): Promise<BatchAnswer[]>;
   /** One command in a hit of its own; network trouble is an answer too. */
@@ -83,7 +83,7 @@ export function createWriter(options: {
   }
 
   /**
-   * The batch met a page instead of the portal: all is away, or a guard before the portal does not like a text in it. The
+   * The batch met a page instead of the portal: all is away, or a firewall before the portal rejects a text in it. The
    * first and the last alone tell which; the others go alone only if one of them arrives.
    */
   async function sendApart(
@@ -92,12 +92,12 @@ export function createWriter(options: {
     priority: Priority,
     error: PortalError,
   ): Promise<BatchAnswer[]> {
-    const [first, ...others] = commands as [BatchCommand, ...BatchCommand[]];
+    const [first, ...others] = commands;
     const last = others.pop();
-    if (last === undefined) throw error;
-    const ends = [await sendAlone(memberId, first, priority), await sendAlone(memberId, last, priority)];
-    const [begun, ended] = ends as [BatchAnswer, BatchAnswer];
-    if (ends.every((answer) => !answer.ok && isPage({ code: answer.error }))) throw error;
+    if (first === undefined || last === undefined) throw error;
+    const begun = await sendAlone(memberId, first, priority);
+    const ended = await sendAlone(memberId, last, priority);
+    if ([begun, ended].every((answer) => !answer.ok && isPage({ code: answer.error }))) throw error;
     log.warn('portal.batch_parted', { memberId, status: error.status, commands: commands.length });
     return [begun, ...(await sendEach(memberId, others, priority)), ended];
   }
@@ -106,33 +106,32 @@ export function createWriter(options: {
     sendAlone,
     async send(memberId, commands, priority = options.priority) {
       const answers = new Array<BatchAnswer>(commands.length);
-      const all = commands.map((_, index) => index);
+      const all = [...commands.entries()];
       // The portal would put another command's result where a text says `$result[…]` (H3).
-      const together = singly.has(memberId) ? [] : all.filter((index) => !hasReference(commands[index]));
-      const alone = all.filter((index) => !together.includes(index));
+      const together = singly.has(memberId) ? [] : all.filter(([, command]) => !hasReference(command));
+      const alone = all.filter((entry) => !together.includes(entry));
       let done = 0;
       for (let from = 0; from < together.length; from += MAX_BATCH) {
         const part = together.slice(from, from + MAX_BATCH);
         try {
-          const read = await sendBatch(
-            memberId,
-            part.map((index) => commands[index] as BatchCommand),
-            priority,
-          );
-          part.forEach((index, at) => {
-            answers[index] = read[at] as BatchAnswer;
-          });
+          const sent = part.map(([, command]) => command);
+          const read = await sendBatch(memberId, sent, priority);
+          for (const [[index], answer] of withAnswers(part, read)) answers[index] = answer;
           done += part.length;
         } catch (error) {
           if (!(error instanceof PortalError) || done === 0) throw error;
-          for (const index of part) answers[index] = toRefusal(error);
+          for (const [index] of part) answers[index] = toRefusal(error);
         }
       }
-      for (const index of alone)
-        answers[index] = await sendAlone(memberId, commands[index] as BatchCommand, priority);
+      for (const [index, command] of alone) answers[index] = await sendAlone(memberId, command, priority);
       return answers;
     },
   };
+}
+
+/** Each thing beside the answer to it: answers come in the order of what was sent. */
+export function withAnswers<T, A>(things: readonly T[], answers: readonly A[]): [thing: T, answer: A][] {
+  return answers.map((answer, index) => [things[index] as T, answer]);
 }
 
 /** The portal was not reached, so nothing was done. */
@@ -180,7 +179,7 @@ export function toRefusal({ code, description, kind, retry, retryAfterMs }: Port
   return { ok: false, error: code, description, kind, retry, retryAfterMs };
 }
 
-function hasReference(command: BatchCommand | undefined): boolean {
+function hasReference(command: BatchCommand): boolean {
   return JSON.stringify(command).includes('$result');
 }
 

@@ -4,7 +4,7 @@ import { PortalError } from '../rest/portal-error.ts';
 import type { PortalRest, Priority } from '../rest/rest.ts';
 import { createWriter } from '../rest/writes.ts';
 
-export interface Answer {
+interface Answer {
   eventToken: string;
   values: Record<string, unknown>;
   log?: string;
@@ -14,7 +14,7 @@ export interface Answer {
  * `gone`: the process ended, never again; `retry`: not the answer's fault; `blockedMs`: the portal takes no answers for
  * so long (bitrix24.md H2); `refused`: will never be taken.
  */
-export type AnswerFate = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { refused: string };
+type AnswerFate = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { refused: string };
 
 export interface Answers {
   /** Sends results of robots in one hit, each with its own fate (bitrix24.md D1, D3a). */

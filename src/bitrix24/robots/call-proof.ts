@@ -22,8 +22,8 @@ export interface CallProof {
    * Reads the answers of that hit, or what became of it instead.
    * @throws ForgedCall, RobotFailure portal_access_denied or portal_unavailable, both healing, while it is not accepted
    */
-  hear(hit: Hit): Promise<void>;
-  /** Asks, with the item, when the call is not accepted yet. @throws as `hear` */
+  readAnswers(hit: Hit): Promise<void>;
+  /** Asks, with the item, when the call is not accepted yet. @throws as `readAnswers` */
   demand(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ export interface CallToProve {
   item: ItemRef | null;
   eventToken: string;
   workflowId: string;
-  /** An earlier attempt of the run heard it. */
+  /** It was accepted in an earlier attempt of the run. */
   accepted: boolean;
   /** Keeps for later attempts that it was accepted. */
   onAccepted(): Promise<void>;
@@ -80,9 +80,9 @@ export function createCallProof(
     }
   }
 
-  async function hear(hit: Hit): Promise<void> {
+  async function readAnswers(hit: Hit): Promise<void> {
     if (accepted) return;
-    // A portal that has never accepted a call this way may have manners of its own: there no refusal counts.
+    // A portal that has never accepted a call this way may check signatures differently: its refusals do not count.
     const counts = installations.get(memberId)?.provesCalls === true;
     const fits = isOfWorkflow(eventToken, call.workflowId);
     if (!fits && counts) refuse();
@@ -115,7 +115,7 @@ export function createCallProof(
   async function ask(): Promise<void> {
     const { item: ref } = call;
     const read = ref === null ? {} : { item: item(ref.typeId, ref.id) };
-    await hear(await desk.ask(memberId, { ...read, [PROOF]: command }, { witness: WITNESS }));
+    await readAnswers(await desk.ask(memberId, { ...read, [PROOF]: command }, { witness: WITNESS }));
   }
 
   const commands = (): Record<string, BatchCommand> =>
@@ -125,7 +125,7 @@ export function createCallProof(
     isAccepted: () => accepted,
     isForged: () => forged,
     commands,
-    hear,
+    readAnswers,
     async demand() {
       if (accepted) return;
       if (forged) throw new ForgedCall();

@@ -24,8 +24,8 @@ const MOST = 24;
 const GATHER_MS = 50;
 
 /**
- * Runs that read nothing still ask for their proofs, and a storm of them must not cost a hit each: while one hit is
- * under way, those that come gather for the next.
+ * Runs that read nothing still ask for their proofs, and many of them at once must not cost a hit each: those that come
+ * while one hit is under way share the next one.
  */
 export function createProofDesk(rest: PortalRest): ProofDesk {
   const lines = new Map<string, Asked[]>();

@@ -33,7 +33,7 @@ const MAX_ID = 255;
 /** `N` of a form, and what JSON makes of it. */
 const NO: readonly (string | undefined)[] = ['N', '0', 'FALSE'];
 
-/** Reads a robot call as a form or JSON parser left it (bitrix24.md C1-C4). @throws CallError */
+/** Reads a robot call that a form or JSON parser has taken apart (bitrix24.md C1-C4). @throws CallError */
 export function parseRobotCall(body: unknown): RobotCall {
   if (!isRecord(body)) throw new CallError('body', 'The body is not a form');
   const auth = isRecord(body['auth']) ? body['auth'] : {};
@@ -46,14 +46,14 @@ export function parseRobotCall(body: unknown): RobotCall {
   const subscription = toText(body['use_subscription'])?.trim().toUpperCase();
   return {
     code: required(body, 'code', 128),
-    // A call of nobody is well-formed and forbidden, not unreadable (interface.md §2).
+    // A call that names no portal is well-formed: it is answered as forbidden, not as unreadable (interface.md §2).
     memberId: cut(toText(auth['member_id']) ?? '', MAX_ID),
     applicationToken: toText(auth['application_token']) || null,
     documentId: [module, entity, id],
     workflowId: toText(body['workflow_id']) ?? '',
     eventToken: required(body, 'event_token', 1_000),
     properties: toProperties(body['properties']),
-    // Only a plain no means that nobody waits: a step left without its answer hangs for ever.
+    // Only a plain no means that no answer is awaited: a step left without its answer hangs for ever.
     useSubscription: subscription === undefined || !NO.includes(subscription),
     timeoutSeconds: Number.isFinite(timeout) && timeout > 0 ? Math.floor(timeout) : 0,
     // The call says itself when it was made.
@@ -107,7 +107,7 @@ function toProperties(value: unknown): Record<string, string | string[]> {
   return properties;
 }
 
-/** Nothing that anybody sees. */
+/** Has no visible character. */
 const isBlank = (text: string) => toCode(text) === '';
 
 function required(from: Record<string, unknown>, key: string, max: number): string {

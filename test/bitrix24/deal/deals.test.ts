@@ -61,7 +61,7 @@ describe('the activity of a document', () => {
     expect(portal.activities(2, id)).toHaveLength(1);
   });
 
-  it('is not made by a process that lost its claim since it looked, for another may have made it', async () => {
+  it('is not made by a process that lost its lock since it looked, for another may have made it', async () => {
     const { portal, deals, item, id, claim } = await start();
     const write = { item, activityId: null, card: CARD };
     claim.isHeld = false;
@@ -120,7 +120,7 @@ describe('the activity of a document', () => {
 });
 
 describe('triggers', () => {
-  it('move the deal; one nobody registered is refused', async () => {
+  it('move the deal; one that is not registered is refused', async () => {
     const { portal, deals, item, id, logged } = await start();
     portal.world.triggers.set('directum_approved', 'Согласован');
     portal.placeTrigger('EXECUTING', 'directum_approved');
@@ -186,7 +186,7 @@ describe('tasks', () => {
     expect(await deals.completeTasks([{ ...done, note: null }])).toEqual([{ ok: true }]);
   });
 
-  it('are not made by a process that lost its claim since it looked', async () => {
+  it('are not made by a process that lost its lock since it looked', async () => {
     const { portal, deals, item, claim } = await start();
     const write = { mark: 'assignment-99', taskId: null, task: { ...task, item } };
     claim.isHeld = false;
@@ -234,8 +234,8 @@ describe('tasks', () => {
     const write = { mark: 'assignment-99', taskId: null, task: { ...task, item } };
     const [made] = await deals.putTasks([write]);
     const taskId = made?.ok ? (made.id ?? null) : null;
-    const nobody = { ...task, item, responsibleUserId: 404 };
-    expect(await deals.putTasks([{ ...write, taskId, task: nobody }])).toEqual([
+    const unknown = { ...task, item, responsibleUserId: 404 };
+    expect(await deals.putTasks([{ ...write, taskId, task: unknown }])).toEqual([
       { ok: false, why: 'refused' },
     ]);
     portal.world.tasks.clear();

@@ -16,7 +16,7 @@ describe('a click on "refresh now"', () => {
     ['in other case', { ID: 'directum_refresh', PARAMS: { DOCUMENTID: '4711' } }],
     ['under FIELDS', { FIELDS: { ...context, documentId: 4711 } }],
   ])('is read with its document %s', (_, data) => {
-    expect(read(data)).toEqual({ kind: 'refresh', memberId: 'm1', documentId: 4711 });
+    expect(read(data)).toEqual({ memberId: 'm1', documentId: 4711 });
   });
 
   it.each([

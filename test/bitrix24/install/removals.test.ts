@@ -28,12 +28,7 @@ async function announced(says: () => unknown, change: Partial<Installation> = {}
     registered: { a: 'x' },
     registeredAt: '2026-09-01T09:00:00Z',
   });
-  expect(await made.installer.handleEvent(removal(portal))).toEqual({
-    result: 'ok',
-    event: 'ONAPPUNINSTALL',
-    memberId: MEMBER,
-    removal: true,
-  });
+  expect(await made.installer.handleEvent(removal(portal))).toEqual({ result: 'ok', removal: true });
   // Nothing is dropped by the event itself.
   expect(made.stored.get(MEMBER)).toMatchObject({ state: change.state ?? 'active', registered: { a: 'x' } });
   const tidied: Removed[] = [];
@@ -95,7 +90,7 @@ it('a portal that was paused because it had let the application go needs no seco
   expect([portal.hits.length, tidied]).toEqual([0, [gone]]);
 });
 
-it('a removal that nobody confirmed for ten minutes is forgotten', async () => {
+it('a removal that the portal did not confirm for ten minutes is forgotten', async () => {
   const { made, look, tidied } = await announced(() => ({ ID: 1 }));
   made.clock.now = new Date(made.clock.now.getTime() + 599_000);
   expect((await look()).removal).toBeDefined();

@@ -19,7 +19,7 @@ const onlyFor = (good: string) => (_: unknown, token: string) =>
   token === good ? 'yes' : refuse('expired_token', 401);
 
 describe('a REST call', () => {
-  it('sends JSON with the stored token, once, within the budget', async () => {
+  it('sends JSON with the stored token, once, within the rate', async () => {
     const portal = await start({ echo: (params) => params });
     const made = await installed(portal);
     expect(await made.rest.call(MEMBER, 'echo', { a: [1] }, { priority: 'answer' })).toEqual({ a: [1] });

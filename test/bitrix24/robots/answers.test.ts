@@ -196,7 +196,7 @@ describe('answers', () => {
     ['insufficient_scope', 403, 'The request requires higher privileges.'],
     ['METHOD_CONFIRM_DENIED', 403, 'Denied'],
     ['INVALID_CREDENTIALS', 403, 'Invalid request credentials'],
-  ])('wait while the portal lets nobody answer: %s', async (code, status, words) => {
+  ])('wait while the portal takes no answers at all: %s', async (code, status, words) => {
     const { made } = await start({ 'bizproc.event.send': () => refuse(code, status, words) });
     expect(await made.answers.send(MEMBER, answers('a'), 'answer')).toEqual(['retry']);
     expect(await made.answers.send(MEMBER, answers('a', 'b'), 'answer')).toEqual(['retry', 'retry']);

@@ -40,7 +40,7 @@ async function called(eventToken: string) {
       server_endpoint: `${portal.origin}/rest/`,
     },
   });
-  expect(await made.proof.checkCall(call)).toBe('ok');
+  expect(await made.checkCall(call)).toBe('ok');
   const kept: string[] = [];
   const proof = made.proofOf(
     {

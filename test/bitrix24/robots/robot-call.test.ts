@@ -97,7 +97,7 @@ describe('a robot call', () => {
     expect(() => parseRobotCall(body({ document_id: long }))).toThrow(CallError);
   });
 
-  it('of nobody is readable: who called is another question', () => {
+  it('that names no portal can be read: who called is checked later', () => {
     expect(parseRobotCall(body({ auth: [] })).memberId).toBe('');
   });
 });

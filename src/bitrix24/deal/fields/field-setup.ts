@@ -3,7 +3,7 @@ import type { Installations } from '../../auth/installation.ts';
 import { type BatchAnswer, PAGE } from '../../rest/batch.ts';
 import { PortalError } from '../../rest/portal-error.ts';
 import { isRecord, toLanguage } from '../../rest/values.ts';
-import { isPassing, toError, type Writer } from '../../rest/writes.ts';
+import { isPassing, toError, type Writer, withAnswers } from '../../rest/writes.ts';
 import {
   addFieldCommand,
   addOtherwise,
@@ -19,7 +19,7 @@ import {
   readItems,
 } from './field-facts.ts';
 
-export interface FieldsResult {
+interface FieldsResult {
   facts: FieldFacts;
   added: string[];
   /** Fields that could not be made. */
@@ -55,9 +55,10 @@ export async function lookUpFields(
 ): Promise<FieldFacts> {
   const command = fieldsCommand(typeId);
   const commands = entityId === DEAL_ENTITY ? [command, DEAL_LIST] : [command];
-  const [fields, list] = await writer.send(memberId, commands);
-  need(fields as BatchAnswer, command.method);
-  const facts = readFacts(entityId, fields as BatchAnswer, list);
+  // `send` answers each command.
+  const [fields, list] = (await writer.send(memberId, commands)) as [BatchAnswer, BatchAnswer?];
+  need(fields, command.method);
+  const facts = readFacts(entityId, fields, list);
   if (facts !== null) return facts;
   throw new PortalError({ code: 'UNREADABLE', status: null, kind: 'server', retry: true });
 }
@@ -72,7 +73,7 @@ export async function makeFields(options: {
   memberId: string;
   typeId: number;
   found: FieldFacts;
-  /** What the portal refuses was said before. */
+  /** Refusals were logged before. */
   quiet?: boolean;
   log: Log;
 }): Promise<FieldsResult> {
@@ -81,8 +82,8 @@ export async function makeFields(options: {
   const language = toLanguage(options.installations.get(memberId)?.language ?? 'en');
   const missing = FIELD_PARTS.filter((part) => !found.parts.includes(part));
   const { answers, whole } = await addFields({ writer, memberId, found, missing, language });
-  const made = missing.filter((_, index) => answers[index]?.ok);
-  const status = answers[missing.indexOf('STATUS')];
+  const made = missing.filter((part) => answers.get(part)?.ok);
+  const status = answers.get('STATUS');
   let facts: FieldFacts = {
     entityId,
     ...(whole ? { whole } : {}),
@@ -102,11 +103,9 @@ export async function makeFields(options: {
       items: { ...facts.items, ...seen.items },
     };
   }
-  const failed = missing.flatMap((part: FieldPart, index) => {
-    const answer = answers[index];
-    if (answer === undefined || answer.ok || facts.parts.includes(part)) return [];
-    return [{ code: fieldName(entityId, part, whole), answer }];
-  });
+  const failed = [...answers].flatMap(([part, answer]) =>
+    answer.ok || facts.parts.includes(part) ? [] : [{ code: fieldName(entityId, part, whole), answer }],
+  );
   await rememberFields(options.installations, memberId, typeId, facts);
   const added = made.map((part) => fieldName(entityId, part, whole));
   if (added.length > 0) options.log.info('fields.added', { memberId, fields: added });
@@ -129,33 +128,33 @@ async function addFields(options: {
   found: FieldFacts;
   missing: readonly FieldPart[];
   language: 'ru' | 'en';
-}): Promise<{ answers: BatchAnswer[]; whole: true | undefined }> {
+}): Promise<{ answers: Map<FieldPart, BatchAnswer>; whole: true | undefined }> {
   const { writer, memberId, found, missing, language } = options;
   const { entityId, whole } = found;
-  const answers = await writer.send(
+  const added = await writer.send(
     memberId,
     missing.map((part) => addFieldCommand(entityId, part, language, whole)),
   );
-  const again = missing.flatMap((part, index) => {
-    const answer = answers[index];
-    if (answer === undefined || answer.ok || answer.kind !== 'refused' || isPassing(answer)) return [];
+  const answers = new Map(withAnswers(missing, added));
+  const again = [...answers].flatMap(([part, answer]) => {
+    if (answer.ok || answer.kind !== 'refused' || isPassing(answer)) return [];
     const other = addOtherwise(entityId, part, language);
     // Fields of one type are named in one way.
-    return other === null || (other.whole && found.parts.length > 0) ? [] : [{ index, ...other }];
+    return other === null || (other.whole && found.parts.length > 0) ? [] : [{ part, ...other }];
   });
-  const read = await writer.send(
+  const second = await writer.send(
     memberId,
     again.map(({ command }) => command),
   );
   let named = whole;
-  for (const [at, { index, whole: other }] of again.entries()) {
-    answers[index] = read[at] as BatchAnswer;
-    if (answers[index]?.ok && other) named = other;
+  for (const [{ part, whole: other }, answer] of withAnswers(again, second)) {
+    answers.set(part, answer);
+    if (answer.ok && other) named = other;
   }
   return { answers, whole: named };
 }
 
-/** Keeps the facts with the installation, so that nobody asks for them again. */
+/** Keeps the facts with the installation, so that they are not asked for again. */
 export async function rememberFields(
   installations: Installations,
   memberId: string,
