@@ -41,6 +41,8 @@ const MEANINGS: Record<string, string> = {
   DIRECTUM_AUTH: '`basic`, or `token`: a token is asked for once and renewed before it expires.',
   DIRECTUM_CA_FILE: 'PEM file with the certificate of a private certificate authority.',
   DIRECTUM_POLL_SECONDS: 'How often changes of waited-for documents are asked for.',
+  DIRECTUM_CONCURRENCY:
+    'Runs at work in Directum at a time, in all processes together; 8 more are kept for waits whose time is over. The same number in every process.',
   DIRECTUM_CONTRACT_KIND: 'Document kind used when the robot’s field is empty: id or exact name.',
   DIRECTUM_BUSINESS_UNIT:
     'Own company used when neither the robot nor the deal names one: id, exact name or TIN.',

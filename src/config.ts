@@ -239,6 +239,7 @@ export const settings = {
   DIRECTUM_AUTH: choice(['basic', 'token']).prefault('basic'),
   DIRECTUM_CA_FILE: pemFile.optional(),
   DIRECTUM_POLL_SECONDS: integer(1, 31_536_000).prefault('60'),
+  DIRECTUM_CONCURRENCY: integer(1, 1000).prefault('12'),
   DIRECTUM_CONTRACT_KIND: z.string().optional(),
   DIRECTUM_BUSINESS_UNIT: z.string().optional(),
   DIRECTUM_RESPONSIBLE: z.string().optional(),

@@ -17,9 +17,7 @@ import { createClaimedRuns, LEASE_MS } from './store/runs/claimed-runs.ts';
 import type { StoredRun } from './store/runs/runs.ts';
 import type { WorkPorts } from './work.ts';
 
-/** Runs that all processes together work on at a time. */
-const SLOTS = 12;
-/** Further ones, for waits whose time is over: they answer within seconds though all others hang on Directum. */
+/** Slots for waits whose time is over: they answer within seconds though all others hang on Directum. */
 const LAST_SLOTS = 8;
 
 /** Works off runs and sends their answers: a run that is due → an attempt → its robot → the answer. */
@@ -98,7 +96,7 @@ export function startRunWorkers(
     leaseMs,
     tickMs,
     slots: {
-      ordinary: store.concurrencySlots('ordinary', SLOTS),
+      ordinary: store.concurrencySlots('ordinary', config.DIRECTUM_CONCURRENCY),
       last: store.concurrencySlots('last', LAST_SLOTS),
     },
     lines: () => [
