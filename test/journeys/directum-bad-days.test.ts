@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { inDatabase } from '../sandbox/in-database.ts';
 import { runCommand } from './command.ts';
 import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
+import { inDatabase } from './stand-database.ts';
 
 const APPROVE = 'directum_start_approval';
 const WAIT = 'directum_wait_signature';
@@ -165,7 +165,7 @@ describe('while a step waits for a signature', () => {
 describe('a wait whose time is over', () => {
   it('fires within five seconds, and ordered again it waits its whole time and hears of the signature', async () => {
     const { document, task, result } = await waiting();
-    await inDatabase(stand.dataDir, async (client) => {
+    await inDatabase(stand, async (client) => {
       await client.query(
         `UPDATE run SET received_at = received_at - interval '721 hours' WHERE id IN (SELECT run_id FROM wait WHERE document_id = $1)`,
         [document],
@@ -185,7 +185,7 @@ describe('a wait whose time is over', () => {
     await expect
       .poll(() => stand.lines.slice(lines).some((line) => line.includes('run.waiting')), { timeout: 10_000 })
       .toBe(true);
-    const { rows } = await inDatabase(stand.dataDir, (client) =>
+    const { rows } = await inDatabase(stand, (client) =>
       client.query(
         `SELECT extract(epoch FROM deadline_at - now())::int AS left FROM wait WHERE document_id = $1`,
         [document],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inDatabase } from '../sandbox/in-database.ts';
 import { runCommand } from './command.ts';
 import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
+import { inDatabase } from './stand-database.ts';
 
 const CREATE = 'directum_create_contract';
 const WAIT = 'directum_wait_signature';
@@ -201,7 +201,7 @@ describe('without the right to read', () => {
 });
 
 const inService = async (query: string, values: unknown[] = []) =>
-  inDatabase(stand.dataDir, async (client) => {
+  inDatabase(stand, async (client) => {
     const { rows } = await client.query(query, values);
     return rows[0].count as number;
   });

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
-import { openStore } from '../../src/store/store.ts';
 import { addDeal, runStep, type Stand, startStand } from '../journeys/stand.ts';
+import { inDatabase } from '../journeys/stand-database.ts';
 
 /**
  * An employee of the portal knows the application token (bitrix24.md A2b) and makes calls of his own. What he cannot
@@ -270,11 +269,9 @@ it.each([
     await expect.poll(() => logged(since, 'run.waiting'), { timeout: 15_000 }).toBe(1);
     await stand.restart();
     if (isOlder) {
-      const log = { debug() {}, info() {}, warn() {}, error() {} };
-      const keys = await loadSecretKeys({ dataDir: stand.dataDir });
-      const store = await openStore({ dataDir: stand.dataDir, keys, log, now: () => new Date() });
-      await store.pool.query(`UPDATE run SET proven = DEFAULT WHERE state = 'waiting'`);
-      await store.close();
+      await inDatabase(stand, (database) =>
+        database.query(`UPDATE run SET proven = DEFAULT WHERE state = 'waiting'`),
+      );
     }
     stand.directum.patch('IContracts', document, { InternalApprovalState: 'Signed' });
     const { outputs } = await stand.portal.waitForStep(workflow, 'directum_wait_signature', 30_000);
