@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommand } from './command.ts';
 import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
-import { inDatabase } from './stand-database.ts';
+import { inDatabase, withoutDirectumRate } from './stand-database.ts';
 
 const CREATE = 'directum_create_contract';
 const WAIT = 'directum_wait_signature';
@@ -10,6 +10,7 @@ const APPROVE = 'directum_start_approval';
 let stand: Stand;
 beforeAll(async () => {
   stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, rescanMs: 2_000 });
+  await withoutDirectumRate(stand);
 });
 afterAll(() => stand.stop());
 

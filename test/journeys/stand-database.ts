@@ -20,3 +20,19 @@ export async function inDatabase<T>(stand: Stand, work: (database: Database) => 
     await database.close();
   }
 }
+
+/**
+ * Questions to Directum that are urgent to nobody, such as those of a full rescan, no longer keep their pace of three a second,
+ * for tests that are about what they find.
+ */
+export function withoutDirectumRate(stand: Stand): Promise<unknown> {
+  return inDatabase(stand, (database) =>
+    database.query(`
+      CREATE FUNCTION test_no_rate() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        NEW.next_question_at = clock_timestamp();
+        RETURN NEW;
+      END $$;
+      CREATE TRIGGER test_no_rate BEFORE UPDATE OF next_question_at ON watch FOR EACH ROW EXECUTE FUNCTION test_no_rate()`),
+  );
+}
