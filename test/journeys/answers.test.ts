@@ -38,7 +38,7 @@ it('an answer that the portal dropped with a true is sent once more, 30 s later 
     stand.portal.journal.slice(from).filter(({ method }) => method === 'bizproc.event.send').length;
   const pass = (seconds: number) => {
     aheadMs += seconds * 1_000;
-    return new Promise((resolve) => setTimeout(resolve, 2_000));
+    return new Promise((resolve) => setTimeout(resolve, 1_000));
   };
   stand.portal.misbehave.lockedSteps = 1;
   const [workflow] = (await storm('D', 1)) as [string];

@@ -54,11 +54,13 @@ describe('at the start of an approval', () => {
       delayMs: 1_000,
       cutBefore: true,
     });
+    const from = stand.lines.length;
     const answer = runStep(stand, deal, APPROVE, { approval_type: 'rule' }, 30_000);
     answer.catch(() => undefined);
     await expect.poll(() => tasksOf(document).length, { timeout: 10_000 }).toBe(1);
     stand.directum.misbehave.down = true;
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const isPostponed = () => stand.lines.slice(from).some((line) => line.includes('"run.postponed"'));
+    await expect.poll(isPostponed, { timeout: 15_000 }).toBe(true);
     expect(tasksOf(document)).toMatchObject([{ Status: 'Draft' }]);
     stand.directum.misbehave.down = false;
     const outputs = await answer;
