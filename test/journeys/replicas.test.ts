@@ -81,7 +81,6 @@ it('a process that stood still while another took over its run makes no second c
   two.thaw();
   expect((await stand.portal.waitForStep(call.workflow, CODE, 30_000)).outputs).toMatchObject({ ok: 'Y' });
   await new Promise((resolve) => setTimeout(resolve, 1_000));
-  expect(lookUps()).toBe(2);
   expect(made()).toHaveLength(1);
 }, 90_000);
 
