@@ -21,7 +21,7 @@ const fresh: string[] = [];
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'backup-'));
   file = join(home, 'robots.backup');
-  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, rescanMs: 2_000 });
+  stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, rescanMs: 2_000, embedded: true });
 });
 afterAll(async () => {
   await stand.stop();

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { backup } from '../../scripts/backup.ts';
 import { doctor } from '../../scripts/doctor.ts';
@@ -6,6 +8,12 @@ import { reconcile } from '../../scripts/reconcile.ts';
 import { register } from '../../scripts/register.ts';
 import { restore } from '../../scripts/restore.ts';
 import { runs } from '../../scripts/runs.ts';
+
+/**
+ * For processes that a test starts: Node keeps what it compiled, where it does so by default for those who ask for it, and a
+ * command begins in half the time.
+ */
+export const NODE_CACHE = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
 
 export interface Ended {
   code: number;
@@ -55,7 +63,7 @@ export function runProcess(
     execFile(
       process.execPath,
       [script, ...args],
-      { cwd, env: { PATH: process.env['PATH'], ...env }, timeout: 60_000 },
+      { cwd, env: { PATH: process.env['PATH'], ...NODE_CACHE, ...env }, timeout: 60_000 },
       (error, out, err) => resolve({ code: error ? Number(error.code) : 0, out, err }),
     );
   });

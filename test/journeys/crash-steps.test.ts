@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/postgres/embedded.ts';
-import { quietLog } from '../directum/stand.ts';
 import { type Process, startProcess } from './process.ts';
 import { addDeal, inn, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';
 import { openStoreStops } from './store-stops.ts';
@@ -11,7 +9,6 @@ const APPROVE = 'directum_start_approval';
 const WAIT = 'directum_wait_signature';
 
 let stand: Stand;
-let database: EmbeddedPostgres;
 let stops: Awaited<ReturnType<typeof openStoreStops>>;
 let service: Process;
 
@@ -30,10 +27,8 @@ beforeAll(async () => {
   stand = await startStand({ settings: { LOG_LEVEL: 'warn', DIRECTUM_POLL_SECONDS: '1' } });
   stand.portal.addUserField('CRM_DEAL', 'UF_CRM_FILE', 'file');
   stand.portal.addUserField('CRM_DEAL', 'UF_CRM_SIGNED', 'file');
-  // The database outlives the processes that are killed.
-  database = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
   stops = await openStoreStops(
-    database.url,
+    stand.databaseUrl as string,
     (['before', 'after'] as const).flatMap((side) =>
       Object.entries(STORE).map(([name, stop]) => ({ name: `${name} ${side}`, ...stop })),
     ),
@@ -42,7 +37,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await service?.kill();
   await stops?.close();
-  await database?.stop();
   await stand.stop();
 });
 

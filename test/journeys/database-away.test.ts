@@ -127,7 +127,7 @@ it('takes 200 calls while the database is stopped, and does each once when it is
   const under = calls.splice(0, 20);
   const first = await Promise.all(under.map(({ form }) => post(form)));
   await database.stop();
-  const answers = await spread(calls, 10_000, ({ form }) => post(form));
+  const answers = await spread(calls, 5_000, ({ form }) => post(form));
   // A portal that repeats itself makes no second run.
   answers.push(...(await Promise.all(calls.slice(0, 10).map(({ form }) => post(form)))));
   expect([...first, ...answers].filter(({ status }) => status !== 200)).toEqual([]);
@@ -144,7 +144,7 @@ it('takes 200 calls while the database is stopped, and does each once when it is
   database = await startEmbedded({ dataDir: home, log: quiet });
   const all = [...under, ...calls];
   await expect.poll(() => counts(all), { timeout: 150_000, interval: 500 }).toEqual(ones(all));
-  await pause(3_000);
+  await pause(1_000);
   expect(counts(all)).toEqual(ones(all));
   expect((await readyz()).body).toMatchObject({ database: 'ok', spool: { state: 'ok', waiting: 0 } });
 }, 240_000);
@@ -152,12 +152,12 @@ it('takes 200 calls while the database is stopped, and does each once when it is
 it('answers in time while the database is frozen', async () => {
   const calls = await lose(60);
   wire.freeze(true);
-  const answers = await spread(calls, 6_000, ({ form }) => post(form));
+  const answers = await spread(calls, 3_000, ({ form }) => post(form));
   expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(1_000);
   wire.freeze(false);
   await expect.poll(() => counts(calls), { timeout: 60_000, interval: 500 }).toEqual(ones(calls));
-  await pause(2_000);
+  await pause(1_000);
   expect(counts(calls)).toEqual(ones(calls));
 }, 120_000);
 
@@ -187,13 +187,13 @@ it('answers in time while the database has no connection left, and does each onc
   await expect.poll(takeAll, { timeout: 20_000, interval: 10 }).toBe(0);
   wire.cut(false);
   expect((await readyz()).body).toMatchObject({ ready: true, database: 'down' });
-  const answers = await spread(calls, 6_000, ({ form }) => post(form));
+  const answers = await spread(calls, 3_000, ({ form }) => post(form));
   expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
   expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(1_000);
   expect(counts(calls)).toEqual(calls.map(() => 0));
   await Promise.all(others.map((client) => client.end()));
   await expect.poll(() => counts(calls), { timeout: 60_000, interval: 500 }).toEqual(ones(calls));
-  await pause(2_000);
+  await pause(1_000);
   expect(counts(calls)).toEqual(ones(calls));
 }, 120_000);
 

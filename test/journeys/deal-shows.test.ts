@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { runCommand, runProcess } from './command.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+import { withoutDirectumRate } from './stand-database.ts';
 
 const POLL_MS = 1_000;
 let stand: Stand;
@@ -9,6 +10,7 @@ beforeAll(async () => {
     settings: { DIRECTUM_POLL_SECONDS: '1', OPS_TOKEN: 'ops-token-1' },
     rescanMs: 3_000,
   });
+  await withoutDirectumRate(stand);
 });
 afterAll(() => stand.stop());
 beforeEach(() => {

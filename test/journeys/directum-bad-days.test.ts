@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { inDatabase } from '../sandbox/in-database.ts';
 import { runCommand } from './command.ts';
 import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
+import { inDatabase } from './stand-database.ts';
 
 const APPROVE = 'directum_start_approval';
 const WAIT = 'directum_wait_signature';
@@ -54,11 +54,13 @@ describe('at the start of an approval', () => {
       delayMs: 1_000,
       cutBefore: true,
     });
+    const from = stand.lines.length;
     const answer = runStep(stand, deal, APPROVE, { approval_type: 'rule' }, 30_000);
     answer.catch(() => undefined);
     await expect.poll(() => tasksOf(document).length, { timeout: 10_000 }).toBe(1);
     stand.directum.misbehave.down = true;
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const isPostponed = () => stand.lines.slice(from).some((line) => line.includes('"run.postponed"'));
+    await expect.poll(isPostponed, { timeout: 15_000 }).toBe(true);
     expect(tasksOf(document)).toMatchObject([{ Status: 'Draft' }]);
     stand.directum.misbehave.down = false;
     const outputs = await answer;
@@ -165,7 +167,7 @@ describe('while a step waits for a signature', () => {
 describe('a wait whose time is over', () => {
   it('fires within five seconds, and ordered again it waits its whole time and hears of the signature', async () => {
     const { document, task, result } = await waiting();
-    await inDatabase(stand.dataDir, async (client) => {
+    await inDatabase(stand, async (client) => {
       await client.query(
         `UPDATE run SET received_at = received_at - interval '721 hours' WHERE id IN (SELECT run_id FROM wait WHERE document_id = $1)`,
         [document],
@@ -185,7 +187,7 @@ describe('a wait whose time is over', () => {
     await expect
       .poll(() => stand.lines.slice(lines).some((line) => line.includes('run.waiting')), { timeout: 10_000 })
       .toBe(true);
-    const { rows } = await inDatabase(stand.dataDir, (client) =>
+    const { rows } = await inDatabase(stand, (client) =>
       client.query(
         `SELECT extract(epoch FROM deadline_at - now())::int AS left FROM wait WHERE document_id = $1`,
         [document],

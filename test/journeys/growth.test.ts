@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type EmbeddedPostgres, startEmbedded } from '../../src/store/postgres/embedded.ts';
 import { openPlace } from '../../src/store/postgres/place.ts';
+import { quietLog } from '../directum/stand.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 import { type Database, openDatabase } from './stand-database.ts';
 
@@ -11,18 +13,23 @@ const OLD = 100_000;
 const MANY = 5_000;
 
 let stand: Stand;
+let server: EmbeddedPostgres;
 let database: Database;
 beforeAll(async () => {
   stand = await startStand({
     settings: { OPS_TOKEN, LOG_LEVEL: 'warn', DIRECTUM_POLL_SECONDS: '1' },
     rescanMs: 1_000,
+    // Its log is read.
+    embedded: true,
   });
-  database = await openDatabase(stand);
+  server = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
+  database = await openDatabase({ databaseUrl: server.url });
   await stand.pause();
 }, 60_000);
 afterAll(async () => {
   await stand?.pause();
   await database?.close();
+  await server?.stop();
   await stand?.stop();
 });
 

@@ -52,6 +52,8 @@ it('waits 720 hours over three restarts and a new version, hears of the signatur
 }, 90_000);
 
 const WAIT = 'directum_wait_signature';
+/** Runs that are at work at a time. */
+const WORKERS = 12;
 const told = (word: string) => stand.lines.filter((line) => line.includes(word)).length;
 
 describe('the end of the time, with Directum silent', () => {
@@ -59,12 +61,14 @@ describe('the end of the time, with Directum silent', () => {
 
   it('fires though every worker hangs on Directum', async () => {
     const silent = await begin('C1:BUSY');
+    const from = stand.directum.journal.length;
     stand.directum.misbehave.next({ path: /./, hang: true, times: 1_000 });
     for (let n = 0; n < 14; n += 1) {
       stand.portal.placeRobot(`C1:HANG${n}`, WAIT, { document_id: silent.document });
       void stand.portal.moveItem(2, addDeal(stand).deal, `C1:HANG${n}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const hanging = () => stand.directum.journal.slice(from).filter(({ status }) => status === 0).length;
+    await expect.poll(hanging, { timeout: 10_000 }).toBeGreaterThanOrEqual(WORKERS);
     aheadMs += 721 * HOUR_MS;
     const began = performance.now();
     expect((await silent.answer(12_000)).outputs).toMatchObject({ ok: 'N', result: 'expired' });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inDatabase } from '../sandbox/in-database.ts';
 import { runCommand } from './command.ts';
 import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
+import { inDatabase, withoutDirectumRate } from './stand-database.ts';
 
 const CREATE = 'directum_create_contract';
 const WAIT = 'directum_wait_signature';
@@ -10,6 +10,7 @@ const APPROVE = 'directum_start_approval';
 let stand: Stand;
 beforeAll(async () => {
   stand = await startStand({ settings: { DIRECTUM_POLL_SECONDS: '1' }, rescanMs: 2_000 });
+  await withoutDirectumRate(stand);
 });
 afterAll(() => stand.stop());
 
@@ -201,7 +202,7 @@ describe('without the right to read', () => {
 });
 
 const inService = async (query: string, values: unknown[] = []) =>
-  inDatabase(stand.dataDir, async (client) => {
+  inDatabase(stand, async (client) => {
     const { rows } = await client.query(query, values);
     return rows[0].count as number;
   });

@@ -10,7 +10,8 @@ import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand, startTask }
 let shared: Stand;
 let stand: Stand;
 beforeAll(async () => {
-  shared = await startStand();
+  // What the doctor says of the embedded database.
+  shared = await startStand({ embedded: true });
 });
 afterAll(() => shared.stop());
 afterEach(async () => {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { residentMegabytes } from '../../scripts/bench/process.ts';
+import { NODE_CACHE } from './command.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const HURRIED = fileURLToPath(new URL('./service-process.ts', import.meta.url));
@@ -15,7 +16,7 @@ export async function startProcess(env: Record<string, string>, entry: 'main' | 
   const child: ChildProcess = spawn(process.execPath, [entry === 'main' ? MAIN : HURRIED], {
     // A working folder without an `.env`.
     cwd: fileURLToPath(new URL('.', import.meta.url)),
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], ...NODE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const stream of [child.stdout, child.stderr])

@@ -33,7 +33,14 @@ const code = (n: number) => `DEAL_${deals[n]}`;
 async function digest(): Promise<Record<string, string>> {
   const keys = createSecretKeys(parseSecretKeys(`x:${Buffer.alloc(32, 1).toString('base64')}`));
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const store = await openStore({ dataDir: stand.dataDir, keys, log, now: () => new Date(), onlyOpen: true });
+  const store = await openStore({
+    databaseUrl: stand.databaseUrl ?? undefined,
+    dataDir: stand.dataDir,
+    keys,
+    log,
+    now: () => new Date(),
+    onlyOpen: true,
+  });
   try {
     const { rows } = await store.pool.query(
       `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,

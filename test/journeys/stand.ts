@@ -8,6 +8,7 @@ import { startDirectum } from '../sandbox/directum/directum.ts';
 import { freePort, packageSettings } from '../sandbox/package-settings.ts';
 import { startPortal } from '../sandbox/portal/portal.ts';
 import { layCluster } from '../store/ready-cluster.ts';
+import { createDatabase } from '../store/shared-server.ts';
 
 export const CLIENT = { clientId: 'local.0123456789abcdef', clientSecret: 'canary-client-secret' };
 export const DIRECTUM = { login: 'bitrix24', password: 'canary-directum-password' };
@@ -22,6 +23,8 @@ export async function startStand(
     portal?: Partial<Parameters<typeof startPortal>[0]>;
     directum?: Parameters<typeof startDirectum>[0];
     install?: boolean;
+    /** A PostgreSQL of its own in DATA_DIR, as where no DATABASE_URL is set. */
+    embedded?: boolean;
     rescanMs?: number;
     tickMs?: number;
     /** The service's clock; the sandboxes keep their own. */
@@ -32,13 +35,16 @@ export async function startStand(
   const directum = await startDirectum({ ...DIRECTUM, ...options.directum });
   const dataDir = await mkdtemp(join(tmpdir(), 'stand-'));
   await chmod(dataDir, 0o755);
-  if (options.settings?.['DATABASE_URL'] === undefined) await layCluster(dataDir);
+  const isGiven = options.settings?.['DATABASE_URL'] !== undefined;
+  if (options.embedded) await layCluster(dataDir);
+  const database = isGiven || options.embedded ? null : await createDatabase();
   const lines: string[] = [];
   const port = await freePort();
   const env = {
     ...packageSettings({ portal, directum }, { ...CLIENT, ...DIRECTUM }, { port, dataDir }),
     BITRIX24_RATE: '200/500',
     LOG_LEVEL: 'debug',
+    ...(database && { DATABASE_URL: database.url }),
     ...options.settings,
   };
   const start = () =>
@@ -55,6 +61,7 @@ export async function startStand(
     await service.stop();
     await portal.stop();
     await directum.stop();
+    await database?.drop();
     await rm(dataDir, { recursive: true, force: true });
   };
   if (options.install !== false) {
@@ -70,6 +77,8 @@ export async function startStand(
     directum,
     url: env.PUBLIC_URL,
     dataDir,
+    /** Null when its database is the embedded one, or given by the test. */
+    databaseUrl: database?.url ?? null,
     lines,
     env,
     /** Stops the service and leaves its database, portal and Directum to a process of the test's own. */

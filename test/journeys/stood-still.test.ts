@@ -36,7 +36,7 @@ it('a process that stands still while it is alone keeps no place from one that i
   const held = async () =>
     (
       await database.query(
-        `SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'`,
+        `SELECT count(*)::int AS count FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND locktype = 'advisory' AND mode = 'ExclusiveLock'`,
       )
     ).rows[0].count;
   await expect.poll(held).toBe(20);

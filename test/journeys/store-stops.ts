@@ -35,9 +35,10 @@ export async function openStoreStops(url: string, stops: StoreStop[]) {
   const key = `classid = ${GATE} AND objid::bigint = (hashtext($1)::bigint & 4294967295)`;
   const holders = async (name: string) =>
     (
-      await client.query(`SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND ${key}`, [
-        name,
-      ])
+      await client.query(
+        `SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted AND ${key}`,
+        [name],
+      )
     ).rows as { pid: number }[];
   return {
     arm: (name: string) => client.query('SELECT pg_advisory_lock($1, hashtext($2))', [GATE, name]),

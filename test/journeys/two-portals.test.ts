@@ -59,7 +59,6 @@ it('registers on one portal though the other refuses, and says which one did', a
 });
 
 it('answers a quiet portal in its usual time while the other one storms or hangs', {
-  retry: 1,
   timeout: 120_000,
 }, async () => {
   await latency();

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
-import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startEmbedded } from '../../src/store/postgres/embedded.ts';
-import { quietLog } from '../directum/stand.ts';
 import { addDeal, runStep, type Stand, startStand, startTask } from './stand.ts';
+import { inDatabase } from './stand-database.ts';
 
 const CODE = 'directum_wait_signature';
 let stand: Stand;
@@ -45,20 +43,14 @@ async function until(holds: () => boolean, ms = 10_000) {
 }
 /** Moves the deadline of the document's waits to this moment, as waiting for it would. */
 async function shorten(documentId: number): Promise<void> {
-  const postgres = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  try {
+  await inDatabase(stand, async (client) => {
     // The receipt is what a deadline is counted from.
     await client.query(
       `UPDATE run SET received_at = received_at - interval '1 hour', deadline_at = now() WHERE id IN (SELECT run_id FROM wait WHERE document_id = $1)`,
       [documentId],
     );
     await client.query('UPDATE wait SET deadline_at = now() WHERE document_id = $1', [documentId]);
-  } finally {
-    await client.end();
-    await postgres.stop();
-  }
+  });
 }
 
 /** Begins a wait; `result` is awaited later. */

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Stand, startStand } from '../journeys/stand.ts';
@@ -27,13 +26,14 @@ async function trickle(first: string): Promise<{ ms: number; heard: string }> {
   socket.on('error', () => undefined);
   socket.write(first);
   const timer = setInterval(() => socket.write('x'), 500);
-  await Promise.race([once(socket, 'close'), new Promise((resolve) => setTimeout(resolve, 25_000))]);
+  // The last bytes may meet a closed connection, whose reset is no end other than the one waited for: `once` of node:events
+  // would take it for a failure.
+  await new Promise((resolve) => socket.once('close', resolve));
   clearInterval(timer);
   return { ms: performance.now() - began, heard };
 }
 
 it('callers that trickle their headers or their body are closed in time, and the others go on', {
-  retry: 1,
   timeout: 60_000,
 }, async () => {
   const path = 'POST /bitrix24/robots/directum_create_contract HTTP/1.1\r\nHost: x\r\n';

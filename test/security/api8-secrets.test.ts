@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startEmbedded } from '../../src/store/postgres/embedded.ts';
-import { quietLog } from '../directum/stand.ts';
 import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand } from '../journeys/stand.ts';
+import { inDatabase } from '../journeys/stand-database.ts';
 
 /** OWASP API8: no secret lies open in a log line, a metric, an answer or a column, whatever happens. */
 const CODE = 'directum_create_contract';
@@ -38,10 +36,7 @@ function secrets(): string[] {
 }
 
 async function columns(): Promise<string> {
-  const database = await startEmbedded({ dataDir: stand.dataDir, log: quietLog });
-  const client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-  try {
+  return inDatabase(stand, async (client) => {
     const { rows } = await client.query(
       `SELECT format('SELECT t::text AS row FROM %I.%I t', table_schema, table_name) AS sql
        FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'`,
@@ -50,10 +45,7 @@ async function columns(): Promise<string> {
     for (const { sql } of rows)
       texts.push(...(await client.query(sql)).rows.map((found: { row: string }) => found.row));
     return texts.join('\n');
-  } finally {
-    await client.end();
-    await database.stop();
-  }
+  });
 }
 
 it('a journey with every kind of trouble leaves no secret in the open', async () => {

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
-import { openStore } from '../../src/store/store.ts';
 import { addDeal, runStep, type Stand, startStand } from '../journeys/stand.ts';
+import { inDatabase } from '../journeys/stand-database.ts';
 
 /**
  * An employee of the portal knows the application token (bitrix24.md A2b) and makes calls of his own. What he cannot
@@ -120,6 +119,16 @@ it('a made-up event token has no effect, whichever robot it calls and whatever t
   for (const [code, form] of genuine) expect(await post(code, form)).toBe(200);
   const sent = () => effects(since).filter((effect) => effect === 'bizproc.event.send').length;
   await expect.poll(sent, { timeout: 15_000 }).toBeGreaterThanOrEqual(genuine.length);
+  // What those that failed leave in their items comes after their answers, and is no effect of the next test.
+  const untold = () =>
+    inDatabase(stand, async (database) => {
+      const { rows } = await database.query(
+        `SELECT (SELECT count(*) FROM failure WHERE told IS NULL)::int
+           + (SELECT count(*) FROM telling WHERE kind = 'comment' AND state = 'due')::int AS count`,
+      );
+      return rows[0].count;
+    });
+  await expect.poll(untold, { timeout: 15_000 }).toBe(0);
 }, 120_000);
 
 it('a token of another workflow than the call names has no effect', async () => {
@@ -270,11 +279,9 @@ it.each([
     await expect.poll(() => logged(since, 'run.waiting'), { timeout: 15_000 }).toBe(1);
     await stand.restart();
     if (isOlder) {
-      const log = { debug() {}, info() {}, warn() {}, error() {} };
-      const keys = await loadSecretKeys({ dataDir: stand.dataDir });
-      const store = await openStore({ dataDir: stand.dataDir, keys, log, now: () => new Date() });
-      await store.pool.query(`UPDATE run SET proven = DEFAULT WHERE state = 'waiting'`);
-      await store.close();
+      await inDatabase(stand, (database) =>
+        database.query(`UPDATE run SET proven = DEFAULT WHERE state = 'waiting'`),
+      );
     }
     stand.directum.patch('IContracts', document, { InternalApprovalState: 'Signed' });
     const { outputs } = await stand.portal.waitForStep(workflow, 'directum_wait_signature', 30_000);

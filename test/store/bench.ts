@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import type { Log } from '../../src/robot/ports/log.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { layCluster } from './ready-cluster.ts';
+import { createDatabase } from './shared-server.ts';
 
 export interface StoreBench {
   dataDir: string;
+  url: string;
   lines: { level: string; event: string; facts: Record<string, unknown> }[];
   log: Log;
   /** Another store on the same database, as a second process would have. */
@@ -15,25 +16,27 @@ export interface StoreBench {
   close(): Promise<void>;
 }
 
-/** A temporary DATA_DIR with a real embedded PostgreSQL behind every store opened on it. */
+/** A temporary DATA_DIR and a real database behind every store opened on them. */
 export async function storeBench(): Promise<StoreBench> {
   const dataDir = await openFolder();
-  await layCluster(dataDir);
+  const database = await createDatabase();
   const lines: StoreBench['lines'] = [];
   const log = memoryLog(lines);
   const stores: Store[] = [];
   return {
     dataDir,
+    url: database.url,
     lines,
     log,
     async open(rate, now = () => new Date()) {
       const keys = await loadSecretKeys({ dataDir });
-      const store = await openStore({ dataDir, keys, log, now, rate });
+      const store = await openStore({ databaseUrl: database.url, dataDir, keys, log, now, rate });
       stores.push(store);
       return store;
     },
     async close() {
       await Promise.all(stores.map((store) => store.close()));
+      await database.drop();
       await rm(dataDir, { recursive: true, force: true });
     },
   };

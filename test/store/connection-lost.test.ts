@@ -25,7 +25,7 @@ it('a connection that dies between two queries of its user fails the second, and
     const order: string[] = [];
     await store.locks.hold('key', async () => {
       await store.pool.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-claims'`,
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-claims' AND datname = current_database()`,
       );
       await new Promise((resolve) => setTimeout(resolve, 100));
       order.push('held');

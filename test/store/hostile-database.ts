@@ -1,8 +1,5 @@
-import { rm } from 'node:fs/promises';
 import pg from 'pg';
-import { type EmbeddedPostgres, startEmbedded } from '../../src/store/postgres/embedded.ts';
-import { openFolder } from './bench.ts';
-import { layCluster } from './ready-cluster.ts';
+import { createDatabase } from './shared-server.ts';
 
 /** What an administrator of PostgreSQL may set by default for other applications of his, and against ours. */
 export const HOSTILE = {
@@ -24,15 +21,11 @@ export const HOSTILE = {
   synchronous_commit: 'off',
 };
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-
-/** A migrated database of its own, whose role has other defaults than ours. */
+/** A migrated database in which our role has other defaults than ours. */
 export async function startHostileDatabase(defaults: Record<string, string> = HOSTILE) {
-  const dataDir = await openFolder();
-  await layCluster(dataDir);
-  const server: EmbeddedPostgres = await startEmbedded({ dataDir, log: quiet });
+  const { url, drop } = await createDatabase();
   async function ask<T extends pg.QueryResultRow>(sql: string): Promise<T[]> {
-    const client = new pg.Client({ connectionString: server.url });
+    const client = new pg.Client({ connectionString: url });
     await client.connect();
     try {
       await client.query(
@@ -44,16 +37,11 @@ export async function startHostileDatabase(defaults: Record<string, string> = HO
       await client.end();
     }
   }
-  for (const [name, value] of Object.entries(defaults))
-    await ask(`ALTER ROLE directum SET ${name} = ${name === 'search_path' ? value : `'${value}'`}`);
-  return {
-    url: server.url,
-    ask,
-    async stop() {
-      await server.stop();
-      await rm(dataDir, { recursive: true, force: true });
-    },
-  };
+  const database = new URL(url).pathname.slice(1);
+  const setDefault = (name: string, value: string) =>
+    ask(`ALTER ROLE directum IN DATABASE ${database} SET ${name} = ${value}`);
+  for (const [name, value] of Object.entries(defaults)) await setDefault(name, `'${value}'`);
+  return { url, ask, setDefault, stop: drop };
 }
 
 export type HostileDatabase = Awaited<ReturnType<typeof startHostileDatabase>>;

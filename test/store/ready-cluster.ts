@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
@@ -9,6 +9,7 @@ import { openPlace, saveState } from '../../src/store/postgres/place.ts';
 import { createSecretKeys, parseSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore } from '../../src/store/store.ts';
 import { freePort } from '../sandbox/package-settings.ts';
+import { startSharedServer } from './shared-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -17,7 +18,10 @@ declare module 'vitest' {
   }
 }
 
-/** For the whole test run: one cluster with all tables that is made once, because that takes longer than most tests. */
+/**
+ * For the whole test run: one cluster with all tables, made once because that takes longer than most tests, and a server on
+ * a copy of it.
+ */
 export default async function setup(project: TestProject) {
   const folder = await mkdtemp(join(tmpdir(), 'ready-cluster-'));
   await chmod(folder, 0o755);
@@ -29,12 +33,22 @@ export default async function setup(project: TestProject) {
   for (const name of ['template0', 'template1']) await store.pool.query(`DROP DATABASE ${name}`);
   await store.close();
   project.provide('readyCluster', folder);
-  return () => rm(folder, { recursive: true, force: true });
+  const shared = `${folder}-shared`;
+  await mkdir(shared);
+  await layCluster(shared, folder);
+  const stopServer = await startSharedServer(shared, project);
+  return async () => {
+    await stopServer();
+    for (const each of [folder, shared]) await rm(each, { recursive: true, force: true });
+  };
 }
 
-/** Puts a copy of the ready cluster into a fresh DATA_DIR; what starts on it finds empty tables. */
-export async function layCluster(dataDir: string): Promise<void> {
-  const ready = await openPlace(inject('readyCluster'));
+/**
+ * Puts a copy of the ready cluster into a fresh DATA_DIR; what starts on it finds empty tables. For tests that kill or stop
+ * their server, or are about the embedded one: all others take a database of the shared server.
+ */
+export async function layCluster(dataDir: string, from: string = inject('readyCluster')): Promise<void> {
+  const ready = await openPlace(from);
   const place = await openPlace(dataDir);
   // Node's own copy gives everything to us, and PostgreSQL serves only the owner of its folder.
   if (process.platform === 'win32') await cp(ready.cluster, place.cluster, { recursive: true });

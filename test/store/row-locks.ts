@@ -3,7 +3,8 @@ import type { Store } from '../../src/store/store.ts';
 
 /** Until so many wait for a lock. */
 export async function blocked(store: Store, count: number): Promise<void> {
-  const sql = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+  const sql =
+    "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
   await expect.poll(async () => (await store.pool.query(sql)).rows[0].n).toBe(count);
 }
 

@@ -25,8 +25,9 @@ beforeAll(async () => {
   bench = await storeBench();
   const first = await bench.open();
   // Rows are found as they lie, as in a table of which many rows are wanted.
-  await first.pool.query('ALTER ROLE CURRENT_USER SET enable_indexscan = off');
-  await first.pool.query('ALTER ROLE CURRENT_USER SET enable_bitmapscan = off');
+  const database = new URL(bench.url).pathname.slice(1);
+  for (const way of ['indexscan', 'bitmapscan'])
+    await first.pool.query(`ALTER DATABASE ${database} SET enable_${way} = off`);
   store = await bench.open();
 }, 20_000);
 afterAll(() => bench.close());

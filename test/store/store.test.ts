@@ -70,7 +70,7 @@ describe('installations', () => {
 
   it('survive the loss of idle connections', async () => {
     await store.pool.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-robots' AND pid <> pg_backend_pid()",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-robots' AND datname = current_database() AND pid <> pg_backend_pid()",
     );
     await sleep(50);
     await store.installations().set('member-1', { refreshToken: CANARY });
@@ -142,7 +142,14 @@ describe('cache', () => {
 
 it('a transaction of a process that stands still is ended after a lease, and with it its locks', async () => {
   const keys = await loadSecretKeys({ dataDir: bench.dataDir });
-  const options = { dataDir: bench.dataDir, keys, log: bench.log, now: () => new Date(), leaseMs: 300 };
+  const options = {
+    databaseUrl: bench.url,
+    dataDir: bench.dataDir,
+    keys,
+    log: bench.log,
+    now: () => new Date(),
+    leaseMs: 300,
+  };
   const still = await openStore(options);
   for (const pool of [still.pool, still.asyncCommitPool]) {
     const client = await pool.connect();

@@ -261,7 +261,7 @@ it('a change that comes while the showing begins is shown too', async () => {
        SELECT pg_advisory_lock(${TAKING})`,
     );
     const projection = bench.showOnce();
-    const blocked = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = ${TAKING} AND NOT granted`;
+    const blocked = `SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND locktype = 'advisory' AND objid = ${TAKING} AND NOT granted`;
     await expect.poll(async () => (await pool.query(blocked)).rowCount).toBe(1);
     await see(1, 'Signed');
     await holder.query(`SELECT pg_advisory_unlock(${TAKING})`);

@@ -1,6 +1,3 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDirectum } from '../../../src/directum/directum.ts';
 import { createDeletions } from '../../../src/documents/observe/deletions.ts';
@@ -13,13 +10,14 @@ import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../../src/store/runs/runs.ts';
 import { createWaits } from '../../../src/store/runs/waits.ts';
 import { loadSecretKeys } from '../../../src/store/secrets/secrets.ts';
-import { openStore, type Store } from '../../../src/store/store.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { memoryCache, quietLog } from '../../directum/stand.ts';
 import { startDirectum } from '../../sandbox/directum/directum.ts';
+import { type StoreBench, storeBench } from '../../store/bench.ts';
 
 const HOUR = 3_600_000;
 let store: Store;
-let dataDir: string;
+let bench: StoreBench;
 let directum: Awaited<ReturnType<typeof startDirectum>>;
 let service: ReturnType<typeof createDirectum>;
 let made: string[] = [];
@@ -27,10 +25,8 @@ let clock = Date.parse('2026-03-02T10:00:00Z');
 const now = () => new Date(clock);
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'watch-'));
-  await chmod(dataDir, 0o755);
-  const keys = await loadSecretKeys({ secretKeys: undefined, dataDir });
-  store = await openStore({ dataDir, keys, log: quietLog, now: () => new Date() });
+  bench = await storeBench();
+  store = await bench.open();
   directum = await startDirectum({ now, sizeGuard: 20 });
   service = createDirectum({
     baseUrl: directum.url,
@@ -47,8 +43,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await service?.close();
   await directum?.stop();
-  await store?.close();
-  await rm(dataDir, { recursive: true, force: true });
+  await bench?.close();
 });
 
 let runs: ReturnType<typeof createRunStore>;
@@ -122,7 +117,7 @@ async function waiting(count: number, until = new Date(clock + 100 * HOUR)): Pro
     directum.add('IContracts', { Name: `Договор ${n}`, InternalApprovalState: 'OnApproval' }),
   );
   const call = { memberId: 'm', portal: 'p', robot: 'directum_wait_signature', call: '', wantsAnswer: true };
-  const keys = await loadSecretKeys({ secretKeys: undefined, dataDir });
+  const keys = await loadSecretKeys({ dataDir: bench.dataDir });
   const calls = createIncomingCalls({ pool: store.pool, keys, now });
   await calls.accept(
     ids.map((id) => ({

@@ -73,7 +73,7 @@ describe('every connection has our settings, not those of role, database or addr
     opened.push(session);
     expect(await settingsOf(await session.current(), names)).toEqual({ ...OURS, synchronous_commit: 'on' });
     const { rows } = await store.pool.query(
-      `SELECT DISTINCT application_name AS name FROM pg_stat_activity WHERE application_name LIKE 'directum-%'`,
+      `SELECT DISTINCT application_name AS name FROM pg_stat_activity WHERE application_name LIKE 'directum-%' AND datname = current_database()`,
     );
     // By these names a restore knows that somebody is at work.
     expect(rows.map(({ name }) => name).toSorted()).toEqual([
@@ -141,13 +141,17 @@ describe('the tables are where the first start put them', () => {
     await open(url.href);
     await database.ask('REVOKE CREATE ON SCHEMA theirs FROM guest');
     await open(url.href);
+    for (const each of opened.splice(0)) await each.close();
+    // A role is the server's, which other databases share.
+    await database.ask('DROP OWNED BY guest CASCADE');
+    await database.ask('DROP ROLE guest');
   });
 
   it('whatever stands before their schema on the path later', async () => {
     database = await startHostileDatabase({});
     await database.ask('CREATE SCHEMA earlier');
     await database.ask('CREATE TABLE earlier.clock (x int)');
-    await database.ask('ALTER ROLE directum SET search_path = earlier, public');
+    await database.setDefault('search_path', 'earlier, public');
     const store = await open(database.url);
     await store.clock.look();
     expect(await schemasOf('run')).toEqual(['public']);
@@ -161,7 +165,7 @@ describe('the tables are where the first start put them', () => {
     database = await startHostileDatabase({});
     await database.ask('DROP SCHEMA public CASCADE');
     await database.ask(`CREATE SCHEMA ${schema}`);
-    await database.ask(`ALTER ROLE directum SET search_path = ${path}`);
+    await database.setDefault('search_path', path);
     const store = await open(database.url);
     for (const table of ['run', 'clock', 'schema_migration'])
       expect(await schemasOf(table)).toEqual([schema]);
@@ -177,7 +181,7 @@ describe('the tables are where the first start put them', () => {
       `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration'`,
     );
     for (const { tablename } of tables) await database.ask(`ALTER TABLE public.${tablename} SET SCHEMA own`);
-    await database.ask('ALTER ROLE directum SET search_path = own');
+    await database.setDefault('search_path', 'own');
     const store = await open(database.url);
     expect(await schemasOf('schema_migration')).toEqual(['public']);
     expect((await store.pool.query('SELECT 1 FROM schema_migration')).rowCount).toBeGreaterThan(10);

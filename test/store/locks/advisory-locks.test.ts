@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 const TERMINATE =
-  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-claims'";
+  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-claims' AND datname = current_database()";
 
 describe('claims', () => {
   it('let one holder in at a time across two processes', async () => {
@@ -51,7 +51,7 @@ describe('claims', () => {
     await Promise.all(Array.from({ length: 40 }, (_, n) => nested(n)));
     expect(done).toBe(40);
     const { rows } = await one.pool.query(
-      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'directum-claims'",
+      "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'directum-claims' AND datname = current_database()",
     );
     expect(rows[0].n).toBe(2);
   });
@@ -74,7 +74,7 @@ describe('claims', () => {
     expect(bench.lines.some((line) => line.event === 'claims.connection_lost')).toBe(true);
     expect(await one.locks.hold('lost', async () => 'again')).toBe('again');
     const { rows } = await one.pool.query(
-      "SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory'",
+      "SELECT count(*)::int AS n FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND locktype = 'advisory'",
     );
     expect(rows[0].n).toBe(0);
   });

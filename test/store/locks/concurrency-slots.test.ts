@@ -34,7 +34,7 @@ async function leave(...gone: LockSession[]): Promise<void> {
   sessions = sessions.filter((session) => !gone.includes(session));
   const there = async () => {
     const { rows } = await store.pool.query(
-      `SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = 'directum-claims'`,
+      `SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = 'directum-claims' AND datname = current_database()`,
     );
     return rows[0].count;
   };
@@ -79,7 +79,7 @@ it('are never more than there are, though many processes share them at the same 
     const held = many.map(({ slots }) => slots.held());
     expect(held.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(20);
     const { rows } = await store.pool.query(
-      `SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'`,
+      `SELECT count(*)::int AS count FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND locktype = 'advisory' AND mode = 'ExclusiveLock'`,
     );
     expect(rows[0].count).toBe(held.reduce((sum, one) => sum + one, 0));
   }
@@ -93,11 +93,11 @@ it('a process whose session was lost begins anew', async () => {
   const a = join();
   await tick(a);
   await store.pool.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-claims'`,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'directum-claims' AND datname = current_database()`,
   );
   await expect.poll(() => tick(a).catch(() => 'lost')).toEqual([20]);
   const { rows } = await store.pool.query(
-    `SELECT count(*)::int AS count FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'`,
+    `SELECT count(*)::int AS count FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND locktype = 'advisory' AND mode = 'ExclusiveLock'`,
   );
   expect(rows[0].count).toBe(20);
 });

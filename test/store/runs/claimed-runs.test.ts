@@ -1,6 +1,3 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { DocumentState } from '../../../src/robot/ports/document-state.ts';
 import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
@@ -12,25 +9,23 @@ import {
 import { createRunStore, type StoredRun } from '../../../src/store/runs/runs.ts';
 import { createWaits } from '../../../src/store/runs/waits.ts';
 import { loadSecretKeys, type SecretKeys } from '../../../src/store/secrets/secrets.ts';
-import { openStore, type Store } from '../../../src/store/store.ts';
-import { quietLog } from '../../directum/stand.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { type StoreBench, storeBench } from '../bench.ts';
 
 let store: Store;
 let calls: IncomingCalls;
 let ownKeys: SecretKeys;
-let dataDir: string;
+let bench: StoreBench;
 const NOW = new Date('2026-03-02T10:00:00Z');
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'claimed-'));
-  await chmod(dataDir, 0o755);
-  ownKeys = await loadSecretKeys({ secretKeys: undefined, dataDir });
-  store = await openStore({ dataDir, keys: ownKeys, log: quietLog, now: () => NOW });
+  bench = await storeBench();
+  ownKeys = await loadSecretKeys({ dataDir: bench.dataDir });
+  store = await bench.open(undefined, () => NOW);
   calls = createIncomingCalls({ pool: store.pool, keys: ownKeys, now: () => NOW });
 });
 afterAll(async () => {
-  await store?.close();
-  await rm(dataDir, { recursive: true, force: true });
+  await bench?.close();
 });
 beforeEach(() => store.pool.query('TRUNCATE run CASCADE'));
 
