@@ -1,8 +1,8 @@
+import { pauseMs } from '../../lib/backoff.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { DueFact, SettledFact } from '../../store/outbox/outbox.ts';
 import type { WriteResult } from '../ports/deal.ts';
 
-const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
 /**
  * A portal may be away for weeks (an unpaid plan, a dismissed administrator) and come back: its deals then still wait for
  * their triggers. After a month people have moved them by hand, and a late trigger would only disturb.
@@ -15,10 +15,9 @@ const GIVE_UP_MS = 30 * 86_400_000;
  */
 export const REFUSED_TRIGGER_MS = 3_600_000;
 
-/** When the next try is due, growing to a quarter of an hour; `attempts` counts those made. */
+/** When the next try is due; `attempts` counts those made. */
 export function toNextTry(attempts: number, now: Date): Date {
-  const wait = RETRY_MS[Math.min(Math.max(attempts, 1), RETRY_MS.length) - 1] as number;
-  return new Date(now.getTime() + wait);
+  return new Date(now.getTime() + pauseMs(attempts));
 }
 
 export function isTooOld(createdAt: Date, now: Date): boolean {

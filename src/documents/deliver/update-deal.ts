@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { pauseMs } from '../../lib/backoff.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { isSignedByUs } from '../../robot/signature.ts';
@@ -11,7 +12,6 @@ import type { DocumentSnapshot } from '../ports/document.ts';
 const BATCH = 50;
 /** How long a taken item is left to its process: two batches that take as long as a portal allows. */
 const LEASE_MS = 150_000;
-const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 1_800_000];
 
 export interface UpdatePorts {
   store: DealProjection;
@@ -123,7 +123,7 @@ async function showIn(
   const settled = due.map((row) => ({
     ...row,
     result: failed.get(row) ?? ('shown' as const),
-    retryMs: RETRY_MS[Math.min(row.attempts, RETRY_MS.length - 1)] as number,
+    retryMs: pauseMs(row.attempts + 1),
   }));
   await store.settle(portal, settled, now());
   return due.length;

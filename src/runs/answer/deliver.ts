@@ -1,3 +1,4 @@
+import { PROMPT_SECONDS, pauseMs } from '../../lib/backoff.ts';
 import { createLoop } from '../../lib/loop.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
@@ -28,7 +29,6 @@ export interface DeliveryPorts {
 const SECOND_AFTER_MS = 31_000;
 /** How long a taken answer is left to its process; a second sending by another is harmless (bitrix24.md D1). */
 const LEASE_MS = 30_000;
-const RETRY_MS = [5_000, 15_000, 60_000, 300_000];
 /** What a portal is told first, and what it is told once more when nothing else is to be told. */
 const NUMBERS = [
   [1, 'answer'],
@@ -131,7 +131,7 @@ async function settle(answers: DueAnswer[], deliveries: Delivery[], ports: Deliv
   const now = ports.now();
   const settled = answers.map((answer, index) => {
     const delivery = deliveries[index] ?? 'retry';
-    const wait = RETRY_MS[Math.min(answer.attempts - 1, RETRY_MS.length - 1)] as number;
+    const wait = pauseMs(answer.attempts, PROMPT_SECONDS);
     const error = typeof delivery === 'object' && 'refused' in delivery ? delivery.refused : null;
     if (error !== null) ports.log.error('answer.refused', { runId: answer.runId, reason: error });
     else ports.log.debug('answer.settled', { runId: answer.runId, number: answer.number, delivery });

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { PROMPT_SECONDS, pauseMs } from '../../lib/backoff.ts';
 import type { Properties } from '../../robot/run-robot.ts';
 
 /** What a step sent, as it is kept sealed in the run's row. */
@@ -56,19 +57,14 @@ export function toDeadline(receivedAt: Date, maxHours: number, timeoutSeconds: n
   return new Date(receivedAt.getTime() + seconds * 1000);
 }
 
-const DELAYS_SECONDS: readonly number[] = [5, 15, 60, 120, 300];
-
-/**
- * When a failed attempt is repeated: 5 s, 15 s, 60 s, then minutes (directum.md A.10), spread by up to a fifth, and
- * never past the deadline, where the last attempt is made.
- */
+/** When a failed attempt is repeated; never past the deadline, where the last attempt is made. `attempts` failed before it. */
 export function toNextAttempt(
   attempts: number,
   now: Date,
   deadline: Date,
   random: () => number,
-  delays = DELAYS_SECONDS,
+  delays = PROMPT_SECONDS,
 ): Date {
-  const delay = (delays[Math.min(attempts, delays.length - 1)] as number) * (1 + random() / 5);
-  return new Date(Math.min(now.getTime() + delay * 1000, deadline.getTime()));
+  const pause = pauseMs(attempts + 1, delays, random);
+  return new Date(Math.min(now.getTime() + pause, deadline.getTime()));
 }
