@@ -11,6 +11,7 @@ import type { Config } from './config.ts';
 import { type AppPorts, createApp, EVENT_STATUS, type Readiness } from './http/app.ts';
 import { createSlowProofServer } from './http/server.ts';
 import { createHealthProbe } from './lib/health-probe.ts';
+import { LEASE_MS } from './lib/leases.ts';
 import { createLoop } from './lib/loop.ts';
 import { within } from './lib/timeout.ts';
 import { openOrWait, refuseInstall } from './lobby.ts';
@@ -26,7 +27,7 @@ import { createAttemptLocks } from './runs/work/overtaken.ts';
 import { createOrphanedRuns } from './runs/work/strays.ts';
 import { createWatch } from './runs/work/watch.ts';
 import { startWorkers } from './runs/work/workers.ts';
-import { createClaimedRuns, LEASE_MS } from './store/runs/claimed-runs.ts';
+import { createClaimedRuns } from './store/runs/claimed-runs.ts';
 
 /** Runs that all processes together work on at a time. */
 const SLOTS = 12;
@@ -70,7 +71,7 @@ export interface Service {
 export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
   if (config.ignoredProxies.length > 0)
     ports.log.warn('proxy.ignored', { settings: config.ignoredProxies, instead: 'OUTBOUND_PROXY' });
-  const { log, now, random, leaseMs = LEASE_MS, tickMs = TICK_MS, attemptDelays } = ports;
+  const { log, now, random, leaseMs = LEASE_MS.process, tickMs = TICK_MS, attemptDelays } = ports;
   const server = createSlowProofServer();
   const rooms = await openOrWait(() => openRooms(config, ports), server, config, ports);
   const { keys, store, spool, calls, runs, waits, metrics, directum, portals, deals } = rooms;

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type Keyv from 'keyv';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
+import { LEASE_MS } from '../lib/leases.ts';
 import type { CounterpartyLinksPort } from '../robot/ports/counterparty-links.ts';
 import type { DocumentSlotsPort } from '../robot/ports/document-slots.ts';
 import type { AttemptLocks, LocksPort } from '../robot/ports/locks.ts';
@@ -18,7 +19,6 @@ import { createAdvisoryLocks } from './locks/advisory-locks.ts';
 import { type ConcurrencySlots, createConcurrencySlots, type SlotKind } from './locks/concurrency-slots.ts';
 import { createLockSession } from './locks/lock-session.ts';
 import { startEmbedded } from './postgres/embedded.ts';
-import { LEASE_MS } from './runs/claimed-runs.ts';
 import { type Cache, createCache } from './secrets/cache.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './secrets/encrypted-kv.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
@@ -75,7 +75,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { dataDir, keys, log, now, onlyOpen } = options;
   const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log, onlyOpen });
   const url = options.databaseUrl ?? embedded!.url;
-  const leaseMs = options.leaseMs ?? LEASE_MS;
+  const leaseMs = options.leaseMs ?? LEASE_MS.process;
   try {
     await (onlyOpen ? requireTables(url, log) : migrate(url, log));
   } catch (error) {

@@ -1,3 +1,4 @@
+import { LEASE_MS } from '../../lib/leases.ts';
 import type { LocalText } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
@@ -42,7 +43,6 @@ export interface FailurePayload {
 /** From the next item with one code within an hour on, one person is told of all (interface.md §5). */
 const MOST_ITEMS = 10;
 const AT_A_TIME = 50;
-const LEASE_MS = 150_000;
 /** What failed together is counted together: the installer is told after so long. */
 const CROWD_MS = 30_000;
 
@@ -56,7 +56,7 @@ export async function tellFailures(ports: FailurePorts): Promise<boolean> {
   const decided = await failures.decide(keys, AT_A_TIME, MOST_ITEMS, (failure, facts) =>
     toDecision(failure, facts, ports),
   );
-  const comments = await failures.takeComments(keys, now(), LEASE_MS, AT_A_TIME);
+  const comments = await failures.takeComments(keys, now(), LEASE_MS.portal, AT_A_TIME);
   const groups = [...Map.groupBy(comments, ({ portal }) => portal)];
   await Promise.all(groups.map(([portal, of]) => comment(ports.portals.deals(portal), of, ports)));
   return decided + comments.length > 0;

@@ -1,3 +1,4 @@
+import { LEASE_MS } from '../../lib/leases.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
@@ -16,13 +17,12 @@ export interface TaskSyncPorts {
 }
 
 const TASKS = 50;
-const LEASE_MS = 120_000;
 
 type Planned = { due: DueTask; change: TaskChange };
 
 /** Brings the tasks of portals to what their assignments show. One step; true while there may be more. */
 export async function syncTasks(ports: TaskSyncPorts): Promise<boolean> {
-  const due = await ports.syncedTasks.take(ports.portals.keys(), ports.now(), LEASE_MS, TASKS);
+  const due = await ports.syncedTasks.take(ports.portals.keys(), ports.now(), LEASE_MS.portal, TASKS);
   const groups = [...Map.groupBy(due, (task) => task.portal)];
   await Promise.all(groups.map(async ([portal, of]) => mirrorIn(ports.portals.deals(portal), of, ports)));
   return due.length > 0;

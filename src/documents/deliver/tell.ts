@@ -1,3 +1,4 @@
+import { LEASE_MS } from '../../lib/leases.ts';
 import type { LocalText } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
@@ -23,8 +24,6 @@ export interface TellPorts {
 /** A trigger runs inside its request, up to a dozen seconds each (bitrix24.md F9): few go together. */
 const TRIGGERS = 8;
 const NOTICES = 50;
-/** How long what was taken is left to its process: slow triggers need a minute or two. */
-const LEASE_MS = 180_000;
 
 interface Unaddressed {
   telling: DueFact;
@@ -36,14 +35,14 @@ interface Unaddressed {
 export async function tell(ports: TellPorts): Promise<boolean> {
   const { outbox, now } = ports;
   const keys = ports.portals.keys();
-  const triggers = await outbox.takeTriggers(keys, now(), LEASE_MS, TRIGGERS);
+  const triggers = await outbox.takeTriggers(keys, now(), LEASE_MS.portal, TRIGGERS);
   await forEachPortal(triggers, (deals, of) => fire(deals, of, ports), ports);
-  const unaddressed = await outbox.takeUnaddressed(keys, now(), LEASE_MS, NOTICES);
+  const unaddressed = await outbox.takeUnaddressed(keys, now(), LEASE_MS.portal, NOTICES);
   const isOfRun = ({ documentId }: DueFact) => documentId === null;
   const ofDocuments = unaddressed.filter((telling) => !isOfRun(telling));
   await forEachPortal(ofDocuments, (deals, of) => address(deals, of, ports), ports);
   await forEachPortal(unaddressed.filter(isOfRun), (deals, of) => addressFailures(deals, of, ports), ports);
-  const messages = await outbox.takeMessages(keys, now(), LEASE_MS, NOTICES);
+  const messages = await outbox.takeMessages(keys, now(), LEASE_MS.portal, NOTICES);
   await forEachPortal(messages, (deals, of) => send(deals, of, ports), ports);
   return triggers.length + unaddressed.length + messages.length > 0;
 }

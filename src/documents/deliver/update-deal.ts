@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { pauseMs } from '../../lib/backoff.ts';
+import { LEASE_MS } from '../../lib/leases.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { isSignedByUs } from '../../robot/signature.ts';
@@ -10,8 +11,6 @@ import type { DocumentSnapshot } from '../ports/document.ts';
 
 /** Most writes of one REST batch (bitrix24.md H3). */
 const BATCH = 50;
-/** How long a taken item is left to its process: two batches that take as long as a portal allows. */
-const LEASE_MS = 150_000;
 
 export interface UpdatePorts {
   store: DealProjection;
@@ -70,7 +69,7 @@ async function showIn(
   ports: UpdatePorts,
 ): Promise<number> {
   const { store, now, log } = ports;
-  const due = await store.takeDue(portal, now(), LEASE_MS, BATCH);
+  const due = await store.takeDue(portal, now(), LEASE_MS.portal, BATCH);
   if (due.length === 0) return 0;
   const rows = due.flatMap((row) => {
     const item = ports.toItem(row.itemCode);

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { LEASE_MS } from '../../lib/leases.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
@@ -17,8 +18,6 @@ import { toStatus } from './status.ts';
 
 /** Most ids one filter surely takes (directum.md A.5). */
 const GROUP = 10;
-/** How long a look is left to its process, and when it is made again after a failure. */
-const LOOK_MS = 60_000;
 const YOUNG_MS = 2_000;
 /** Each unknown value is logged once; a stand may make up many. */
 const MOST_SAID = 100;
@@ -255,10 +254,10 @@ function createObserver(ports: ObservePorts, asked: Asked, said: Set<string>) {
     /** Reads what waits to be read on its own, ten documents at the most; answers how many there were. */
     async look(): Promise<number> {
       const at = now();
-      const ids = await store.takeLooks(at, LOOK_MS, GROUP);
+      const ids = await store.takeLooks(at, LEASE_MS.documents, GROUP);
       if (ids.length === 0) return 0;
       await vanished(await whole(ids), { looked: ids.length });
-      await store.endLooks(ids, new Date(at.getTime() + LOOK_MS));
+      await store.endLooks(ids, new Date(at.getTime() + LEASE_MS.documents));
       return ids.length;
     },
   };

@@ -1,4 +1,5 @@
 import { PROMPT_SECONDS, pauseMs } from '../../lib/backoff.ts';
+import { LEASE_MS } from '../../lib/leases.ts';
 import { createLoop } from '../../lib/loop.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
@@ -27,8 +28,6 @@ export interface DeliveryPorts {
 
 /** Two sendings of one result stand at least 30 s apart (interface.md §3). */
 const SECOND_AFTER_MS = 31_000;
-/** How long a taken answer is left to its process; a second sending by another is harmless (bitrix24.md D1). */
-const LEASE_MS = 30_000;
 /** What a portal is told first, and what it is told once more when nothing else is to be told. */
 const NUMBERS = [
   [1, 'answer'],
@@ -56,7 +55,7 @@ export function createDelivery(ports: DeliveryPorts) {
       .flatMap((memberId) => NUMBERS.map(([number]) => ({ memberId, number: number as number })))
       .filter(({ memberId, number }) => !flights.has(`${number}:${memberId}`));
     if (lines.length === 0) return false;
-    const due = await ports.runs.takeAnswers(ports.now(), LEASE_MS, ports.batch * 2, lines);
+    const due = await ports.runs.takeAnswers(ports.now(), LEASE_MS.answers, ports.batch * 2, lines);
     const groups = Map.groupBy(due, (answer) => `${answer.number}:${answer.memberId}`);
     for (const [line, answers] of groups) {
       const flight = deliver(answers, ports, block)

@@ -1,3 +1,4 @@
+import { SIGNS_OF_LIFE } from '../../lib/leases.ts';
 import { createLoop } from '../../lib/loop.ts';
 import { within } from '../../lib/timeout.ts';
 import type { Log } from '../../robot/ports/log.ts';
@@ -35,7 +36,7 @@ export interface WorkersOptions {
   claimed: ClaimedRuns;
   /** As many runs as this process may work on at a time; the last ones are for waits whose time is over. */
   slots: { ordinary: ConcurrencySlots; last: ConcurrencySlots };
-  /** A lease is kept four times over. */
+  /** How long runs are left to this process unless it keeps them (leases.ts). */
   leaseMs: number;
   /** How often it looks for runs that became due by time. */
   tickMs: number;
@@ -169,7 +170,7 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
     setInterval(() => {
       keeping.wake();
       givingBack.wake();
-    }, leaseMs / 4),
+    }, leaseMs / SIGNS_OF_LIFE),
   ];
   sharing.wake();
 

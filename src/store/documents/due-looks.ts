@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { ContractDates, DocumentStatus, SnapshotChange } from '../../documents/ports/document.ts';
+import { LEASE_MS } from '../../lib/leases.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import type { OutboxClient } from '../outbox/outbox.ts';
@@ -12,8 +13,6 @@ export interface DatedDocument {
   items: SnapshotChange['items'];
 }
 
-/** How long a step is left to a process that says nothing more. */
-const LEASE_MS = 30_000;
 const STEP = 200;
 
 /** Whose turn it is to look at the dates of documents, and which come next. */
@@ -28,7 +27,7 @@ export function createDueLooks(pool: pg.Pool) {
     async take(day: string, now: Date): Promise<number | null> {
       const { rows } = await pool.query(
         'UPDATE due_look SET look_at = $3 WHERE day < $1 AND look_at <= $2 RETURNING after',
-        [day, now, new Date(now.getTime() + LEASE_MS)],
+        [day, now, new Date(now.getTime() + LEASE_MS.dates)],
       );
       return rows[0] ? Number(rows[0].after) : null;
     },

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { LEASE_MS } from '../../lib/leases.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
 import { fromRow, type Hold, type StoredRun } from './runs.ts';
 
@@ -11,9 +12,6 @@ export interface Line {
   /** How many more of its portal's runs this process may take. */
   room: number;
 }
-
-/** How long a run is left to a process that says nothing more. The database's clock counts, for all alike. */
-export const LEASE_MS = 12_000;
 
 const UNIQUE_VIOLATION = '23505';
 
@@ -31,9 +29,9 @@ const STILL_HELD = `JOIN json_to_recordset($1::json) AS held (id text, holder te
 /**
  * Which process works on which run: a lease in the run's own row. That at most one run of a CRM item is worked on is
  * a unique index, so it holds whatever processes do. `pool` may be one whose commits are not waited for: a claim that
- * is lost is only made again.
+ * is lost is only made again. The database's clock counts, for all processes alike.
  */
-export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE_MS) {
+export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number = LEASE_MS.process) {
   return {
     /**
      * Takes up to `limit` due runs, in turn from each line, those with fewer running first; never two of one item.

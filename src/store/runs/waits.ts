@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { LEASE_MS } from '../../lib/leases.ts';
 import type { DocumentState, TaskState } from '../../robot/ports/document-state.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
 import { HOLDS, type Hold, toHold } from './runs.ts';
@@ -26,11 +27,6 @@ export interface Cursors {
   tasks: Date | null;
   assignments: Date | null;
 }
-
-/** How long a turn at Directum is left to a process that says nothing more. */
-const LEASE_MS = 15_000;
-/** A step of the rescan goes at the common pace, which others ask at too. */
-const SWEEP_LEASE_MS = 60_000;
 
 /** Waiting runs, and whose turn it is to look for what wakes them. Loads no list of them anywhere. */
 export function createWaits(pool: pg.Pool) {
@@ -168,13 +164,13 @@ export function createWaits(pool: pg.Pool) {
       const { rows } = await pool.query(
         `UPDATE watch SET poll_at = $2 WHERE poll_at <= $1
          RETURNING document_cursor AS documents, task_cursor AS tasks, assignment_cursor AS assignments`,
-        [now, new Date(now.getTime() + LEASE_MS)],
+        [now, new Date(now.getTime() + LEASE_MS.poll)],
       );
       return rows[0] ?? null;
     },
 
     async keepPoll(now: Date): Promise<void> {
-      await pool.query('UPDATE watch SET poll_at = $1', [new Date(now.getTime() + LEASE_MS)]);
+      await pool.query('UPDATE watch SET poll_at = $1', [new Date(now.getTime() + LEASE_MS.poll)]);
     },
 
     /** The turn is over; cursors that are given are kept. */
@@ -207,7 +203,7 @@ export function createWaits(pool: pg.Pool) {
         `UPDATE watch SET sweep_at = $2, sweep_started_at = coalesce(sweep_started_at, $1),
            sweep_round = sweep_round + CASE WHEN sweep_started_at IS NULL THEN 1 ELSE 0 END WHERE sweep_at <= $1
          RETURNING sweep_after, sweep_started_at, sweep_round, assignment_cursor IS NOT NULL AS sees`,
-        [now, new Date(now.getTime() + SWEEP_LEASE_MS)],
+        [now, new Date(now.getTime() + LEASE_MS.documents)],
       );
       return rows[0]
         ? {
