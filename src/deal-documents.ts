@@ -15,8 +15,8 @@ import { type Asked, reconcile, reconcileAtNight, type Told } from './documents/
 import type { LocalText } from './robot/failure.ts';
 import type { Log } from './robot/ports/log.ts';
 import { createComparisons } from './store/documents/comparisons.ts';
+import { createDateChecks } from './store/documents/date-checks.ts';
 import { createDealProjection } from './store/documents/deal-projection.ts';
-import { createDueLooks } from './store/documents/due-looks.ts';
 import { createMissingDocuments } from './store/documents/missing-documents.ts';
 import { createSyncedTasks } from './store/documents/synced-tasks.ts';
 import { createDocumentStore } from './store/documents/watched-documents.ts';
@@ -58,11 +58,11 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     log,
     on: config.DIRECTUM_TASKS === 'on',
   });
-  const looks = createDueLooks(store.pool);
+  const dateChecks = createDateChecks(store.pool);
   const recordChanges = createChangeRecorder({
     outbox,
     syncedTasks,
-    looks,
+    dateChecks,
     seal: keys,
     timeZone: config.TIME_ZONE,
     steps: config.DIRECTUM_DUE_DAYS,
@@ -92,7 +92,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
   const slowly = directum.paced(pace.take);
   const paced = { changes: slowly.changes, observer: watchBy(slowly) };
   // A document that an item was just given, or that somebody wants to see anew, does not wait for a long row of others.
-  const { look } = watchBy(directum.paced(pace.owe));
+  const { refreshDue } = watchBy(directum.paced(pace.owe));
 
   const ready = () => portals.installations.list().filter(isReady);
   const reachable: ReachablePortals = {
@@ -122,7 +122,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     /** Steps; each answers whether there is more of it. */
     steps: {
       async look() {
-        if ((await look()) === 0) return false;
+        if ((await refreshDue()) === 0) return false;
         await pace.take();
         return true;
       },
@@ -138,11 +138,11 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
           ...deal,
         }),
       mirror: () => syncTasks({ syncedTasks, ...deal }),
-      dates: recordChanges.lookAtDates,
+      dates: recordChanges.checkDates,
       night: () => reconcileAtNight(comparing, config.TIME_ZONE),
     },
     /** Dates are looked at when the service starts (interface.md §5). */
-    restartDates: looks.restart,
+    restartDates: dateChecks.restart,
     /** Compares everything now, or what one item shows. */
     compare: (told: Told, asked: Asked) => reconcile(comparing, told, asked),
     /** Items of reachable portals that show these documents. */
@@ -159,7 +159,7 @@ export function openDealDocuments(ports: DealDocumentsPorts) {
     async refresh({ memberId, documentId }: { memberId: string; documentId: number }): Promise<void> {
       const portal = portals.installations.get(memberId)?.portalKey;
       if (portal === undefined || !(await documents.refresh(portal, documentId, now()))) return;
-      await look();
+      await refreshDue();
     },
     /** The application was removed from a portal: of what failed before nobody there is told any more. */
     dropFailures: failures.forget,

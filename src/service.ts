@@ -20,11 +20,11 @@ import type { Log } from './robot/ports/log.ts';
 import { DATABASE_MS, openRooms } from './rooms.ts';
 import { createDelivery } from './runs/answer/deliver.ts';
 import { createCallIntake } from './runs/intake/call-intake.ts';
-import { createIntake } from './runs/intake/intake.ts';
 import { toDeadline, toKeptCall, toRunId } from './runs/intake/kept-call.ts';
+import { createCallWriter } from './runs/intake/write-calls.ts';
 import { attemptRun } from './runs/work/lost-attempts.ts';
+import { createOrphanedRuns } from './runs/work/orphaned-runs.ts';
 import { createAttemptLocks } from './runs/work/overtaken.ts';
-import { createOrphanedRuns } from './runs/work/strays.ts';
 import { createWatch } from './runs/work/watch.ts';
 import { startWorkers } from './runs/work/workers.ts';
 import { createClaimedRuns } from './store/runs/claimed-runs.ts';
@@ -98,7 +98,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   });
 
   const languageOf = (memberId: string) => toLanguage(portals.installations.get(memberId)?.language ?? 'ru');
-  const intake = createIntake(calls, () => workers.wake());
+  const intake = createCallWriter(calls, () => workers.wake());
   const orphanedRuns = createOrphanedRuns({
     open: rooms.open,
     runs,
@@ -109,7 +109,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     now,
     log,
   });
-  const straying = createLoop(async () => {
+  const orphans = createLoop(async () => {
     await orphanedRuns.find();
     return false;
   }, log);
@@ -210,7 +210,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     observer: deals.observer,
     changes: directum.changes,
     documentContext: directum.documentContext,
-    paced: deals.paced,
+    atCommonRate: deals.paced,
     pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
     rescanMs: ports.rescanMs ?? RESCAN_MS,
     now,
@@ -362,7 +362,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     delivery.wake,
     portals.registration.check,
     checkRemovals,
-    ...[clock, straying, deadlines, polling, rescanning, ...projection].map(({ wake }) => wake),
+    ...[clock, orphans, deadlines, polling, rescanning, ...projection].map(({ wake }) => wake),
   ];
   let turn = 0;
   const timers = [
@@ -384,7 +384,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     setTimeout(() => server.closeAllConnections(), 3000).unref();
     // What still asks a platform is not waited for beyond these limits: the next start asks again.
     const asking = [portals.registration, portals.removals];
-    const loops = [clock, straying, deadlines, polling, rescanning, ...asking, ...projection];
+    const loops = [clock, orphans, deadlines, polling, rescanning, ...asking, ...projection];
     await Promise.all([
       closed.then(callIntake.stop),
       workers.stop(),

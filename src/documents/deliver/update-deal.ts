@@ -53,18 +53,18 @@ export function toCard(
 }
 
 /**
- * Brings what items show up to what is known of their documents. Only differences are written, several changes of one
- * moment as one. @returns how many items were taken, so that the caller goes on while there are more
+ * Brings the fields and activities of items in line with what is known of their documents. Only differences are written,
+ * several changes of one moment as one. @returns how many items were taken, so that the caller goes on while there are more
  */
 export async function updateDueDeals(ports: UpdatePorts): Promise<number> {
   const { portals } = ports;
   const taken = await Promise.all(
-    portals.keys().map((portal) => showIn({ portal, deals: portals.deals(portal) }, ports)),
+    portals.keys().map((portal) => updateIn({ portal, deals: portals.deals(portal) }, ports)),
   );
   return taken.reduce((sum, count) => sum + count, 0);
 }
 
-async function showIn(
+async function updateIn(
   { portal, deals }: { portal: string; deals: DealPort },
   ports: UpdatePorts,
 ): Promise<number> {
@@ -77,7 +77,7 @@ async function showIn(
     return item === null || card === null ? [] : [{ row, item, card }];
   });
   const failed = new Map<DueUpdate, 'retry' | 'gone'>();
-  /** True when the write was done; a refused one is let be until something changes. */
+  /** True when the write was done; a refused one is not tried again until something changes. */
   const isDone = (row: DueUpdate, result: WriteResult | undefined, what: string): boolean => {
     if (result?.ok) return true;
     const why = result?.why ?? 'retry';
@@ -86,7 +86,7 @@ async function showIn(
       log.error('deal.refused', { item: row.itemCode, documentId: row.documentId, what });
     return false;
   };
-  /** What cannot be kept is written again, seldom, as something that failed. */
+  /** A write that our database cannot keep counts as failed, and is made again, more and more seldom. */
   const kept = <T extends DueUpdate>(written: T[], keep: (written: T[]) => Promise<void>) =>
     withoutBadRows(written, keep, ({ itemCode, documentId }, error) => {
       log.error('deal.not_kept', { error, item: itemCode, documentId });

@@ -2,7 +2,7 @@ import { zoneShift } from '../../lib/zone.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { Comparisons, Found } from '../../store/documents/comparisons.ts';
-import type { Look } from '../observe/deletions.ts';
+import type { Reading } from '../observe/deletions.ts';
 import type { Observer } from '../observe/observe.ts';
 import {
   type ComparePorts,
@@ -94,8 +94,8 @@ export async function reconcile(
   for (let after = 0; ; ) {
     const step = await compareAfter(after, ports, itemCode);
     if (step === null) {
-      const look = { looked: result.documents, whole: itemCode === null, accept };
-      const { held, ...decided } = await decide(missing, look, ports, itemCode);
+      const reading = { read: result.documents, whole: itemCode === null, accept };
+      const { held, ...decided } = await decide(missing, reading, ports, itemCode);
       take(decided);
       tell([...open.keys()]);
       return { ...result, held };
@@ -146,7 +146,7 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   let { differences, failed } = turn;
   try {
     const missing = await deletions.notedBy('night', null);
-    const decided = await decide(missing.before, { looked: turn.documents, whole: true }, ports, null);
+    const decided = await decide(missing.before, { read: turn.documents, whole: true }, ports, null);
     differences += say(decided.differences);
     failed += decided.failed;
   } catch (error) {
@@ -200,16 +200,16 @@ async function compareAfter(
   return { last, documents: ids.length, missing: [...missing], ...comparing.found() };
 }
 
-/** The end of a look over all documents: what counts as deleted, and what items show of it. */
+/** The end of a reading of all documents: what counts as deleted, and what items show of it. */
 async function decide(
   missing: number[],
-  look: Look,
+  reading: Reading,
   ports: ReconcilePorts,
   itemCode: string | null,
 ): Promise<Omit<Step, 'last' | 'documents' | 'missing'> & { held: number[] }> {
   const comparing = startComparing(ports, itemCode);
   const pending = await pendingOf(missing, ports);
-  const { deleted, held } = await ports.observer.vanished(missing, look);
+  const { deleted, held } = await ports.observer.vanished(missing, reading);
   if (deleted.length > 0) await comparing.compare(deleted, pending);
   return { ...comparing.found(), held };
 }

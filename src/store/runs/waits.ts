@@ -184,19 +184,19 @@ export function createWaits(pool: pg.Pool) {
     },
 
     /** The next rescan begins now. */
-    async sweepNow(): Promise<void> {
+    async rescanNow(): Promise<void> {
       await pool.query(
         `UPDATE watch SET sweep_at = '-infinity', sweep_started_at = NULL, sweep_after = NULL`,
       );
     },
 
     /** The next rescan begins now, unless one is under way. */
-    async sweepSoon(): Promise<void> {
+    async rescanSoon(): Promise<void> {
       await pool.query(`UPDATE watch SET sweep_at = '-infinity' WHERE sweep_started_at IS NULL`);
     },
 
     /** Takes the turn for one step of the rescan; `after` is where the last step ended. */
-    async takeSweep(
+    async takeRescan(
       now: Date,
     ): Promise<{ after: number; startedAt: Date; round: number; seesAssignments: boolean } | null> {
       const { rows } = await pool.query(
@@ -216,7 +216,7 @@ export function createWaits(pool: pg.Pool) {
     },
 
     /** A step ended: with `after` the rescan goes on from there, without it begins anew at `nextAt`. */
-    async endSweep(nextAt: Date, after: number | null): Promise<void> {
+    async endRescan(nextAt: Date, after: number | null): Promise<void> {
       await pool.query(
         `UPDATE watch SET sweep_at = $1, sweep_after = $2::bigint,
            sweep_started_at = CASE WHEN $2::bigint IS NULL THEN NULL ELSE sweep_started_at END`,

@@ -18,7 +18,7 @@ interface Waiting {
  * Makes calls durable. Calls that arrive while a write is under way share the next one, so a burst costs few commits. A
  * promise resolves only after its commit: true for a new call, false for one that was known. `onRuns` hears of new ones.
  */
-export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onRuns: () => void) {
+export function createCallWriter(calls: Pick<IncomingCalls, 'accept'>, onRuns: () => void) {
   let waiting: Waiting[] = [];
   let writing = false;
 
