@@ -98,7 +98,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   });
 
   const languageOf = (memberId: string) => toLanguage(portals.installations.get(memberId)?.language ?? 'ru');
-  const intake = createCallWriter(calls, () => workers.wake());
+  const writer = createCallWriter(calls, () => workers.wake());
   const orphanedRuns = createOrphanedRuns({
     open: rooms.open,
     runs,
@@ -235,7 +235,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   // Each on its own: a portal that is slow with triggers does not hold up what deals show.
   const projection = Object.values(deals.steps).map((step) => createLoop(step, log));
   const callIntake = createCallIntake<RobotCall>({
-    intake,
+    writer,
     calls,
     spool,
     check: portals.proof.checkCall,

@@ -18,18 +18,17 @@ export function toKeptCall(call: KeptCall): KeptCall {
   return { documentId, eventToken, workflowId, properties, timeoutSeconds };
 }
 
-/** What was kept of a call. @throws without its text, which is people's */
+/** What was kept of a call. @throws an error that does not quote the text, which holds personal data */
 export function readCall(text: string): KeptCall {
   try {
+    // Written by `toKeptCall`, perhaps of an earlier version.
     return JSON.parse(text) as KeptCall;
   } catch {
     throw new Error('the kept call is no JSON');
   }
 }
 
-/**
- * By what the step of a run is answered whose kept call cannot be worked off; null where it cannot be opened or read.
- */
+/** The token by which a step can be answered though its kept call cannot be read; null where even that is lost. */
 export function readEventToken(call: string, decrypt: (text: string) => string): string | null {
   let text: string;
   try {
@@ -38,14 +37,14 @@ export function readEventToken(call: string, decrypt: (text: string) => string):
     return null;
   }
   try {
-    return (JSON.parse(text) as Partial<KeptCall>).eventToken ?? null;
+    return readCall(text).eventToken ?? null;
   } catch {
     const [, quoted] = /"eventToken":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
-    return quoted === undefined ? null : (JSON.parse(quoted) as string);
+    return quoted === undefined ? null : String(JSON.parse(quoted));
   }
 }
 
-/** Stable name of a run: found again by the portal and event token, and neither can be read from it. */
+/** Stable id of a run: the same for the same portal and event token, and neither can be read from it. */
 export function toRunId(memberId: string, eventToken: string): string {
   return hash('sha256', `${memberId}\n${eventToken}`).slice(0, 24);
 }

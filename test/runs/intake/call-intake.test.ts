@@ -42,7 +42,7 @@ function build() {
     },
   };
   const callIntake = createCallIntake<Call>({
-    intake: createCallWriter(calls, () => undefined),
+    writer: createCallWriter(calls, () => undefined),
     calls,
     spool: {
       async append(text) {
