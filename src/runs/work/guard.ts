@@ -4,7 +4,7 @@ import type { PortalPort } from '../../robot/ports/portal.ts';
 
 type Reads<Port> = readonly (keyof Port & string)[];
 
-/** What only looks, in Directum. Anything else there is an effect. */
+/** What only reads in Directum. Anything else there is an effect. */
 const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group]> } = {
   catalogue: [
     'documentKind',
@@ -21,7 +21,7 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
   versions: ['hasBody', 'checkFile'],
   states: ['read', 'newestTask', 'signing', 'fetchSigned'],
 };
-/** `read` carries the call's proof itself. */
+/** `read` brings the proof of the call with it. */
 const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField'];
 const SLOTS_READS: Reads<DocumentSlotsPort> = [
   'externalId',
@@ -38,16 +38,17 @@ interface Ports {
 }
 
 /**
- * A robot's ports, in which every effect waits for `demand`: whatever a robot does, it does nothing for a call that
- * the portal has not accepted. A method that is not listed as a look counts as an effect.
+ * A robot's ports, in which every effect waits for `demand`: a robot changes nothing for a call that the portal has not
+ * confirmed. A method that is not listed as a reading counts as an effect.
  */
 export function guardEffects({ portal, directum, slots }: Ports, demand: () => Promise<void>): Ports {
   const groups = Object.entries(directum).map(([name, group]: [string, object]) => {
-    const reads = DIRECTUM_READS[name as keyof DirectumPort] ?? [];
+    const reads = Object.entries(DIRECTUM_READS).find(([listed]) => listed === name)?.[1] ?? [];
     return [name, guarded(group, reads, demand)];
   });
   return {
     portal: guarded(portal, PORTAL_READS, demand),
+    // The same groups, each behind its guard; `Object.fromEntries` forgets their names.
     directum: Object.fromEntries(groups) as unknown as DirectumPort,
     slots: guarded(slots, SLOTS_READS, demand),
   };

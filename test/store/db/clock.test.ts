@@ -238,7 +238,7 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
   'a run': {
     sql: `${RUN} 'accepted')`,
     take: async (now) => {
-      const lines = [{ memberId: 'm', robot: 'r', running: 0, room: 1 }];
+      const lines = [{ memberId: 'm', robot: 'r', running: 0, free: 1 }];
       return (await createClaimedRuns(store.asyncCommitPool, 'test').claim(now, 1, lines)).length === 1;
     },
   },
