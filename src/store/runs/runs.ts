@@ -14,10 +14,10 @@ export interface StoredRun extends NewRun {
   lastText: LocalText | null;
   /** Outputs the last attempt knew. */
   lastValues: Record<string, string | number> | null;
-  /** Who works on it, and how often it was taken up: together they name one attempt. */
+  /** The process that works on it, and how often it was claimed: together they name one attempt. */
   holder: string | null;
   takes: number;
-  /** Attempts since the last written outcome that came to none, and those whose process said nothing more. */
+  /** Since the last written outcome: attempts that came to none, and those whose process ended or stood still. */
   lost: number;
   abandoned: number;
 }
@@ -51,9 +51,9 @@ export interface DueAnswer extends NewAnswer {
   attempts: number;
 }
 
-/** Endings after which nobody is told that a run failed. */
+/** Endings that are never told as a failure. */
 const UNTOLD = ['done', 'forged'];
-/** What a person ordered or decided is no failure (interface.md §5): only a step that does not wait has no other word of it. */
+/** What a person ordered or decided is no failure (interface.md §5); only a step that does not wait is told in its item. */
 const QUIET = ['cancelled', 'rejected', 'not_signed', 'deleted', 'expired'];
 
 /** Runs, their attempts and their answers in PostgreSQL. */
@@ -112,8 +112,8 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
 
     /**
      * The run has ended: its ending, its answer and that it failed are written together, once. `by` an attempt it ends only
-     * while it is that attempt's; an operator ends it whoever works on it. A call that the portal does not vouch for leaves
-     * nothing but its answer; one that cannot be read leaves word in its item, for its step hears nothing. False: nothing is
+     * while it is that attempt's; an operator ends it whoever works on it. A call that the portal does not confirm leaves
+     * nothing but its answer; one that cannot be read leaves a failure, because its step gets no answer. False: nothing is
      * changed.
      */
     async end(

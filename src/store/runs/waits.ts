@@ -28,9 +28,9 @@ export interface Cursors {
   assignments: Date | null;
 }
 
-/** Waiting runs, and whose turn it is to look for what wakes them. Loads no list of them anywhere. */
+/** Waiting runs, and which process asks Directum for what wakes them. No list of them is ever loaded. */
 export function createWaits(pool: pg.Pool) {
-  /** Runs asleep whose wait fits `condition` are due at once. */
+  /** Waiting runs whose wait fits `condition` are due at once. */
   const wake = async (from: string, condition: string, values: unknown[]): Promise<number> => {
     const { rowCount } = await pool.query(
       `WITH ${lockedRuns(`run.state = 'waiting' AND ${condition}`, `JOIN wait ON wait.run_id = run.id ${from}`)}
@@ -159,7 +159,7 @@ export function createWaits(pool: pg.Pool) {
       return rowCount === 0;
     },
 
-    /** Takes the turn to ask what changed, if it is due and nobody has it. */
+    /** Takes the turn to ask what changed, if it is due and no process has it. */
     async takePoll(now: Date): Promise<Cursors | null> {
       const { rows } = await pool.query(
         `UPDATE watch SET poll_at = $2 WHERE poll_at <= $1
