@@ -27,6 +27,7 @@ import { createOrphanedRuns } from './runs/work/orphaned-runs.ts';
 import { createAttemptLocks } from './runs/work/overtaken.ts';
 import { createWatch } from './runs/work/watch.ts';
 import { startWorkers } from './runs/work/workers.ts';
+import { createAnswerStore } from './store/runs/answers.ts';
 import { createClaimedRuns } from './store/runs/claimed-runs.ts';
 
 /** Runs that all processes together work on at a time. */
@@ -78,7 +79,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
 
   const delivery = createDelivery({
-    runs,
+    answers: createAnswerStore(store.asyncCommitPool),
     send: async (memberId, answers, priority) => {
       // Another process may have heard a moment ago that the portal dropped our robots (bitrix24.md I61).
       const known = await portals.installations.fresh(memberId);

@@ -3,7 +3,7 @@ import { LEASE_MS } from '../../lib/leases.ts';
 import { createLoop } from '../../lib/loop.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
-import type { DueAnswer, RunStore } from '../../store/runs/runs.ts';
+import type { AnswerStore, DueAnswer } from '../../store/runs/answers.ts';
 
 /** A result for a waiting step, opened from its seal. */
 export interface StepResult {
@@ -16,7 +16,7 @@ export interface StepResult {
 export type Delivery = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { refused: string };
 
 export interface DeliveryPorts {
-  runs: RunStore;
+  answers: AnswerStore;
   send(memberId: string, answers: StepResult[], priority: 'answer' | 'repeat'): Promise<Delivery[]>;
   /** Portals that can be reached now: paused and removed ones are not. */
   members(): string[];
@@ -55,7 +55,7 @@ export function createDelivery(ports: DeliveryPorts) {
       .flatMap((memberId) => SENDINGS.map(([number]) => ({ memberId, number })))
       .filter(({ memberId, number }) => !underWay.has(`${number}:${memberId}`));
     if (lines.length === 0) return false;
-    const due = await ports.runs.takeAnswers(ports.now(), LEASE_MS.answers, ports.batch * 2, lines);
+    const due = await ports.answers.take(ports.now(), LEASE_MS.answers, ports.batch * 2, lines);
     const groups = Map.groupBy(due, (answer) => `${answer.number}:${answer.memberId}`);
     for (const [line, answers] of groups) {
       const sending = deliver(answers, ports, block)
@@ -151,7 +151,7 @@ async function settle(answers: DueAnswer[], deliveries: Delivery[], ports: Deliv
   });
   await withoutBadRows(
     settled,
-    (some) => ports.runs.settleAnswers(some, new Date(now.getTime() + SECOND_AFTER_MS), now),
+    (some) => ports.answers.settle(some, new Date(now.getTime() + SECOND_AFTER_MS), now),
     ({ runId }, error) => ports.log.error('answer.not_settled', { error, runId }),
   );
 }

@@ -7,9 +7,9 @@ import { createDealProjection } from '../../../src/store/documents/deal-projecti
 import { createSyncedTasks } from '../../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
 import { createOutbox } from '../../../src/store/outbox/outbox.ts';
+import { createAnswerStore } from '../../../src/store/runs/answers.ts';
 import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
-import { createRunStore } from '../../../src/store/runs/runs.ts';
 import { createWaits } from '../../../src/store/runs/waits.ts';
 import { createSecretKeys, parseSecretKeys } from '../../../src/store/secrets/secrets.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -229,10 +229,7 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
       INSERT INTO answer (run_id, member_id, kind, number, payload, due_at) SELECT id, 'm', 'result', 1, '', $1 FROM r`,
     take: async (now) => {
       const lines = [{ memberId: 'm', number: 1 }];
-      return (
-        (await createRunStore(store.pool, store.asyncCommitPool).takeAnswers(now, 1_000, 10, lines))
-          .length === 1
-      );
+      return (await createAnswerStore(store.asyncCommitPool).take(now, 1_000, 10, lines)).length === 1;
     },
   },
   'a run': {
