@@ -3,7 +3,7 @@ import { defineCommand, obey, Refusal } from '../src/command/command.ts';
 import { tell } from '../src/command/trouble.ts';
 import type { Config } from '../src/config.ts';
 import { openDealDocuments } from '../src/deal-documents.ts';
-import type { Uncompared } from '../src/documents/reconcile/reconcile.ts';
+import type { Uncompared } from '../src/documents/reconcile/comparison-step.ts';
 import { createLog } from '../src/log.ts';
 import type { LocalText } from '../src/robot/failure.ts';
 import { openRooms, toRobotName } from '../src/rooms.ts';

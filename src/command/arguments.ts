@@ -12,7 +12,7 @@ export type Values<O extends Options> = {
   [K in keyof O]?: O[K] extends { value: string } ? string : boolean;
 };
 
-/** How a command is given and what it does, for `--help` and for whoever mistypes. */
+/** How a command is given and what it does, for `--help` and for messages about mistakes. */
 export interface Declaration<O extends Options = Options> {
   /** As it is typed: `npm run runs`. */
   call: string;

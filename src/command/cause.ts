@@ -70,7 +70,7 @@ export function toCause(error: unknown, depth = 0): Cause | null {
   if (text !== undefined) {
     const name = address ?? host ?? hostname;
     const at = name === undefined ? null : `${name}${port === undefined ? '' : `:${port}`}`;
-    // An error of several addresses names none of them itself.
+    // An error about several addresses holds the address only in its parts.
     const inner = at === null ? firstOf(error, depth)?.at : null;
     return { code, text, at: at ?? inner ?? null, tls: code in CERTIFICATES };
   }

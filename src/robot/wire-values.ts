@@ -125,7 +125,7 @@ export function parseDateTime(text: string, timeZone: string): string {
   const { date, time, offset } = splitMoment(text);
   if (offset !== null) return new Date(`${date}T${time ?? '23:59:59'}${offset}`).toISOString();
   const local = Date.parse(`${date}T${time ?? '23:59:59'}Z`);
-  // The second look settles a moment near a change of the clocks.
+  // The second step is for a moment near a change of the clocks.
   const first = local - zoneShift(local, timeZone);
   return new Date(local - zoneShift(first, timeZone)).toISOString();
 }
