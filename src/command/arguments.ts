@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import type { Language, LocalText } from '../robot/failure.ts';
 
 /** An option as `--help` shows it; with `value` it takes one. */
-export interface Option {
+interface Option {
   value?: string;
   about: LocalText;
 }

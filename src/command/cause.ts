@@ -1,7 +1,7 @@
 import type { LocalText } from '../robot/failure.ts';
 
 /** Why no answer came, as the system or a library names it, in words. */
-export interface Cause {
+interface Cause {
   code: string;
   text: LocalText;
   /** `host:port`, where the system says it. */

@@ -12,7 +12,7 @@ export interface Sink {
 }
 
 /** What a command gets from the shell; `process` is one. */
-export interface Shell {
+interface Shell {
   argv: string[];
   env: Readonly<Record<string, string | undefined>>;
   stdout: Sink;
@@ -54,7 +54,7 @@ export interface Order<O extends Options> {
 }
 
 /** Russian when LANG begins with `ru`, else English (interface.md §4). */
-export function toShellLanguage(env: Shell['env']): Language {
+function toShellLanguage(env: Shell['env']): Language {
   return /^ru/i.test(env['LANG'] ?? '') ? 'ru' : 'en';
 }
 

@@ -7,7 +7,7 @@ import { parseForm } from './form.ts';
 /** A call is at most 1 MiB (interface.md §2); installer pages and events are held to the same. */
 const MAX_BODY = 1024 * 1024;
 
-export type CallResult = 'accepted' | 'repeated' | 'bad' | 'forbidden' | 'unavailable';
+type CallResult = 'accepted' | 'repeated' | 'bad' | 'forbidden' | 'unavailable';
 
 export interface Readiness {
   ready: boolean;

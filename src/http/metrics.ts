@@ -11,7 +11,7 @@ export interface Measured {
   oldestUnansweredSeconds: number;
 }
 
-export interface PortalMeasured {
+interface PortalMeasured {
   /** Short digest of the portal's key. */
   label: string;
   paused: boolean;

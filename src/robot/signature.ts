@@ -5,7 +5,7 @@ import type { DocumentState, TaskState } from './ports/document-state.ts';
 /** What a step waits for (interface.md, directum_wait_signature). */
 export type WaitFor = 'us' | 'both' | 'approval';
 
-export type WaitResult = 'signed' | 'approved' | 'rejected' | 'not_signed' | 'deleted' | 'expired';
+type WaitResult = 'signed' | 'approved' | 'rejected' | 'not_signed' | 'deleted' | 'expired';
 
 /** Why a document counts as rejected. */
 export type Refused = 'task' | 'annulled' | 'counterparty' | 'document';
@@ -16,7 +16,7 @@ export interface Verdict {
 }
 
 /** What Directum shows of a document at one moment; no document is a deleted one. */
-export interface SignatureFacts {
+interface SignatureFacts {
   document: DocumentState | null;
   /** The newest started task that has it as its main document. */
   task: TaskState | null;

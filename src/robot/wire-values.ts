@@ -11,7 +11,7 @@ export class WireValueError extends Error {
   }
 }
 
-export interface Money {
+interface Money {
   amount: number;
   /** ISO code, upper case; null when the text names none. */
   currency: string | null;

@@ -7,7 +7,7 @@ import { type TaskChange, toMark, toTaskChange } from '../facts/assignment-tasks
 import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
 import { sendAll, toNextTry } from './sending.ts';
 
-export interface TaskSyncPorts {
+interface TaskSyncPorts {
   syncedTasks: SyncedTasks;
   portals: ReachablePortals;
   /** The item of a code such as `DEAL_915`; null for a code that is none. */

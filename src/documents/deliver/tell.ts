@@ -10,7 +10,7 @@ import type { TriggerCode } from '../ports/facts.ts';
 import { addressFailures } from './failure-notices.ts';
 import { isTooOld, openPayload, over, REFUSED_TRIGGER_MS, sendAll, settled } from './sending.ts';
 
-export interface TellPorts {
+interface TellPorts {
   outbox: Outbox;
   failures: Pick<Failures, 'itemsWith'>;
   portals: ReachablePortals;

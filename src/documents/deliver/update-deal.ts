@@ -12,7 +12,7 @@ import type { DocumentSnapshot } from '../ports/document.ts';
 /** Most writes of one REST batch (bitrix24.md H3). */
 const BATCH = 50;
 
-export interface UpdatePorts {
+interface UpdatePorts {
   store: DealProjection;
   portals: ReachablePortals;
   toItem(itemCode: string): ItemRef | null;

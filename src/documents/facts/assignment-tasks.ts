@@ -26,7 +26,7 @@ export interface ShownAssignment {
 }
 
 /** A task as the package remembers it. */
-export interface KnownTask {
+interface KnownTask {
   taskId: number | null;
   /** The making was begun: there may be a task although its id is not known. */
   tried: boolean;

@@ -7,7 +7,7 @@ import { toWanted } from './assignment-tasks.ts';
 import { openDates, toCheckDay, toDay, toDueFacts } from './due.ts';
 import { JUST_MADE, toFacts } from './facts.ts';
 
-export interface ChangeRecorderPorts {
+interface ChangeRecorderPorts {
   outbox: Outbox;
   syncedTasks: SyncedTasks;
   dateChecks: DateChecks;

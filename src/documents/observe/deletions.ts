@@ -13,7 +13,7 @@ const ASKED_AGAIN = 50;
 const NAMED = 20;
 const TASKS = 5;
 
-export interface DeletionsPorts {
+interface DeletionsPorts {
   store: MissingDocuments;
   changes: Pick<ChangesPort, 'statesOf' | 'anyContract'>;
   /** Rights come back for one document after another: the rest counts as deleted once nothing came back for so long. */
@@ -36,7 +36,7 @@ export interface Reading {
   accept?: boolean;
 }
 
-export interface Judged {
+interface Judged {
   deleted: number[];
   held: number[];
   /** Those that are shown after all. */

@@ -21,7 +21,7 @@ import { toStatus } from './status.ts';
 /** Each unknown value is logged once, and of many such values only so many. */
 const MOST_LOGGED = 100;
 
-export interface ObservePorts {
+interface ObservePorts {
   store: DocumentStore;
   /** Records what people are told of changes, the documents by their ids, in the transaction that keeps them. */
   onChange(changes: SnapshotChange[], client: DocumentClient): Promise<void>;

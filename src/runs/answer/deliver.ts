@@ -15,7 +15,7 @@ export interface StepResult {
 /** `blockedMs`: the portal takes no answers at all for so long. */
 export type Delivery = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { refused: string };
 
-export interface DeliveryPorts {
+interface DeliveryPorts {
   answers: AnswerStore;
   send(memberId: string, answers: StepResult[], priority: 'answer' | 'repeat'): Promise<Delivery[]>;
   /** Portals that can be reached now: paused and removed ones are not. */

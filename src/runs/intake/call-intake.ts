@@ -27,7 +27,7 @@ export type Entry<Call> =
   | { call: Call; receivedAt: string }
   | { event: unknown; receivedAt: string };
 
-export type EventResult = 'ok' | 'forbidden';
+type EventResult = 'ok' | 'forbidden';
 
 export interface CallIntakePorts<Call> {
   /** Groups writes to the database; rejects when one failed. */

@@ -17,7 +17,7 @@ import { Overtaken } from './overtaken.ts';
 const FORGED = 'forged';
 
 /** What a run's portal gives to its robot. */
-export interface RunContext {
+interface RunContext {
   language: Language;
   item: ItemRef | null;
   portal: PortalPort;

@@ -5,7 +5,7 @@ import type { RunStore } from '../../store/runs/runs.ts';
 /** A robot unknown here may be known to a process of a newer version, which has so long to take the run up first. */
 const HEAD_START_MS = 60_000;
 
-export interface OrphanedRunsPorts {
+interface OrphanedRunsPorts {
   open: Pick<OpenRuns, 'members' | 'linesDue'>;
   runs: Pick<RunStore, 'cancelOf'>;
   /** By what is in memory; `true` may be some seconds old. */

@@ -14,7 +14,7 @@ const BEGINNING = new Date(0);
 /** Directum's clock is surely not further behind ours; `npm run doctor` reports smaller differences already. */
 const LAG_MS = 60 * 60_000;
 
-export interface WatchPorts {
+interface WatchPorts {
   waits: WaitStore;
   /** Documents that CRM items show. */
   documents: Pick<DocumentStore, 'isEmpty' | 'rescannedAfter' | 'refreshAll'>;

@@ -12,7 +12,7 @@ export interface Found {
 }
 
 /** A step of the night's comparison: what comes before it, and until when it is left to its process. */
-export interface ComparisonTurn extends Found {
+interface ComparisonTurn extends Found {
   after: number;
   heldUntil: Date;
 }

@@ -5,7 +5,7 @@ import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import type { OutboxClient } from '../outbox/outbox.ts';
 
-export interface DatedDocument {
+interface DatedDocument {
   documentId: number;
   state: DocumentState;
   status: DocumentStatus;

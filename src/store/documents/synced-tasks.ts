@@ -42,7 +42,7 @@ export interface SettledTask {
   dueAt: Date | null;
 }
 
-export interface SyncedTasksOptions {
+interface SyncedTasksOptions {
   pool: pg.Pool;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
   /** DIRECTUM_TASKS: without it no task is begun, and those begun before are still brought to their end. */

@@ -10,7 +10,7 @@ const TAKE = `
   RETURNING extract(epoch FROM next_question_at - clock_timestamp())::float - $1 AS seconds`;
 
 /** The common rate of questions to Directum that are many and for which nobody waits. */
-export interface DirectumRate {
+interface DirectumRate {
   /** Waits for the next free moment: first come, first served, in all processes. A moment whose taker is gone is lost. */
   take(): Promise<void>;
   /** For what somebody waits for: it asks at once, and the others wait that much longer. */

@@ -1,10 +1,10 @@
 import type { Pool } from 'pg';
 
 /** `run` reads and `answer` delivers at once; `repeat` (the second sending) leaves a fifth of the bucket to them. */
-export type RatePriority = 'run' | 'answer' | 'repeat';
+type RatePriority = 'run' | 'answer' | 'repeat';
 
 /** A priority that may rise while its hit waits; `onRaise` answers how to stop listening. */
-export interface RisingPriority {
+interface RisingPriority {
   readonly priority: RatePriority;
   onRaise(listener: () => void): () => void;
 }

@@ -6,7 +6,7 @@ export interface DueAnswer extends NewAnswer {
   attempts: number;
 }
 
-export interface SettledAnswer {
+interface SettledAnswer {
   id: string;
   state: 'sent' | 'gone' | 'refused' | 'due';
   dueAt: Date;

@@ -5,7 +5,7 @@ import { lockedRuns } from '../locks/lock-order.ts';
 import { HOLDS, type Hold, toHold } from './runs.ts';
 
 /** A wait as an attempt leaves it. */
-export interface NewWait {
+interface NewWait {
   documentId: number;
   waitFor: string;
   until: Date;
@@ -15,7 +15,7 @@ export interface NewWait {
   seen: string;
 }
 
-export interface KnownWait {
+interface KnownWait {
   documentId: number;
   document: DocumentState;
   task: TaskState | null;
