@@ -12,7 +12,7 @@ export interface Problem {
 /** Thrown at a bad start; `problems` lists every setting that is wrong. */
 export class ConfigError extends Error {
   readonly problems: Problem[];
-  /** All of them, a line each, for whoever started it. */
+  /** All of them, a line each, for the operator. */
   readonly text: Problem['text'];
   constructor(problems: Problem[]) {
     const list = (language: 'ru' | 'en') =>

@@ -131,7 +131,7 @@ export function parseDateTime(text: string, timeZone: string): string {
 }
 
 /**
- * Reads the same texts for a property of Directum, of which nobody knows whether it holds a day or a moment: a date
+ * Reads the same texts for a property of Directum, of which it is unknown whether it holds a day or a moment: a date
  * alone or midnight is that calendar day (directum.md A.11), a given offset stays.
  * @throws WireValueError
  */

@@ -74,7 +74,7 @@ export function settled(fact: DueFact, result: WriteResult, ports: SendingPorts)
   return { id: fact.id, state: 'refused', dueAt: now, error: result.why };
 }
 
-/** There is nobody or nothing to tell. */
+/** The fact cannot be told: its item or person is not there. */
 export function over(fact: DueFact, why: string, ports: SendingPorts): SettledFact {
   ports.log.info('telling.gone', { ...factsOf(fact), why });
   return { id: fact.id, state: 'gone', dueAt: ports.now(), error: why };

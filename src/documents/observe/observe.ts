@@ -194,7 +194,7 @@ function createObserver(ports: ObservePorts, asked: Asked, logged: Set<string>) 
   }
 
   return {
-    /** Documents as a question asked at `askedAt` showed them; those that are not watched are passed over. */
+    /** Documents as a question asked at `askedAt` showed them; those that are not watched are left out. */
     documents,
     /**
      * Everything about these documents, at most ten at a time. @returns those that Directum does not show, of which nothing

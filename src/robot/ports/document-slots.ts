@@ -12,7 +12,7 @@ export interface DocumentSlotsPort {
   begin(slot: string): Promise<void>;
   /** True when an earlier attempt of this very run began to create it. */
   begunByThisRun(slot: string): Promise<boolean>;
-  /** True when any run began to create it, so that it may be there though nobody remembers its id. */
+  /** True when any run began to create it, so that it may exist though its id is not known. */
   begunByAnyRun(slot: string): Promise<boolean>;
   bind(
     slot: string,

@@ -54,9 +54,9 @@ interface Waiting {
 }
 
 /**
- * Opens the spool in `folder`, with everything an earlier process left. Several processes may share it: who drains
- * renames a segment first, and who appends looks after its fsync whether the segment still has its name; if not, it
- * cannot know whether it was read in time and writes once more elsewhere. An unusable folder is no error here.
+ * Opens the spool in `folder`, with everything an earlier process left. Several processes may share it: a process that drains
+ * renames the segment first, and one that appends checks after its fsync whether the segment still has its name; if not, the
+ * line may have been read or not, so it is written once more elsewhere. An unusable folder is no error here.
  */
 export async function openDiskSpool(options: {
   folder: string;
