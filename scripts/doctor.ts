@@ -1,6 +1,6 @@
 import { defineCommand, type Order, obey } from '../src/command/command.ts';
 import { type Config, ConfigError } from '../src/config.ts';
-import { within } from '../src/lib/timeout.ts';
+import { within } from '../src/lib/work/timeout.ts';
 import { CHECKS } from './doctor/checks.ts';
 import { checkDirectum, readKnown } from './doctor/directum.ts';
 import { bad, inspect, LIMIT_MS, type Line, notChecked } from './doctor/finding.ts';

@@ -2,7 +2,7 @@ import { isLive, isReady } from '../src/bitrix24/auth/installation.ts';
 import { defineCommand, obey, Refusal } from '../src/command/command.ts';
 import { tell } from '../src/command/trouble.ts';
 import type { Config } from '../src/config.ts';
-import type { Uncompared } from '../src/documents/reconcile/reconcile.ts';
+import type { Uncompared } from '../src/documents/reconcile/comparison-step.ts';
 import { createLog } from '../src/log.ts';
 import { openModules } from '../src/modules.ts';
 import type { LocalText } from '../src/robot/failure.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { isDatabaseUrl } from './lib/database-url.ts';
 import { toClean } from './lib/text.ts';
 
 /** A setting that cannot be used and what is expected of it, without its value. */
@@ -11,7 +12,7 @@ export interface Problem {
 /** Thrown at a bad start; `problems` lists every setting that is wrong. */
 export class ConfigError extends Error {
   readonly problems: Problem[];
-  /** All of them, a line each, for whoever started it. */
+  /** All of them, a line each, for the operator. */
   readonly text: Problem['text'];
   constructor(problems: Problem[]) {
     const list = (language: 'ru' | 'en') =>
@@ -65,15 +66,15 @@ const origins = z.string().transform((text, context) => {
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '');
-  const list = parts.map(toOrigin);
-  if (list.length === 0 || list.includes(null)) {
+  const list = parts.map(toOrigin).filter((origin) => origin !== null);
+  if (list.length === 0 || list.length < parts.length) {
     return refuse(
       context,
       'origins separated by commas are expected, for example https://acme.bitrix24.ru',
       'нужны адреса без пути через запятую, например https://acme.bitrix24.ru',
     );
   }
-  return list as string[];
+  return list;
 });
 
 const address = (example: string) =>
@@ -86,43 +87,14 @@ const address = (example: string) =>
     return refuse(context, `an address such as ${example} is expected`, `нужен адрес вида ${example}`);
   });
 
-/** As the driver reads it, which takes a socket's folder for an empty host. */
-export const parseDatabaseUrl = (text: string) => URL.parse(text.replace('@/', '@socket/'));
-
 const databaseUrl = z.string().transform((text, context) => {
-  const url = parseDatabaseUrl(text);
-  if (url && /^postgres(ql)?:\/\//.test(text) && !isSplit(url) && isDecodable(url)) return text;
+  if (isDatabaseUrl(text)) return text;
   return refuse(
     context,
     'an address such as postgresql://user:password@host/database is expected, with marks such as # or / of the password written as %23 or %2F',
     'нужен адрес вида postgresql://user:password@host/database; знаки # и / в пароле пишутся как %23 и %2F',
   );
 });
-
-/** A mark of the password, as `/`, ended it: what follows stands in another part, which messages show. */
-function isSplit({ pathname, search, hash }: URL): boolean {
-  return (pathname + search + hash).includes('@');
-}
-
-/** A part of the address as it is meant; a % that begins no mark is one. @throws URIError */
-export const decodeMark = (part: string) => decodeURIComponent(part.replace(/%(?![\da-f]{2})/gi, '%25'));
-
-function isDecodable({ username, password, hostname, pathname }: URL): boolean {
-  try {
-    for (const part of [username, password, hostname, pathname]) decodeMark(part);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The password in DATABASE_URL, as it is written there and as it is meant. */
-export function databasePasswords(databaseUrl: string | undefined): string[] {
-  const url = databaseUrl === undefined ? null : parseDatabaseUrl(databaseUrl);
-  if (url === null) return [];
-  const written = [url.password, url.searchParams.get('password') ?? ''];
-  return written.flatMap((one) => [one, decodeMark(one)]);
-}
 
 const publicUrl = z.string().transform((text, context) => {
   const origin = toOrigin(text);
@@ -259,7 +231,7 @@ export const settings = {
 const schema = z.object(settings);
 export type Config = Omit<z.output<typeof schema>, 'DIRECTUM_WEB_URL'> & {
   DIRECTUM_WEB_URL: string;
-  /** Names of proxy settings that other programs obey; we do not, so without OUTBOUND_PROXY somebody may be wrong. */
+  /** Proxy settings that other programs obey and we do not; they are here only while OUTBOUND_PROXY is not set. */
   ignoredProxies: string[];
 };
 

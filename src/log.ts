@@ -2,12 +2,12 @@ import { pino } from 'pino';
 import { cut } from './lib/text.ts';
 import type { Log } from './robot/ports/log.ts';
 
-/** Keys whose values never reach the output, at any depth we use. */
+/** Keys whose values never reach the output, at any depth. */
 const SECRET = /token|secret|password|authorization|refresh|access|auth$|urlmachine|cookie|passphrase/i;
 const MAX_TEXT = 2000;
-/** Of a longer list the rest is counted. */
+/** The rest of a longer list is only counted. */
 const MOST_ITEMS = 50;
-/** A password may hold any mark: all is hidden up to the last @, or to the end where the text was cut before it. */
+/** A password may hold any character: all is hidden up to the last @, or to the end of a text that was cut before it. */
 const DATABASE_URL = /(postgres(?:ql)?:\/\/)(?:.*@|[^/]*:.*)/gi;
 
 /** Copies facts for the log without secrets, functions or endless texts. */

@@ -24,7 +24,7 @@ import { createWaits } from './store/runs/waits.ts';
 import { loadSecretKeys, SecretError, type SecretKeys } from './store/secrets/secrets.ts';
 import { openStore, type Store } from './store/store.ts';
 
-export interface ModulesPorts {
+interface ModulesPorts {
   log: Log;
   now: () => Date;
   /** Loaded anew when absent, as the robots are. */

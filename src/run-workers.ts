@@ -3,6 +3,7 @@ import { isLive, isReady } from './bitrix24/auth/installation.ts';
 import { toLanguage } from './bitrix24/rest/values.ts';
 import { parseItemRef } from './bitrix24/robots/robot-call.ts';
 import type { Config } from './config.ts';
+import { LEASE_MS } from './lib/work/leases.ts';
 import { scopeLog } from './log.ts';
 import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
@@ -10,10 +11,11 @@ import { createDelivery, type DeliveryPorts } from './runs/answer/deliver.ts';
 import type { KeptCall } from './runs/intake/kept-call.ts';
 import type { RunContext } from './runs/work/attempt.ts';
 import { attemptRun } from './runs/work/lost-attempts.ts';
+import { createOrphanedRuns } from './runs/work/orphaned-runs.ts';
 import { createAttemptLocks } from './runs/work/overtaken.ts';
-import { createOrphanedRuns } from './runs/work/strays.ts';
 import { startWorkers } from './runs/work/workers.ts';
-import { createClaimedRuns, LEASE_MS } from './store/runs/claimed-runs.ts';
+import { createAnswerStore } from './store/runs/answers.ts';
+import { createClaimedRuns } from './store/runs/claimed-runs.ts';
 import type { StoredRun } from './store/runs/runs.ts';
 import type { WorkPorts } from './work.ts';
 
@@ -27,7 +29,7 @@ export function startRunWorkers(
   ports: WorkPorts & { tickMs: number; onCancelled(robot: string): void },
 ) {
   const { robots, keys, store, openRuns, runs, waits, directum, portals, deals } = modules;
-  const { log, now, random, metrics, tickMs, onCancelled, leaseMs = LEASE_MS } = ports;
+  const { log, now, random, metrics, tickMs, onCancelled, leaseMs = LEASE_MS.process } = ports;
   const { installations } = portals;
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
   const languageOf = (memberId: string) => toLanguage(installations.get(memberId)?.language ?? 'ru');
@@ -40,7 +42,7 @@ export function startRunWorkers(
     return portals.answers.send(memberId, answers, priority);
   };
   const delivery = createDelivery({
-    runs,
+    answers: createAnswerStore(store.asyncCommitPool),
     send,
     members: () =>
       installations

@@ -1,6 +1,5 @@
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { isLive } from './bitrix24/auth/installation.ts';
 import { isEventForm, parseEvent } from './bitrix24/install/events.ts';
 import { renderDatabaseAway } from './bitrix24/install/install-page.ts';
 import { type RobotCall, readRobotCall } from './bitrix24/robots/robot-call.ts';
@@ -10,12 +9,12 @@ import { type AppPorts, createApp, EVENT_STATUS } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { createReadiness, DATABASE_MS } from './http/readiness.ts';
 import { closeServer, createSlowProofServer, listen } from './http/server.ts';
-import { within } from './lib/timeout.ts';
+import { within } from './lib/work/timeout.ts';
 import { measure, openModules } from './modules.ts';
 import { loadRobots } from './own-robots/load-robots.ts';
 import { createCallIntake } from './runs/intake/call-intake.ts';
-import { createIntake } from './runs/intake/intake.ts';
 import { toRun } from './runs/intake/kept-call.ts';
+import { createCallWriter } from './runs/intake/write-calls.ts';
 import { awaitDatabase, RETRY_MS } from './store/db/await-database.ts';
 import type { IncomingCalls } from './store/runs/incoming-calls.ts';
 import { loadSecretKeys } from './store/secrets/secrets.ts';
@@ -25,7 +24,7 @@ import { startWork, type WorkPorts } from './work.ts';
 /** A stop takes no longer, whatever hangs. */
 const STOP_MS = 9_500;
 
-export type ServicePorts = Omit<WorkPorts, 'metrics'>;
+type ServicePorts = Omit<WorkPorts, 'metrics'>;
 
 export interface Service {
   port: number;
@@ -64,7 +63,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     accept: async (found) => opened().modules.calls.accept(found),
   };
   const intake = createCallIntake<RobotCall>({
-    intake: createIntake(calls, () => running?.work.wake()),
+    writer: createCallWriter(calls, () => running?.work.wake()),
     calls,
     spool,
     check: async (call) => opened().modules.portals.checkCall(call),
@@ -101,18 +100,12 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     spool,
     isBlind: async () => opened().modules.deals.isBlind(),
     directum: () => running?.work.probe ?? null,
-    portals() {
-      const live = running?.modules.portals.installations.list().filter(isLive) ?? [];
-      return { total: live.length, ok: live.filter(({ state }) => state === 'active').length };
-    },
+    installations: () => running?.modules.portals.installations.list() ?? [],
   });
   const app = createApp({
     // A call of a robot that was registered once is answered, though nobody does its work any more.
     knownRobot: (code) =>
-      robots.some((robot) => robot.code === code) ||
-      (running?.modules.portals.installations.list() ?? []).some(({ registered }) =>
-        Object.hasOwn(registered, code),
-      ),
+      robots.some((robot) => robot.code === code) || running?.modules.portals.hasRegistered(code) === true,
     takeCall,
     install,
     event,

@@ -1,9 +1,9 @@
 import type { Removed } from './bitrix24/install/removals.ts';
 import type { Config } from './config.ts';
 import type { Metrics } from './http/metrics.ts';
-import { createHealthProbe } from './lib/health-probe.ts';
-import { startRecurring } from './lib/recurring.ts';
-import { within } from './lib/timeout.ts';
+import { createHealthProbe } from './lib/work/health-probe.ts';
+import { startRecurring } from './lib/work/recurring.ts';
+import { within } from './lib/work/timeout.ts';
 import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { startRunWorkers } from './run-workers.ts';
@@ -52,7 +52,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
     observer: deals.observer,
     changes: directum.changes,
     documentContext: directum.documentContext,
-    paced: deals.paced,
+    atCommonRate: deals.paced,
     pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
     rescanMs: ports.rescanMs ?? RESCAN_MS,
     now,
@@ -110,5 +110,3 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
     },
   };
 }
-
-export type Work = Awaited<ReturnType<typeof startWork>>;

@@ -282,6 +282,28 @@ describe('rooms', () => {
   });
 });
 
+it('nothing is exported that nobody imports', () => {
+  // What robots outside the package import by its name.
+  const faces = ['src/own-robots/public.ts', 'src/own-robots/robot-bench.ts'];
+  const texts = [...SOURCES, ...files('scripts'), ...files('test')].map((file) => ({
+    file,
+    code: codeOf(file),
+  }));
+  const unused = texts
+    .filter(({ file }) => SOURCES.includes(file) && !faces.includes(file))
+    .flatMap(({ file, code }) => {
+      const exported = code.matchAll(/^export (?:async )?(?:function\*?|const|class|interface|type) (\w+)/gm);
+      const importers = texts.filter(
+        (one) => one.file !== file && one.code.includes(`/${posix.basename(file)}'`),
+      );
+      return [...exported]
+        .map(([, name = '']) => name)
+        .filter((name) => !importers.some((one) => new RegExp(`\\b${name}\\b`).test(one.code)))
+        .map((name) => `${file}: ${name}`);
+    });
+  expect(unused).toEqual([]);
+});
+
 it('only main.ts reads the environment and the clock', () => {
   const reading = /process\.env|\bDate\.now\b|\bnew Date\(\s*\)/;
   const lines = SOURCES.filter((file) => file !== 'src/main.ts').flatMap((file) =>

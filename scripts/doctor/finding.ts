@@ -2,7 +2,7 @@ import { PortalError } from '../../src/bitrix24/rest/portal-error.ts';
 import { toCause } from '../../src/command/cause.ts';
 import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
-import { LateError, within } from '../../src/lib/timeout.ts';
+import { LateError, within } from '../../src/lib/work/timeout.ts';
 import { createLog } from '../../src/log.ts';
 import { type LocalText, RobotFailure } from '../../src/robot/failure.ts';
 import { explainPortal } from '../portal-words.ts';

@@ -3,7 +3,7 @@ import { toCause } from '../../src/command/cause.ts';
 import { toMoment } from '../../src/command/moment.ts';
 import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
-import { within } from '../../src/lib/timeout.ts';
+import { within } from '../../src/lib/work/timeout.ts';
 import { openModules } from '../../src/modules.ts';
 import type { LocalText } from '../../src/robot/failure.ts';
 import { createSecretKeys, loadSecretKeys, SecretError } from '../../src/store/secrets/secrets.ts';

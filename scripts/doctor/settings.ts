@@ -1,4 +1,5 @@
-import { type Config, databasePasswords } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
+import { databasePasswords } from '../../src/lib/database-url.ts';
 import { redact } from '../../src/log.ts';
 import { isShort, LEAST_PASSPHRASE } from '../backup-passphrase.ts';
 import { bad, type Check, good } from './finding.ts';

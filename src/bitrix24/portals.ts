@@ -20,7 +20,7 @@ import { type CallCheck, createCallCheck } from './robots/call-check.ts';
 import { type CallProof, type CallToProve, createCallProof } from './robots/call-proof.ts';
 import { createProofDesk } from './robots/proof-desk.ts';
 
-export interface Portals {
+interface Portals {
   installations: Installations;
   rest: PortalRest;
   installer: { openPage: OpenPage; handleEvent: HandleEvent };
@@ -31,6 +31,8 @@ export interface Portals {
   installedRobots: InstalledRobots;
   removals: Removals;
   checkCall: CallCheck['check'];
+  /** Has any portal ever registered a robot of this code? */
+  hasRegistered(code: string): boolean;
   /** Does the portal vouch for the call of a run (bitrix24.md D3)? */
   proofOf(call: CallToProve & { receivedAt: Date }, log: Log): CallProof;
 }
@@ -111,6 +113,7 @@ export function createPortals(options: {
     installedRobots,
     removals: createRemovals({ rest, keeper, installations, locks, now, log }),
     checkCall: callCheck.check,
+    hasRegistered: (code) => installations.list().some(({ registered }) => Object.hasOwn(registered, code)),
     proofOf: (call, callLog) =>
       createCallProof(
         { rest, desk, installations, log: callLog },

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import type { Language, LocalText } from '../robot/failure.ts';
 
 /** An option as `--help` shows it; with `value` it takes one. */
-export interface Option {
+interface Option {
   value?: string;
   about: LocalText;
 }
@@ -12,7 +12,7 @@ export type Values<O extends Options> = {
   [K in keyof O]?: O[K] extends { value: string } ? string : boolean;
 };
 
-/** How a command is given and what it does, for `--help` and for whoever mistypes. */
+/** How a command is given and what it does, for `--help` and for messages about mistakes. */
 export interface Declaration<O extends Options = Options> {
   /** As it is typed: `npm run runs`. */
   call: string;
@@ -26,7 +26,7 @@ export interface Declaration<O extends Options = Options> {
   notes?: LocalText;
 }
 
-export interface Given<O extends Options> {
+interface Given<O extends Options> {
   values: Values<O>;
   words: string[];
   help: boolean;

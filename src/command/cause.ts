@@ -1,7 +1,7 @@
 import type { LocalText } from '../robot/failure.ts';
 
 /** Why no answer came, as the system or a library names it, in words. */
-export interface Cause {
+interface Cause {
   code: string;
   text: LocalText;
   /** `host:port`, where the system says it. */
@@ -70,7 +70,7 @@ export function toCause(error: unknown, depth = 0): Cause | null {
   if (text !== undefined) {
     const name = address ?? host ?? hostname;
     const at = name === undefined ? null : `${name}${port === undefined ? '' : `:${port}`}`;
-    // An error of several addresses names none of them itself.
+    // An error about several addresses holds the address only in its parts.
     const inner = at === null ? firstOf(error, depth)?.at : null;
     return { code, text, at: at ?? inner ?? null, tls: code in CERTIFICATES };
   }

@@ -6,13 +6,13 @@ import { type Declaration, type Options, readArguments, toHelp, toUsage, type Va
 import { readEnvFile } from './env-file.ts';
 import { tell } from './trouble.ts';
 
-export interface Sink {
+interface Sink {
   write(text: string, done?: () => void): unknown;
   isTTY?: boolean;
 }
 
-/** What a command gets from whoever gives it; `process` is one. */
-export interface Shell {
+/** What a command gets from the shell; `process` is one. */
+interface Shell {
   argv: string[];
   env: Readonly<Record<string, string | undefined>>;
   stdout: Sink;
@@ -24,7 +24,7 @@ export interface Shell {
 /** Does its work and answers the exit code. */
 export type Command = (shell: Shell) => Promise<number>;
 
-/** Told to whoever gave the command, who then gets exit code 1. */
+/** A reason for the operator; the command ends with exit code 1. */
 export class Refusal extends Error {
   readonly text: LocalText;
   constructor(text: LocalText) {
@@ -33,7 +33,7 @@ export class Refusal extends Error {
   }
 }
 
-/** The command was given in a form it does not have: told with the usage. */
+/** The command was given in a form it does not have; the usage is shown too. */
 export class Misuse extends Refusal {}
 
 /** A command as it was given, and its ways to answer. */
@@ -54,7 +54,7 @@ export interface Order<O extends Options> {
 }
 
 /** Russian when LANG begins with `ru`, else English (interface.md §4). */
-export function toShellLanguage(env: Shell['env']): Language {
+function toShellLanguage(env: Shell['env']): Language {
   return /^ru/i.test(env['LANG'] ?? '') ? 'ru' : 'en';
 }
 
@@ -119,7 +119,7 @@ export function obey(command: Command, shell: Shell & { cwd(): string }): Promis
   return command({ argv, env: { ...values, ...env }, stdout, stderr, problems });
 }
 
-/** The settings for whoever must name them; null while they cannot be used. */
+/** The settings, for messages that name them; null while they cannot be used. */
 function configOf({ env }: Shell): Config | null {
   try {
     return parseConfig(env);
@@ -129,7 +129,7 @@ function configOf({ env }: Shell): Config | null {
   }
 }
 
-/** One line that is written over and over, so that a pipe gets nothing of it. */
+/** One line that is overwritten again and again, on a terminal only. */
 function createProgressLine(sink: Sink) {
   let shown = '';
   const put = (text: string) => {

@@ -9,7 +9,7 @@ const DOUBLE = /^"((?:[^"\\]|\\.)*)"\s*(?:#.*)?$/;
 const OPEN = /^\s*((?!['"])\S.*?)?(?:\s+#.*|\s*)$/;
 
 /** What an `.env` file gives, and the lines that cannot be read. */
-export interface EnvFile {
+interface EnvFile {
   values: Record<string, string>;
   problems: Problem[];
 }

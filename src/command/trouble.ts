@@ -1,5 +1,6 @@
 import { resolve, sep } from 'node:path';
-import { type Config, decodeMark, parseDatabaseUrl } from '../config.ts';
+import type { Config } from '../config.ts';
+import { decodeMark, parseDatabaseUrl } from '../lib/database-url.ts';
 import { redact } from '../log.ts';
 import type { LocalText } from '../robot/failure.ts';
 import { toCause } from './cause.ts';
@@ -13,7 +14,7 @@ type Facts = Error & {
   severity?: unknown;
 };
 
-/** What went wrong in words for whoever gave the command: which setting or file, and what to do. Holds no secret. */
+/** What went wrong in words for the operator: which setting or file, and what to do. Holds no secret. */
 export function tell(error: unknown, config: Config | null): LocalText {
   const text =
     own(error) ??
@@ -24,7 +25,7 @@ export function tell(error: unknown, config: Config | null): LocalText {
   return { en: String(redact(text.en)), ru: String(redact(text.ru)) };
 }
 
-/** True for what whoever runs the package can mend: a setting, a file, another service. */
+/** True for what the operator can mend: a setting, a file, another service. */
 export function isMendable(error: unknown, config: Config | null): boolean {
   if (!(error instanceof Error)) return false;
   return [own(error), ofListening(error), ofFile(error, config), ofDatabase(error, config)].some(Boolean);
@@ -85,7 +86,7 @@ function ofFile(error: Facts, config: Config | null): LocalText | null {
   const words = FILES[String(error.code)];
   if (words === undefined || /^(connect|getaddrinfo|listen|bind)$/.test(String(error.syscall))) return null;
   const dataDir = config && resolve(config.DATA_DIR);
-  // What is written under another name until it is complete is known by its last name.
+  // A file has another name while it is written; the operator knows the last one.
   const path = typeof error.path === 'string' ? error.path.replace(/\.[0-9a-f]{12}\.partial$/, '') : dataDir;
   if (path === null) return null;
   const isData = dataDir !== null && (resolve(path) === dataDir || resolve(path).startsWith(dataDir + sep));
@@ -97,12 +98,12 @@ function ofFile(error: Facts, config: Config | null): LocalText | null {
 }
 
 const PASSWORDS = /^28/;
-/** What the driver says by words only, of a server that does not answer. */
+/** Messages of the driver, which have no code, about a server that does not answer. */
 const SILENCE = /^(timeout expired|timeout exceeded|Connection terminated|Query read timeout)/;
 
 const NO_TLS = /^The server does not support SSL connections/;
 
-/** Whatever the network or PostgreSQL says uncaught is of the database: other sides have errors of their own. */
+/** An error of the network or of PostgreSQL that arrives here is of the database: other systems have errors of their own. */
 function ofDatabase(error: Facts, config: Config | null): LocalText | null {
   if (config === null) return null;
   const { setting, at, user, database } = toPlace(config);
@@ -141,7 +142,9 @@ function ofDatabase(error: Facts, config: Config | null): LocalText | null {
 function toPlace(config: Config): { setting: string; at: string; user: string; database: string } {
   if (config.DATABASE_URL === undefined)
     return { setting: 'DATA_DIR', at: resolve(config.DATA_DIR), user: 'directum', database: 'postgres' };
-  const url = parseDatabaseUrl(config.DATABASE_URL) as URL;
+  const url = parseDatabaseUrl(config.DATABASE_URL);
+  // The settings were checked, so there is one.
+  if (url === null) throw new TypeError('DATABASE_URL is no address');
   const socket = url.searchParams.get('host');
   return {
     setting: 'DATABASE_URL',

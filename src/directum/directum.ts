@@ -44,7 +44,7 @@ export interface DirectumOptions {
 }
 
 /** What Directum shows of watched documents. */
-export interface Watching {
+interface Watching {
   /** Bulk questions about what changed. */
   changes: ChangesPort;
   /** Assignments, tasks and dates. */

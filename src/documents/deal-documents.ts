@@ -20,7 +20,7 @@ interface Watching {
   documentContext: DocumentContextPort;
 }
 
-export interface DealDocumentsPorts {
+interface DealDocumentsPorts {
   stores: DocumentStores;
   settings: {
     /** DIRECTUM_POLL_SECONDS, in milliseconds. */
@@ -50,11 +50,11 @@ export interface DealDocumentsPorts {
  */
 export function createDealDocuments(ports: DealDocumentsPorts) {
   const { stores, settings, seal, directum, portals, toItem, now, log } = ports;
-  const { documents, projection, outbox, failures, syncedTasks, dueLooks, missing, directumRate } = stores;
+  const { documents, projection, outbox, failures, syncedTasks, dateChecks, missing, directumRate } = stores;
   const recorder = createChangeRecorder({
     outbox,
     syncedTasks,
-    looks: dueLooks,
+    dateChecks,
     seal,
     timeZone: settings.timeZone,
     steps: settings.dueDays,
@@ -82,7 +82,7 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
   const slowly = directum.paced(directumRate.take);
   const paced = { changes: slowly.changes, observer: watchBy(slowly) };
   // A document that an item was just given, or that somebody wants to see anew, does not wait for a long row of others.
-  const { look } = watchBy(directum.paced(directumRate.owe));
+  const { refreshDue } = watchBy(directum.paced(directumRate.owe));
   const deal = { portals, toItem, now, log };
   const comparing = { ...stores, observer: paced.observer, ...deal };
 
@@ -93,8 +93,8 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
     paced,
     /** Steps; each answers whether there is more of it. */
     steps: {
-      async look() {
-        if ((await look()) === 0) return false;
+      async refresh() {
+        if ((await refreshDue()) === 0) return false;
         await directumRate.take();
         return true;
       },
@@ -110,11 +110,11 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
           ...deal,
         }),
       syncTasks: () => syncTasks({ syncedTasks, ...deal }),
-      dates: recorder.lookAtDates,
+      dates: recorder.checkDates,
       night: () => reconcileAtNight(comparing, settings.timeZone),
     },
     /** Dates are looked at when the service starts (interface.md §5). */
-    restartDates: dueLooks.restart,
+    restartDates: dateChecks.restart,
     /** Compares everything now, or what one item shows. */
     compare: (told: Told, asked: Asked) => reconcile(comparing, told, asked),
     /** Items of reachable portals that show these documents. */
@@ -129,7 +129,7 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
       (await projection.dueCount(portals.keys())) + (await syncedTasks.dueCount(portals.keys())),
     /** Somebody pressed "refresh now" on the activity of a document; `portal` is the slots' portal key. */
     async refresh(portal: string, documentId: number): Promise<void> {
-      if (await documents.refresh(portal, documentId, now())) await look();
+      if (await documents.refresh(portal, documentId, now())) await refreshDue();
     },
     /** The application was removed from a portal: of what failed before nobody there is told any more. */
     dropFailures: failures.forget,
@@ -140,5 +140,3 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
     },
   };
 }
-
-export type DealDocuments = ReturnType<typeof createDealDocuments>;

@@ -7,7 +7,7 @@ import { parseForm } from './form.ts';
 /** A call is at most 1 MiB (interface.md §2); installer pages and events are held to the same. */
 const MAX_BODY = 1024 * 1024;
 
-export type CallResult = 'accepted' | 'repeated' | 'bad' | 'forbidden' | 'unavailable';
+type CallResult = 'accepted' | 'repeated' | 'bad' | 'forbidden' | 'unavailable';
 
 export interface Readiness {
   ready: boolean;
@@ -51,7 +51,7 @@ export function createApp(ports: AppPorts): Express {
     next();
   });
 
-  // Whatever calls itself packed is refused: portals do not pack, and a small body could unpack to any size.
+  // A compressed body is refused: portals do not compress, and a small body could unpack to any size.
   const readBody = express.raw({ type: () => true, limit: MAX_BODY, inflate: false });
   const body: RequestHandler = (request, response, next) =>
     readBody(request, response, (error) => {
@@ -81,7 +81,7 @@ export function createApp(ports: AppPorts): Express {
     },
   );
   app.use('/bitrix24/robots/:code', ((error, request, _response, next) => {
-    // What the parsers refuse is a call that the portal does not send again, so it is counted like the others.
+    // A call that the parsers refuse is not sent again by the portal, so it is counted like the others.
     const isRefused = typeof error?.status === 'number' && error.type !== 'request.aborted';
     if (isRefused && ports.knownRobot(request.params.code)) ports.metrics.count(request.params.code, 'bad');
     next(error);
@@ -120,8 +120,8 @@ export function createApp(ports: AppPorts): Express {
 const utf8 = new TextDecoder();
 
 /**
- * Whatever does not call itself JSON is read as the form it is meant to be, also without a type (bitrix24.md C1), and as
- * UTF-8, whatever a header calls its characters: portals speak nothing else (C2).
+ * A body that is not declared as JSON is read as a form, also without a type (bitrix24.md C1), and always as UTF-8, whatever
+ * the header says: portals send nothing else (C2).
  */
 function parseBody(body: Buffer | undefined, type = ''): unknown {
   const text = utf8.decode(body);
@@ -140,11 +140,11 @@ function sameText(a: string, b: string): boolean {
 
 function onError(log: Log): ErrorRequestHandler {
   return (error, request, response, _next) => {
-    // Readers of bodies mark their refusals with a status; any other error is ours.
+    // Parsers of bodies set a status on their errors; any other error is ours.
     const status = typeof error?.status === 'number' && error.status < 500 ? error.status : 500;
     if (status === 500) log.error('request.failed', { error, path: request.path });
     if (response.headersSent) response.end();
-    // A name in the address that nobody can read is nobody's.
+    // A part of the address that cannot be decoded names nothing.
     else if (error instanceof URIError) problem(response, 404, 'not found');
     else if (status === 413) problem(response, 413, `the body is larger than ${MAX_BODY} bytes`);
     else if (status < 500) problem(response, 400, 'the body cannot be read as a form or JSON');

@@ -4,14 +4,14 @@ import { toClean } from '../lib/text.ts';
 
 /** More fields than any call has. */
 const MAX_FIELDS = 20_000;
-/** Brackets of a name such as `properties[code][0]`, and one more; what lies deeper is one name that nobody reads. */
+/** Brackets of a name such as `properties[code][0]`, and one more; deeper ones stay in one name, which is not read. */
 const DEPTH = 3;
 
 /**
- * Reads a form in PHP's bracket notation (bitrix24.md C1), as Express's `urlencoded` does by the same library, which
- * cannot be told all of this: of a name that comes twice the last counts, as in PHP; lists become objects with their
- * indexes as keys, for they may have gaps (C2, C3); nothing inherits a name, so every name is only a name; broken escapes
- * spoil nothing beside them. What the database cannot hold is cleaned out of names and values.
+ * Reads a form in PHP's bracket notation (bitrix24.md C1) with the library that Express's `urlencoded` uses too, but with
+ * options that `urlencoded` does not pass on: of a name that comes twice the last counts, as in PHP; lists become objects
+ * with their indexes as keys, because they may have gaps (C2, C3); no name is inherited; a broken escape leaves the rest
+ * readable. What the database cannot hold is cleaned out of names and values.
  * @throws RangeError for too many fields
  */
 export function parseForm(text: string): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Everything a gauge reads at the moment of scraping. */
-export interface Measured {
+interface Measured {
   queueAgeSeconds: number;
   answersPending: number;
   spoolCalls: number;
@@ -11,7 +11,7 @@ export interface Measured {
   oldestUnansweredSeconds: number;
 }
 
-export interface PortalMeasured {
+interface PortalMeasured {
   /** Short digest of the portal's key. */
   label: string;
   paused: boolean;
@@ -63,7 +63,7 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
   const calls = counter('calls_total', 'Robot calls by what became of them', ['robot', 'result']);
   const counted = new Map<string, Counter.Internal>();
   return {
-    /** Finds the counter by one text: by its labels the library takes as long as our own checks of a call. */
+    /** Counters are kept by one text: finding one by its labels takes the library as long as all our checks of a call. */
     count(robot: string, result: string): void {
       const key = `${robot} ${result}`;
       let known = counted.get(key);

@@ -1,4 +1,4 @@
-import { within } from '../lib/timeout.ts';
+import { within } from '../lib/work/timeout.ts';
 import type { Readiness } from './app.ts';
 
 /** A database that is silent for so long counts as down for /readyz and /metrics. */
@@ -6,13 +6,14 @@ export const DATABASE_MS = 2_000;
 /** How long a first question about readiness waits for Directum's first answer. */
 const FIRST_PROBE_MS = 1_000;
 
-export interface ReadinessPorts {
+interface ReadinessPorts {
   spool: { state(): Promise<'ok' | 'down'>; waiting(): number };
   /** Does Directum withhold documents for lost rights? @throws while the database is away */
   isBlind(): Promise<boolean>;
   /** Null before the database was reached: nobody has asked Directum yet. */
   directum(): { first: Promise<void>; state(): 'ok' | 'down' } | null;
-  portals(): { total: number; ok: number };
+  /** Those of removed applications count for nothing. */
+  installations(): readonly { state: 'active' | 'paused' | 'uninstalled' }[];
 }
 
 /** What /readyz says (interface.md §2). */
@@ -24,12 +25,13 @@ export function createReadiness(ports: ReadinessPorts): () => Promise<Readiness>
       within(DATABASE_MS, ports.isBlind()).catch(() => null),
       ports.spool.state(),
     ]);
+    const live = ports.installations().filter(({ state }) => state !== 'uninstalled');
     return {
       ready: isBlind !== null || spool === 'ok',
       database: isBlind === null ? 'down' : 'ok',
       spool: { state: spool, waiting: ports.spool.waiting() },
       directum: isBlind === true ? 'down' : (probe?.state() ?? 'down'),
-      portals: ports.portals(),
+      portals: { total: live.length, ok: live.filter(({ state }) => state === 'active').length },
     };
   };
 }

@@ -2,17 +2,17 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 
 /**
- * Longer than proxies keep an idle connection to us (nginx and balancers a minute, Go's 90 s, Caddy two minutes): whoever
- * closes first must be the proxy, for a call that it sends at the moment we close is lost.
+ * Longer than proxies keep an idle connection to us (nginx and balancers a minute, Go's 90 s, Caddy two minutes): the proxy
+ * must be the one that closes, because a call that it sends at the moment we close is lost.
  */
 const IDLE_MS = 130_000;
-/** Of more connections than this the idle ones are closed: strangers who come and stay must not use them up. */
+/** With more connections than this the idle ones are closed, so that strangers cannot use all of them up. */
 const MANY = 1_000;
 
 /**
- * A server whose callers cannot hold it by being slow: a portal's call is a small form, so its headers come within 5 s
+ * A server that slow callers cannot keep busy: a portal's call is a small form, so its headers come within 5 s
  * and all of it within 10 s, or the connection is closed with 408 (OWASP API4). Both count from a request's first
- * byte, so they are no matter to a connection that is idle between two.
+ * byte, so they do not concern a connection that is idle between two requests.
  */
 export function createSlowProofServer(app: RequestListener): Server {
   const options = {

@@ -1,13 +1,13 @@
-/** Stands where something could not be kept, as in HTML and Markdown. */
+/** Replaces what cannot be kept, as in HTML and Markdown. */
 const LOST = '\uFFFD';
-/** A longer letter is a heap of marks, which may be cut anywhere. */
+/** A longer letter is only a pile of combining marks, which may be cut anywhere. */
 const LONGEST_LETTER = 32;
 const letters = new Intl.Segmenter('und', { granularity: 'grapheme' });
 
 /**
  * Text as PostgreSQL can hold it, as `text` and inside `jsonb`: NUL and halves of surrogate pairs become U+FFFD, one unit
- * for one, so that lengths and places stay. Every other control character stays: the database holds it, and a record whose
- * name has one must still be found by it. Applied where text enters: nothing behind a border thinks of it.
+ * for one, so that lengths and positions stay. Every other control character stays: the database holds it, and a record
+ * whose name has one must still be found by it. Applied where text enters, so that no code behind the border needs to.
  */
 export function toClean(text: string): string {
   return text.replaceAll('\0', LOST).toWellFormed();
@@ -63,16 +63,16 @@ export function cutFileName(name: string, most: number): string {
     : `${cut(name.slice(0, -extension.length || undefined), most - extension.length)}${extension}`;
 }
 
-/** Zero-width spaces, soft hyphens, byte order marks, direction marks, control characters: nobody sees or types them. */
+/** Zero-width spaces, soft hyphens, byte order marks, direction marks, control characters: they are neither seen nor typed. */
 const INVISIBLE = /[\p{Cf}\p{Cc}\p{Default_Ignorable_Code_Point}]/gu;
 const SPACES = /[\s\p{Z}]+/gu;
 
-/** A text as it looks: every run of spaces is one, and what nobody sees is gone. For comparing, not for keeping. */
+/** A text as it looks: every run of spaces is one, and what is invisible is gone. For comparing, not for keeping. */
 export function toVisible(text: string): string {
   return text.replace(SPACES, ' ').replace(INVISIBLE, '').replace(SPACES, ' ').trim();
 }
 
-/** A value that is a code, such as an INN, an amount or an id: neither spaces nor what nobody sees belong to it. */
+/** A value that is a code, such as an INN, an amount or an id: spaces and invisible characters do not belong to it. */
 export function toCode(text: string): string {
   return text.replace(SPACES, '').replace(INVISIBLE, '');
 }

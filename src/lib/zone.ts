@@ -8,7 +8,7 @@ export function zoneShift(at: number, timeZone: string): number {
   return shown - Math.floor(at / 1000) * 1000;
 }
 
-/** Kept, because to make one takes sixty times as long as to use it, and loops ask at every tick. */
+/** Formats are kept: making one takes sixty times as long as using it, and loops ask at every tick. */
 function formatIn(timeZone: string): Intl.DateTimeFormat {
   let format = formats.get(timeZone);
   if (!format) {

@@ -27,7 +27,7 @@ export interface ReadField extends FieldFacts {
   default?: unknown;
 }
 
-/** What a field's schema says to the portal; looks through `.optional()`, `.default()` and arrays. */
+/** What a field's schema says to the portal, also inside `.optional()`, `.default()` and arrays. */
 export function readField(code: string, schema: z.ZodType): ReadField {
   let inner: unknown = schema;
   let required = true;

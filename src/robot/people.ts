@@ -43,7 +43,7 @@ function notFound(name: string, email: string | null, label: FieldLabel): RobotF
   });
 }
 
-/** The item names nobody a contract could be made with. */
+/** The item has no company or contact to make a contract with. */
 export function counterpartyMissing(): RobotFailure {
   return new RobotFailure('counterparty_missing', {
     ru: 'В сделке нет ни компании, ни контакта. Укажите клиента в карточке сделки.',

@@ -62,7 +62,7 @@ export class Waiting {
 
 type Shape = Record<string, z.ZodType>;
 
-export interface Robot<Inputs extends Shape = Shape, Outputs extends Shape = Shape> {
+interface Robot<Inputs extends Shape = Shape, Outputs extends Shape = Shape> {
   /** `directum_…`, for ever: it stands inside customers' saved robots. */
   code: string;
   name: LocalText;

@@ -52,7 +52,7 @@ export async function runRobot(
   }
 }
 
-/** An attempt that was not made, because what failed the last one is known to last; `values` are what that one knew. */
+/** The outcome of an attempt that was not made, because the last cause is known to last; `values` are what was known then. */
 export function failAgain(
   robot: AnyRobot,
   code: ErrorCode,
@@ -99,7 +99,7 @@ export function readInputs(robot: AnyRobot, properties: Properties): z.output<An
     const { multiple, name } = readField(code, schema);
     const raw = properties[code];
     const list = (typeof raw === 'string' ? [raw] : (raw ?? []))
-      // Runs may be of calls that were taken before calls were cleaned.
+      // A run may be of a call that an earlier version took, which did not clean calls.
       .map((text) => toClean(text).trim())
       .filter((text) => toCode(text) !== '');
     const unresolved = list.find((text) => text.includes('{=') || text.includes('{{'));

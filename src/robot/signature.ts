@@ -5,10 +5,10 @@ import type { DocumentState, TaskState } from './ports/document-state.ts';
 /** What a step waits for (interface.md, directum_wait_signature). */
 export type WaitFor = 'us' | 'both' | 'approval';
 
-export type WaitResult = 'signed' | 'approved' | 'rejected' | 'not_signed' | 'deleted' | 'expired';
+type WaitResult = 'signed' | 'approved' | 'rejected' | 'not_signed' | 'deleted' | 'expired';
 
 /** Why a document counts as rejected. */
-export type Refused = 'task' | 'annulled' | 'counterparty' | 'document';
+type Refused = 'task' | 'annulled' | 'counterparty' | 'document';
 
 export interface Verdict {
   result: WaitResult;
@@ -16,7 +16,7 @@ export interface Verdict {
 }
 
 /** What Directum shows of a document at one moment; no document is a deleted one. */
-export interface SignatureFacts {
+interface SignatureFacts {
   document: DocumentState | null;
   /** The newest started task that has it as its main document. */
   task: TaskState | null;
@@ -48,12 +48,12 @@ export function toVerdict({ document, task }: SignatureFacts, waitFor: WaitFor):
   }
   const refused = toRefused(document, task);
   if (refused !== null) return { result: 'rejected', refused };
-  // With our signature there, a task that ended leaves the counterparty to be waited for.
+  // With our signature there, the wait goes on for the counterparty although the task ended.
   if (task?.status === 'Completed' && !us) return { result: 'not_signed' };
   return null;
 }
 
-/** The task decides before the document; one that runs again outweighs a state left by the task before it. */
+/** The task decides before the document; a task that runs again counts more than a state left by the task before it. */
 function toRefused(document: DocumentState, task: TaskState | null): Refused | null {
   if (task?.status === 'Aborted') return 'task';
   if (document.lifeCycleState === 'Obsolete' || document.lifeCycleState === 'Terminated') return 'annulled';
@@ -84,7 +84,7 @@ const REFUSED: Record<Refused, LocalText> = {
 /** What happened and what to do, for a wait that did not end well. */
 export function toWaitText(verdict: Verdict, name: string, waitFor: WaitFor): LocalText {
   const shown = shorten(name, 120);
-  const awaited =
+  const missed =
     waitFor === 'approval'
       ? { ru: 'не согласован', en: 'was not approved' }
       : { ru: 'не подписан', en: 'was not signed' };
@@ -96,8 +96,8 @@ export function toWaitText(verdict: Verdict, name: string, waitFor: WaitFor): Lo
   }
   if (verdict.result === 'expired') {
     return {
-      ru: `Документ «${shown}» ${awaited.ru} за отведённое время. Узнайте в Directum, у кого он находится, и запустите ожидание снова.`,
-      en: `The document «${shown}» ${awaited.en} in the time given. See in Directum who holds it and start the wait again.`,
+      ru: `Документ «${shown}» ${missed.ru} за отведённое время. Узнайте в Directum, у кого он находится, и запустите ожидание снова.`,
+      en: `The document «${shown}» ${missed.en} in the time given. See in Directum who holds it and start the wait again.`,
     };
   }
   if (verdict.result === 'not_signed') {
@@ -108,7 +108,7 @@ export function toWaitText(verdict: Verdict, name: string, waitFor: WaitFor): Lo
   }
   const why = REFUSED[verdict.refused ?? 'document'];
   return {
-    ru: `Документ «${shown}» ${awaited.ru}: ${why.ru}. Выясните причину в карточке Directum и отправьте документ на согласование снова.`,
-    en: `The document «${shown}» ${awaited.en}: ${why.en}. See the reason on the card in Directum and send the document for approval again.`,
+    ru: `Документ «${shown}» ${missed.ru}: ${why.ru}. Выясните причину в карточке Directum и отправьте документ на согласование снова.`,
+    en: `The document «${shown}» ${missed.en}: ${why.en}. See the reason on the card in Directum and send the document for approval again.`,
   };
 }

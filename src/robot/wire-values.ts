@@ -11,7 +11,7 @@ export class WireValueError extends Error {
   }
 }
 
-export interface Money {
+interface Money {
   amount: number;
   /** ISO code, upper case; null when the text names none. */
   currency: string | null;
@@ -125,13 +125,13 @@ export function parseDateTime(text: string, timeZone: string): string {
   const { date, time, offset } = splitMoment(text);
   if (offset !== null) return new Date(`${date}T${time ?? '23:59:59'}${offset}`).toISOString();
   const local = Date.parse(`${date}T${time ?? '23:59:59'}Z`);
-  // The second look settles a moment near a change of the clocks.
+  // The second step is for a moment near a change of the clocks.
   const first = local - zoneShift(local, timeZone);
   return new Date(local - zoneShift(first, timeZone)).toISOString();
 }
 
 /**
- * Reads the same texts for a property of Directum, of which nobody knows whether it holds a day or a moment: a date
+ * Reads the same texts for a property of Directum, of which it is unknown whether it holds a day or a moment: a date
  * alone or midnight is that calendar day (directum.md A.11), a given offset stays.
  * @throws WireValueError
  */

@@ -1,8 +1,8 @@
 import type { Pool } from 'pg';
 import type { Log } from '../robot/ports/log.ts';
 import { createComparisons } from './documents/comparisons.ts';
+import { createDateChecks } from './documents/date-checks.ts';
 import { createDealProjection } from './documents/deal-projection.ts';
-import { createDueLooks } from './documents/due-looks.ts';
 import { createMissingDocuments } from './documents/missing-documents.ts';
 import { createSyncedTasks } from './documents/synced-tasks.ts';
 import { createDocumentStore } from './documents/watched-documents.ts';
@@ -27,7 +27,7 @@ export function openDocumentStores(options: {
     outbox: createOutbox(pool),
     failures: createFailures(pool),
     syncedTasks: createSyncedTasks({ pool, seal: keys, log, on: syncsTasks }),
-    dueLooks: createDueLooks(pool),
+    dateChecks: createDateChecks(pool),
     missing: createMissingDocuments(pool),
     comparisons: createComparisons(pool),
     directumRate: createDirectumRate(asyncCommitPool),

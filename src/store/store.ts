@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type Keyv from 'keyv';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
+import { LEASE_MS } from '../lib/work/leases.ts';
 import type { CounterpartyLinksPort } from '../robot/ports/counterparty-links.ts';
 import type { DocumentSlotsPort } from '../robot/ports/document-slots.ts';
 import type { AttemptLocks, LocksPort } from '../robot/ports/locks.ts';
@@ -18,18 +19,17 @@ import { createAdvisoryLocks } from './locks/advisory-locks.ts';
 import { type ConcurrencySlots, createConcurrencySlots, type SlotKind } from './locks/concurrency-slots.ts';
 import { createLockSession } from './locks/lock-session.ts';
 import { startEmbedded } from './postgres/embedded.ts';
-import { LEASE_MS } from './runs/claimed-runs.ts';
 import { type Cache, createCache } from './secrets/cache.ts';
 import { createDocuments, createEncryptedKv, type Documents } from './secrets/encrypted-kv.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
 const POOL_SIZE = 20;
-const RELAXED_POOL_SIZE = 6;
-/** Of connections whose commits may be lost by a crash of the database, never by one of ours. */
-const RELAXED = { synchronous_commit: 'off' };
+const ASYNC_COMMIT_POOL_SIZE = 6;
+/** Commits that a crash of the database may lose, and a crash of our process does not. */
+const ASYNC_COMMIT = { synchronous_commit: 'off' };
 
-export interface StoreOptions {
+interface StoreOptions {
   /** Absent: embedded PostgreSQL in `dataDir`. */
   databaseUrl?: string | undefined;
   dataDir: string;
@@ -38,16 +38,16 @@ export interface StoreOptions {
   now: () => Date;
   /** REST rate of the portals (`BITRIX24_RATE`). */
   rate?: { perSecond: number; bucket: number } | undefined;
-  /** After so long a process that says nothing more has lost its claims, slots and locks; 12 s unless a test is in a hurry. */
+  /** After so long a process that says nothing more has lost its locks and slots; 12 s unless a test is in a hurry. */
   leaseMs?: number | undefined;
-  /** Neither a database nor a table is made or changed: for commands beside the service. */
+  /** Neither a database nor a table is made or changed: for commands that run while the service works. */
   onlyOpen?: boolean | undefined;
 }
 
 /** Everything the package remembers. Migrations are done when it is open. */
 export interface Store {
   pool: pg.Pool;
-  /** For leases and budgets: a commit that a database crash loses is repeated without harm. */
+  /** For leases and rate limits: work whose commit a crash of the database loses is only done again. */
   asyncCommitPool: pg.Pool;
   url: string;
   kv(namespace: string): Keyv;
@@ -56,7 +56,7 @@ export interface Store {
   concurrencySlots(kind: SlotKind, total: number): ConcurrencySlots;
   cache: Cache;
   portalRate: PortalRate;
-  /** Looked at before anything else, and once a second (clock.ts). */
+  /** To be checked before anything else, and once a second (clock.ts). */
   clock: Clock;
   counterpartyLinks(portalKey: string): CounterpartyLinksPort;
   /** Without `attempt` nobody can take the run over. */
@@ -75,7 +75,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { dataDir, keys, log, now, onlyOpen } = options;
   const embedded = options.databaseUrl ? null : await startEmbedded({ dataDir, log, onlyOpen });
   const url = options.databaseUrl ?? embedded!.url;
-  const leaseMs = options.leaseMs ?? LEASE_MS;
+  const leaseMs = options.leaseMs ?? LEASE_MS.process;
   try {
     await (onlyOpen ? requireTables(url, log) : migrate(url, log));
   } catch (error) {
@@ -83,17 +83,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     throw error;
   }
 
-  // Between the statements of a transaction nothing else is waited for: one that says nothing is of a process that stands
-  // still, and its locks must not hold up the others.
+  // Our transactions wait for nothing but their statements: an idle one is of a process that stands still, and its locks must
+  // not stop the others.
   const settings = { idle_in_transaction_session_timeout: String(leaseMs) };
   const onLost = (error: Error) => log.warn('database.connection_lost', { reason: error.message });
   const pool = createPool({ url, name: 'directum-robots', size: POOL_SIZE, settings, onLost });
-  // Commits here are not waited for: what a crash of the database may lose is only done again.
   const asyncCommitPool = createPool({
     url,
     name: 'directum-robots-relaxed',
-    size: RELAXED_POOL_SIZE,
-    settings: { ...settings, ...RELAXED },
+    size: ASYNC_COMMIT_POOL_SIZE,
+    settings: { ...settings, ...ASYNC_COMMIT },
     onLost,
   });
 
@@ -145,7 +144,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
 }
 
-/** Before anything is made in it: what another encoding cannot hold would be refused much later, text by text. */
+/** Checked before anything is made: what another encoding cannot hold would be refused much later, text by text. */
 async function demandUtf8(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ encoding: string; name: string }>(
     `SELECT current_setting('server_encoding') AS encoding, current_database() AS name`,
@@ -207,8 +206,9 @@ async function demandCreate(client: pg.Client, schema: string | null): Promise<v
     `SELECT coalesce(has_schema_privilege($1, 'CREATE'), false) AS may, current_user AS role`,
     [schema],
   );
-  const { may, role } = rows[0]!;
-  if (may) return;
+  const [answer] = rows;
+  if (answer === undefined || answer.may) return;
+  const { role } = answer;
   const name = schema ?? 'public';
   throw new ToldError({
     en: `DATABASE_URL: the role ${role} may make no tables in the schema ${name}. As its owner run: GRANT CREATE, USAGE ON SCHEMA ${name} TO ${role};`,
@@ -223,14 +223,15 @@ function migrate(databaseUrl: string, log: Log): Promise<void> {
       `SELECT coalesce((SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
          WHERE pg_class.oid = to_regclass('schema_migration')), current_schema()) AS schema`,
     );
-    if ((await stateOf(client)) !== 'ours') await demandCreate(client, rows[0]!.schema);
+    const schema = rows[0]?.schema ?? 'public';
+    if ((await stateOf(client)) !== 'ours') await demandCreate(client, rows[0]?.schema ?? null);
     const done = await runner({
       dbClient: client,
       dir: MIGRATIONS,
       direction: 'up',
       migrationsTable: 'schema_migration',
-      migrationsSchema: rows[0]!.schema,
-      // By when they were done, which a clock that was set back since turns round. Those that are missing are made by name.
+      migrationsSchema: schema,
+      // The order is checked by moments, which are wrong after a clock was set back. Missing ones are found by name.
       checkOrder: false,
       advisoryLockMode: 'wait',
       logger: {

@@ -19,8 +19,8 @@ import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 import type { ItemRef } from '../../src/robot/ports/portal.ts';
 import { createWatch } from '../../src/runs/work/watch.ts';
 import { createComparisons } from '../../src/store/documents/comparisons.ts';
+import { createDateChecks } from '../../src/store/documents/date-checks.ts';
 import { createDealProjection } from '../../src/store/documents/deal-projection.ts';
-import { createDueLooks } from '../../src/store/documents/due-looks.ts';
 import { createMissingDocuments } from '../../src/store/documents/missing-documents.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
@@ -228,11 +228,11 @@ export async function documentBench() {
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
   const syncedTasks = createSyncedTasks({ pool: store.pool, seal, log: bench.log, on: true });
   const outbox = createOutbox(store.pool);
-  const looks = createDueLooks(store.pool);
+  const dateChecks = createDateChecks(store.pool);
   const recordChanges = createChangeRecorder({
     outbox,
     syncedTasks,
-    looks,
+    dateChecks,
     seal,
     timeZone: 'Europe/Moscow',
     steps: [30, 7, 1],
@@ -271,7 +271,7 @@ export async function documentBench() {
       documents,
       observer,
       ...directum.ports,
-      paced: { observer: paced, changes: directum.ports.changes },
+      atCommonRate: { observer: paced, changes: directum.ports.changes },
       pollMs: MINUTE,
       rescanMs: HOUR,
       now,
@@ -389,7 +389,7 @@ export async function documentBench() {
     },
     give: (item: string, id: number) => store.slots('p', item, `run-${id}`).give(id),
     async look() {
-      while (await current.observer.look());
+      while (await current.observer.refreshDue());
     },
     /** A poll, a minute later. */
     async poll() {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeDeals, fakeDeals } from './fake-deals.ts';
 import { ledgerBench } from './ledger-bench.ts';
-import { document } from './sights.ts';
+import { document } from './snapshots.ts';
 
 const HOUR_MS = 3_600_000;
 let bench: Awaited<ReturnType<typeof ledgerBench>>;
@@ -13,7 +13,7 @@ afterAll(() => bench.close());
 beforeEach(async () => {
   await bench.clear();
   await bench.pool.query('TRUNCATE document CASCADE');
-  await bench.one.looks.restart();
+  await bench.one.dateChecks.restart();
   deals = fakeDeals();
   bench.reach({ p: deals });
 });
@@ -39,11 +39,11 @@ async function keep(id: number, validTill: string | null, more: { ended?: boolea
 
 /** Both replicas look as long as there is something to look at. */
 async function look() {
-  for (const replica of [bench.one, bench.two]) while (await replica.recordChanges.lookAtDates());
+  for (const replica of [bench.one, bench.two]) while (await replica.recordChanges.checkDates());
   await bench.pass(10_000);
 }
 
-describe('the look at dates', () => {
+describe('the daily check of dates', () => {
   it('finds what is near, once a day and once for each step', async () => {
     await keep(1, '2026-03-09');
     await keep(2, '2026-12-31');
@@ -69,21 +69,21 @@ describe('the look at dates', () => {
     bench.idle(13 * HOUR_MS);
     await look();
     expect(deals.fired).toEqual([]);
-    await bench.one.looks.restart();
+    await bench.one.dateChecks.restart();
     await look();
     expect(deals.fired).toEqual(['DEAL_1 directum_due']);
   });
 
   it('reads hundreds of documents, shared by two processes, and goes on after one of them died', async () => {
     for (let id = 1; id <= 450; id += 1) await keep(id, '2026-03-05');
-    await bench.one.looks.take('2026-03-02', new Date(bench.now().getTime() - 10_000));
-    await Promise.all([bench.one.recordChanges.lookAtDates(), bench.two.recordChanges.lookAtDates()]);
+    await bench.one.dateChecks.take('2026-03-02', new Date(bench.now().getTime() - 10_000));
+    await Promise.all([bench.one.recordChanges.checkDates(), bench.two.recordChanges.checkDates()]);
     const count = async () => (await bench.pool.query('SELECT count(*)::int AS n FROM telling')).rows[0].n;
     expect(await count()).toBe(0);
     bench.idle(21_000);
     while (
       (
-        await Promise.all([bench.one.recordChanges.lookAtDates(), bench.two.recordChanges.lookAtDates()])
+        await Promise.all([bench.one.recordChanges.checkDates(), bench.two.recordChanges.checkDates()])
       ).includes(true)
     );
     expect(await count()).toBe(900);

@@ -3,7 +3,7 @@ import { tell } from '../../src/documents/deliver/tell.ts';
 import { createChangeRecorder } from '../../src/documents/facts/record-changes.ts';
 import type { DealPort } from '../../src/documents/ports/deal.ts';
 import type { DocumentSnapshot } from '../../src/documents/ports/document.ts';
-import { createDueLooks } from '../../src/store/documents/due-looks.ts';
+import { createDateChecks } from '../../src/store/documents/date-checks.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
@@ -26,11 +26,11 @@ export async function ledgerBench() {
     const outbox = createOutbox(store.pool);
     const failures = createFailures(store.pool);
     const syncedTasks = createSyncedTasks({ pool: store.pool, seal: keys, log: bench.log, on });
-    const looks = createDueLooks(store.pool);
+    const dateChecks = createDateChecks(store.pool);
     const recordChanges = createChangeRecorder({
       outbox,
       syncedTasks,
-      looks,
+      dateChecks,
       seal: keys,
       timeZone: 'Europe/Moscow',
       steps: [30, 7, 1],
@@ -51,7 +51,7 @@ export async function ledgerBench() {
     };
     return {
       recordChanges,
-      looks,
+      dateChecks,
       /** One observation, in its transaction. */
       async see(
         documentId: number,

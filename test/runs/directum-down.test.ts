@@ -122,7 +122,7 @@ async function live(until: Date): Promise<void> {
   const runs = createRunStore(store.pool, store.asyncCommitPool);
   const waits = createWaits(store.pool);
   const claimed = createClaimedRuns(store.asyncCommitPool, 'test');
-  const lines = [...robots.keys()].map((robot) => ({ memberId: 'acme', robot, running: 0, room: 99 }));
+  const lines = [...robots.keys()].map((robot) => ({ memberId: 'acme', robot, running: 0, free: 99 }));
   for (;;) {
     await waits.wakeExpired(now());
     const { rows } = await store.pool.query<{ next: Date | null }>(

@@ -6,6 +6,7 @@ import { createDealProjection } from '../../src/store/documents/deal-projection.
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore, type DocumentClient } from '../../src/store/documents/watched-documents.ts';
 import { createOutbox, type OutboxClient } from '../../src/store/outbox/outbox.ts';
+import { createAnswerStore } from '../../src/store/runs/answers.ts';
 import { createClaimedRuns } from '../../src/store/runs/claimed-runs.ts';
 import { createIncomingCalls } from '../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs/runs.ts';
@@ -195,7 +196,7 @@ it.each([
   [
     'settled',
     () =>
-      runs().settleAnswers(
+      createAnswerStore(store.pool).settle(
         BACKWARDS.map((id) => ({ ...settled, id: String(id) })),
         NOW,
         NOW,

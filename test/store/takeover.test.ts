@@ -113,7 +113,7 @@ it('a run that an earlier version was at is taken up and counted from the beginn
     });
     const claimed = createClaimedRuns(client as never, 'later');
     expect(await claimed.reclaim(new Date())).toBe(1);
-    const line = { memberId: 'm', robot: 'robot', running: 0, room: 1 };
+    const line = { memberId: 'm', robot: 'robot', running: 0, free: 1 };
     expect(await claimed.claim(new Date(Date.now() + 1_000), 1, [line])).toMatchObject([
       { id: 'r', holder: 'later', takes: 1, lost: 0, abandoned: 1 },
     ]);

@@ -18,8 +18,8 @@ import {
 import type { CrmRead } from './read-together.ts';
 import * as shapes from './shapes.ts';
 
-export type Facts = ReturnType<typeof shapes.itemFactsShape.parse>;
-export type Link = ReturnType<typeof shapes.linkShape.parse> | null;
+type Facts = ReturnType<typeof shapes.itemFactsShape.parse>;
+type Link = ReturnType<typeof shapes.linkShape.parse> | null;
 
 /** Country of a preset (bitrix24.md F4). */
 export const RUSSIA = 1;

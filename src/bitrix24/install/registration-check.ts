@@ -1,3 +1,4 @@
+import { pauseMs } from '../../lib/work/backoff.ts';
 import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Installation, Installations } from '../auth/installation.ts';
@@ -14,8 +15,6 @@ import { runInstallSteps } from './install-steps.ts';
 
 /** A registration that is so old is compared with the portal's list again (bitrix24.md I15). */
 const DAY_MS = 24 * 3_600_000;
-/** Pauses before a registration that failed is tried again; the last one repeats. */
-const BACK_OFF_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
 
 export interface RegistrationCheck {
   /**
@@ -76,9 +75,9 @@ export function createRegistrationCheck(options: {
         failures.delete(memberId);
         return;
       }
-      const count = failures.get(memberId)?.count ?? 0;
-      const pause = BACK_OFF_MS[Math.min(count, BACK_OFF_MS.length - 1)] as number;
-      failures.set(memberId, { count: count + 1, notBefore: performance.now() + pause });
+      const count = (failures.get(memberId)?.count ?? 0) + 1;
+      const pause = pauseMs(count);
+      failures.set(memberId, { count, notBefore: performance.now() + pause });
       log.warn('registration.postponed', {
         memberId,
         seconds: pause / 1_000,

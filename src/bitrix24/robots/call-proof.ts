@@ -27,7 +27,7 @@ export interface CallProof {
   demand(): Promise<void>;
 }
 
-export class ForgedCall extends Error {
+class ForgedCall extends Error {
   override readonly name = 'ForgedCall';
 
   constructor() {

@@ -22,7 +22,7 @@ const TEXTS = new Set([
 ]);
 
 /** Writes of counterparty cards (directum.md B.1, J.4). */
-export interface CounterpartyCards {
+interface CounterpartyCards {
   create(card: Card, externalId: string): Promise<Found>;
   /** Writes what the mode allows; answers the property names written. */
   update(found: Found, card: Card, mode: UpdateMode, externalId: string): Promise<string[]>;

@@ -3,7 +3,7 @@ const UNKNOWN_LIFE_MS = 5 * 60_000;
 /** Renewed so long before it expires. */
 const EARLY_MS = 60_000;
 
-export interface Tokens {
+interface Tokens {
   /** The current token, fetched when absent or nearly over; one fetch at a time. */
   get(): Promise<string>;
   /** A 401 came for this token: the next `get` fetches another. */

@@ -18,15 +18,15 @@ interface NoticePorts {
 }
 
 /**
- * Finds whom failures are told: the responsible person of the item, and whoever installed the application of many items at
- * once and where there is no such person, or he is dismissed (interface.md §5). Writes the messages.
+ * Finds the person each failure is told, and writes the message: the responsible person of the item; whoever installed the
+ * application for many items at once, and where the item has no such person or that person is dismissed (interface.md §5).
  */
 export async function addressFailures(deals: DealPort, due: DueFact[], ports: NoticePorts): Promise<void> {
   const { outbox, seal, now } = ports;
-  const open = due.map((telling) => ({
-    telling,
-    ref: ports.toItem(telling.itemCode),
-    payload: openPayload<FailurePayload>(telling, ports),
+  const open = due.map((fact) => ({
+    fact,
+    ref: ports.toItem(fact.itemCode),
+    payload: openPayload<FailurePayload>(fact, ports),
   }));
   const refs = new Map(
     open.flatMap(({ payload, ref }) => (payload?.crowd || ref === null ? [] : [[ref.code, ref] as const])),
@@ -40,33 +40,33 @@ export async function addressFailures(deals: DealPort, due: DueFact[], ports: No
     active = await deals.activeUsers(people.filter((id) => id != null));
   } catch (error) {
     ports.log.warn('failures.not_addressed', { error });
-    const again = due.map((telling) => settled(telling, { ok: false, why: 'retry' }, ports));
+    const again = due.map((fact) => settled(fact, { ok: false, why: 'retry' }, ports));
     return outbox.settle(again, now());
   }
   const byCode = new Map([...refs.keys()].map((code, at) => [code, items[at] ?? null]));
   const language = deals.language();
   const addressed: { id: string; userId: number; payload: string }[] = [];
   const nobody: SettledFact[] = [];
-  for (const { telling, ref, payload } of open) {
+  for (const { fact, ref, payload } of open) {
     const { text, crowd } = payload ?? { text: null, crowd: false };
     const item = ref === null ? null : (byCode.get(ref.code) ?? null);
     const responsible = item?.responsibleUserId ?? null;
     const isTheirs = !crowd && responsible !== null && active.has(responsible);
     const userId = isTheirs ? responsible : installer;
     if (text === null || userId === null || !active.has(userId)) {
-      nobody.push(over(telling, 'nobody to tell', ports));
+      nobody.push(over(fact, 'nobody to tell', ports));
       continue;
     }
     let message: string;
     if (crowd) {
-      const count = await ports.failures.itemsWith(telling.portal, telling.code, telling.createdAt);
-      message = toCrowdText(count, telling.code, text)[language];
+      const count = await ports.failures.itemsWith(fact.portal, fact.code, fact.createdAt);
+      message = toCrowdText(count, fact.code, text)[language];
     } else {
-      const known = item ?? { title: telling.itemCode, url: ref === null ? '' : deals.cardUrl(ref) };
+      const known = item ?? { title: fact.itemCode, url: ref === null ? '' : deals.cardUrl(ref) };
       message = toMessage(text, known, language).trimEnd();
       if (!isTheirs) message += `\n${INSTEAD[language]}`;
     }
-    addressed.push({ id: telling.id, userId, payload: seal.encrypt(JSON.stringify({ message })) });
+    addressed.push({ id: fact.id, userId, payload: seal.encrypt(JSON.stringify({ message })) });
   }
   await outbox.settle(nobody, now());
   if (addressed.length > 0) await outbox.address(addressed, now());

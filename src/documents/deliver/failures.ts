@@ -1,3 +1,4 @@
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { LocalText } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
@@ -11,8 +12,8 @@ import type {
 } from '../../store/outbox/kept-failures.ts';
 import type { Outbox } from '../../store/outbox/outbox.ts';
 import { toUnmarked } from '../facts/notices.ts';
-import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
-import { openPayload, over, resultsOf, settled } from './sending.ts';
+import type { DealPort, ReachablePortals } from '../ports/deal.ts';
+import { openPayload, over, sendAll, settled } from './sending.ts';
 
 export interface FailurePorts {
   failures: Failures;
@@ -31,19 +32,18 @@ export interface FailurePorts {
 
 /** What is kept of a failure for its comment and notice. */
 export interface FailurePayload {
-  /** As of documents' notices: nobody is named, so the item's responsible person is told. */
+  /** As in notices of documents; null: the item's responsible person is told. */
   email: null;
   text: LocalText;
   runId: string;
-  /** It stands for all items that failed with the code. */
+  /** One notice for all items that failed with the code. */
   crowd: boolean;
 }
 
-/** From the next item with one code within an hour on, one person is told of all (interface.md §5). */
+/** With more items of one code within an hour, one person is told of all of them (interface.md §5). */
 const MOST_ITEMS = 10;
 const AT_A_TIME = 50;
-const LEASE_MS = 150_000;
-/** What failed together is counted together: the installer is told after so long. */
+/** The one notice for many items waits so long, so that it counts what failed together. */
 const CROWD_MS = 30_000;
 
 /**
@@ -56,7 +56,7 @@ export async function tellFailures(ports: FailurePorts): Promise<boolean> {
   const decided = await failures.decide(keys, AT_A_TIME, MOST_ITEMS, (failure, facts) =>
     toDecision(failure, facts, ports),
   );
-  const comments = await failures.takeComments(keys, now(), LEASE_MS, AT_A_TIME);
+  const comments = await failures.takeComments(keys, now(), LEASE_MS.portal, AT_A_TIME);
   const groups = [...Map.groupBy(comments, ({ portal }) => portal)];
   await Promise.all(groups.map(([portal, of]) => comment(ports.portals.deals(portal), of, ports)));
   return decided + comments.length > 0;
@@ -70,15 +70,15 @@ function toDecision(failure: Failure, facts: FailureFacts, ports: FailurePorts):
   const crowd = notices && facts.items > MOST_ITEMS;
   const { runId } = failure;
   const payload: FailurePayload = { email: null, text: toText(failure, ports.robotName), runId, crowd };
-  const telling = (kind: 'comment' | 'notice', afterMs: number) => ({
+  const toEntry = (kind: 'comment' | 'notice', afterMs: number) => ({
     kind,
     payload: seal.encrypt(JSON.stringify(payload)),
     dueAt: new Date(now().getTime() + afterMs),
   });
   const outbox: FailureDecision['outbox'] = [];
-  if (comments && ports.toItem(failure.itemCode) !== null) outbox.push(telling('comment', 0));
-  if (crowd && !facts.announced) outbox.push(telling('notice', CROWD_MS));
-  if (notices && !crowd) outbox.push(telling('notice', 0));
+  if (comments && ports.toItem(failure.itemCode) !== null) outbox.push(toEntry('comment', 0));
+  if (crowd && !facts.announced) outbox.push(toEntry('notice', CROWD_MS));
+  if (notices && !crowd) outbox.push(toEntry('notice', 0));
   const told = crowd && !facts.announced ? 'crowd' : 'item';
   ports.log.info('failure.told', { runId, told, kinds: outbox.map(({ kind }) => kind) });
   return { told, outbox };
@@ -95,19 +95,19 @@ function toText({ robot, runId, code, text }: Failure, robotName: FailurePorts['
 async function comment(deals: DealPort, due: DueComment[], ports: FailurePorts): Promise<void> {
   const { outbox, now, log } = ports;
   const language = deals.language();
-  const open = due.flatMap((telling) => {
-    const item = ports.toItem(telling.itemCode);
-    const payload = openPayload<FailurePayload>(telling, ports);
+  const open = due.flatMap((fact) => {
+    const item = ports.toItem(fact.itemCode);
+    const payload = openPayload<FailurePayload>(fact, ports);
     if (item === null || payload === null) return [];
     const { text, runId } = payload;
-    return [{ telling, comment: { item, text: text[language], mark: runId, unsure: telling.unsure } }];
+    return [{ fact, comment: { item, text: text[language], mark: runId, unsure: fact.unsure } }];
   });
-  const results = await resultsOf(
-    open.length,
-    () => deals.comment(open.map((one) => one.comment)),
+  const results = await sendAll(
+    open,
+    (some) => deals.comment(some.map((one) => one.comment)),
     (error) => log.warn('comments.failed', { error }),
   );
-  const rows = open.map(({ telling }, at) => settled(telling, results[at] as WriteResult, ports));
-  const lost = due.filter((telling) => !open.some((one) => one.telling === telling));
-  await outbox.settle([...rows, ...lost.map((telling) => over(telling, 'cannot be told', ports))], now());
+  const rows = results.map(([{ fact }, result]) => settled(fact, result, ports));
+  const lost = due.filter((fact) => !open.some((one) => one.fact === fact));
+  await outbox.settle([...rows, ...lost.map((fact) => over(fact, 'cannot be told', ports))], now());
 }

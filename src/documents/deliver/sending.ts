@@ -1,8 +1,8 @@
+import { pauseMs } from '../../lib/work/backoff.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { DueFact, SettledFact } from '../../store/outbox/outbox.ts';
 import type { WriteResult } from '../ports/deal.ts';
 
-const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 900_000];
 /**
  * A portal may be away for weeks (an unpaid plan, a dismissed administrator) and come back: its deals then still wait for
  * their triggers. After a month people have moved them by hand, and a late trigger would only disturb.
@@ -15,72 +15,69 @@ const GIVE_UP_MS = 30 * 86_400_000;
  */
 export const REFUSED_TRIGGER_MS = 3_600_000;
 
-/** When the next try is due, growing to a quarter of an hour; `attempts` counts those made. */
+/** When the next try is due; `attempts` counts those made. */
 export function toNextTry(attempts: number, now: Date): Date {
-  const wait = RETRY_MS[Math.min(Math.max(attempts, 1), RETRY_MS.length) - 1] as number;
-  return new Date(now.getTime() + wait);
+  return new Date(now.getTime() + pauseMs(attempts));
 }
 
 export function isTooOld(createdAt: Date, now: Date): boolean {
   return now.getTime() - createdAt.getTime() > GIVE_UP_MS;
 }
 
-/**
- * Results of one call, as many as were asked for. A portal that cannot be reached as a whole costs every one of them a
- * later try.
- */
-export async function resultsOf(
-  count: number,
-  call: () => Promise<WriteResult[]>,
+/** Writes rows by one call; each row with its result. When the whole call fails, every row is tried again later. */
+export async function sendAll<T>(
+  rows: readonly T[],
+  call: (rows: readonly T[]) => Promise<WriteResult[]>,
   onError: (error: unknown) => void,
-): Promise<WriteResult[]> {
+): Promise<(readonly [T, WriteResult])[]> {
   let results: WriteResult[] = [];
   try {
-    results = await call();
+    if (rows.length > 0) results = await call(rows);
   } catch (error) {
     onError(error);
   }
-  return Array.from({ length: count }, (_, at) => results[at] ?? { ok: false, why: 'retry' });
+  return rows.map((row, at) => [row, results[at] ?? { ok: false, why: 'retry' }]);
 }
 
-interface Teller {
+interface SendingPorts {
   now: () => Date;
   log: Log;
 }
 
-/** What is sealed of a telling; null for one whose key is gone: it is told to nobody and takes no other with it. */
+/** The unsealed payload of a fact; null where its key is gone, so that the others are told all the same. */
 export function openPayload<T>(
   { id, itemCode, payload }: DueFact,
   { seal, log }: { seal: { decrypt(text: string): string }; log: Log },
 ): T | null {
   try {
-    return JSON.parse(seal.decrypt(payload as string)) as T;
+    // Of our own making, and only of kinds that have a payload.
+    return JSON.parse(seal.decrypt(payload ?? '')) as T;
   } catch (error) {
     log.error('telling.not_opened', { error, id, item: itemCode });
     return null;
   }
 }
 
-/** What the ledger keeps of a telling after this result. */
-export function settled(telling: DueFact, result: WriteResult, ports: Teller): SettledFact {
+/** What the outbox keeps of a fact after this result. */
+export function settled(fact: DueFact, result: WriteResult, ports: SendingPorts): SettledFact {
   const now = ports.now();
   if (result.ok) {
-    ports.log.info('telling.sent', factsOf(telling));
-    return { id: telling.id, state: 'sent', dueAt: now, error: null };
+    ports.log.info('telling.sent', factsOf(fact));
+    return { id: fact.id, state: 'sent', dueAt: now, error: null };
   }
-  if (result.why === 'gone') return over(telling, 'gone', ports);
-  if (result.why === 'retry' && !isTooOld(telling.createdAt, now)) {
+  if (result.why === 'gone') return over(fact, 'gone', ports);
+  if (result.why === 'retry' && !isTooOld(fact.createdAt, now)) {
     const error = result.unsure ?? 'retry';
-    return { id: telling.id, state: 'due', dueAt: toNextTry(telling.attempts, now), error };
+    return { id: fact.id, state: 'due', dueAt: toNextTry(fact.attempts, now), error };
   }
-  ports.log.error('telling.refused', { ...factsOf(telling), why: result.why });
-  return { id: telling.id, state: 'refused', dueAt: now, error: result.why };
+  ports.log.error('telling.refused', { ...factsOf(fact), why: result.why });
+  return { id: fact.id, state: 'refused', dueAt: now, error: result.why };
 }
 
-/** There is nobody or nothing to tell. */
-export function over(telling: DueFact, why: string, ports: Teller): SettledFact {
-  ports.log.info('telling.gone', { ...factsOf(telling), why });
-  return { id: telling.id, state: 'gone', dueAt: ports.now(), error: why };
+/** The fact cannot be told: its item or person is not there. */
+export function over(fact: DueFact, why: string, ports: SendingPorts): SettledFact {
+  ports.log.info('telling.gone', { ...factsOf(fact), why });
+  return { id: fact.id, state: 'gone', dueAt: ports.now(), error: why };
 }
 
 function factsOf({ itemCode, documentId, code }: DueFact) {

@@ -1,12 +1,13 @@
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { DueTask, SettledTask, SyncedTasks } from '../../store/documents/synced-tasks.ts';
 import { type TaskChange, toMark, toTaskChange } from '../facts/assignment-tasks.ts';
 import type { DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
-import { resultsOf, toNextTry } from './sending.ts';
+import { sendAll, toNextTry } from './sending.ts';
 
-export interface TaskSyncPorts {
+interface TaskSyncPorts {
   syncedTasks: SyncedTasks;
   portals: ReachablePortals;
   /** The item of a code such as `DEAL_915`; null for a code that is none. */
@@ -16,19 +17,18 @@ export interface TaskSyncPorts {
 }
 
 const TASKS = 50;
-const LEASE_MS = 120_000;
 
 type Planned = { due: DueTask; change: TaskChange };
 
-/** Brings the tasks of portals to what their assignments show. One step; true while there may be more. */
+/** Brings the tasks of portals in line with their assignments. One step; true while there may be more. */
 export async function syncTasks(ports: TaskSyncPorts): Promise<boolean> {
-  const due = await ports.syncedTasks.take(ports.portals.keys(), ports.now(), LEASE_MS, TASKS);
+  const due = await ports.syncedTasks.take(ports.portals.keys(), ports.now(), LEASE_MS.portal, TASKS);
   const groups = [...Map.groupBy(due, (task) => task.portal)];
-  await Promise.all(groups.map(async ([portal, of]) => mirrorIn(ports.portals.deals(portal), of, ports)));
+  await Promise.all(groups.map(async ([portal, of]) => syncIn(ports.portals.deals(portal), of, ports)));
   return due.length > 0;
 }
 
-async function mirrorIn(deals: DealPort, due: DueTask[], ports: TaskSyncPorts): Promise<void> {
+async function syncIn(deals: DealPort, due: DueTask[], ports: TaskSyncPorts): Promise<void> {
   const { syncedTasks, log } = ports;
   let planned: Planned[];
   try {
@@ -50,42 +50,36 @@ async function mirrorIn(deals: DealPort, due: DueTask[], ports: TaskSyncPorts): 
       ? [{ due: task, taskId: task.taskId, note: change.note, ended: change.ended }]
       : [],
   );
-  if (puts.length > 0) {
-    await syncedTasks.trying(puts.map(({ due: task }) => task));
-    const results = await resultsOf(
-      puts.length,
-      () =>
-        deals.putTasks(
-          puts.map(({ due: { portal, assignmentId, taskId, reopen }, change: { task, close } }) => ({
-            mark: toMark(portal, assignmentId),
-            taskId,
-            reopen: reopen && !close,
-            task,
-          })),
-        ),
-      failed,
-    );
-    for (const [at, { due: task, change }] of puts.entries()) {
-      const result = results[at] as WriteResult;
-      const taskId = result.ok ? (result.id ?? task.taskId) : task.taskId;
-      if (!result.ok || taskId === null) done.push(toUnput(task, result, ports));
-      else if (change.close) closes.push({ due: task, taskId, note: null, ended: true });
-      else done.push(toSettled(task, taskId, false));
-    }
+  if (puts.length > 0) await syncedTasks.trying(puts.map(({ due: task }) => task));
+  const put = await sendAll(
+    puts,
+    (some) =>
+      deals.putTasks(
+        some.map(({ due: { portal, assignmentId, taskId, reopen }, change: { task, close } }) => ({
+          mark: toMark(portal, assignmentId),
+          taskId,
+          reopen: reopen && !close,
+          task,
+        })),
+      ),
+    failed,
+  );
+  for (const [{ due: task, change }, result] of put) {
+    const taskId = result.ok ? (result.id ?? task.taskId) : task.taskId;
+    if (!result.ok || taskId === null) done.push(toUnput(task, result, ports));
+    else if (change.close) closes.push({ due: task, taskId, note: null, ended: true });
+    else done.push(toSettled(task, taskId, false));
   }
-  if (closes.length > 0) {
-    const results = await resultsOf(
-      closes.length,
-      () => deals.completeTasks(closes.map(({ taskId, note }) => ({ taskId, note }))),
-      failed,
-    );
-    for (const [at, { due: task, taskId, ended }] of closes.entries()) {
-      const result = results[at] as WriteResult;
-      const later = !result.ok && result.why === 'retry';
-      // Whoever closed or deleted it by hand did the same.
-      if (!result.ok && !later) log.info('task.not_closed', { ...factsOf(task), why: result.why });
-      done.push(later ? again(task, taskId, ports) : toSettled(task, ended ? taskId : null, ended));
-    }
+  const closed = await sendAll(
+    closes,
+    (some) => deals.completeTasks(some.map(({ taskId, note }) => ({ taskId, note }))),
+    failed,
+  );
+  for (const [{ due: task, taskId, ended }, result] of closed) {
+    const later = !result.ok && result.why === 'retry';
+    // A person who closed or deleted the task did what was wanted.
+    if (!result.ok && !later) log.info('task.not_closed', { ...factsOf(task), why: result.why });
+    done.push(later ? again(task, taskId, ports) : toSettled(task, ended ? taskId : null, ended));
   }
   await withoutBadRows(
     done,

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import { pauseMs } from '../../lib/work/backoff.ts';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import { isSignedByUs } from '../../robot/signature.ts';
@@ -9,11 +11,8 @@ import type { DocumentSnapshot } from '../ports/document.ts';
 
 /** Most writes of one REST batch (bitrix24.md H3). */
 const BATCH = 50;
-/** How long a taken item is left to its process: two batches that take as long as a portal allows. */
-const LEASE_MS = 150_000;
-const RETRY_MS = [5_000, 15_000, 60_000, 300_000, 1_800_000];
 
-export interface UpdatePorts {
+interface UpdatePorts {
   store: DealProjection;
   portals: ReachablePortals;
   toItem(itemCode: string): ItemRef | null;
@@ -54,23 +53,23 @@ export function toCard(
 }
 
 /**
- * Brings what items show up to what is known of their documents. Only differences are written, several changes of one
- * moment as one. @returns how many items were taken, so that the caller goes on while there are more
+ * Brings the fields and activities of items in line with what is known of their documents. Only differences are written,
+ * several changes of one moment as one. @returns how many items were taken, so that the caller goes on while there are more
  */
 export async function updateDueDeals(ports: UpdatePorts): Promise<number> {
   const { portals } = ports;
   const taken = await Promise.all(
-    portals.keys().map((portal) => showIn({ portal, deals: portals.deals(portal) }, ports)),
+    portals.keys().map((portal) => updateIn({ portal, deals: portals.deals(portal) }, ports)),
   );
   return taken.reduce((sum, count) => sum + count, 0);
 }
 
-async function showIn(
+async function updateIn(
   { portal, deals }: { portal: string; deals: DealPort },
   ports: UpdatePorts,
 ): Promise<number> {
   const { store, now, log } = ports;
-  const due = await store.takeDue(portal, now(), LEASE_MS, BATCH);
+  const due = await store.takeDue(portal, now(), LEASE_MS.portal, BATCH);
   if (due.length === 0) return 0;
   const rows = due.flatMap((row) => {
     const item = ports.toItem(row.itemCode);
@@ -78,7 +77,7 @@ async function showIn(
     return item === null || card === null ? [] : [{ row, item, card }];
   });
   const failed = new Map<DueUpdate, 'retry' | 'gone'>();
-  /** True when the write was done; a refused one is let be until something changes. */
+  /** True when the write was done; a refused one is not tried again until something changes. */
   const isDone = (row: DueUpdate, result: WriteResult | undefined, what: string): boolean => {
     if (result?.ok) return true;
     const why = result?.why ?? 'retry';
@@ -87,7 +86,7 @@ async function showIn(
       log.error('deal.refused', { item: row.itemCode, documentId: row.documentId, what });
     return false;
   };
-  /** What cannot be kept is written again, seldom, as something that failed. */
+  /** A write that our database cannot keep counts as failed, and is made again, more and more seldom. */
   const kept = <T extends DueUpdate>(written: T[], keep: (written: T[]) => Promise<void>) =>
     withoutBadRows(written, keep, ({ itemCode, documentId }, error) => {
       log.error('deal.not_kept', { error, item: itemCode, documentId });
@@ -123,7 +122,7 @@ async function showIn(
   const settled = due.map((row) => ({
     ...row,
     result: failed.get(row) ?? ('shown' as const),
-    retryMs: RETRY_MS[Math.min(row.attempts, RETRY_MS.length - 1)] as number,
+    retryMs: pauseMs(row.attempts + 1),
   }));
   await store.settle(portal, settled, now());
   return due.length;

@@ -25,8 +25,8 @@ export interface ShownAssignment {
   ending: 'completed' | 'moved' | 'aborted' | null;
 }
 
-/** A task as the package remembers it. */
-export interface KnownTask {
+/** A task as the package knows it. */
+interface KnownTask {
   taskId: number | null;
   /** The making was begun: there may be a task although its id is not known. */
   tried: boolean;
@@ -70,8 +70,8 @@ export function toWanted({ state, assignments }: DocumentSnapshot): WantedTask[]
 }
 
 /**
- * What one task needs. `userId` is the portal user of the performer, null for a person the portal does not know: there is
- * nobody to give a task to, and one given to the performer before is closed with a note.
+ * What one task needs. `userId` is the portal user of the performer, null for a person the portal does not know: then no task
+ * is made, and one given to the performer before is closed with a note.
  */
 export function toTaskChange(
   { taskId, tried, shown }: KnownTask,

@@ -12,9 +12,9 @@ export interface Obligations {
 }
 
 const DAY_MS = 86_400_000;
-/** Nobody has to do anything under a document that ended. */
+/** Under a document that ended nothing is left to be done. */
 const ENDED = new Set<DocumentStatus>(['executed', 'annulled', 'deleted']);
-/** Before this hour nobody is told of a date: a notice at midnight wakes people up. */
+/** No date is told before this hour: a notice at midnight wakes people up. */
 const MORNING_HOUR = 8;
 
 /**
@@ -24,7 +24,7 @@ const MORNING_HOUR = 8;
  * - Of the steps only the nearest counts, so that a service that stood still for a month tells of a date once, not three
  *   times. On the date itself the smallest step still holds.
  * - Obligations of one date are one fact: "once per date and step".
- * - A date that had passed before `news` (a calendar date, null = none) is not told: it is not what anybody waits for.
+ * - A date that had passed before `newSince` (a calendar date, null = none) is not told: it was known before.
  * - A completed milestone, and a document that is executed, annulled or deleted, tell nothing. The interface names only
  *   the executed one, but under the two others nothing is left to be executed.
  */
@@ -32,14 +32,14 @@ export function toDueFacts(
   of: Obligations,
   today: string,
   steps: readonly number[],
-  recordChanges: string | null,
+  newSince: string | null,
 ): Fact[] {
   const facts: Fact[] = [];
   for (const [date, { milestones, validTill }] of openDates(of)) {
     const daysLeft = daysBetween(today, date);
     const details = { name: of.name, url: of.url, date, milestones };
     if (daysLeft < 0) {
-      if (recordChanges !== null && date < recordChanges) continue;
+      if (newSince !== null && date < newSince) continue;
       if (validTill) facts.push(trigger('directum_overdue', date));
       facts.push(notice(toNoticeText('overdue', details), 'overdue', date));
       continue;
@@ -78,8 +78,8 @@ export function toDay(at: Date, timeZone: string): string {
   return new Date(time + zoneShift(time, timeZone)).toISOString().slice(0, 10);
 }
 
-/** The day whose look is due: today's from the morning on, yesterday's before. */
-export function toLookDay(at: Date, timeZone: string): string {
+/** The day whose check is due: today from the morning on, yesterday before. */
+export function toCheckDay(at: Date, timeZone: string): string {
   return toDay(new Date(at.getTime() - MORNING_HOUR * 3_600_000), timeZone);
 }
 

@@ -5,8 +5,8 @@ import type { Fact, TriggerCode } from '../ports/facts.ts';
 import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
 
 /**
- * What stood before the first look at a document that a robot has just made: whatever shows later is news. The first
- * look at any other document (linked, given by id, or known from before an update) has no `before`.
+ * The snapshot before the first reading of a document that a robot has just made: whatever shows later is new. The first
+ * reading of any other document (linked, given by id, or known from before an update) has no `before`.
  */
 export const JUST_MADE: DocumentSnapshot = {
   state: null,
@@ -16,7 +16,7 @@ export const JUST_MADE: DocumentSnapshot = {
   assignments: [],
 };
 
-/** Nobody has to decide on a document that ended. */
+/** On a document that ended nothing is left to be decided. */
 const ENDED = new Set<DocumentStatus>(['rejected', 'executed', 'annulled', 'deleted']);
 /** Directum's clock may go a little behind ours. */
 const CLOCK_SKEW_MS = 120_000;
@@ -24,12 +24,12 @@ const CLOCK_SKEW_MS = 120_000;
 type Step = 'approved' | 'signed_us' | 'signed_both' | 'executed' | 'rejected';
 
 /**
- * What became true between two looks at a document (interface.md §5); the ledger drops what was told before.
+ * What became true between two snapshots of a document (interface.md §5); the outbox leaves out what was told before.
  *
- * - A look that missed steps tells those between too, in their order: a signed document has been approved, one signed by
+ * - When steps were missed between two readings, those between are told too, in their order: a signed document has been approved, one signed by
  *   both is signed by us, as `directum_wait_signature` reads it. An administrator who placed only the earlier trigger
  *   would otherwise wait for ever, and the portal moves a deal forward only. People get the last step alone.
- * - Without `before` nothing is news: a deal bound to a contract signed last year must not jump to «signed», and an
+ * - Without `before` nothing is new: a deal bound to a contract signed last year must not jump to «signed», and an
  *   update of the package must not move every old deal. A wrong move is worse than one a person makes by hand.
  * - An annulled, deleted or refused document tells nothing of the signatures it once had.
  */
@@ -43,7 +43,7 @@ export function toFacts(
     const had = new Set(toSteps(before));
     const fresh = toSteps(after).filter((step) => !had.has(step));
     facts.push(...fresh.map((step) => trigger(`directum_${step}`, '')));
-    // That it is executed was written by whoever would be told.
+    // That it is executed was written by the person who would be told.
     const last = fresh.findLast((step) => step !== 'executed');
     if (last !== undefined && after.status !== 'executed') facts.push(notice(after, last, '', null));
     const rework = toNewRework(before, after);

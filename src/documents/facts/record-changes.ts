@@ -1,16 +1,16 @@
-import type { DueLooks } from '../../store/documents/due-looks.ts';
+import type { DateChecks } from '../../store/documents/date-checks.ts';
 import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
 import type { NewFact, Outbox, OutboxClient } from '../../store/outbox/outbox.ts';
 import type { DocumentSnapshot, SnapshotChange } from '../ports/document.ts';
 import type { Fact } from '../ports/facts.ts';
 import { toWanted } from './assignment-tasks.ts';
-import { openDates, toDay, toDueFacts, toLookDay } from './due.ts';
+import { openDates, toCheckDay, toDay, toDueFacts } from './due.ts';
 import { JUST_MADE, toFacts } from './facts.ts';
 
-export interface NewsPorts {
+interface ChangeRecorderPorts {
   outbox: Outbox;
   syncedTasks: SyncedTasks;
-  looks: DueLooks;
+  dateChecks: DateChecks;
   seal: { encrypt(text: string): string };
   timeZone: string;
   /** DIRECTUM_DUE_DAYS. */
@@ -18,9 +18,9 @@ export interface NewsPorts {
   now: () => Date;
 }
 
-/** Writes down what portals are to be told because of documents, in the transactions that keep what was seen. */
-export function createChangeRecorder(ports: NewsPorts) {
-  const { outbox, syncedTasks, looks, timeZone, steps, now } = ports;
+/** Writes to the outbox what portals are to be told of documents, in the transactions that keep their snapshots. */
+export function createChangeRecorder(ports: ChangeRecorderPorts) {
+  const { outbox, syncedTasks, dateChecks, timeZone, steps, now } = ports;
 
   function toRows(documentId: number, item: { portal: string; itemCode: string }, facts: Fact[]): NewFact[] {
     return facts.map(({ kind, code, key, email, text }) => ({
@@ -35,18 +35,18 @@ export function createChangeRecorder(ports: NewsPorts) {
   }
 
   return {
-    /** Observations of one transaction: their facts, dates and assignments for every item that shows a document. */
+    /** Changes of one transaction: their facts, dates and assignments for every item that shows a document. */
     async record(changes: SnapshotChange[], client: OutboxClient): Promise<void> {
       const today = toDay(now(), timeZone);
       const rows = changes.flatMap(({ documentId, items, made, after, ...change }) => {
         const before = change.before ?? (made ? JUST_MADE : null);
         return items.flatMap((item) => {
-          // A date written while the document is watched is news even if it lies in the past.
+          // A date written while the document is watched is told even if it lies in the past.
           const written = before?.dates == null ? made : before.dates.validTill !== after.dates?.validTill;
-          const recordChanges = written ? null : toDay(item.since, timeZone);
+          const newSince = written ? null : toDay(item.since, timeZone);
           return toRows(documentId, item, [
             ...toFacts(before, after, item.since),
-            ...toDatesOf(after, today, steps, recordChanges),
+            ...toDatesOf(after, today, steps, newSince),
           ]);
         });
       });
@@ -65,20 +65,20 @@ export function createChangeRecorder(ports: NewsPorts) {
     },
 
     /**
-     * One step of the day's look at all dates, if it is due and nobody else looks (interface.md §5: at least once a day);
-     * true while there is more of it.
+     * One step of the daily check of all dates, if it is due and no other process makes it (interface.md §5: at least once a
+     * day); true while there is more of it.
      */
-    async lookAtDates(): Promise<boolean> {
-      const day = toLookDay(now(), timeZone);
-      const after = await looks.take(day, now());
+    async checkDates(): Promise<boolean> {
+      const day = toCheckDay(now(), timeZone);
+      const after = await dateChecks.take(day, now());
       if (after === null) return false;
-      return looks.step(day, after, async (documents, client) => {
+      return dateChecks.step(day, after, async (documents, client) => {
         const today = toDay(now(), timeZone);
         const rows = documents.flatMap(({ documentId, state, status, dates, items }) =>
           items.flatMap((item) => {
-            const recordChanges = toDay(item.since, timeZone);
+            const newSince = toDay(item.since, timeZone);
             const obligations = { name: state.name, url: state.url, status, dates };
-            return toRows(documentId, item, toDueFacts(obligations, today, steps, recordChanges));
+            return toRows(documentId, item, toDueFacts(obligations, today, steps, newSince));
           }),
         );
         await outbox.add(client, rows, now());
@@ -87,15 +87,13 @@ export function createChangeRecorder(ports: NewsPorts) {
   };
 }
 
-export type News = ReturnType<typeof createChangeRecorder>;
-
 function toDatesOf(
   snapshot: DocumentSnapshot,
   today: string,
   steps: readonly number[],
-  recordChanges: string | null,
+  newSince: string | null,
 ): Fact[] {
   const { state, status, dates } = snapshot;
   if (state === null || status === null || dates === null) return [];
-  return toDueFacts({ name: state.name, url: state.url, status, dates }, today, steps, recordChanges);
+  return toDueFacts({ name: state.name, url: state.url, status, dates }, today, steps, newSince);
 }

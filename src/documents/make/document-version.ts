@@ -4,7 +4,7 @@ import type { RobotContext } from '../../robot/robot.ts';
 import type { DocumentInputs, Making } from './document-inputs.ts';
 
 /** From what the first version is made. */
-export type Version = { template: Reference } | { fileField: string };
+type Version = { template: Reference } | { fileField: string };
 
 /**
  * Looks at the template or file before anything is made, so that a wrong one leaves no half document; null when none

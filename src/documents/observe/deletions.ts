@@ -1,41 +1,42 @@
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import type { LookName, MissingDocuments } from '../../store/documents/missing-documents.ts';
+import type { MissingDocuments, ReadingName } from '../../store/documents/missing-documents.ts';
 import type { AbsencePort, ChangesPort } from '../ports/changes.ts';
 import { askTogether, QUESTION, readAll } from './ask-together.ts';
 
-/** So many may vanish at once whatever share they are (interface.md §2). */
+/** More than so many, and more than one in SHARE, count as many at once (interface.md §2). */
 const MANY = 10;
 const SHARE = 10;
-/** Above this nothing is asked once more before it counts as many. */
+/** Above this they count as many without being asked for once more. */
 const ASKED_AGAIN = 50;
+/** Ids that the log and an operator are told. */
 const NAMED = 20;
 const TASKS = 5;
 
-export interface DeletionsPorts {
+interface DeletionsPorts {
   store: MissingDocuments;
   changes: Pick<ChangesPort, 'statesOf' | 'anyOfTypes'>;
-  /** Rights come back one document after another: so long nothing more came back before the rest counts as deleted. */
+  /** Rights come back for one document after another: the rest counts as deleted once nothing came back for so long. */
   quietMs: number;
-  /** All that was held is shown again, or was decided. */
+  /** No document is held any more. */
   onBack(): void;
   now: () => Date;
   log: Log;
 }
 
-/** How documents were looked at that are now missing. */
-export interface Look {
-  /** How many were looked at together with the missing ones. */
-  looked: number;
-  /** How many more are missing, of which is not decided yet. */
+/** How the documents were read of which some are missing. */
+export interface Reading {
+  /** How many were read, the missing ones among them. */
+  read: number;
+  /** How many more are missing that are decided later. */
   more?: number;
-  /** Everything was looked at, so that what was held before is decided too. */
+  /** Everything was read, so that what was held before is decided too. */
   whole?: boolean;
-  /** An operator says that what is missing was deleted. */
+  /** An operator says that whatever is missing was deleted. */
   accept?: boolean;
 }
 
-export interface Judged {
+interface Judged {
   deleted: number[];
   held: number[];
   /** Those that are shown after all. */
@@ -43,9 +44,9 @@ export interface Judged {
 }
 
 /**
- * The one decision whether a document that Directum does not show counts as deleted (interface.md §2): only while another
- * one can be read in the same look. When none can, or when many vanish at once, the account seems to have lost its rights:
- * they are held, and nothing follows from their absence. Every method may throw what ChangesPort does.
+ * Decides whether a document that Directum does not show counts as deleted (interface.md §2): only while another one can be
+ * read in the same question. When none can, or when many vanish at once, the account seems to have lost its rights: then
+ * they are held, which means that nothing follows from their absence. Every method may throw what ChangesPort does.
  */
 export function createDeletions(ports: DeletionsPorts) {
   const { store, changes, now, log } = ports;
@@ -58,7 +59,7 @@ export function createDeletions(ports: DeletionsPorts) {
     log[before === 0 ? 'error' : 'warn']('directum.rights_lost', facts);
   }
 
-  /** Some of those held are no more. */
+  /** So many are not held any more. */
   async function released(count: number): Promise<void> {
     if (count === 0 || (await store.heldCount()) > 0) return;
     log.warn('directum.rights_back');
@@ -73,7 +74,7 @@ export function createDeletions(ports: DeletionsPorts) {
 
   async function judge(
     missing: number[],
-    { looked, more = 0, whole = false, accept = false }: Look,
+    { read, more = 0, whole = false, accept = false }: Reading,
   ): Promise<Judged> {
     if (missing.length === 0) return { deleted: [], held: [], shown: [] };
     if (accept) return toJudged(missing, await readable(missing), () => true);
@@ -81,14 +82,14 @@ export function createDeletions(ports: DeletionsPorts) {
     const undecided = { deleted: [], held: missing, shown: [] };
     if (!whole && missing.every((id) => facts.get(id)?.held)) return undecided;
     const fresh = missing.filter((id) => facts.get(id)?.deleted !== true);
-    if (fresh.length > ASKED_AGAIN && isMany(fresh.length + more, looked)) {
+    if (fresh.length > ASKED_AGAIN && isMany(fresh.length + more, read)) {
       await hold(fresh, 'many at once');
       return undecided;
     }
-    const { found, proven, lost, looked: widely } = await askTogether(missing, facts, ports);
+    const { found, proven, lost, asked } = await askTogether(missing, facts, ports);
     const gone = fresh.filter((id) => !found.has(id));
     const many =
-      isMany(gone.length + more, looked) || (lost.length > 0 && isMany(gone.length + lost.length, widely));
+      isMany(gone.length + more, read) || (lost.length > 0 && isMany(gone.length + lost.length, asked));
     if (many) await hold([...gone, ...lost], 'many at once');
     else if (proven.size < missing.length)
       await hold(
@@ -106,14 +107,15 @@ export function createDeletions(ports: DeletionsPorts) {
   }
 
   /**
-   * Ends the holding of what was decided. Only after the decision is kept: what goes on at that moment must find it.
+   * What was decided is not held any more. Called after the decision is kept, so that whoever asks meanwhile finds one of
+   * both.
    */
   async function settle(judged: Pick<Judged, 'deleted' | 'shown'>): Promise<void> {
     if (judged.deleted.length > 0) await released(await store.forget(judged.deleted));
     await shown(judged.shown.map(({ id }) => id));
   }
 
-  /** Whether anything can be read at all of what could be read before. */
+  /** True when nothing can be read of what could be read before. */
   async function isBlind(): Promise<boolean> {
     const others = await store.others([], QUESTION);
     if (others.length === 0 || (await changes.statesOf(others)).length > 0) return false;
@@ -122,7 +124,7 @@ export function createDeletions(ports: DeletionsPorts) {
     return true;
   }
 
-  /** Runs that miss documents at the same time are one look: whoever comes while one is under way joins the next. */
+  /** Runs that miss documents at the same time ask together: whoever comes while a question is under way joins the next. */
   let next: { ids: Set<number>; judged: Promise<Judged> } | null = null;
   let running: Promise<unknown> = Promise.resolve();
 
@@ -131,7 +133,7 @@ export function createDeletions(ports: DeletionsPorts) {
       const ids = new Set<number>();
       const judged = running.then(async () => {
         next = null;
-        const decided = await judge([...ids], { looked: await store.count() });
+        const decided = await judge([...ids], { read: await store.count() });
         await settle(decided);
         return decided;
       });
@@ -159,13 +161,15 @@ export function createDeletions(ports: DeletionsPorts) {
     /** For the runs. */
     absence,
 
-    /** A look over many documents did not see these; it decides at its end. @returns those that are known to be deleted */
-    async note(look: LookName, round: number | null, ids: number[]): Promise<number[]> {
+    /**
+     * A reading of many documents did not find these; it decides at its end. @returns those that are known to be deleted
+     */
+    async note(reading: ReadingName, round: number | null, ids: number[]): Promise<number[]> {
       if (ids.length === 0) return [];
       const facts = await store.facts(ids);
       const isDeleted = (id: number) => facts.get(id)?.deleted === true;
       await store.note(
-        look,
+        reading,
         round,
         ids.filter((id) => !isDeleted(id)),
       );
@@ -176,8 +180,8 @@ export function createDeletions(ports: DeletionsPorts) {
     count: store.count,
 
     /**
-     * Looks at what is held, all of it where that is little. `missing` is to be decided; `back`: many are held and some of
-     * them are shown, so that everything is to be read. Null: nothing is held.
+     * Reads what is held, all of it where that is little. `missing` is to be decided; `back`: many are held and these of them
+     * are shown again, so that everything is to be read. Null: nothing is held.
      */
     async recheck(): Promise<{ missing: number[]; back: DocumentState[] } | null> {
       if ((await store.heldCount()) === 0) return null;
@@ -201,8 +205,8 @@ export function createDeletions(ports: DeletionsPorts) {
 
 export type Deletions = ReturnType<typeof createDeletions>;
 
-function isMany(missing: number, looked: number): boolean {
-  return missing > MANY && missing > looked / SHARE;
+function isMany(missing: number, read: number): boolean {
+  return missing > MANY && missing > read / SHARE;
 }
 
 function toJudged(missing: number[], shown: DocumentState[], isDeleted: (id: number) => boolean): Judged {

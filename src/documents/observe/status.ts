@@ -58,7 +58,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /**
- * Status of a document from what Directum shows of it now; no document is a deleted one. A value nobody knows might
+ * Status of a document from what Directum shows of it now; no document is a deleted one. An unknown value might
  * mean anything, so a rule that looks at it, and all after it, leave `previous` as it is; `unknown` names every such
  * value (`ExchangeState: Frozen`) for the log. `null` stays null until something is known.
  */

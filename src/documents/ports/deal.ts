@@ -40,7 +40,7 @@ export interface ActivityCard {
   signer: string | null;
 }
 
-/** A Bitrix24 task that mirrors an assignment. */
+/** A Bitrix24 task that stands for an assignment. */
 export interface AssignmentTask {
   title: string;
   description: string;
@@ -59,7 +59,7 @@ export interface TimelineComment {
   unsure: Unsure | null;
 }
 
-/** A mirrored task as the portal shows it. What it does not say is null; a task without a deadline has none. */
+/** A task of an assignment as the portal shows it. What it does not say is null; a task without a deadline has none. */
 export interface SeenTask {
   responsibleUserId: number | null;
   /** ISO with offset. */
@@ -116,7 +116,7 @@ export interface DealPort {
   ): Promise<({ title: string; url: string; responsibleUserId: number | null } | null)[]>;
   /**
    * Active portal users by e-mail (compared case-blind), under the spelling given and in lower case; an e-mail of
-   * nobody or of several is absent.
+   * no user or of several is absent.
    */
   usersByEmail(emails: string[]): Promise<Map<string, number>>;
   /** Those of the users who work in the portal; all of them where it does not say who does. */

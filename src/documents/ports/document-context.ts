@@ -1,7 +1,7 @@
 import type { ChangesPage } from './changes.ts';
 import type { Assignment, DocumentDates } from './document.ts';
 
-/** Bulk questions about what stands around watched documents. They may throw what DirectumPort does. */
+/** Bulk questions about tasks, assignments and dates of watched documents. They may throw what DirectumPort does. */
 export interface DocumentContextPort {
   /** The latest `Modified` of an assignment by Directum's clock; null when there is none or it is not shown. */
   newestAssignment(): Promise<string | null>;

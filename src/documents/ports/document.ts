@@ -63,9 +63,9 @@ export interface SnapshotChange {
   documentId: number;
   /** `since` is when the item began to show it. */
   items: { portal: string; itemCode: string; since: Date }[];
-  /** A robot made it, so that whatever shows is news; of others the first sight is not. */
+  /** A robot made it, so whatever its first snapshot shows is new; the first snapshot of other documents is not. */
   made: boolean;
-  /** Null at the first sight. */
+  /** Null for the first snapshot. */
   before: DocumentSnapshot | null;
   after: DocumentSnapshot;
 }

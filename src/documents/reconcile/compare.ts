@@ -25,7 +25,7 @@ export interface Difference {
 }
 
 /** A document of an item of which the portal does not show everything. */
-export interface Refused {
+interface Refused {
   itemCode: string;
   documentId: number;
   reason: string;

@@ -1,41 +1,20 @@
 import { zoneShift } from '../../lib/zone.ts';
-import type { Log } from '../../robot/ports/log.ts';
-import { withoutBadRows } from '../../store/db/data-error.ts';
-import type { Comparisons, Found } from '../../store/documents/comparisons.ts';
-import type { Look } from '../observe/deletions.ts';
-import type { Observer } from '../observe/observe.ts';
+import type { Found } from '../../store/documents/comparisons.ts';
+import type { Difference } from './compare.ts';
 import {
-  type ComparePorts,
-  compareIn,
-  type Difference,
-  type PendingWrites,
-  readPendingWrites,
-} from './compare.ts';
+  compareAfter,
+  decide,
+  deletedSince,
+  type ReconcilePorts,
+  type Step,
+  type Uncompared,
+} from './comparison-step.ts';
 
-/** Documents a step: what one question surely takes (directum.md A.5). */
-const GROUP = 10;
 const DAY_MS = 86_400_000;
-/** Rights that were lost come back within days: so long a deleted document is looked for. */
-const DELETED_DAYS = 30;
 /** An executed or annulled contract is rarely opened again after so long. */
 const FINAL_DAYS = 180;
-/** Offices sleep, and so do portals. */
+/** When offices are closed and portals have little to do. */
 const NIGHT_HOUR = 3;
-
-export interface ReconcilePorts extends ComparePorts {
-  comparisons: Comparisons;
-  observer: Pick<Observer, 'whole' | 'vanished' | 'deletions'>;
-  log: Log;
-}
-
-/** Why documents could not be compared. */
-export interface Uncompared {
-  documents: number;
-  /** What was thrown, or null where the portal answered `reason` of an item. */
-  error: unknown;
-  reason: string | null;
-  portal: string | null;
-}
 
 /** What a comparison tells while it goes on. */
 export interface Told {
@@ -49,20 +28,20 @@ export interface Told {
 export interface Asked {
   /** Only what this item shows. */
   itemCode: string | null;
-  /** Whoever asks knows that all that Directum does not show was deleted. */
+  /** The operator knows that all that Directum does not show was deleted. */
   accept: boolean;
 }
 
-/** What a comparison by a command comes to. */
-export interface Compared extends Omit<Found, 'differences'> {
+/** The result of a comparison by a command. */
+interface Compared extends Omit<Found, 'differences'> {
   /** Documents that Directum does not show and that do not count as deleted. */
   held: number[];
 }
 
 /**
- * Reads Directum's truth of everything watched, or of what one item shows, compares it with what the portals really show
- * and makes what differs due to be shown. What cannot be read is passed over. @returns documents seen, and how many could
- * not be read or compared
+ * Reads from Directum everything watched, or what one item shows, compares it with what the portals really show, and makes
+ * what differs due to be updated. What cannot be read is left out. @returns documents read, and how many could not be read
+ * or compared
  */
 export async function reconcile(
   ports: ReconcilePorts,
@@ -78,8 +57,8 @@ export async function reconcile(
   const open = new Map<string, Difference[]>();
   const tell = (names: Iterable<string>) => {
     for (const name of names) {
-      const of = open.get(name) as Difference[];
-      told.onItem?.(of[0] as Difference, of);
+      const of = open.get(name) ?? [];
+      if (of[0]) told.onItem?.(of[0], of);
       open.delete(name);
     }
   };
@@ -94,8 +73,8 @@ export async function reconcile(
   for (let after = 0; ; ) {
     const step = await compareAfter(after, ports, itemCode);
     if (step === null) {
-      const look = { looked: result.documents, whole: itemCode === null, accept };
-      const { held, ...decided } = await decide(missing, look, ports, itemCode);
+      const reading = { read: result.documents, whole: itemCode === null, accept };
+      const { held, ...decided } = await decide(missing, reading, ports, itemCode);
       take(decided);
       tell([...open.keys()]);
       return { ...result, held };
@@ -106,7 +85,7 @@ export async function reconcile(
     after = step.last;
     const waiting = await comparisons.shownAfter(
       after,
-      [...open.values()].map(([one]) => one as Difference),
+      [...open.values()].flatMap(([first]) => first ?? []),
     );
     const later = new Set(waiting.map(toItemName));
     tell([...open.keys()].filter((name) => !later.has(name)));
@@ -116,10 +95,6 @@ export async function reconcile(
 
 function toItemName({ portal, itemCode }: Pick<Difference, 'portal' | 'itemCode'>): string {
   return `${portal} ${itemCode}`;
-}
-
-function deletedSince(now: Date): Date {
-  return new Date(now.getTime() - DELETED_DAYS * DAY_MS);
 }
 
 /**
@@ -146,7 +121,7 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
   let { differences, failed } = turn;
   try {
     const missing = await deletions.notedBy('night', null);
-    const decided = await decide(missing.before, { looked: turn.documents, whole: true }, ports, null);
+    const decided = await decide(missing.before, { read: turn.documents, whole: true }, ports, null);
     differences += say(decided.differences);
     failed += decided.failed;
   } catch (error) {
@@ -160,94 +135,6 @@ export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string):
 
 async function letGo({ comparisons, now }: ReconcilePorts): Promise<void> {
   await comparisons.letGo(new Date(now().getTime() - FINAL_DAYS * DAY_MS), now());
-}
-
-interface Step {
-  last: number;
-  documents: number;
-  failed: number;
-  /** Documents that Directum did not show. */
-  missing: number[];
-  differences: Difference[];
-  uncompared: Uncompared[];
-}
-
-/** Compares the documents next to `after`; null when there are none. */
-async function compareAfter(
-  after: number,
-  ports: ReconcilePorts,
-  itemCode: string | null,
-): Promise<Step | null> {
-  const { comparisons, observer, now, log } = ports;
-  const ids = await comparisons.after(after, GROUP, deletedSince(now()), itemCode);
-  const last = ids.at(-1);
-  if (last === undefined) return null;
-  const comparing = startComparing(ports, itemCode);
-  const missing = new Set<number>();
-  try {
-    const pending = await pendingOf(ids, ports);
-    const observe = async (some: number[]) => {
-      for (const id of await observer.whole(some)) missing.add(id);
-    };
-    await withoutBadRows(ids, observe, (documentId, error) => {
-      log.error('document.not_compared', { error, documentId });
-      comparing.fail([documentId], { error, reason: null, portal: null });
-    });
-    await comparing.compare(ids, pending);
-  } catch (error) {
-    comparing.fail(ids, { error, reason: null, portal: null });
-  }
-  return { last, documents: ids.length, missing: [...missing], ...comparing.found() };
-}
-
-/** The end of a look over all documents: what counts as deleted, and what items show of it. */
-async function decide(
-  missing: number[],
-  look: Look,
-  ports: ReconcilePorts,
-  itemCode: string | null,
-): Promise<Omit<Step, 'last' | 'documents' | 'missing'> & { held: number[] }> {
-  const comparing = startComparing(ports, itemCode);
-  const pending = await pendingOf(missing, ports);
-  const { deleted, held } = await ports.observer.vanished(missing, look);
-  if (deleted.length > 0) await comparing.compare(deleted, pending);
-  return { ...comparing.found(), held };
-}
-
-async function pendingOf(ids: number[], ports: ReconcilePorts): Promise<Map<string, PendingWrites>> {
-  const pending = new Map<string, PendingWrites>();
-  for (const portal of ports.portals.keys()) pending.set(portal, await readPendingWrites(portal, ids, ports));
-  return pending;
-}
-
-/** Gathers what differs and what could not be compared. A portal that is away holds up no other. */
-function startComparing(ports: ReconcilePorts, itemCode: string | null) {
-  const { projection, log } = ports;
-  const failed = new Set<number>();
-  const differences: Difference[] = [];
-  const uncompared: Uncompared[] = [];
-  const fail = (documents: number[], cause: Omit<Uncompared, 'documents'>) => {
-    for (const id of documents) failed.add(id);
-    uncompared.push({ ...cause, documents: documents.length });
-    log.warn('reconcile.failed', { error: cause.error, reason: cause.reason, count: documents.length });
-  };
-  return {
-    fail,
-    found: () => ({ failed: failed.size, differences, uncompared }),
-    async compare(ids: number[], pending: Map<string, PendingWrites>): Promise<void> {
-      for (const [portal, before] of pending) {
-        try {
-          const found = await compareIn(portal, ids, before, ports, itemCode);
-          differences.push(...found.differences);
-          for (const { documentId, reason } of found.refused)
-            fail([documentId], { error: null, reason, portal });
-        } catch (error) {
-          const shown = (await projection.shownOf(portal, ids)).map(({ documentId }) => documentId);
-          fail([...new Set(shown)], { error, reason: null, portal });
-        }
-      }
-    },
-  };
 }
 
 /** When the next night's comparison begins. */

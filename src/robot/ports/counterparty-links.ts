@@ -6,7 +6,7 @@ export interface CounterpartyLinksPort {
   find(crmKey: string): Promise<{ id: number; type: CounterpartyResult['type'] } | null>;
   bind(crmKey: string, counterparty: { id: number; type: CounterpartyResult['type'] }): Promise<void>;
   release(crmKey: string): Promise<void>;
-  /** Some other counterparties of the type that any pair names. */
+  /** Some other counterparties of the type that any link names. */
   others(type: CounterpartyResult['type'], except: number, limit: number): Promise<number[]>;
   /** Key written to a counterparty's ExternalId: `b24:{portal}:{COMPANY_44}`. */
   externalId(crmKey: string): string;

@@ -3,8 +3,8 @@ export interface DocumentSlotsPort {
   /** Key that is written to `ExternalId`: `b24:{portal}:{DEAL_915}:{slot}`. */
   externalId(slot: string): string;
   /**
-   * Work that may make the slot's document, by one run at a time: a process that stood still so long that another took
-   * over its run has its look-up behind it and would make a second one.
+   * Work that may make the slot's document, by one run at a time: a process that stood still so long that another one took
+   * over its run has searched before, and would make a second document.
    */
   alone<T>(slot: string, work: () => Promise<T>): Promise<T>;
   find(slot: string): Promise<number | null>;
@@ -12,7 +12,7 @@ export interface DocumentSlotsPort {
   begin(slot: string): Promise<void>;
   /** True when an earlier attempt of this very run began to create it. */
   begunByThisRun(slot: string): Promise<boolean>;
-  /** True when any run began to create it, so that it may be there though nobody remembers its id. */
+  /** True when any run began to create it, so that it may exist though its id is not known. */
   begunByAnyRun(slot: string): Promise<boolean>;
   bind(
     slot: string,

@@ -1,7 +1,9 @@
-import { createLoop } from '../../lib/loop.ts';
+import { PROMPT_SECONDS, pauseMs } from '../../lib/work/backoff.ts';
+import { LEASE_MS } from '../../lib/work/leases.ts';
+import { createLoop } from '../../lib/work/loop.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
-import type { DueAnswer, RunStore } from '../../store/runs/runs.ts';
+import type { AnswerStore, DueAnswer } from '../../store/runs/answers.ts';
 
 /** A result for a waiting step, opened from its seal. */
 export interface StepResult {
@@ -14,7 +16,7 @@ export interface StepResult {
 export type Delivery = 'sent' | 'gone' | 'retry' | { blockedMs: number } | { refused: string };
 
 export interface DeliveryPorts {
-  runs: RunStore;
+  answers: AnswerStore;
   send(memberId: string, answers: StepResult[], priority: 'answer' | 'repeat'): Promise<Delivery[]>;
   /** Portals that can be reached now: paused and removed ones are not. */
   members(): string[];
@@ -26,22 +28,19 @@ export interface DeliveryPorts {
 
 /** Two sendings of one result stand at least 30 s apart (interface.md §3). */
 const SECOND_AFTER_MS = 31_000;
-/** How long a taken answer is left to its process; a second sending by another is harmless (bitrix24.md D1). */
-const LEASE_MS = 30_000;
-const RETRY_MS = [5_000, 15_000, 60_000, 300_000];
-/** What a portal is told first, and what it is told once more when nothing else is to be told. */
-const NUMBERS = [
+/** First and second sendings, with the priority of their REST hits. */
+const SENDINGS = [
   [1, 'answer'],
   [2, 'repeat'],
 ] as const;
 
 /**
- * Sends what is due. Each portal has a line of its own, and one for second sendings: a portal that is slow, or over
- * its budget, holds up no other, and second sendings hold up no first.
+ * Sends what is due. Each portal has a line of its own, and one for second sendings: a portal that is slow, or over its
+ * rate limit, delays no other portal, and second sendings delay no first ones.
  */
 export function createDelivery(ports: DeliveryPorts) {
-  const flights = new Map<string, Promise<void>>();
-  /** Portals that said until when they take no answers, by `performance.now()`. */
+  const underWay = new Map<string, Promise<void>>();
+  /** Until when a portal said that it takes no answers, by `performance.now()`. */
   const blocked = new Map<string, number>();
   const isOpen = (memberId: string) => (blocked.get(memberId) ?? 0) <= performance.now();
   const block = (memberId: string, ms: number) => {
@@ -53,19 +52,19 @@ export function createDelivery(ports: DeliveryPorts) {
     const lines = ports
       .members()
       .filter(isOpen)
-      .flatMap((memberId) => NUMBERS.map(([number]) => ({ memberId, number: number as number })))
-      .filter(({ memberId, number }) => !flights.has(`${number}:${memberId}`));
+      .flatMap((memberId) => SENDINGS.map(([number]) => ({ memberId, number })))
+      .filter(({ memberId, number }) => !underWay.has(`${number}:${memberId}`));
     if (lines.length === 0) return false;
-    const due = await ports.runs.takeAnswers(ports.now(), LEASE_MS, ports.batch * 2, lines);
+    const due = await ports.answers.take(ports.now(), LEASE_MS.answers, ports.batch * 2, lines);
     const groups = Map.groupBy(due, (answer) => `${answer.number}:${answer.memberId}`);
     for (const [line, answers] of groups) {
-      const flight = deliver(answers, ports, block)
+      const sending = deliver(answers, ports, block)
         .catch((error) => ports.log.warn('answers.failed', { error, count: answers.length }))
         .finally(() => {
-          flights.delete(line);
+          underWay.delete(line);
           taking.wake();
         });
-      flights.set(line, flight);
+      underWay.set(line, sending);
     }
     return false;
   }, ports.log);
@@ -74,7 +73,7 @@ export function createDelivery(ports: DeliveryPorts) {
     wake: taking.wake,
     async stop(): Promise<void> {
       await taking.stop();
-      await Promise.all(flights.values());
+      await Promise.all(underWay.values());
     },
   };
 }
@@ -103,7 +102,7 @@ const toBlock = (delivery: Delivery) =>
 async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<Delivery[]> {
   const opened = group.map((answer) => openResult(answer, ports));
   const sendable = opened.filter((result) => result !== null);
-  const [, priority] = NUMBERS.find(([number]) => number === group[0]?.number) ?? NUMBERS[0];
+  const [, priority] = SENDINGS.find(([number]) => number === group[0]?.number) ?? SENDINGS[0];
   let sent: Delivery[];
   try {
     sent = sendable.length === 0 ? [] : await ports.send(group[0]?.memberId ?? '', sendable, priority);
@@ -117,9 +116,10 @@ async function sendResults(group: DueAnswer[], ports: DeliveryPorts): Promise<De
   );
 }
 
-/** One that cannot be opened must not hold up the others of its batch. */
+/** An answer that cannot be opened must not stop the others of its batch. */
 function openResult(answer: DueAnswer, ports: DeliveryPorts): StepResult | null {
   try {
+    // Written by attempt.ts.
     return JSON.parse(ports.decrypt(answer.payload)) as StepResult;
   } catch (error) {
     ports.log.error('answer.not_opened', { error, runId: answer.runId });
@@ -127,26 +127,31 @@ function openResult(answer: DueAnswer, ports: DeliveryPorts): StepResult | null 
   }
 }
 
+/** What becomes of the answer's row. */
+function toState(delivery: Delivery): 'sent' | 'gone' | 'due' | 'refused' {
+  if (typeof delivery === 'object') return 'refused' in delivery ? 'refused' : 'due';
+  return delivery === 'retry' ? 'due' : delivery;
+}
+
 async function settle(answers: DueAnswer[], deliveries: Delivery[], ports: DeliveryPorts): Promise<void> {
   const now = ports.now();
   const settled = answers.map((answer, index) => {
     const delivery = deliveries[index] ?? 'retry';
-    const wait = RETRY_MS[Math.min(answer.attempts - 1, RETRY_MS.length - 1)] as number;
+    const wait = pauseMs(answer.attempts, PROMPT_SECONDS);
     const error = typeof delivery === 'object' && 'refused' in delivery ? delivery.refused : null;
     if (error !== null) ports.log.error('answer.refused', { runId: answer.runId, reason: error });
     else ports.log.debug('answer.settled', { runId: answer.runId, number: answer.number, delivery });
-    const isDue = delivery === 'retry' || toBlock(delivery) > 0;
     return {
       id: answer.id,
       runId: answer.runId,
-      state: error !== null ? ('refused' as const) : isDue ? ('due' as const) : (delivery as 'sent' | 'gone'),
-      dueAt: isDue ? new Date(now.getTime() + (toBlock(delivery) || wait)) : now,
+      state: toState(delivery),
+      dueAt: toState(delivery) === 'due' ? new Date(now.getTime() + (toBlock(delivery) || wait)) : now,
       error,
     };
   });
   await withoutBadRows(
     settled,
-    (some) => ports.runs.settleAnswers(some, new Date(now.getTime() + SECOND_AFTER_MS), now),
+    (some) => ports.answers.settle(some, new Date(now.getTime() + SECOND_AFTER_MS), now),
     ({ runId }, error) => ports.log.error('answer.not_settled', { error, runId }),
   );
 }

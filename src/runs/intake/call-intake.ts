@@ -1,27 +1,25 @@
-import { parseJson } from '../../lib/text.ts';
-import { LateError, within } from '../../lib/timeout.ts';
+import { LateError, within } from '../../lib/work/timeout.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import { isDataError, withoutBadRows } from '../../store/db/data-error.ts';
+import { isDataError } from '../../store/db/data-error.ts';
 import type { IncomingCalls, NewRun } from '../../store/runs/incoming-calls.ts';
 import type { Spool } from '../../store/spool/disk-spool.ts';
+import { createSpooledCalls } from './spooled-calls.ts';
 
-/** From the arrival of a call: later its write to the database is not waited for. The answer is due after 1 s. */
-const PATIENCE_MS = 700;
+/** From the arrival of a call: its write to the database is waited for no longer. The answer is due after 1 s. */
+const WRITE_WAIT_MS = 700;
 /** How long a write is waited for when there is no spool to turn to. */
 const LAST_RESORT_MS = 5_000;
-const DRAIN_STEP_MS = 10_000;
-const DRAIN_GROUP = 500;
 const RELOAD_MS = 5_000;
 const TICK_MS = 250;
 /** Calls that could not be checked are tried again after this. */
 const RECHECK_MS = 5_000;
-/** Every so many ticks the folder is looked at even when it seems empty: another process may have left calls. */
-const LOOK_EVERY = 120;
-/** Calls of nobody we know may fill only this part of the spool. */
-export const UNCHECKED_SHARE = 0.5;
+/** Every so many ticks the folder is read even when it seems empty: another process may have left calls. */
+const READ_EVERY = 120;
+/** Calls that are not checked yet may fill only this part of the spool: anybody can send them. */
+const UNCHECKED_SHARE = 0.5;
 
 export type Check = 'ok' | 'unknown' | 'forged';
-export type Kept = 'accepted' | 'repeated' | 'forbidden' | 'unavailable';
+type Kept = 'accepted' | 'repeated' | 'forbidden' | 'unavailable';
 
 /** A line of the spool: a run of a checked call, a call that is still to be checked, or an event of a portal. */
 export type Entry<Call> =
@@ -29,14 +27,14 @@ export type Entry<Call> =
   | { call: Call; receivedAt: string }
   | { event: unknown; receivedAt: string };
 
-export type EventResult = 'ok' | 'forbidden';
+type EventResult = 'ok' | 'forbidden';
 
 export interface CallIntakePorts<Call> {
   /** Groups writes to the database; rejects when one failed. */
-  intake: { accept(run: NewRun): Promise<boolean> };
+  writer: { accept(run: NewRun): Promise<boolean> };
   calls: Pick<IncomingCalls, 'accept'>;
   spool: Spool;
-  /** By what is in memory, or by asking the portal. @throws when it cannot be told now */
+  /** By what is in memory, or by asking the portal. @throws when it cannot be decided now */
   check(call: Call): Promise<Check>;
   /** Reads the installations anew. @throws while the database is away */
   reload(): Promise<void>;
@@ -55,12 +53,14 @@ export interface CallIntakePorts<Call> {
  * is back. A run's id makes whatever arrives twice one run.
  */
 export function createCallIntake<Call extends { memberId: string }>(ports: CallIntakePorts<Call>) {
-  const { intake, calls, spool, now, log } = ports;
+  const { writer, spool, now, log } = ports;
+  const takeSpooled = createSpooledCalls(ports);
   let away = false;
   let reloading: Promise<void> | null = null;
   let draining: Promise<void> | null = null;
   let stopping = false;
   let ticks = 0;
+  /** By `performance.now()`: the spool is not drained before. */
   let notBefore = 0;
 
   function lost(error: unknown): void {
@@ -96,11 +96,11 @@ export function createCallIntake<Call extends { memberId: string }>(ports: CallI
 
   /** @throws an error of the values themselves */
   async function take(call: Call): Promise<Kept> {
-    const until = performance.now() + PATIENCE_MS;
+    const until = performance.now() + WRITE_WAIT_MS;
     const receivedAt = now();
     let check: Check;
     try {
-      check = await within(PATIENCE_MS, checked(call));
+      check = await within(WRITE_WAIT_MS, checked(call));
     } catch (error) {
       log.warn('call.not_checked', { error });
       const entry = { call, receivedAt: receivedAt.toISOString() };
@@ -110,7 +110,7 @@ export function createCallIntake<Call extends { memberId: string }>(ports: CallI
 
     const run = ports.toRun(call, receivedAt);
     if (away && (await keep({ run }))) return 'accepted';
-    const written = intake.accept(run);
+    const written = writer.accept(run);
     try {
       return (await within(until - performance.now(), written)) ? 'accepted' : 'repeated';
     } catch (error) {
@@ -130,84 +130,12 @@ export function createCallIntake<Call extends { memberId: string }>(ports: CallI
   async function takeEvent(form: unknown): Promise<EventResult | 'unavailable'> {
     const receivedAt = now().toISOString();
     try {
-      await within(PATIENCE_MS, reload());
+      await within(WRITE_WAIT_MS, reload());
       return await ports.handleEvent(form);
     } catch (error) {
       log.warn('event.not_handled', { error });
       return (await keep({ event: form, receivedAt }, UNCHECKED_SHARE)) ? 'ok' : 'unavailable';
     }
-  }
-
-  async function write(found: Map<string, NewRun>): Promise<void> {
-    await withoutBadRows(
-      [...found.values()],
-      async (runs) => {
-        const fresh = await within(DRAIN_STEP_MS, calls.accept(runs));
-        if (fresh.size > 0) ports.onAccepted();
-      },
-      ({ id }, error) => log.error('spool.call_refused', { error, runId: id }),
-    );
-    found.clear();
-  }
-
-  /** What became of a spooled entry: a run to write, `later` when it still cannot be checked, or nothing. */
-  async function examine(entry: Entry<Call>, silent: Set<string>): Promise<NewRun | 'later' | null> {
-    if ('run' in entry) {
-      const { receivedAt, deadlineAt } = entry.run;
-      return { ...entry.run, receivedAt: new Date(receivedAt), deadlineAt: new Date(deadlineAt) };
-    }
-    const receivedAt = new Date(entry.receivedAt);
-    if ('event' in entry) return examineEvent(entry.event, receivedAt);
-    const { call } = entry;
-    try {
-      // A portal that did not answer is not asked again for every call of its.
-      if (silent.has(call.memberId)) return 'later';
-      const check = await within(DRAIN_STEP_MS, ports.check(call));
-      const run = ports.toRun(call, receivedAt);
-      if (check === 'ok') return run;
-      log.warn('spool.call_dropped', { reason: check, runId: run.id });
-      return null;
-    } catch (error) {
-      if (now().getTime() - receivedAt.getTime() > ports.maxHours * 3_600_000) {
-        log.error('spool.call_dropped', { reason: 'never_checked', error });
-        return null;
-      }
-      silent.add(call.memberId);
-      return 'later';
-    }
-  }
-
-  async function examineEvent(form: unknown, receivedAt: Date): Promise<'later' | null> {
-    try {
-      const result = await ports.handleEvent(form);
-      if (result === 'forbidden') log.warn('spool.event_dropped', { reason: 'forged' });
-      return null;
-    } catch (error) {
-      const over = now().getTime() - receivedAt.getTime() > ports.maxHours * 3_600_000;
-      log[over ? 'error' : 'warn'](over ? 'spool.event_dropped' : 'event.not_handled', { error });
-      return over ? null : 'later';
-    }
-  }
-
-  /** Writes the runs of a segment; calls that still cannot be checked go to the end of the spool. */
-  async function settle(texts: string[]): Promise<void> {
-    const silent = new Set<string>();
-    const later: string[] = [];
-    const found = new Map<string, NewRun>();
-    for (const text of texts) {
-      const entry = parseJson(text) as Entry<Call>;
-      // What came before an event is there when it is handled: a removal ends the runs it finds.
-      if ('event' in entry) await write(found);
-      const run = await examine(entry, silent);
-      if (run === 'later') later.push(text);
-      else if (run !== null) found.set(run.id, run);
-      if (found.size >= DRAIN_GROUP) await write(found);
-    }
-    await write(found);
-    if (later.length === 0) return;
-    log.warn('spool.calls_not_checked', { calls: later.length });
-    notBefore = performance.now() + RECHECK_MS;
-    await Promise.all(later.map((text) => spool.append(text)));
   }
 
   async function drain(): Promise<void> {
@@ -221,7 +149,9 @@ export function createCallIntake<Call extends { memberId: string }>(ports: CallI
     away = false;
     const waiting = spool.waiting();
     try {
-      await spool.drain(settle);
+      await spool.drain(async (texts) => {
+        if ((await takeSpooled(texts)) > 0) notBefore = performance.now() + RECHECK_MS;
+      });
       if (waiting > 0) log.info('spool.drained', { calls: waiting, left: spool.waiting() });
     } catch (error) {
       log.warn('spool.not_drained', { error, waiting: spool.waiting() });
@@ -231,7 +161,7 @@ export function createCallIntake<Call extends { memberId: string }>(ports: CallI
 
   function wake(): void {
     ticks += 1;
-    const due = away || (spool.waiting() > 0 && performance.now() >= notBefore) || ticks % LOOK_EVERY === 1;
+    const due = away || (spool.waiting() > 0 && performance.now() >= notBefore) || ticks % READ_EVERY === 1;
     if (!due || stopping) return;
     draining ??= drain().finally(() => {
       draining = null;

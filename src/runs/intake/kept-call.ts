@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { PROMPT_SECONDS, pauseMs } from '../../lib/work/backoff.ts';
 import type { Properties } from '../../robot/run-robot.ts';
 import type { NewRun } from '../../store/runs/incoming-calls.ts';
 
@@ -43,18 +44,17 @@ export function toRun(
   };
 }
 
-/** What was kept of a call. @throws without its text, which is people's */
+/** What was kept of a call. @throws an error that does not quote the text, which holds personal data */
 export function readCall(text: string): KeptCall {
   try {
+    // Written by `toKeptCall`, perhaps of an earlier version.
     return JSON.parse(text) as KeptCall;
   } catch {
     throw new Error('the kept call is no JSON');
   }
 }
 
-/**
- * By what the step of a run is answered whose kept call cannot be worked off; null where it cannot be opened or read.
- */
+/** The token by which a step can be answered though its kept call cannot be read; null where even that is lost. */
 export function readEventToken(call: string, decrypt: (text: string) => string): string | null {
   let text: string;
   try {
@@ -63,14 +63,14 @@ export function readEventToken(call: string, decrypt: (text: string) => string):
     return null;
   }
   try {
-    return (JSON.parse(text) as Partial<KeptCall>).eventToken ?? null;
+    return readCall(text).eventToken ?? null;
   } catch {
     const [, quoted] = /"eventToken":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
-    return quoted === undefined ? null : (JSON.parse(quoted) as string);
+    return quoted === undefined ? null : String(JSON.parse(quoted));
   }
 }
 
-/** Stable name of a run: found again by the portal and event token, and neither can be read from it. */
+/** Stable id of a run: the same for the same portal and event token, and neither can be read from it. */
 export function toRunId(memberId: string, eventToken: string): string {
   return hash('sha256', `${memberId}\n${eventToken}`).slice(0, 24);
 }
@@ -82,19 +82,14 @@ export function toDeadline(receivedAt: Date, maxHours: number, timeoutSeconds: n
   return new Date(receivedAt.getTime() + seconds * 1000);
 }
 
-const DELAYS_SECONDS: readonly number[] = [5, 15, 60, 120, 300];
-
-/**
- * When a failed attempt is repeated: 5 s, 15 s, 60 s, then minutes (directum.md A.10), spread by up to a fifth, and
- * never past the deadline, where the last attempt is made.
- */
+/** When a failed attempt is repeated; never past the deadline, where the last attempt is made. `attempts` failed before it. */
 export function toNextAttempt(
   attempts: number,
   now: Date,
   deadline: Date,
   random: () => number,
-  delays = DELAYS_SECONDS,
+  delays = PROMPT_SECONDS,
 ): Date {
-  const delay = (delays[Math.min(attempts, delays.length - 1)] as number) * (1 + random() / 5);
-  return new Date(Math.min(now.getTime() + delay * 1000, deadline.getTime()));
+  const pause = pauseMs(attempts + 1, delays, random);
+  return new Date(Math.min(now.getTime() + pause, deadline.getTime()));
 }

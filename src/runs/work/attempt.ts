@@ -14,7 +14,7 @@ import { type KeptCall, readCall, toDeadline, toNextAttempt } from '../intake/ke
 import { guardEffects } from './guard.ts';
 import { Overtaken } from './overtaken.ts';
 
-/** How a run of a call that its portal did not make ends; there is no answer, so it is no error code. */
+/** The ending of a run whose call its portal did not make; there is no answer, so it is no error code. */
 const FORGED = 'forged';
 
 /** What a run's portal gives to its robot. */
@@ -24,13 +24,13 @@ export interface RunContext {
   portal: PortalPort;
   directum: DirectumPort;
   slots: DocumentSlotsPort;
-  /** Whether the portal vouches for the call. */
+  /** Whether the portal confirms that it made the call. */
   proof: CallProof;
   locks: AttemptLocks;
 }
 
-/** The portal's word on a call (interface.md §2): without it a run has no effect, whatever its robot comes to. */
-export interface CallProof {
+/** What the portal says of a call (interface.md §2): until it confirms the call, a run has no effect. */
+interface CallProof {
   isAccepted(): boolean;
   /** Somebody else made the call. */
   isForged(): boolean;
@@ -68,93 +68,132 @@ export interface AttemptPorts {
  * attempt, which is why robots are idempotent. @throws when it came to no outcome
  */
 export async function attemptOnce(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): Promise<void> {
-  const { runs, now } = ports;
   const call = readCall(ports.seal.decrypt(run.call));
   const log = ports.scope({ runId: run.id, robot: run.robot, item: run.itemCode });
-  const startedAt = now();
+  const startedAt = ports.now();
+  const context = ports.contextOf(run, call, log);
+  const { proof } = context;
+  const { reached, deadlineAt, wasSkipped } = await reach(run, robot, call, context, log, ports);
 
-  const around = ports.contextOf(run, call, log);
-  const { proof } = around;
-  // A robot that waits has its own limit from the first attempt on, whatever that attempt comes to.
-  let { deadlineAt } = run;
-  const attempted = () =>
-    runRobot(robot, call.properties, {
-      ...around,
-      ...guardEffects(around),
-      documentType: call.documentId[2],
-      wait: {
-        until: (hours) => {
-          deadlineAt = toDeadline(run.countedFrom, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0);
-          return deadlineAt;
-        },
-        left: (until) => until.getTime() - now().getTime(),
-        last: () => ports.waits.last(run.id),
-        savedFile: () => ports.waits.savedFile(run.id),
-        fileSaved: (sha256) => ports.waits.fileSaved(run.id, sha256),
-      },
-      settings: { ...ports.settings, language: around.language },
-      log,
-    });
-  const known = inVain(run, robot, ports);
-  const reached: Outcome =
-    known === null
-      ? await attempted()
-      : failAgain(robot, 'directum_unavailable', known, run.lastValues ?? {});
-
-  const finishedAt = now();
-  // A blink of our own database is no answer to a deal: the attempt counts as lost and is made again.
+  const finishedAt = ports.now();
+  // A short outage of our own database is no answer to a deal: the attempt counts as lost and is made again.
   const ours = reached.kind === 'failed' && reached.code === 'internal_error' ? reached.cause : null;
   if (ours instanceof Overtaken || (isOutage(ours) && finishedAt < deadlineAt)) throw ours;
-  const dropped = () => log.warn('attempt.dropped', { reason: 'the run is not this attempt’s any more' });
-  // What is told needs the proof too, though nothing on the way did.
+  // An ending needs the proof too, though nothing on the way to it did.
   const isAgain = reached.kind === 'failed' && reached.heals && finishedAt < deadlineAt;
   const missing = isAgain || proof.isForged() ? null : await unproven(robot, proof);
-  if (proof.isForged()) {
-    const forged = { startedAt, finishedAt, ending: FORGED, text: null };
-    if (!(await runs.end(run.id, forged, {}, [], run))) return dropped();
-    log.warn('run.forged', { attempt: run.attempts + 1 });
-    ports.onEnd(run, FORGED);
-    return;
-  }
+  const made: Made = { run, call, startedAt, finishedAt, deadlineAt, wasSkipped, log };
   const outcome = missing ?? reached;
-  if (outcome.kind === 'waiting') {
-    const { wait } = outcome;
-    const seen = toSeen(wait.document);
-    const fresh = await ports.waits.save(run, { startedAt, finishedAt }, { ...wait, seen });
-    if (fresh === null) return dropped();
-    log.info('run.waiting', { documentId: wait.documentId, until: wait.until.toISOString() });
-    if (fresh) ports.onWait(run);
-    return;
+  const isKept = await keep(made, proof.isForged() ? 'forged' : outcome, context.language, ports);
+  if (!isKept) log.warn('attempt.dropped', { reason: 'the run is not this attempt’s any more' });
+}
+
+/** Writes the run's next state. False: the run is not this attempt's any more, and nothing is written. */
+function keep(
+  made: Made,
+  outcome: Outcome | 'forged',
+  language: Language,
+  ports: AttemptPorts,
+): Promise<boolean> {
+  if (outcome === 'forged') return endForged(made, ports);
+  if (outcome.kind === 'waiting') return keepWait(made, outcome, ports);
+  const mayHeal = outcome.kind === 'failed' && outcome.heals && made.finishedAt < made.deadlineAt;
+  return mayHeal ? postpone(made, outcome, ports) : end(made, outcome, language, ports);
+}
+
+/** An attempt that came to an outcome. What is written of it counts only while the run is still its own. */
+interface Made {
+  run: StoredRun;
+  call: KeptCall;
+  startedAt: Date;
+  finishedAt: Date;
+  deadlineAt: Date;
+  /** The robot was not run, because it would have failed as the last time. */
+  wasSkipped: boolean;
+  log: Log;
+}
+
+/** Runs the robot, unless that is known to be in vain. */
+async function reach(
+  run: StoredRun,
+  robot: AnyRobot,
+  call: KeptCall,
+  context: RunContext,
+  log: Log,
+  ports: AttemptPorts,
+): Promise<{ reached: Outcome; deadlineAt: Date; wasSkipped: boolean }> {
+  const known = inVain(run, robot, ports);
+  if (known !== null) {
+    const reached = failAgain(robot, 'directum_unavailable', known, run.lastValues ?? {});
+    return { reached, deadlineAt: run.deadlineAt, wasSkipped: true };
   }
-  const failed = outcome.kind === 'failed';
-  const attempt = {
-    startedAt,
-    finishedAt,
-    ending: failed ? outcome.code : 'done',
-    text: failed ? outcome.text : null,
-  };
-  const facts = {
-    ending: attempt.ending,
-    attempt: run.attempts + 1,
-    ms: finishedAt.getTime() - startedAt.getTime(),
-  };
-  if (failed && outcome.heals && finishedAt < deadlineAt) {
-    const nextAt = toNextAttempt(run.attempts, finishedAt, deadlineAt, ports.random, ports.delays);
-    if (!(await runs.postpone(run, attempt, outcome.values, { nextAt, deadlineAt }))) return dropped();
-    // It came back while this run was being put off, so nobody else would call the run.
-    if (known !== null && !ports.circuit.isDown()) await runs.hasten(outcome.code, finishedAt);
-    log.warn('run.postponed', { ...facts, text: outcome.text.en, nextAt: nextAt.toISOString() });
-    return;
-  }
-  const ended = await runs.end(
-    run.id,
-    attempt,
-    outcome.values,
-    toAnswers(run, call.eventToken, outcome, around.language, ports),
-    run,
-  );
-  if (!ended) return dropped();
-  if (failed)
+  // A robot that waits has its own limit from the first attempt on, whatever that attempt comes to.
+  let { deadlineAt } = run;
+  const reached = await runRobot(robot, call.properties, {
+    ...context,
+    ...guardEffects(context),
+    documentType: call.documentId[2],
+    wait: {
+      until: (hours) => {
+        deadlineAt = toDeadline(run.countedFrom, hours ?? ports.waitMaxHours, call.timeoutSeconds ?? 0);
+        return deadlineAt;
+      },
+      left: (until) => until.getTime() - ports.now().getTime(),
+      last: () => ports.waits.last(run.id),
+      savedFile: () => ports.waits.savedFile(run.id),
+      fileSaved: (sha256) => ports.waits.fileSaved(run.id, sha256),
+    },
+    settings: { ...ports.settings, language: context.language },
+    log,
+  });
+  return { reached, deadlineAt, wasSkipped: false };
+}
+
+/** The portal did not make the call: the run ends without an answer. */
+async function endForged({ run, startedAt, finishedAt, log }: Made, ports: AttemptPorts): Promise<boolean> {
+  const forged = { startedAt, finishedAt, ending: FORGED, text: null };
+  if (!(await ports.runs.end(run.id, forged, {}, [], run))) return false;
+  log.warn('run.forged', { attempt: run.attempts + 1 });
+  ports.onEnd(run, FORGED);
+  return true;
+}
+
+async function keepWait(
+  { run, startedAt, finishedAt, log }: Made,
+  { wait }: Extract<Outcome, { kind: 'waiting' }>,
+  ports: AttemptPorts,
+): Promise<boolean> {
+  const seen = toSeen(wait.document);
+  const fresh = await ports.waits.save(run, { startedAt, finishedAt }, { ...wait, seen });
+  if (fresh === null) return false;
+  log.info('run.waiting', { documentId: wait.documentId, until: wait.until.toISOString() });
+  if (fresh) ports.onWait(run);
+  return true;
+}
+
+/** The cause may pass: another attempt is made later. */
+async function postpone(made: Made, outcome: Failed, ports: AttemptPorts): Promise<boolean> {
+  const { run, finishedAt, deadlineAt, wasSkipped, log } = made;
+  const nextAt = toNextAttempt(run.attempts, finishedAt, deadlineAt, ports.random, ports.delays);
+  const attempt = toAttempt(made, outcome);
+  if (!(await ports.runs.postpone(run, attempt, outcome.values, { nextAt, deadlineAt }))) return false;
+  // Directum came back while this run was being put off: nothing else would make the run due sooner.
+  if (wasSkipped && !ports.circuit.isDown()) await ports.runs.hasten(outcome.code, finishedAt);
+  log.warn('run.postponed', {
+    ...factsOf(made, attempt.ending),
+    text: outcome.text.en,
+    nextAt: nextAt.toISOString(),
+  });
+  return true;
+}
+
+async function end(made: Made, outcome: Ending, language: Language, ports: AttemptPorts): Promise<boolean> {
+  const { run, call, log } = made;
+  const attempt = toAttempt(made, outcome);
+  const answers = toAnswers(run, call.eventToken, outcome, language, ports);
+  if (!(await ports.runs.end(run.id, attempt, outcome.values, answers, run))) return false;
+  const facts = factsOf(made, attempt.ending);
+  if (outcome.kind === 'failed')
     log[outcome.code === 'internal_error' ? 'error' : 'warn']('run.failed', {
       ...facts,
       text: outcome.text.en,
@@ -163,9 +202,26 @@ export async function attemptOnce(run: StoredRun, robot: AnyRobot, ports: Attemp
   else log.info('run.done', facts);
   ports.onEnd(run, attempt.ending);
   ports.onAnswer();
+  return true;
 }
 
-/** Why the portal does not vouch for the call yet; null when it does, or never will. */
+type Failed = Extract<Ending, { kind: 'failed' }>;
+
+function toAttempt({ startedAt, finishedAt }: Made, outcome: Ending) {
+  const failed = outcome.kind === 'failed';
+  return {
+    startedAt,
+    finishedAt,
+    ending: failed ? outcome.code : 'done',
+    text: failed ? outcome.text : null,
+  };
+}
+
+function factsOf({ run, startedAt, finishedAt }: Made, ending: string) {
+  return { ending, attempt: run.attempts + 1, ms: finishedAt.getTime() - startedAt.getTime() };
+}
+
+/** Why the portal does not confirm the call yet; null when it does, or never will. */
 async function unproven(robot: AnyRobot, proof: CallProof): Promise<Ending | null> {
   try {
     await proof.demand();
@@ -177,8 +233,8 @@ async function unproven(robot: AnyRobot, proof: CallProof): Promise<Ending | nul
 }
 
 /**
- * What failed the last attempt, when another would fail alike: while Directum is down a repeat would only cost the
- * portal its questions. A wait whose time is over is answered all the same, out of what was seen last.
+ * Why the last attempt failed, when another would fail alike: while Directum is down a repeat would only cost REST hits.
+ * A wait whose time is over is answered all the same, from what was seen last.
  */
 function inVain(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): LocalText | null {
   const isWaitOver = robot.waits === true && ports.now() >= run.deadlineAt;
@@ -187,8 +243,8 @@ function inVain(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): LocalText
 }
 
 /**
- * What the step is told that waits; `eventToken` is null where its call cannot be read, and then it cannot be told. Of one
- * that does not wait, a failure is told its item (interface.md §5, Failures).
+ * The answer for a step that waits for one; without `eventToken` (its call cannot be read) it cannot be answered. For a step
+ * that does not wait, a failure leaves a comment in its item (interface.md §5, Failures).
  */
 export function toAnswers(
   run: StoredRun,

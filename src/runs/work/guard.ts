@@ -5,7 +5,7 @@ import type { PortalPort } from '../../robot/ports/portal.ts';
 
 type Reads<Port> = readonly (keyof Port & string)[];
 
-/** What only looks, in Directum. Anything else there is an effect. */
+/** What only reads in Directum. Anything else there is an effect. */
 const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group]> } = {
   catalogue: [
     'documentKind',
@@ -22,7 +22,7 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
   versions: ['hasBody', 'checkFile'],
   states: ['read', 'newestTask', 'signing', 'fetchSigned'],
 };
-/** `read` carries the call's proof itself. */
+/** `read` brings the proof of the call with it. */
 const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField'];
 const SLOTS_READS: Reads<DocumentSlotsPort> = [
   'externalId',
@@ -41,9 +41,9 @@ interface Ports {
 }
 
 /**
- * A robot's ports, in which every effect waits for the proof: whatever a robot does, it does nothing for a call that the
- * portal has not accepted. A method that is not listed as a look counts as an effect. Those on the portal look besides
- * whether the run is still the attempt's own; the others do so by their locks.
+ * A robot's ports, in which every effect waits for the proof: a robot changes nothing for a call that the portal has not
+ * confirmed. A method that is not listed as a reading counts as an effect. Those on the portal look besides whether the run
+ * is still the attempt's own; the others do so by their locks.
  */
 export function guardEffects({
   portal,
@@ -54,7 +54,7 @@ export function guardEffects({
 }: Ports): Omit<Ports, 'proof' | 'locks'> {
   const demand = () => proof.demand();
   const groups = Object.entries(directum).map(([name, group]: [string, object]) => {
-    const reads = DIRECTUM_READS[name as keyof DirectumPort] ?? [];
+    const reads = Object.entries(DIRECTUM_READS).find(([listed]) => listed === name)?.[1] ?? [];
     return [name, guarded(group, reads, demand)];
   });
   return {
@@ -62,6 +62,7 @@ export function guardEffects({
       await demand();
       locks.check();
     }),
+    // The same groups, each behind its guard; `Object.fromEntries` forgets their names.
     directum: Object.fromEntries(groups) as unknown as DirectumPort,
     slots: guarded(slots, SLOTS_READS, demand),
   };

@@ -7,15 +7,15 @@ import { readEventToken, toNextAttempt } from '../intake/kept-call.ts';
 import { type AttemptPorts, attemptOnce, toAnswers } from './attempt.ts';
 import { Overtaken } from './overtaken.ts';
 
-/** Lost attempts after which a run is given up; a few, because what failed them may be mended by another process. */
+/** Lost attempts after which a run is given up; more than one, because another process may not have the same fault. */
 const MOST_LOST = 3;
-/** So many times in a row its process said nothing more: the run itself may be the cause. Kills by chance are fewer. */
+/** A run is given up after its process ended so many times in a row: the run itself may be the cause. */
 const MOST_ABANDONED = 10;
 const MOST_ABANDONED_LATE = 3;
 
 /**
- * An attempt of a run, whatever becomes of it: what comes to no outcome is repeated a few times, and then the run ends all
- * the same. @throws Overtaken, and when the database is away: then nothing is known of what was written
+ * One attempt of a run. An attempt without an outcome is repeated a few times, and then the run ends all the same.
+ * @throws Overtaken, and when the database is away: then it is unknown what was written
  */
 export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<void> {
   const robot = ports.robots.get(run.robot);
@@ -27,7 +27,7 @@ export async function attemptRun(run: StoredRun, ports: AttemptPorts): Promise<v
     await attemptOnce(run, robot, ports);
   } catch (error) {
     if (isOutage(error) || error instanceof Overtaken) throw error;
-    // Values that the database refuses are refused again: the ending that is written is plain.
+    // Values that the database refuses would be refused again, so the run ends with plain ones.
     const isLast = isDataError(error) || run.lost + 1 >= MOST_LOST || ports.now() >= run.deadlineAt;
     await (isLast ? giveUp(run, ports, error) : lose(run, ports, error));
   }
@@ -44,7 +44,7 @@ const UNANSWERABLE: LocalText = {
   en: 'Internal error of the service: the call of the robot cannot be read, so the step that waits for an answer will get none. Stop this workflow and run the robot again; give the run id to the operator of the service.',
 };
 
-/** The attempt came to no outcome, by no fault of the database's absence: a later one may. */
+/** The attempt came to no outcome although the database is there: a later one may. */
 async function lose(run: StoredRun, ports: AttemptPorts, cause: unknown): Promise<void> {
   const { runs, now } = ports;
   const at = now();
@@ -57,7 +57,7 @@ async function lose(run: StoredRun, ports: AttemptPorts, cause: unknown): Promis
     .error('attempt.lost', { cause, lost: run.lost + 1, nextAt: nextAt.toISOString() });
 }
 
-/** Ends the run with what can be told whatever became of its call: its item is free for other robots again. */
+/** Ends the run with what can be told without its call, so that its item is free for other robots. */
 async function giveUp(run: StoredRun, ports: AttemptPorts, cause: unknown): Promise<void> {
   const eventToken = readEventToken(run.call, ports.seal.decrypt);
   const at = ports.now();

@@ -1,6 +1,6 @@
 import type { AttemptLocks, HeldLock, LocksPort } from '../../robot/ports/locks.ts';
 
-/** The attempt stood still for so long that another process may be at its run: nothing more of it may be written. */
+/** The attempt stood still for so long that another process may work on its run: it may write nothing more. */
 export class Overtaken extends Error {
   override readonly name = 'Overtaken';
 
@@ -10,8 +10,8 @@ export class Overtaken extends Error {
 }
 
 /**
- * Claims of one attempt, which end with its right to the run. Time by `performance.now()` goes on while a process stands
- * still, so one that wakes up knows it before it hears from anybody.
+ * The locks of one attempt, which are lost with its right to the run. Time by `performance.now()` goes on while a process
+ * stands still, so a process that wakes up knows it at once, without asking.
  */
 export function createAttemptLocks(locks: LocksPort, isHeld: () => boolean): AttemptLocks {
   const live = new Set<HeldLock>();
@@ -19,18 +19,18 @@ export function createAttemptLocks(locks: LocksPort, isHeld: () => boolean): Att
     hold: (key, work, maxWaitMs) =>
       locks.hold(
         key,
-        async (claim) => {
-          live.add(claim);
+        async (lock) => {
+          live.add(lock);
           try {
-            return await work(claim);
+            return await work(lock);
           } finally {
-            live.delete(claim);
+            live.delete(lock);
           }
         },
         maxWaitMs,
       ),
     check() {
-      if (!isHeld() || [...live].some((claim) => !claim.isHeld())) throw new Overtaken();
+      if (!isHeld() || [...live].some((lock) => !lock.isHeld())) throw new Overtaken();
     },
   };
 }

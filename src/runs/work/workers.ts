@@ -1,15 +1,17 @@
-import { createLoop } from '../../lib/loop.ts';
-import { within } from '../../lib/timeout.ts';
+import { SIGNS_OF_LIFE } from '../../lib/work/leases.ts';
+import { createLoop } from '../../lib/work/loop.ts';
+import { within } from '../../lib/work/timeout.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { wasRolledBack } from '../../store/db/outage.ts';
 import type { ConcurrencySlots } from '../../store/locks/concurrency-slots.ts';
 import type { ClaimedRuns, Line } from '../../store/runs/claimed-runs.ts';
 import type { StoredRun } from '../../store/runs/runs.ts';
 
-/** How long a run rests whose attempt the database broke off. */
+/** A run whose attempt the database broke off is due again after so long. */
 const REST_MS = 5_000;
-/** Many runs of one item may have stood in front of others, which only a second look sees. */
-const LOOK_AGAIN_MS = 25;
+/** Many runs of one item may have stood in front of others, which only a second claim finds. */
+const CLAIM_AGAIN_MS = 25;
+/** The part of its slots that one of several portals may have: one that hangs must not hold up the others. */
 const LARGEST_SHARE = 2 / 3;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
@@ -19,7 +21,7 @@ interface Attempt {
   run: StoredRun;
   /** It has one of the last slots. */
   isLast: boolean;
-  /** By `performance.now()`: the run is left to this process as long, counted from before it asked for that. */
+  /** By `performance.now()`: the end of the lease, counted from before it was asked for. */
   heldUntil: number;
   ended: Promise<void>;
 }
@@ -35,13 +37,13 @@ export interface WorkersOptions {
   claimed: ClaimedRuns;
   /** As many runs as this process may work on at a time; the last ones are for waits whose time is over. */
   slots: { ordinary: ConcurrencySlots; last: ConcurrencySlots };
-  /** A lease is kept four times over. */
+  /** How long runs are left to this process unless it keeps them (leases.ts). */
   leaseMs: number;
   /** How often it looks for runs that became due by time. */
   tickMs: number;
   /** Portals and robots whose runs may be worked on. */
   lines(): LineName[];
-  /** `isHeld`: no other process can be at the run, for its lease was kept. */
+  /** `isHeld`: no other process can have taken the run, because its lease lasts. */
   work(run: StoredRun, isHeld: () => boolean): Promise<void>;
   now: () => Date;
   log: Log;
@@ -52,14 +54,14 @@ export interface WorkersOptions {
  * the lease ends and another attempt begins.
  */
 export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now, log }: WorkersOptions) {
-  /** A run may be here twice: a process that stood still may take over from itself. */
+  /** A run may be here twice: a process that stood still may claim its own run again. */
   const running = new Set<Attempt>();
-  /** Of attempts that the database broke off: to be given back when it is there again. */
+  /** Runs whose attempt the database broke off: given back when it is there again. */
   const broken = new Set<StoredRun>();
   const ordinary = () => [...running].filter(({ isLast }) => !isLast);
   const lastCount = () => running.size - ordinary().length;
-  const room = () => slots.ordinary.held() - ordinary().length;
-  const lastRoom = () => slots.last.held() - lastCount();
+  const free = () => slots.ordinary.held() - ordinary().length;
+  const lastFree = () => slots.last.held() - lastCount();
 
   function start(run: StoredRun, isLast: boolean, heldUntil: number): void {
     const one: Attempt = { run, isLast, heldUntil, ended: Promise.resolve() };
@@ -72,19 +74,18 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
     try {
       await work(run, () => performance.now() < one.heldUntil);
     } catch (error) {
-      // The store could not say how it ended: the run is attempted anew.
+      // How it ended could not be written: the run is attempted anew.
       log.warn('attempt.lost', { error, runId: run.id });
-      // It could, but had to let another go first: nothing is gained by waiting.
+      // The database is well and only ended this transaction for another one: there is nothing to wait for.
       if (wasRolledBack(error)) await claimed.release([run]).catch(() => broken.add(run));
       else broken.add(run);
     } finally {
       running.delete(one);
-      if (isLast) lookingForLast.wake();
-      looking.wake();
+      if (isLast) claimingLast.wake();
+      claiming.wake();
     }
   }
 
-  /** Where several portals share the process, one of them, hanging, must not hold all of it. */
   function counted(all: LineName[]): Line[] {
     const portals = new Set(all.map(({ memberId }) => memberId)).size;
     const held = slots.ordinary.held();
@@ -96,46 +97,46 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
         memberId,
         robot,
         running: own.filter((run) => run.robot === robot).length,
-        room: Math.max(0, share - own.length),
+        free: Math.max(0, share - own.length),
       };
     });
   }
 
-  /** Another process may have been given slots since the runs were asked for: what has none goes back. */
+  /** Slots may have gone to another process since the runs were claimed: a run without a slot is given back. */
   async function startFitting(
     taken: StoredRun[],
-    free: number,
+    slotsFree: number,
     isLast: boolean,
     heldUntil: number,
   ): Promise<void> {
-    const fit = Math.max(0, free);
+    const fit = Math.max(0, slotsFree);
     for (const run of taken.slice(0, fit)) start(run, isLast, heldUntil);
     if (taken.length > fit) await claimed.release(taken.slice(fit));
   }
 
-  const looking = createLoop(async () => {
-    const most = room();
+  const claiming = createLoop(async () => {
+    const most = free();
     const all = lines();
     if (most <= 0 || all.length === 0) return false;
     const heldUntil = performance.now() + leaseMs;
     const taken = await claimed.claim(now(), most, counted(all));
-    await startFitting(taken, room(), false, heldUntil);
-    if (taken.length > 0) setTimeout(looking.wake, LOOK_AGAIN_MS).unref();
+    await startFitting(taken, free(), false, heldUntil);
+    if (taken.length > 0) setTimeout(claiming.wake, CLAIM_AGAIN_MS).unref();
     return false;
   }, log);
 
-  const lookingForLast = createLoop(async () => {
-    const free = lastRoom();
+  const claimingLast = createLoop(async () => {
+    const most = lastFree();
     const waiting = lines().filter(({ waits }) => waits);
-    if (free <= 0 || waiting.length === 0) return false;
-    const kept = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, room: free }));
+    if (most <= 0 || waiting.length === 0) return false;
+    const kept = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, free: most }));
     const heldUntil = performance.now() + leaseMs;
-    await startFitting(await claimed.claim(now(), free, kept, true), lastRoom(), true, heldUntil);
+    await startFitting(await claimed.claim(now(), most, kept, true), lastFree(), true, heldUntil);
     return false;
   }, log);
   const sharing = createLoop(async () => {
-    if (await slots.ordinary.share(() => ordinary().length)) looking.wake();
-    if (await slots.last.share(lastCount)) lookingForLast.wake();
+    if (await slots.ordinary.share(() => ordinary().length)) claiming.wake();
+    if (await slots.last.share(lastCount)) claimingLast.wake();
     return false;
   }, log);
 
@@ -155,7 +156,7 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
     return false;
   }, log);
   const reclaiming = createLoop(async () => {
-    if ((await claimed.reclaim(now())) > 0) looking.wake();
+    if ((await claimed.reclaim(now())) > 0) claiming.wake();
     return false;
   }, log);
 
@@ -163,23 +164,23 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
     setInterval(() => {
       sharing.wake();
       reclaiming.wake();
-      looking.wake();
-      lookingForLast.wake();
+      claiming.wake();
+      claimingLast.wake();
     }, tickMs),
     setInterval(() => {
       keeping.wake();
       givingBack.wake();
-    }, leaseMs / 4),
+    }, leaseMs / SIGNS_OF_LIFE),
   ];
   sharing.wake();
 
   return {
     /** Called when runs became due. */
-    wake: looking.wake,
+    wake: claiming.wake,
     /** Takes nothing more, lets attempts end, and gives back those that do not. */
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);
-      await Promise.all([looking.stop(), lookingForLast.stop()]);
+      await Promise.all([claiming.stop(), claimingLast.stop()]);
       const drained = Promise.all([...running].map(({ ended }) => ended));
       await within(DRAIN_MS, drained).catch(() => undefined);
       await Promise.all([keeping.stop(), givingBack.stop(), reclaiming.stop(), sharing.stop()]);

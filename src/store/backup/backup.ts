@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type pg from 'pg';
+import { isSegment } from '../spool/segment-files.ts';
 import { writeSealed } from './sealed-file.ts';
 import { listTables, quoted, readSchema } from './tables.ts';
 
@@ -102,7 +103,7 @@ function line(kind: Kind, name: string, count: number, text: string): string {
   return `${kind}\t${name}\t${count}\t${text}\n`;
 }
 
-/** Whole lines of every segment; one that a drain renames meanwhile is looked for again. */
+/** Whole lines of every segment; when one is renamed by a drain meanwhile, the folder is read again. */
 async function readSpool(folder: string): Promise<Map<string, Buffer>> {
   for (;;) {
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
@@ -111,7 +112,7 @@ async function readSpool(folder: string): Promise<Map<string, Buffer>> {
     });
     const files = new Map<string, Buffer>();
     try {
-      for (const name of names.filter((one) => /^\d+-[0-9a-f]+\.(open|draining|unreadable)$/.test(one))) {
+      for (const name of names.filter(isSegment)) {
         const data = await readFile(join(folder, name));
         // A torn last line is a call that has not been answered yet.
         files.set(name, data.subarray(0, data.lastIndexOf(10) + 1));

@@ -1,15 +1,17 @@
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import type pg from 'pg';
-import { parseSecretKeys } from '../secrets/secrets.ts';
+import { writeDurably } from '../../lib/durable-files.ts';
+import { isSegment } from '../spool/segment-files.ts';
 import type { Counts, Kind, Meta } from './backup.ts';
+import { planKeys } from './restored-keys.ts';
 import { BackupError, readSealed } from './sealed-file.ts';
 import { listTables, lockTables, quoted, readSchema, type Table } from './tables.ts';
 
 /** What a backup holds, after all of it was read and proved whole. */
-export interface Checked {
+interface Checked {
   meta: Meta;
   keyList: string;
   counts: Counts;
@@ -22,7 +24,7 @@ interface Line {
   text: string;
 }
 
-/** A database with a row in one of these belongs to somebody. */
+/** A database with a row in one of these is in use. */
 const WORTH = [
   'keyv',
   'run',
@@ -34,7 +36,6 @@ const WORTH = [
   'telling',
   'mirrored_task',
 ];
-const SEGMENT = /^\d+-[0-9a-f]+\.(open|draining|unreadable)$/;
 
 /**
  * Reads the whole file and changes nothing. `onRows` is told how many rows were read.
@@ -119,7 +120,7 @@ export async function restoreBackup(options: {
       if (line.kind === 'file') await putSegment(join(dataDir, 'spool'), line.name, line.text);
     });
     for (const table of tables) await renumber(client, table);
-    // Whoever held a run when the backup was made does not hold it here.
+    // The process that held a run when the backup was made does not hold it here.
     await client.query(
       `UPDATE run SET state = 'accepted', holder = NULL, lease_until = NULL WHERE state = 'running'`,
     );
@@ -209,58 +210,11 @@ async function refuseWorth(client: pg.ClientBase): Promise<void> {
 }
 
 async function putSegment(folder: string, name: string, base64: string): Promise<void> {
-  if (!SEGMENT.test(name))
+  if (!isSegment(name))
     throw new BackupError({
       en: 'the backup has a file of a strange name',
       ru: 'в копии есть файл с недопустимым именем',
     });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeDurably(join(folder, name), Buffer.from(base64, 'base64'));
-}
-
-/** Where the keys of the backup go. @throws BackupError when what they opened could then no longer be opened */
-async function planKeys(
-  keyList: string,
-  options: { dataDir: string; secretKeys: string | undefined; replace: boolean },
-): Promise<() => Promise<void>> {
-  const wanted = parseSecretKeys(keyList);
-  const lacks = (list: string) => {
-    const here = parseSecretKeys(list);
-    return [...wanted].filter(([id, key]) => !here.get(id)?.equals(key)).map(([id]) => id);
-  };
-  if (options.secretKeys !== undefined) {
-    const missing = lacks(options.secretKeys);
-    if (missing.length === 0) return async () => undefined;
-    throw new BackupError({
-      en: `SECRET_KEYS lacks the backup's key ${missing.join(', ')}: add it behind yours, or unset SECRET_KEYS so that the keys are restored to DATA_DIR/keys`,
-      ru: `в SECRET_KEYS нет ключа ${missing.join(', ')} из копии: допишите его за своим или уберите SECRET_KEYS, тогда ключи вернутся в DATA_DIR/keys`,
-    });
-  }
-  const path = join(options.dataDir, 'keys');
-  const present = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
-  });
-  if (present.trim() !== '' && lacks(present).length === 0) return async () => undefined;
-  const spooled = await readdir(join(options.dataDir, 'spool')).catch(() => []);
-  if (present.trim() !== '' && !options.replace && spooled.some((name) => SEGMENT.test(name)))
-    throw new BackupError({
-      en: 'DATA_DIR holds calls in its spool that only its present key opens: start the service once so that it takes them in, or add --replace',
-      ru: 'в DATA_DIR лежат вызовы, которые открывает только нынешний ключ: запустите сервис один раз, чтобы он их принял, или добавьте --replace',
-    });
-  return async () => {
-    await mkdir(options.dataDir, { recursive: true });
-    if (present.trim() !== '') await rename(path, `${path}.before-restore`);
-    await writeDurably(path, Buffer.from(`${keyList.trim()}\n`));
-  };
-}
-
-async function writeDurably(path: string, data: Buffer): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(data);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

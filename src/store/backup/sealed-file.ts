@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes, scrypt, timingSafeEqual 
 import { createReadStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncFolder } from '../../lib/sync-folder.ts';
+import { syncFolder } from '../../lib/durable-files.ts';
 import { ToldError } from '../db/told-error.ts';
 
 /** The file is not a backup, was cut or altered, or the passphrase is another; nothing was done with it. */

@@ -2,12 +2,12 @@ import pg from 'pg';
 import { pin } from '../db/connection.ts';
 import { listTables, quoted } from './tables.ts';
 
-/** Many and long rows that nothing of documents is written in. */
+/** Tables with many and long rows, which hold nothing about documents. */
 const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'run_attempt', 'answer', 'former_crowd']);
 
 /**
  * A pool whose one connection has copies of our tables as they are now, and may write nothing else: what is done with it
- * is done to the copies and forgotten with them. A statement may see its own writes, nobody else does.
+ * is done to the copies and forgotten with them; no other connection sees it.
  */
 export async function openShadow(databaseUrl: string): Promise<pg.Pool> {
   const pool = new pg.Pool({

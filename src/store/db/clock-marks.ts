@@ -3,13 +3,13 @@ export interface Marks {
   table: string;
   columns: string[];
   /**
-   * The end of a long time, and since when it is counted: it is moved only with its beginning. The end of what began by a
-   * clock that was right must not come sooner because that clock ran ahead for a while.
+   * The end of a long time, and its beginning: both are moved or neither. What began while the clock was right must not end
+   * sooner because the clock ran ahead for a while.
    */
   limit?: { column: string; since: string };
   /** Its rows are locked by this, as all do (lock-order.ts). */
   key: string[];
-  /** Rows whose moments nobody looks at any more are left alone. */
+  /** Only these rows; moments of the others are not used any more. */
   open?: string;
 }
 

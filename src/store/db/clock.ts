@@ -3,9 +3,9 @@ import type { Log } from '../../robot/ports/log.ts';
 import { DATABASE_MARKS, type Marks, PROCESS_MARKS } from './clock-marks.ts';
 import { inTransaction } from './transaction.ts';
 
-/** Clocks of several machines may differ by so much; what is set back by less is waited for. */
+/** Clocks of several machines may differ by so much; less is not corrected. */
 const TOLERANCE_MS = 2_000;
-/** Longer than a process leaves between two looks: after so long none lives by the later clock any more. */
+/** Longer than a process leaves between two checks: after so long no living process has the later clock any more. */
 const SILENT_MS = 3_000;
 
 const SEEN = `
@@ -18,9 +18,9 @@ const AHEAD = `
   FROM clock FOR UPDATE`;
 
 /**
- * Guards what is due against clocks that are set back. Every process notes here how late it is; one that finds a later
- * moment by which nobody lives any more knows that the clock was set back by the difference, and moves all moments to
- * come by it. While a process with a later clock lives, to which everything is due sooner, the others leave it alone.
+ * Protects what is due against clocks that are set back. Every process writes its time here. A process that finds a later
+ * time, which no living process has any more, knows that the clock was set back by the difference, and moves all coming
+ * moments by it. While a process with a later clock lives, moments stay as they are: to that process they are due sooner.
  */
 export function createClock({ pool, now, log }: { pool: pg.Pool; now: () => Date; log: Log }) {
   let isBehind = false;
@@ -31,7 +31,7 @@ export function createClock({ pool, now, log }: { pool: pg.Pool; now: () => Date
     const [ahead] = rows;
     if (ahead === undefined) return;
     if (ahead.database > TOLERANCE_MS) {
-      // Whether anybody lives by a later clock of the processes is seen by the next looks.
+      // Whether a living process has a later clock is seen by the next checks.
       await moveBack(client, DATABASE_MARKS, ahead.at, ahead.database);
       await client.query('UPDATE clock SET database_at = clock_timestamp()');
       log.warn('clock.set_back', { whose: 'database', seconds: toSeconds(ahead.database) });
@@ -49,7 +49,7 @@ export function createClock({ pool, now, log }: { pool: pg.Pool; now: () => Date
   }
 
   return {
-    /** To be called once a second. What stands before its moment by the clock as it is now needs no moving. */
+    /** To be called once a second. */
     async look(): Promise<void> {
       const at = now();
       const { rowCount } = await pool.query(SEEN, [

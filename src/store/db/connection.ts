@@ -18,7 +18,7 @@ const PINNED = {
   lock_timeout: '0',
   transaction_timeout: '0',
   idle_session_timeout: '0',
-  // A process that stands still in the middle of one must not keep its rows for ever.
+  // A process that stands still in the middle of a transaction must not keep its rows for ever.
   idle_in_transaction_session_timeout: '60s',
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
@@ -29,10 +29,10 @@ const PINNED = {
 };
 
 /**
- * One question on a new connection: the start of a connection could not say it, for a server of another version refuses
- * names it does not know, and poolers refuse options altogether. Commits are durable unless the caller says otherwise;
+ * One statement on a new connection. Options of the connection itself would not do: a server of another version refuses
+ * names that it does not know, and poolers refuse options altogether. Commits are durable unless the caller says otherwise;
  * where a role asks for more than that, it stays so. The tables stay where the first start found its schema, and
- * that schema alone is looked at.
+ * only that schema is searched.
  */
 const PIN = `
   WITH place AS (SELECT
@@ -48,14 +48,14 @@ const PIN = `
   SELECT set_config(name, given.value, false) FROM given JOIN pg_settings USING (name)`;
 
 /** Settings of one connection besides those that all have, by their names in PostgreSQL. */
-export type SessionSettings = Readonly<Record<string, string>>;
+type SessionSettings = Readonly<Record<string, string>>;
 
 /** Makes a new connection independent of what server, database and role set by default. To be done before anything else. */
 export async function pin(client: pg.ClientBase, name: string, more: SessionSettings = {}): Promise<void> {
   await client.query(PIN, [JSON.stringify({ ...PINNED, application_name: name, ...more })]);
 }
 
-/** A host that vanished is noticed in seconds by a silent connection, and holds no query for minutes. */
+/** A silent connection notices within seconds that its host is gone, and no query waits for minutes. */
 const LIVELY = {
   keepAlive: true,
   keepAliveInitialDelayMillis: 10_000,
@@ -78,9 +78,9 @@ export function createPool(options: {
     onConnect: (client) => pin(client, options.name, options.settings),
     ...LIVELY,
   });
-  // Idle connections die with a restart of the database; unheard that would end the process.
+  // Idle connections die with a restart of the database; without a listener that would end our process.
   pool.on('error', options.onLost);
-  // The pool does not listen to a connection that is in use; one that dies between two queries would end us too.
+  // The pool does not listen to a connection that is in use; one that dies between two queries would end our process too.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }

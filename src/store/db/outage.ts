@@ -9,7 +9,7 @@ const STATES = [
   /^25006$/,
   // A time limit of the server ended a transaction that stood still, or took too long: our process was frozen.
   /^25P0[34]$/,
-  // 40, transaction rollback: two were in each other's way, or nobody knows whether it was committed.
+  // 40, transaction rollback: two were in each other's way, or it is unknown whether it was committed.
   /^40\w{3}$/,
   // 53, insufficient resources: disk, memory or connections ran out.
   /^53\w{3}$/,
@@ -28,7 +28,7 @@ const TURNED_AWAY = /^(28\w{3}|3D000)$/;
 /** What the network says: nobody listens, the way is broken, the name is not known now. */
 const NETWORK =
   /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN|EPIPE)$/;
-/** What the driver says by words only. */
+/** Messages of the driver, which have no code. */
 const WORDS =
   /^(timeout expired|timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client (has encountered|was closed)|the store is closed|locks are closed|claim held elsewhere)/;
 

@@ -1,6 +1,6 @@
 import type { LocalText } from '../../robot/failure.ts';
 
-/** What whoever runs the package can mend, in words for them; holds no secret. */
+/** Something that the operator can mend, in words for them; holds no secret. */
 export class ToldError extends Error {
   readonly text: LocalText;
   constructor(text: LocalText, options?: ErrorOptions) {

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import { lockedDocuments } from '../locks/lock-order.ts';
 import { endUnshown } from './deal-projection.ts';
 import { FINAL } from './watched-documents.ts';
@@ -11,13 +12,10 @@ export interface Found {
 }
 
 /** A step of the night's comparison: what comes before it, and until when it is left to its process. */
-export interface ComparisonTurn extends Found {
+interface ComparisonTurn extends Found {
   after: number;
   heldUntil: Date;
 }
-
-/** A step asks Directum and the portals, which may take their time. */
-const LEASE_MS = 300_000;
 
 /** Deleted documents included while their deletion is younger than `$1`; with `$2` those that this item or its task shows. */
 const COMPARED = `(ended_at IS NULL OR (status = 'deleted' AND ended_at > $1)) AND ($2::text IS NULL
@@ -84,7 +82,7 @@ export function createComparisons(pool: pg.Pool) {
         `WITH planned AS (UPDATE comparison SET due_at = $3 WHERE due_at IS NULL)
          UPDATE comparison SET held_until = $2 WHERE due_at <= $1 AND held_until <= $1
          RETURNING after, held_until, documents, differences, failed`,
-        [now, new Date(now.getTime() + LEASE_MS), nextNight],
+        [now, new Date(now.getTime() + LEASE_MS.comparison), nextNight],
       );
       if (!rows[0]) return null;
       const { after, held_until: heldUntil, documents, differences, failed } = rows[0];

@@ -10,7 +10,7 @@ import {
   writeLockedDocuments,
 } from '../locks/lock-order.ts';
 
-/** One document of one item that is due to be shown. */
+/** One document of one item, with what the item shows of it and what it should show. */
 export interface DueUpdate {
   itemCode: string;
   documentId: number;
@@ -21,9 +21,9 @@ export interface DueUpdate {
   shownFields: DealFields | null;
   /** The document is in the slot whose document the item's fields show. */
   ownsFields: boolean;
-  /** Failed showings in a row. */
+  /** Updates that failed in a row. */
   attempts: number;
-  /** Tells this taking from a change after it. */
+  /** Counts changes, so that one that comes while this one is written is not lost. */
   changes: number;
 }
 
@@ -44,7 +44,7 @@ const given = (columns: string) =>
 /** The rows of `$2` in the portal `$1`, locked, with the columns that come with them. */
 const lockedOf = (columns: string) => lockedItems('portal = $1', given(columns));
 
-/** A task outlives its item: until its assignment ends somebody has to be told when to stop. */
+/** A task outlives its item: the document is watched until the assignment ends, so that the task can be closed. */
 const IS_UNSHOWN = `ended_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM watched_document w WHERE w.document_id = document.id AND w.gone_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM mirrored_task m WHERE m.document_id = document.id AND m.task_id IS NOT NULL AND NOT m.ended)`;
@@ -53,9 +53,9 @@ const IS_UNSHOWN = `ended_at IS NULL
 export const endUnshown = (pool: pg.Pool, now: Date): Promise<void> =>
   writeLockedDocuments(pool, IS_UNSHOWN, 'UPDATE document SET ended_at = $2', [now]);
 
-/** Which items are due to be told of their documents, and what they were told. */
+/** Which items are due to be updated, and what they show. */
 export function createDealProjection(pool: pg.Pool) {
-  const toShow = (row: Record<string, unknown>): DueUpdate => ({
+  const toDueUpdate = (row: Record<string, unknown>): DueUpdate => ({
     itemCode: row['item_code'] as string,
     documentId: Number(row['document_id']),
     snapshot: {
@@ -93,7 +93,7 @@ export function createDealProjection(pool: pg.Pool) {
          WHERE w.portal = $1 ORDER BY w.show_at`,
         [portal, taken.map((row) => row.item_code), taken.map((row) => row.document_id)],
       );
-      return rows.map(toShow);
+      return rows.map(toDueUpdate);
     },
 
     /** What items of the portal should show, by document, for a comparison with what they do show. */
@@ -103,10 +103,10 @@ export function createDealProjection(pool: pg.Pool) {
          WHERE w.portal = $1 AND w.document_id = ANY($2) AND w.gone_at IS NULL ORDER BY w.document_id, w.item_code`,
         [portal, documentIds],
       );
-      return rows.map(toShow);
+      return rows.map(toDueUpdate);
     },
 
-    /** How many items are still to be told of a document. */
+    /** How many items are still to be updated. */
     async dueCount(portals: string[]): Promise<number> {
       const { rows } = await pool.query(
         'SELECT count(*)::int AS due FROM watched_document WHERE show_at IS NOT NULL AND portal = ANY($1)',
@@ -116,8 +116,8 @@ export function createDealProjection(pool: pg.Pool) {
     },
 
     /**
-     * Items of the portal that are about to show something of these documents: a change that waits for its first try, or
-     * all of a document nobody has looked at yet. As `DEAL_915 5001`.
+     * Items of the portal that are about to be updated with something of these documents: a change that waits for its first
+     * try, or all of a document that was not read yet. As `DEAL_915 5001`.
      */
     async pendingWrites(portal: string, documentIds: number[]): Promise<Set<string>> {
       const { rows } = await pool.query(
@@ -150,8 +150,8 @@ export function createDealProjection(pool: pg.Pool) {
     },
 
     /**
-     * Ends a taking. What changed meanwhile stays due; an item that is gone is shown nothing any more, and a document that
-     * no item shows is let go.
+     * Ends updates. What changed meanwhile stays due; an item that is gone is not updated any more, and a document that no
+     * item shows is no longer watched.
      */
     async settle(
       portal: string,

@@ -9,13 +9,13 @@ import {
   writeLockedDocuments,
 } from '../locks/lock-order.ts';
 
-/** A document just made shows itself by its `Modified`; a storm of them is not read one by one at the same moment. */
-const LOOK_AFTER_MS = 120_000;
-/** How long a run holds up its worker for one that has the slot; then it is attempted anew. */
-const PATIENCE_MS = 20_000;
+/** A document just made is found by its `Modified`; it is read on its own only later, so that many of them are not. */
+const REFRESH_AFTER_MS = 120_000;
+/** How long a run waits for another one that has the slot; then its attempt ends and is made anew. */
+const SLOT_WAIT_MS = 20_000;
 
 /**
- * Documents of one CRM item as one run sees them; a slot's spelling does not matter. Over `asyncCommitPool` goes what need not be
+ * Documents of one CRM item as one run sees them; a slot is case-blind. Through `asyncCommitPool` goes what need not be
  * waited for: the end of the run makes it durable, and a run that has not ended does it again.
  */
 export function createDocumentSlots(
@@ -32,8 +32,8 @@ export function createDocumentSlots(
   const externalId = (slot: string) => `b24:${portalKey}:${itemCode}:${slot.toLowerCase()}`;
 
   /**
-   * From now on the item shows the document; one that was taken for deleted is looked at again. The document's row is
-   * written first, as everywhere (lock-order.ts).
+   * From now on the item shows the document; one that counted as deleted is read again. The document's row is written
+   * first, as everywhere (lock-order.ts).
    */
   async function watch(documentId: number, slot: string | null): Promise<void> {
     locks.check();
@@ -52,7 +52,7 @@ export function createDocumentSlots(
         itemCode,
         documentId,
         at,
-        new Date(at.getTime() + LOOK_AFTER_MS),
+        new Date(at.getTime() + REFRESH_AFTER_MS),
         slot === null ? null : externalId(slot),
         runId,
       ],
@@ -61,7 +61,7 @@ export function createDocumentSlots(
 
   return {
     externalId,
-    alone: (slot, work) => locks.hold(externalId(slot), work, PATIENCE_MS),
+    alone: (slot, work) => locks.hold(externalId(slot), work, SLOT_WAIT_MS),
 
     async begin(slot) {
       locks.check();

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { lockedDocuments } from '../locks/lock-order.ts';
 
-/** Looks that go over many documents and decide at their end. */
-export type LookName = 'sweep' | 'night';
+/** Readings of all documents, which decide at their end: `sweep` is the hourly full rescan, `night` the comparison. */
+export type ReadingName = 'sweep' | 'night';
 
 export interface MissingFacts {
   /** It was decided before that it is deleted. */
@@ -10,7 +10,7 @@ export interface MissingFacts {
   held: boolean;
 }
 
-/** Documents that the package made or watches and that nobody decided to be deleted. */
+/** Documents that the package made or watches and that do not count as deleted. */
 const THERE = `status IS DISTINCT FROM 'deleted'`;
 
 /** Documents that Directum does not show any more, and whether that is held for lost rights. */
@@ -52,7 +52,7 @@ export function createMissingDocuments(pool: pg.Pool) {
       return rows.map(({ id }) => Number(id));
     },
 
-    /** How many documents could be looked at. */
+    /** How many documents can be read. */
     async count(): Promise<number> {
       const { rows } = await pool.query(
         `SELECT count(*)::int AS count FROM document WHERE ended_at IS NULL AND ${THERE}`,
@@ -61,24 +61,27 @@ export function createMissingDocuments(pool: pg.Pool) {
     },
 
     /**
-     * The look did not see them, in that round of it. Of two looks the sweep decides, which comes around
-     * sooner.
+     * The reading did not find them, in that round of it. Where both readings miss one the full rescan decides, which comes
+     * around sooner.
      */
-    async note(look: LookName, round: number | null, ids: number[]): Promise<void> {
+    async note(reading: ReadingName, round: number | null, ids: number[]): Promise<void> {
       await pool.query(
         `INSERT INTO missing_document AS m (id, look, round)
          SELECT id, $2, $3::integer FROM unnest($1::bigint[]) AS id ORDER BY id
          ON CONFLICT (id) DO UPDATE SET look = excluded.look, round = coalesce(m.round, excluded.round)
            WHERE m.look <> 'sweep' AND excluded.look = 'sweep'`,
-        [ids, look, round],
+        [ids, reading, round],
       );
     },
 
-    /** What the look has not seen: `before` the round, and only `since` it began. */
-    async notedBy(look: LookName, round: number | null): Promise<{ before: number[]; since: number[] }> {
+    /** What the reading did not find: `before` the round, and only `since` it began. */
+    async notedBy(
+      reading: ReadingName,
+      round: number | null,
+    ): Promise<{ before: number[]; since: number[] }> {
       const { rows } = await pool.query(
         `SELECT id, coalesce(round = $2, false) AS fresh FROM missing_document WHERE look = $1 ORDER BY id`,
-        [look, round],
+        [reading, round],
       );
       const of = (wanted: boolean) =>
         rows.filter(({ fresh }) => fresh === wanted).map(({ id }) => Number(id));
@@ -129,7 +132,7 @@ export function createMissingDocuments(pool: pg.Pool) {
       return { ids: rows.map(({ id }) => Number(id)).sort((a, b) => a - b), count: rows[0]?.count ?? 0 };
     },
 
-    /** Those nobody shows and nobody waits for are nobody's any more. @returns how many of them were held */
+    /** Forgets those that no item shows and no run waits for. @returns how many of them were held */
     async letGo(): Promise<number> {
       const { rows } = await pool.query(
         `SELECT id FROM missing_document m WHERE NOT EXISTS (SELECT 1 FROM document d WHERE d.id = m.id)

@@ -42,7 +42,7 @@ export interface SettledTask {
   dueAt: Date | null;
 }
 
-export interface SyncedTasksOptions {
+interface SyncedTasksOptions {
   pool: pg.Pool;
   seal: { encrypt(text: string): string; decrypt(text: string): string };
   /** DIRECTUM_TASKS: without it no task is begun, and those begun before are still brought to their end. */
@@ -77,7 +77,7 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
 
   /**
    * Tasks whose key is gone do not take the others with them: each is left as the portal shows it, and written anew when
-   * its assignment is looked at next, at night at the latest.
+   * its assignment is read next, at night at the latest.
    */
   async function opened<T extends DueTask>(
     rows: Record<string, unknown>[],
@@ -144,7 +144,7 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
 
   return {
     /**
-     * Remembers in the caller's transaction what tasks must show, all of it at once (lock-order.ts). In each portal an
+     * Keeps in the caller's transaction what tasks must show, all of it at once (lock-order.ts). In each portal an
      * assignment gets its one task through the first item that shows its document, and keeps it when that item is gone.
      */
     record,

@@ -29,9 +29,9 @@ export interface OpenSnapshot extends Pick<SnapshotChange, 'items' | 'made'> {
   snapshot: KeptSnapshot;
 }
 
-/** A final document is asked for by the windows alone: its signing is over (docs/architecture.md). */
+/** Final documents: their signing is over, so only questions of what changed read them (docs/architecture.md). */
 export const FINAL = `('executed', 'annulled')`;
-/** Changes of one moment are shown together. */
+/** Changes of one moment go into one update. */
 const GATHER_MS = 1_000;
 
 /** Documents that CRM items show: what Directum showed last, and which must be read. */
@@ -45,18 +45,16 @@ export function createDocumentStore(pool: pg.Pool) {
     );
     const known = rows.map((row) => Number(row.id));
     if (known.length === 0) return new Map();
-    const [assignments, items] = [
-      await client.query(
-        `SELECT document_id, seen FROM assignment JOIN document_task USING (task_id)
-         WHERE document_id = ANY($1) ORDER BY assignment.id`,
-        [known],
-      ),
-      await client.query(
-        `SELECT document_id, portal, item_code, created_at FROM watched_document WHERE document_id = ANY($1) AND gone_at IS NULL
-         ORDER BY portal, item_code`,
-        [known],
-      ),
-    ];
+    const assignments = await client.query(
+      `SELECT document_id, seen FROM assignment JOIN document_task USING (task_id)
+       WHERE document_id = ANY($1) ORDER BY assignment.id`,
+      [known],
+    );
+    const items = await client.query(
+      `SELECT document_id, portal, item_code, created_at FROM watched_document WHERE document_id = ANY($1) AND gone_at IS NULL
+       ORDER BY portal, item_code`,
+      [known],
+    );
     const seenOf = Map.groupBy(assignments.rows, (row) => Number(row.document_id));
     const itemsOf = Map.groupBy(items.rows, (row) => Number(row.document_id));
     return new Map(
@@ -85,8 +83,8 @@ export function createDocumentStore(pool: pg.Pool) {
 
   return {
     /**
-     * One transaction over the known documents among `ids`. `work` answers what is to be kept; items of those
-     * documents are due to be shown a moment later.
+     * One transaction over the known documents among `ids`. `work` answers what is to be kept; items of those documents are
+     * due to be updated a moment later.
      */
     async change(
       ids: number[],
@@ -122,7 +120,7 @@ export function createDocumentStore(pool: pg.Pool) {
       });
     },
 
-    /** Remembers assignments as they were seen, all of a transaction at once: documents may share them. */
+    /** Keeps assignments as Directum showed them, all of a transaction at once: documents may share them. */
     async keepAssignments(client: DocumentClient, seen: Assignment[]): Promise<void> {
       if (seen.length === 0) return;
       const assignments = [...new Map(seen.map((one) => [one.id, one])).values()].sort((a, b) => a.id - b.id);
@@ -136,16 +134,16 @@ export function createDocumentStore(pool: pg.Pool) {
 
     /** Ties tasks to the watched ones of their documents; answers the tasks that were not known before. */
     async keepTasks(tasks: { id: number; documentIds: number[] }[]): Promise<number[]> {
-      const counterpartyLinks = tasks.flatMap(({ id, documentIds }) =>
+      const pairs = tasks.flatMap(({ id, documentIds }) =>
         documentIds.map((documentId) => ({ id, documentId })),
       );
-      if (counterpartyLinks.length === 0) return [];
+      if (pairs.length === 0) return [];
       const { rows } = await pool.query(
         `INSERT INTO document_task (task_id, document_id)
          SELECT DISTINCT c.id, c."documentId" FROM json_to_recordset($1::json) AS c (id bigint, "documentId" bigint)
            JOIN document ON document.id = c."documentId" ORDER BY c."documentId", c.id
          ON CONFLICT DO NOTHING RETURNING task_id`,
-        [JSON.stringify(counterpartyLinks)],
+        [JSON.stringify(pairs)],
       );
       return [...new Set(rows.map((row) => Number(row.task_id)))];
     },
@@ -177,8 +175,8 @@ export function createDocumentStore(pool: pg.Pool) {
       );
     },
 
-    /** Leases documents that must be read on their own, the latest wish first. */
-    async takeLooks(now: Date, leaseMs: number, limit: number): Promise<number[]> {
+    /** Leases documents that are due to be refreshed on their own, the latest order first. */
+    async takeRefreshes(now: Date, leaseMs: number, limit: number): Promise<number[]> {
       const { rows } = await pool.query(
         `UPDATE document SET look_at = $2 WHERE id IN
            (SELECT id FROM document WHERE look_at <= $1 ORDER BY look_at DESC LIMIT $3 FOR UPDATE SKIP LOCKED)
@@ -188,8 +186,8 @@ export function createDocumentStore(pool: pg.Pool) {
       return rows.map((row) => Number(row.id)).sort((a, b) => a - b);
     },
 
-    /** They were read; a wish that came since then stays. */
-    async endLooks(ids: number[], leasedUntil: Date): Promise<void> {
+    /** They were read; an order to refresh that came since then stays. */
+    async endRefreshes(ids: number[], leasedUntil: Date): Promise<void> {
       await pool.query(
         `WITH ${lockedDocuments('id = ANY($1)')}
          UPDATE document SET look_at = NULL FROM one WHERE document.id = one.id AND look_at = $2`,
@@ -197,8 +195,8 @@ export function createDocumentStore(pool: pg.Pool) {
       );
     },
 
-    /** Everything watched is read anew, tasks and dates too. */
-    async lookAtAll(now: Date): Promise<void> {
+    /** Everything watched is due to be refreshed, tasks and dates too. */
+    async refreshAll(now: Date): Promise<void> {
       await pool.query(
         `WITH ${lockedDocuments('ended_at IS NULL')}
          UPDATE document SET look_at = least(look_at, $1) FROM one WHERE document.id = one.id`,
@@ -206,7 +204,7 @@ export function createDocumentStore(pool: pg.Pool) {
       );
     },
 
-    /** The document is to be read and shown anew in the portal, whatever it was told before. False: it is not shown there. */
+    /** The document is to be read, and shown in the portal anew, whatever it shows now. False: it is not shown there. */
     async refresh(portal: string, documentId: number, now: Date): Promise<boolean> {
       const { rowCount } = await pool.query(
         `UPDATE watched_document SET shown = NULL, changes = changes + 1, show_at = $3
@@ -223,8 +221,8 @@ export function createDocumentStore(pool: pg.Pool) {
       return true;
     },
 
-    /** The next documents of the hourly rescan; final ones are left to the windows and the nightly comparison. */
-    async sweptAfter(id: number, limit: number): Promise<number[]> {
+    /** The next documents of the full rescan; final ones are left to questions of what changed and the nightly comparison. */
+    async rescannedAfter(id: number, limit: number): Promise<number[]> {
       const { rows } = await pool.query(
         `SELECT id FROM document WHERE id > $1 AND ended_at IS NULL AND (status IS NULL OR status NOT IN ${FINAL})
          ORDER BY id LIMIT $2`,

@@ -4,16 +4,16 @@ import type { Pool } from 'pg';
 /** A little under three questions a second, all processes together (design.md, Promises 5). */
 const APART_MS = 340;
 
-/** Takes the next free moment. */
+/** Reserves the next free moment. */
 const TAKE = `
   UPDATE watch SET next_question_at = make_interval(secs => $1) + greatest(next_question_at, clock_timestamp())
   RETURNING extract(epoch FROM next_question_at - clock_timestamp())::float - $1 AS seconds`;
 
-/** The pace of questions to Directum that are many and urgent to nobody. */
-export interface DirectumRate {
-  /** Waits for a moment: first come, first served, whichever process it is. One whose taker is gone passes unused. */
+/** The common rate of questions to Directum that are many and for which nobody waits. */
+interface DirectumRate {
+  /** Waits for the next free moment: first come, first served, in all processes. A moment whose taker is gone is lost. */
   take(): Promise<void>;
-  /** What somebody waits for is asked at once; the others wait that moment longer. */
+  /** For what somebody waits for: it asks at once, and the others wait that much longer. */
   owe(): Promise<void>;
 }
 

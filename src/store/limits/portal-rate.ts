@@ -1,10 +1,10 @@
 import type { Pool } from 'pg';
 
-/** `run` reads and `answer` deliver at once; `repeat` (the second send) leaves a fifth of the bucket to them. */
-export type RatePriority = 'run' | 'answer' | 'repeat';
+/** `run` reads and `answer` delivers at once; `repeat` (the second sending) leaves a fifth of the bucket to them. */
+type RatePriority = 'run' | 'answer' | 'repeat';
 
 /** A priority that may rise while its hit waits; `onRaise` answers how to stop listening. */
-export interface RisingPriority {
+interface RisingPriority {
   readonly priority: RatePriority;
   onRaise(listener: () => void): () => void;
 }
@@ -27,7 +27,8 @@ export interface PortalRate {
 const SPARE_HITS = 3;
 const SPEED = 0.99;
 const REPEAT_SHARE = 0.8;
-const LONGEST_NAP_MS = 1_000;
+/** After so long the bucket is read again: another process may have used it, or left it. */
+const LONGEST_SLEEP_MS = 1_000;
 
 const LEVEL = `greatest(0, b.level - $2 * greatest(0, extract(epoch FROM clock_timestamp() - b.updated_at)))`;
 
@@ -57,8 +58,8 @@ interface Line {
 
 function leave(line: Line, waiter: Waiter): void {
   for (const queue of [line.urgent, line.repeats]) {
-    const place = queue.indexOf(waiter);
-    if (place >= 0) queue.splice(place, 1);
+    const index = queue.indexOf(waiter);
+    if (index >= 0) queue.splice(index, 1);
   }
 }
 
@@ -88,8 +89,8 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
       if (!waiter) break;
       try {
         const waitMs = await attempt(memberId, queue === line.repeats ? repeatLimit : limit);
-        if (waitMs > 0) await nap(line, waitMs);
-        // Whoever gave up, or rose, meanwhile leaves his hit to the next.
+        if (waitMs > 0) await sleep(line, waitMs);
+        // A waiter that gave up, or rose, meanwhile leaves its hit to the next one.
         else (queue.shift() ?? line.urgent.shift())?.resolve();
       } catch (error) {
         leave(line, waiter);
@@ -99,7 +100,7 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
     line.moving = false;
   }
 
-  /** 0 when a hit was taken, else how long to wait before the next look. */
+  /** 0 when a hit was taken, else how long to wait before the next try. */
   async function attempt(memberId: string, most: number): Promise<number> {
     const taken = await pool.query(TAKE, [memberId, speed, most]);
     if (taken.rowCount) return 0;
@@ -119,9 +120,9 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
     return Math.max(0, bucket - Number(rows[0]?.level ?? 0));
   }
 
-  function nap(line: Line, ms: number): Promise<void> {
+  function sleep(line: Line, ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.min(ms, LONGEST_NAP_MS));
+      const timer = setTimeout(resolve, Math.min(ms, LONGEST_SLEEP_MS));
       line.wake = () => {
         clearTimeout(timer);
         resolve();
@@ -149,10 +150,10 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
         };
         const settle = (end: () => void) => {
           signal?.removeEventListener('abort', giveUp);
-          unheard?.();
+          stopListening?.();
           end();
         };
-        const unheard = rising?.onRaise(() => {
+        const stopListening = rising?.onRaise(() => {
           leave(line, waiter);
           line.urgent.push(waiter);
           line.wake();

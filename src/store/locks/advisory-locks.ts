@@ -4,17 +4,19 @@ import type { LocksPort } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { LockSession } from './lock-session.ts';
 
-const POLL_MS = [10, 20, 40, 80, 160] as const;
+/** Between tries to get a lock that another process holds; doubled each time, and spread by half. */
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 160;
 const HELD = 'claim held elsewhere';
 
 /**
- * Claims as PostgreSQL advisory locks. All claims of a process live on one connection: a claim inside a claim
- * then needs no second connection, so holders cannot starve each other. A queue per key stands in front, because
- * for PostgreSQL one session is one holder.
+ * Locks as PostgreSQL advisory locks. All locks of a process live on one connection: a lock inside a lock then needs no
+ * second connection, so holders cannot starve each other. A queue per key stands in front, because for PostgreSQL one
+ * session is one holder.
  *
  * When the connection is lost the locks are gone with it, also where another process ended it because this one stood
- * still. The work is told by `isHeld`, its own result counts and this process still lets nobody else in; against
- * another process the look-up by ExternalId remains.
+ * still. The work can see that by `isHeld`; its result counts, and nobody else in this process gets the lock meanwhile.
+ * Against work of another process the search by ExternalId protects.
  */
 export function createAdvisoryLocks({ session, log }: { session: LockSession; log: Log }): LocksPort {
   const tails = new Map<string, Promise<void>>();
@@ -30,12 +32,12 @@ export function createAdvisoryLocks({ session, log }: { session: LockSession; lo
         );
         if (rows[0].mine) return client;
       } catch (error) {
-        // Whether the lock was given is unknown: the session ends, so that it is nobody's.
+        // Whether the lock was given is unknown: the session ends, so that nobody holds it.
         session.drop(client);
         throw error;
       }
       if (performance.now() > until) throw new Error(HELD);
-      const pause = POLL_MS[Math.min(attempt, POLL_MS.length - 1)]!;
+      const pause = Math.min(FIRST_PAUSE_MS * 2 ** attempt, LONGEST_PAUSE_MS);
       await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
     }
   }

@@ -4,12 +4,12 @@ import type { LockSession } from './lock-session.ts';
 /** First key of the advisory locks of a kind of slots. */
 const SPACES = { ordinary: 0x64_72_01, last: 0x64_72_02 };
 export type SlotKind = keyof typeof SPACES;
-/** Second key of the one that every process holds, shared, while it is there; the others are slots. */
+/** Second key of the lock that every living process holds, shared; the other second keys are slots. */
 const PRESENT = 0;
 
 /**
- * Every process that is there, by its session, and the slots it holds. Sessions of processes that are gone are not in
- * the list, nor are their slots.
+ * Every living process, by its session, and the slots it holds. Sessions of processes that are gone are not in the list, nor
+ * are their slots.
  */
 const HELD = `
   SELECT pid, pid = pg_backend_pid() AS own, array_agg(objid::int) FILTER (WHERE objid <> $2) AS slots
@@ -17,18 +17,18 @@ const HELD = `
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
   GROUP BY pid HAVING bool_or(objid = $2) ORDER BY pid`;
 
-/** Places for runs at work, which all processes share evenly. */
+/** Slots for runs at work, which all processes share evenly. */
 export interface ConcurrencySlots {
   /** How many of them this process has. */
   held(): number;
-  /** Evens them out: takes free ones, gives back those beyond its part that `inUse` does not need. True: it has more. */
+  /** Takes free slots up to this process's part, gives back those beyond it that `inUse` does not need. True: it has more. */
   share(inUse: () => number): Promise<boolean>;
 }
 
 /**
- * Places are advisory locks of the process's one session, so there are never more than `total`, and a killed process
- * frees its own at once, one that stands still after a lease (lock-session.ts). A process that joins gets its part as the
- * work of others ends.
+ * Slots are advisory locks of the process's one session, so there are never more than `total`. A killed process frees its
+ * own at once, one that stands still after a lease (lock-session.ts). A process that joins gets its part as the work of
+ * others ends.
  */
 export function createConcurrencySlots(
   session: LockSession,
@@ -46,7 +46,7 @@ export function createConcurrencySlots(
   }
 
   async function giveBack(client: pg.Client, slots: number[]): Promise<void> {
-    await session.ask(client, 'SELECT pg_advisory_unlock($1, place) FROM unnest($2::int[]) AS place', [
+    await session.ask(client, 'SELECT pg_advisory_unlock($1, slot) FROM unnest($2::int[]) AS slot', [
       space,
       slots,
     ]);
@@ -56,14 +56,14 @@ export function createConcurrencySlots(
   async function take(client: pg.Client, free: number[], count: number): Promise<void> {
     const { rows } = await session.ask(
       client,
-      'SELECT place FROM unnest($2::int[]) AS place WHERE pg_try_advisory_lock($1, place) LIMIT $3',
+      'SELECT slot FROM unnest($2::int[]) AS slot WHERE pg_try_advisory_lock($1, slot) LIMIT $3',
       [space, free, count],
     );
-    held.push(...rows.map(({ place }) => place as number));
+    held.push(...rows.map(({ slot }) => Number(slot)));
   }
 
   return {
-    // What was held is free for others as soon as the session is gone.
+    // Others may take the slots as soon as the session is gone.
     held: () => (holder !== null && session.holds(holder) ? held.length : 0),
     async share(inUse) {
       const client = await session.current();
@@ -75,7 +75,7 @@ export function createConcurrencySlots(
         const surplus = held.splice(Math.max(part, inUse()));
         if (surplus.length > 0) await giveBack(client, surplus);
         const taken = new Set(rows.flatMap(({ slots }) => slots ?? []));
-        const free = Array.from({ length: total }, (_, n) => n + 1).filter((place) => !taken.has(place));
+        const free = Array.from({ length: total }, (_, n) => n + 1).filter((slot) => !taken.has(slot));
         const before = held.length;
         if (before < part && free.length > 0) await take(client, free, part - before);
         return held.length > before;

@@ -2,9 +2,9 @@ import type pg from 'pg';
 import { inTransaction } from '../db/transaction.ts';
 
 /**
- * Whoever writes several rows locks them first, as `one`, in the order that all keep, or two would wait for each other: an
- * UPDATE alone takes rows as they lie. Documents come before the items that show them, and a document's tellings and tasks
- * between them; each of these by its own key. Only leases need no order, for they pass over what is locked.
+ * Whoever writes several rows locks them first, as `one`, in one order for all, or two would wait for each other: an UPDATE
+ * alone locks rows in any order. Documents come before the items that show them, and a document's outbox rows and tasks
+ * between them; each of these by its own key. Only leases need no order, because they skip what is locked.
  */
 export const lockedDocuments = (condition: string) =>
   `one AS (SELECT id FROM document WHERE ${condition} ORDER BY id FOR UPDATE)`;
@@ -26,14 +26,13 @@ export const lockedSlots = (condition: string, given = '') =>
 /** For a statement that writes `document_slot AS s`. */
 export const IS_LOCKED_SLOT = 's.portal = one.portal AND s.item_code = one.item_code AND s.slot = one.slot';
 
-/** Runs, which rows that only point to them do not hold up. */
+/** Runs; rows that only refer to them can be written meanwhile. */
 export const lockedRuns = (condition: string, given = '') =>
   `one AS (SELECT run.id FROM run ${given} WHERE ${condition} ORDER BY run.id FOR NO KEY UPDATE OF run)`;
 
 /**
- * Writes documents by what other tables say of them: locks those of `condition`, and asks it again once they are. An item
- * that was given one of them while it was waited for is not in what the lock's own statement sees. `$1` of `statement`
- * are the ids.
+ * Writes documents by what other tables say of them: locks those of `condition`, then checks it again, because the statement
+ * that waited for the locks does not see an item that was given one of them meanwhile. `$1` of `statement` are the ids.
  */
 export async function writeLockedDocuments(
   pool: pg.Pool,

@@ -1,8 +1,9 @@
 import pg from 'pg';
+import { SIGNS_OF_LIFE } from '../../lib/work/leases.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { pin } from '../db/connection.ts';
 
-/** A question to a living server is answered at once; after so long the session is given up, with its locks. */
+/** A living server answers at once; after so long the session is given up, with its locks. */
 const ANSWER_MS = 15_000;
 /** The server notices within half a minute that the machine of a session is gone, and frees what it held. */
 const LIVELY = {
@@ -13,19 +14,16 @@ const LIVELY = {
 };
 const NAME = 'directum-claims';
 
-/** So many looks in a lease; a session that moved in none of them is of a process that stands still. */
-const LOOKS = 4;
-
 /**
- * Sessions of other processes on this database, and when each last asked something. Any question moves it, so asking this
- * one is also the sign of life of the asker. A server that does not track activities shows no times, and nobody is ended.
+ * Sessions of other processes on this database, and when each asked something last. Asking this is itself a sign of life.
+ * A server that does not track activities shows no times, and then no session is ended.
  */
 const OTHERS = `
   SELECT pid || ' ' || backend_start AS session, state_change::text AS moved FROM pg_stat_activity
   WHERE application_name = '${NAME}' AND datname = current_database() AND usename = current_user
     AND pid <> pg_backend_pid() AND state_change IS NOT NULL`;
 
-/** Ends a session, unless it has moved since it was looked at. */
+/** Ends a session, unless it has asked something since it was checked. */
 const END = `
   SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid || ' ' || backend_start = $1 AND state_change::text = $2`;
@@ -36,17 +34,17 @@ export interface LockSession {
   current(): Promise<pg.Client>;
   /** One question at a time: a connection of pg does not take a second one before the first is answered. */
   ask(client: pg.Client, sql: string, values: unknown[]): Promise<pg.QueryResult>;
-  /** The client is still the session, and moved so lately that nobody can have ended it for standing still. */
+  /** The client is still the session, and asked so lately that no process can have ended it for standing still. */
   holds(client: pg.Client): boolean;
-  /** Ends a session of whose locks nothing is known any more. */
+  /** Ends a session whose locks are unknown. */
   drop(client: pg.Client): void;
   close(): Promise<void>;
 }
 
 /**
- * A killed process loses its session at once. The server cannot see that one only stands still, for its kernel still
- * answers: so each session moves several times in a lease, and whoever is there ends those that do not. Looks are counted
- * instead of time, so that neither a clock that jumps nor a machine that slept ends a session that is well.
+ * A killed process loses its session at once. Of a process that stands still the server sees nothing, because its kernel
+ * still answers: so each session gives signs of life several times in a lease, and every process ends sessions that do not.
+ * Checks are counted instead of time, so that neither a clock that jumps nor a machine that slept ends a healthy session.
  */
 export function createLockSession({
   databaseUrl,
@@ -61,8 +59,8 @@ export function createLockSession({
   let connected: pg.Client | null = null;
   let asked: Promise<unknown> = Promise.resolve();
   let closed = false;
-  let still = new Map<string, { moved: string; looks: number }>();
-  let looking = false;
+  let still = new Map<string, { moved: string; checks: number }>();
+  let checking = false;
   /** When the last question was sent that was answered; this clock goes on while the process stands still. */
   let movedAt = Number.NEGATIVE_INFINITY;
 
@@ -77,16 +75,16 @@ export function createLockSession({
     return answer;
   }
 
-  async function look(client: pg.Client): Promise<void> {
+  async function endStill(client: pg.Client): Promise<void> {
     const { rows } = await ask(client, OTHERS);
     const seen = rows.map(({ session: other, moved }) => {
       const before = still.get(other);
-      const looks = before !== undefined && before.moved === moved ? before.looks + 1 : 0;
-      return [other, { moved, looks }] as const;
+      const checks = before !== undefined && before.moved === moved ? before.checks + 1 : 0;
+      return [other, { moved, checks }] as const;
     });
     still = new Map(seen);
-    for (const [other, { moved, looks }] of seen) {
-      if (looks < LOOKS) continue;
+    for (const [other, { moved, checks }] of seen) {
+      if (checks < SIGNS_OF_LIFE) continue;
       const { rowCount } = await ask(client, END, [other, moved]);
       if (rowCount)
         log.warn('session.ended', { reason: 'its process stood still', pid: Number.parseInt(other, 10) });
@@ -95,14 +93,14 @@ export function createLockSession({
 
   const timer = setInterval(() => {
     const client = connected;
-    if (client === null || looking) return;
-    looking = true;
-    look(client)
+    if (client === null || checking) return;
+    checking = true;
+    endStill(client)
       .catch((error) => log.warn('session.not_looked', { reason: String(error) }))
       .finally(() => {
-        looking = false;
+        checking = false;
       });
-  }, leaseMs / LOOKS);
+  }, leaseMs / SIGNS_OF_LIFE);
   timer.unref();
 
   async function connect(): Promise<pg.Client> {

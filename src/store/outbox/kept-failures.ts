@@ -17,7 +17,7 @@ export interface Failure {
   quiet: boolean;
 }
 
-/** What stands around a failure while it is decided. */
+/** What is known of other failures while one is decided. */
 export interface FailureFacts {
   /** The same robot, item and code were told within 24 hours. */
   known: boolean;
@@ -27,7 +27,7 @@ export interface FailureFacts {
   announced: boolean;
 }
 
-/** What a failure leaves: rows of the ledger. */
+/** What a failure leaves: entries of the outbox. */
 export interface FailureDecision {
   told: 'nothing' | 'item' | 'crowd';
   outbox: { kind: 'comment' | 'notice'; payload: string; dueAt: Date }[];
@@ -41,7 +41,7 @@ export interface DueComment extends DueFact {
 /** Held while failures are decided: replicas must not count the same ones at the same time. */
 const DECIDING = 7_340_519;
 
-/** Failures of runs, and the comments they leave; their notices are told as those of documents are (tellings.ts). */
+/** Failures of runs, and the comments they leave; their notices are sent as those of documents are (outbox.ts). */
 export function createFailures(pool: pg.Pool) {
   return {
     /**
@@ -104,7 +104,7 @@ export function createFailures(pool: pg.Pool) {
       return rows.map((row) => ({ ...toDue(row), unsure: row.unsure }));
     },
 
-    /** The application was removed: nobody is told any more of what failed before. */
+    /** The application was removed: what failed before is not told any more. */
     async forget(portal: string): Promise<void> {
       await pool.query(
         `WITH one AS (SELECT id FROM failure WHERE portal = $1 ORDER BY id FOR UPDATE)
@@ -117,7 +117,7 @@ export function createFailures(pool: pg.Pool) {
 
 export type Failures = ReturnType<typeof createFailures>;
 
-/** Only what is decided counts, and the one that is looked at: of two that were written together each counts once. */
+/** Only decided failures count, and the one being decided: of two that were written together each counts once. */
 const FACTS = `
   SELECT
     EXISTS (SELECT 1 FROM failure AS same WHERE same.portal = one.portal AND same.item_code = one.item_code

@@ -47,18 +47,18 @@ export interface SettledFact {
 /** More notices to one person than this within a minute become one digest (interface.md §5). */
 const MOST_A_MINUTE = 5;
 const MINUTE_MS = 60_000;
-/** A notice waits so long for company, so that what changed together is counted together. */
+/** A notice waits so long for others, so that what changed together is counted together. */
 const GATHER_MS = 5_000;
 /** Held while messages are decided: replicas must not count the same notices at the same time. */
 const DECIDING = 7_340_512;
 
-/** As all who write several tellings lock them (lock-order.ts). */
+/** The order in which all lock several entries (lock-order.ts). */
 const IN_ORDER = 'ORDER BY telling.document_id, telling.id FOR UPDATE OF telling';
 
-/** The ledger of what portals are told: each fact of a document once per item. */
+/** What portals are told, and were told: each fact of a document once per item. */
 export function createOutbox(pool: pg.Pool) {
   return {
-    /** Writes facts in the caller's transaction, which holds their documents; those told before are passed over. */
+    /** Writes facts in the caller's transaction, which holds their documents; those told before are left out. */
     async add(client: OutboxClient, rows: NewFact[], now: Date): Promise<void> {
       if (rows.length === 0) return;
       // A conflict would be waited for while its row is settled, and out of order.
@@ -172,7 +172,7 @@ export function createOutbox(pool: pg.Pool) {
       });
     },
 
-    /** Writes what became of tellings; one that is due again keeps its attempts. */
+    /** Writes what became of entries; one that is due again keeps its attempts. */
     async settle(settled: SettledFact[], now: Date): Promise<void> {
       if (settled.length === 0) return;
       await pool.query(

@@ -156,7 +156,7 @@ async function start(binaries: Binaries, place: Place, log: Log): Promise<void> 
     const { code, output } = await binaries.run('pg_ctl', args);
     if (code === 0) break;
     const reason = (await readFile(logFile, 'utf8').catch(() => '')).slice(-2000).trim();
-    // Between the look and the start somebody may have taken the port.
+    // Another program may have taken the port since it was found free.
     const taken = reason.includes('could not bind');
     if (!taken || attempt === 5)
       throw new ToldError({
@@ -224,7 +224,7 @@ async function serverPid(place: Place): Promise<{ pid: number; port: number } | 
   return { pid, port: Number(lines[3]) || place.port || 1 };
 }
 
-/** After a reboot the number in a stale file may belong to anybody. Without /proc we let the time limit decide. */
+/** After a reboot the process id in a stale file may be that of any program. Without /proc the time limit decides. */
 async function isPostgres(pid: number): Promise<boolean> {
   if (!existsSync('/proc/self/comm')) return true;
   return (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim() === 'postgres';

@@ -10,9 +10,9 @@ const LOCK_STEP_MS = 50;
  * Who of this machine uses the embedded server: one file per live user in `postgres-guests`. The last to leave
  * stops the server, so a script never stops it under the service and a killed process is not waited for.
  */
-export interface Guests {
+interface Guests {
   enter(): Promise<{ leave(): Promise<void> }>;
-  /** Live users, dead ones are swept. */
+  /** Live users; files of dead ones are deleted. */
   count(): Promise<number>;
   /** Start and stop one at a time across processes. */
   alone<T>(work: () => Promise<T>): Promise<T>;
@@ -60,7 +60,7 @@ async function takeLock(path: string): Promise<void> {
     if (await makeFile(path)) return;
     const name = await nameOf(path);
     if (name !== seen.name) seen = { name, at: performance.now() };
-    // An empty lock is being written this moment; one that stays empty is its writer's who died.
+    // An empty lock is being written just now; if it stays empty, its writer died.
     const isStuck = performance.now() - seen.at > LOCK_WAIT_MS;
     if (name.startsWith(EMPTY) ? isStuck : !isLive(name)) await dropLock(path, name, isStuck);
     else if (performance.now() > until)
@@ -73,8 +73,8 @@ async function takeLock(path: string): Promise<void> {
 }
 
 /**
- * Drops a lock whose holder is dead. Of those who saw it dead one alone may: a second one would drop what somebody has
- * taken since. The right to it is a file named by that very lock; the right of one who died meanwhile passes on.
+ * Deletes a lock whose holder is dead. Of the processes that see this only one may do it: a second one would delete a lock
+ * that was taken since. The right to it is a file named after that lock; when its owner dies the next process takes over.
  */
 async function dropLock(path: string, lock: string, isStuck: boolean): Promise<void> {
   const rights: string[] = [];

@@ -99,11 +99,11 @@ async function readState(dataDir: string): Promise<{ home: string; password: str
   }
 }
 
-/** Whether a cluster was ever made for this DATA_DIR; looks and makes nothing. */
+/** Whether a cluster was ever made for this DATA_DIR; makes nothing. */
 export async function isMade(dataDir: string): Promise<boolean> {
   const known = await readState(dataDir);
   const cluster = join(known?.home ?? join(dataDir, 'postgres'), 'cluster');
-  // One that was started and is gone is told by whoever opens it.
+  // Where one was started and is gone, opening it says so.
   return (known !== null && known.port !== 0) || existsSync(cluster);
 }
 

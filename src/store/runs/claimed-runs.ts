@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
 import { fromRow, type Hold, type StoredRun } from './runs.ts';
 
@@ -9,31 +10,28 @@ export interface Line {
   /** Runs of it that this process works on now. */
   running: number;
   /** How many more of its portal's runs this process may take. */
-  room: number;
+  free: number;
 }
-
-/** How long a run is left to a process that says nothing more. The database's clock counts, for all alike. */
-export const LEASE_MS = 12_000;
 
 const UNIQUE_VIOLATION = '23505';
 
 /**
- * A run that a killed process left is due at once, the first times. One that is left again and again may itself be what
- * kills processes: it is put off by chance, and apart from the others that it takes with it, until it is given up.
+ * A run that a killed process left is due at once, the first times. A run that is left again and again may itself be what
+ * kills processes: it is put off by a random time, so that it meets other runs less often, until it is given up.
  */
 const AT_ONCE = 2;
 const APART_SECONDS = 10;
 
-/** The attempts that come as `$1`, which still hold their runs. */
+/** Joins the attempts that come as `$1` and still hold their runs. */
 const STILL_HELD = `JOIN json_to_recordset($1::json) AS held (id text, holder text, takes int)
   ON run.id = held.id AND run.holder = held.holder AND run.takes = held.takes`;
 
 /**
- * Which process works on which run: a lease in the run's own row. That at most one run of a CRM item is worked on is
- * a unique index, so it holds whatever processes do. `pool` may be one whose commits are not waited for: a claim that
- * is lost is only made again.
+ * Which process works on which run: a lease in the run's own row. A unique index holds that at most one run of a CRM item
+ * is worked on, whatever processes do. `pool` may be one whose commits are not waited for: a claim that
+ * is lost is only made again. The database's clock counts, for all processes alike.
  */
-export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE_MS) {
+export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number = LEASE_MS.process) {
   return {
     /**
      * Takes up to `limit` due runs, in turn from each line, those with fewer running first; never two of one item.
@@ -49,7 +47,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
           });
           return rows.map(fromRow);
         } catch (error) {
-          // Another process took a run of the same item since this statement began; the next look leaves that item out.
+          // Another process took a run of the same item since this statement began; the next claim leaves that item out.
           if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
         }
       }
@@ -57,8 +55,8 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
     },
 
     /**
-     * Keeps what this process works on, but for rows that are written just now: to wait for one would hold the others.
-     * Answers whether one is kept.
+     * Renews the leases of what this process works on, except of rows that are locked just now: waiting for one would delay
+     * all others. Answers whether a lease was renewed.
      */
     async keep(holds: readonly Hold[]): Promise<(hold: Hold) => boolean> {
       const { rows } = await pool.query<{ id: string; takes: number }>(
@@ -70,7 +68,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs = LEASE
       return (hold) => kept.has(toName(hold));
     },
 
-    /** Gives back what this process did not get to, for another to take at once, or not before `nextAt`. */
+    /** Gives runs back, due at once or not before `nextAt`. */
     async release(holds: readonly Hold[], nextAt: Date | null = null): Promise<void> {
       await pool.query(
         `WITH ${lockedRuns(`run.state = 'running'`, STILL_HELD)}
@@ -101,14 +99,14 @@ const toName = ({ id, takes }: Pick<Hold, 'id' | 'takes'>) => `${id} ${takes}`;
 const toHolds = (holds: readonly Hold[]) =>
   JSON.stringify(holds.map(({ id, holder, takes }) => ({ id, holder, takes })));
 
-/** Processes take turns: two that mark runs of the same items in another order would wait for each other. */
+/** Processes take turns: two that lock runs of the same items in different order would wait for each other. */
 const CLAIM = `
   WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('run claim', 0)) AS mine),
   due AS (
-    SELECT run.id, run.portal, run.item_code, run.next_at, line.running + run.place AS turn, line."memberId" AS member, line.room
-    FROM turn CROSS JOIN json_to_recordset($3::json) AS line ("memberId" text, robot text, running int, room int)
+    SELECT run.id, run.portal, run.item_code, run.next_at, line.running + run.nth AS turn, line."memberId" AS member, line.free
+    FROM turn CROSS JOIN json_to_recordset($3::json) AS line ("memberId" text, robot text, running int, free int)
     CROSS JOIN LATERAL (
-      SELECT one.*, row_number() OVER (ORDER BY one.next_at) AS place FROM (
+      SELECT one.*, row_number() OVER (ORDER BY one.next_at) AS nth FROM (
         SELECT id, portal, item_code, next_at FROM run
         WHERE turn.mine IS NOT NULL AND state = 'accepted' AND member_id = line."memberId" AND run.robot = line.robot AND next_at <= $1
           AND (NOT $6::boolean OR deadline_at <= $1)
@@ -117,6 +115,6 @@ const CLAIM = `
         ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS one) AS run),
   single AS (SELECT DISTINCT ON (portal, item_code) * FROM due ORDER BY portal, item_code, next_at),
   ranked AS (SELECT *, row_number() OVER (PARTITION BY member ORDER BY turn, next_at) AS nth FROM single),
-  chosen AS (SELECT id FROM ranked WHERE nth <= room ORDER BY turn, next_at LIMIT $2)
+  chosen AS (SELECT id FROM ranked WHERE nth <= free ORDER BY turn, next_at LIMIT $2)
   UPDATE run SET state = 'running', holder = $4, takes = takes + 1, lease_until = clock_timestamp() + make_interval(secs => $5)
   FROM chosen WHERE run.id = chosen.id AND run.state = 'accepted' RETURNING run.*`;

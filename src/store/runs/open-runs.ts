@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-/** The first due run of each portal's robot. Steps from one line of the queue to the next, however many stand in it. */
+/** The first due run of each portal's robot. Steps from one line of the queue to the next, however long they are. */
 const LINES = `
   line AS (
     (SELECT member_id, robot, next_at FROM run WHERE state = 'accepted' ORDER BY member_id, robot, next_at LIMIT 1)

@@ -33,7 +33,7 @@ export interface RunHistory extends ListedRun {
   }[];
 }
 
-/** What an operator asks and orders about runs, beside the service that works on them. */
+/** What an operator can ask and order about runs while the service works. */
 export function createRunHistory(pool: pg.Pool) {
   return {
     /** The newest first, and how many there are in all; `failed` leaves only runs that ended badly. */

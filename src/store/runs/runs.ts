@@ -14,10 +14,10 @@ export interface StoredRun extends NewRun {
   lastText: LocalText | null;
   /** Outputs the last attempt knew. */
   lastValues: Record<string, string | number> | null;
-  /** Who works on it, and how often it was taken up: together they name one attempt. */
+  /** The process that works on it, and how often it was claimed: together they name one attempt. */
   holder: string | null;
   takes: number;
-  /** Attempts since the last written outcome that came to none, and those whose process said nothing more. */
+  /** Since the last written outcome: attempts that came to none, and those whose process ended or stood still. */
   lost: number;
   abandoned: number;
 }
@@ -46,14 +46,9 @@ export interface NewAnswer {
   dueAt: Date;
 }
 
-export interface DueAnswer extends NewAnswer {
-  id: string;
-  attempts: number;
-}
-
-/** Endings after which nobody is told that a run failed. */
+/** Endings that are never told as a failure. */
 const UNTOLD = ['done', 'forged'];
-/** What a person ordered or decided is no failure (interface.md §5): only a step that does not wait has no other word of it. */
+/** What a person ordered or decided is no failure (interface.md §5); only a step that does not wait is told in its item. */
 const QUIET = ['cancelled', 'rejected', 'not_signed', 'deleted', 'expired'];
 
 /** Runs, their attempts and their answers in PostgreSQL. */
@@ -112,8 +107,8 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
 
     /**
      * The run has ended: its ending, its answer and that it failed are written together, once. `by` an attempt it ends only
-     * while it is that attempt's; an operator ends it whoever works on it. A call that the portal does not vouch for leaves
-     * nothing but its answer; one that cannot be read leaves word in its item, for its step hears nothing. False: nothing is
+     * while it is that attempt's; an operator ends it whoever works on it. A call that the portal does not confirm leaves
+     * nothing but its answer; one that cannot be read leaves a failure, because its step gets no answer. False: nothing is
      * changed.
      */
     async end(
@@ -171,61 +166,6 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
         [memberId],
       );
       return rows.map(({ robot }) => robot);
-    },
-
-    /**
-     * Takes up to `limit` due answers of each line for `leaseMs`; another process leaves them alone meanwhile. A line
-     * is a portal's first sendings, or its second ones.
-     */
-    async takeAnswers(
-      now: Date,
-      leaseMs: number,
-      limit: number,
-      lines: { memberId: string; number: number }[],
-    ): Promise<DueAnswer[]> {
-      const { rows } = await asyncCommitPool.query(
-        `UPDATE answer SET due_at = $2, attempts = attempts + 1 WHERE id IN (
-           SELECT due.id FROM json_to_recordset($4::json) AS line ("memberId" text, number int) CROSS JOIN LATERAL (
-             SELECT id FROM answer WHERE state = 'due' AND kind = 'result' AND due_at <= $1 AND member_id = line."memberId" AND answer.number = line.number
-             ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS due)
-         RETURNING *`,
-        [now, new Date(now.getTime() + leaseMs), limit, JSON.stringify(lines)],
-      );
-      return rows.map((row) => ({
-        id: row.id,
-        runId: row.run_id,
-        memberId: row.member_id,
-        kind: row.kind,
-        number: row.number,
-        payload: row.payload,
-        dueAt: row.due_at,
-        attempts: row.attempts,
-      }));
-    },
-
-    /** Writes what became of answers; a first result that was sent brings its second sending. */
-    async settleAnswers(
-      settled: {
-        id: string;
-        state: 'sent' | 'gone' | 'refused' | 'due';
-        dueAt: Date;
-        error: string | null;
-      }[],
-      secondAt: Date,
-      now: Date,
-    ) {
-      await asyncCommitPool.query(
-        `WITH one AS (SELECT answer.id, g.state, g.due_at, g.error FROM answer
-             JOIN json_to_recordset($1::json) AS g (id bigint, state text, due_at timestamptz, error text) ON answer.id = g.id
-             WHERE answer.state = 'due' ORDER BY answer.id FOR UPDATE OF answer),
-           changed AS (UPDATE answer SET state = one.state, due_at = one.due_at, last_error = one.error,
-             sent_at = CASE WHEN one.state = 'sent' THEN $3::timestamptz END FROM one WHERE answer.id = one.id
-             RETURNING answer.*)
-         INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
-         SELECT run_id, member_id, kind, 2, payload, $2 FROM changed WHERE state = 'sent' AND kind = 'result' AND number = 1
-         ON CONFLICT DO NOTHING`,
-        [JSON.stringify(settled.map(({ dueAt, ...rest }) => ({ ...rest, due_at: dueAt }))), secondAt, now],
-      );
     },
   };
 }

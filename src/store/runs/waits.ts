@@ -1,10 +1,11 @@
 import type pg from 'pg';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { DocumentState, TaskState } from '../../robot/ports/document-state.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
 import { HOLDS, type Hold, toHold } from './runs.ts';
 
 /** A wait as an attempt leaves it. */
-export interface NewWait {
+interface NewWait {
   documentId: number;
   waitFor: string;
   until: Date;
@@ -14,7 +15,7 @@ export interface NewWait {
   seen: string;
 }
 
-export interface KnownWait {
+interface KnownWait {
   documentId: number;
   document: DocumentState;
   task: TaskState | null;
@@ -27,14 +28,9 @@ export interface Cursors {
   assignments: Date | null;
 }
 
-/** How long a turn at Directum is left to a process that says nothing more. */
-const LEASE_MS = 15_000;
-/** A step of the rescan goes at the common pace, which others ask at too. */
-const SWEEP_LEASE_MS = 60_000;
-
-/** Waiting runs, and whose turn it is to look for what wakes them. Loads no list of them anywhere. */
+/** Waiting runs, and which process asks Directum for what wakes them. No list of them is ever loaded. */
 export function createWaits(pool: pg.Pool) {
-  /** Runs asleep whose wait fits `condition` are due at once. */
+  /** Waiting runs whose wait fits `condition` are due at once. */
   const wake = async (from: string, condition: string, values: unknown[]): Promise<number> => {
     const { rowCount } = await pool.query(
       `WITH ${lockedRuns(`run.state = 'waiting' AND ${condition}`, `JOIN wait ON wait.run_id = run.id ${from}`)}
@@ -163,18 +159,18 @@ export function createWaits(pool: pg.Pool) {
       return rowCount === 0;
     },
 
-    /** Takes the turn to ask what changed, if it is due and nobody has it. */
+    /** Takes the turn to ask what changed, if it is due and no process has it. */
     async takePoll(now: Date): Promise<Cursors | null> {
       const { rows } = await pool.query(
         `UPDATE watch SET poll_at = $2 WHERE poll_at <= $1
          RETURNING document_cursor AS documents, task_cursor AS tasks, assignment_cursor AS assignments`,
-        [now, new Date(now.getTime() + LEASE_MS)],
+        [now, new Date(now.getTime() + LEASE_MS.poll)],
       );
       return rows[0] ?? null;
     },
 
     async keepPoll(now: Date): Promise<void> {
-      await pool.query('UPDATE watch SET poll_at = $1', [new Date(now.getTime() + LEASE_MS)]);
+      await pool.query('UPDATE watch SET poll_at = $1', [new Date(now.getTime() + LEASE_MS.poll)]);
     },
 
     /** The turn is over; cursors that are given are kept. */
@@ -188,26 +184,26 @@ export function createWaits(pool: pg.Pool) {
     },
 
     /** The next rescan begins now. */
-    async sweepNow(): Promise<void> {
+    async rescanNow(): Promise<void> {
       await pool.query(
         `UPDATE watch SET sweep_at = '-infinity', sweep_started_at = NULL, sweep_after = NULL`,
       );
     },
 
     /** The next rescan begins now, unless one is under way. */
-    async sweepSoon(): Promise<void> {
+    async rescanSoon(): Promise<void> {
       await pool.query(`UPDATE watch SET sweep_at = '-infinity' WHERE sweep_started_at IS NULL`);
     },
 
     /** Takes the turn for one step of the rescan; `after` is where the last step ended. */
-    async takeSweep(
+    async takeRescan(
       now: Date,
     ): Promise<{ after: number; startedAt: Date; round: number; seesAssignments: boolean } | null> {
       const { rows } = await pool.query(
         `UPDATE watch SET sweep_at = $2, sweep_started_at = coalesce(sweep_started_at, $1),
            sweep_round = sweep_round + CASE WHEN sweep_started_at IS NULL THEN 1 ELSE 0 END WHERE sweep_at <= $1
          RETURNING sweep_after, sweep_started_at, sweep_round, assignment_cursor IS NOT NULL AS sees`,
-        [now, new Date(now.getTime() + SWEEP_LEASE_MS)],
+        [now, new Date(now.getTime() + LEASE_MS.documents)],
       );
       return rows[0]
         ? {
@@ -220,7 +216,7 @@ export function createWaits(pool: pg.Pool) {
     },
 
     /** A step ended: with `after` the rescan goes on from there, without it begins anew at `nextAt`. */
-    async endSweep(nextAt: Date, after: number | null): Promise<void> {
+    async endRescan(nextAt: Date, after: number | null): Promise<void> {
       await pool.query(
         `UPDATE watch SET sweep_at = $1, sweep_after = $2::bigint,
            sweep_started_at = CASE WHEN $2::bigint IS NULL THEN NULL ELSE sweep_started_at END`,

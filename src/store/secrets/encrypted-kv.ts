@@ -3,7 +3,7 @@ import Keyv from 'keyv';
 import type { Pool } from 'pg';
 import { SecretError, type SecretKeys } from './secrets.ts';
 
-/** @keyv/postgres on our pool and our migrated table, instead of its module-wide pool that no one listens to. */
+/** @keyv/postgres on our pool and our migrated table, instead of its own pool, to whose errors nothing listens. */
 class PooledKeyvPostgres extends KeyvPostgres {
   override async connect() {
     // The parent's constructor calls this before a field of ours could exist, so the pool comes in the options.
@@ -37,7 +37,7 @@ export interface Documents<T> {
   get(key: string): Promise<T | null>;
   set(key: string, value: T): Promise<void>;
   delete(key: string): Promise<void>;
-  /** One whose key is gone has no value, and does not take the others with it. */
+  /** A document whose key is gone has no value; the others are listed all the same. */
   list(): Promise<{ key: string; value: T | null }[]>;
 }
 

@@ -59,20 +59,20 @@ async function readKeys(dataDir: string): Promise<string> {
 export function parseSecretKeys(list: string): Map<string, Buffer> {
   const keys = new Map<string, Buffer>();
   for (const entry of list.split(/[,\s]+/).filter(Boolean)) {
-    const match = ENTRY.exec(entry);
-    const key = Buffer.from(match?.[2] ?? '', 'base64');
-    if (!match || key.length !== KEY_BYTES) {
+    const [, id = '', base64 = ''] = ENTRY.exec(entry) ?? [];
+    const key = Buffer.from(base64, 'base64');
+    if (key.length !== KEY_BYTES) {
       throw new SecretError({
         en: `SECRET_KEYS: entry ${keys.size + 1} is not id:base64(32 bytes)`,
         ru: `SECRET_KEYS: запись ${keys.size + 1} — не id:base64(32 байта)`,
       });
     }
-    if (keys.has(match[1]!))
+    if (keys.has(id))
       throw new SecretError({
-        en: `SECRET_KEYS: id ${match[1]} is given twice`,
-        ru: `SECRET_KEYS: id ${match[1]} указан дважды`,
+        en: `SECRET_KEYS: id ${id} is given twice`,
+        ru: `SECRET_KEYS: id ${id} указан дважды`,
       });
-    keys.set(match[1]!, key);
+    keys.set(id, key);
   }
   if (keys.size === 0)
     throw new SecretError({ en: 'SECRET_KEYS: no key given', ru: 'SECRET_KEYS: ключа нет' });
@@ -146,7 +146,7 @@ async function readOrMakeKeys(dataDir: string): Promise<string> {
   for (let attempt = 0; ; attempt += 1) {
     const text = (await readFile(path, 'utf8')).trim();
     if (text) return text;
-    // An empty file is being written this moment, or its writer died: then a person must decide.
+    // An empty file is being written just now, or its writer died: then a person must decide.
     if (attempt === 40)
       throw new SecretError({
         en: `${path} is empty: restore it, or delete it if nothing was stored yet`,

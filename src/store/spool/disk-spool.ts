@@ -1,9 +1,19 @@
-import { randomBytes } from 'node:crypto';
-import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { syncFolder } from '../../lib/sync-folder.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { SecretKeys } from '../secrets/secrets.ts';
+import {
+  claimSegment,
+  createSegment,
+  finishSegment,
+  hasItsName,
+  isGone,
+  listSegments,
+  measureSegment,
+  numberOf,
+  probeFolder,
+  removeSegment,
+  type Segment,
+  type Size,
+} from './segment-files.ts';
 
 const MAX_BYTES = 256 * 1024 * 1024;
 const MAX_CALLS = 200_000;
@@ -12,9 +22,6 @@ const SEGMENT_BYTES = 8 * 1024 * 1024;
 const GROUP_BYTES = 4 * 1024 * 1024;
 const PROBE_MS = 10_000;
 const CONTEXT = 'spool';
-const OPEN = '.open';
-const DRAINING = '.draining';
-const UNREADABLE = '.unreadable';
 
 /** A call was not kept because the spool holds as much as it may. */
 export class SpoolFull extends Error {
@@ -46,15 +53,10 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-interface Size {
-  bytes: number;
-  calls: number;
-}
-
 /**
- * Opens the spool in `folder`, with everything an earlier process left. Several processes may share it: who drains
- * renames a segment first, and who appends looks after its fsync whether the segment still has its name; if not, it
- * cannot know whether it was read in time and writes once more elsewhere. An unusable folder is no error here.
+ * Opens the spool in `folder`, with everything an earlier process left. Several processes may share it: a process that drains
+ * renames the segment first, and one that appends checks after its fsync whether the segment still has its name; if not, the
+ * line may have been read or not, so it is written once more elsewhere. An unusable folder is no error here.
  */
 export async function openDiskSpool(options: {
   folder: string;
@@ -69,7 +71,7 @@ export async function openDiskSpool(options: {
   const sizes = new Map<string, Size>();
   const reserved: Size = { bytes: 0, calls: 0 };
   let last = 0;
-  let segment: { name: string; file: FileHandle } | null = null;
+  let segment: Segment | null = null;
   let queue: Waiting[] = [];
   let writing: Promise<void> | null = null;
   let failed = false;
@@ -100,45 +102,33 @@ export async function openDiskSpool(options: {
   }
 
   /** Names of the segments in order; `sizes` is brought up to date with the folder. */
-  async function look(): Promise<string[]> {
-    let names: string[];
+  async function readFolder(): Promise<string[]> {
+    let names: string[] = [];
     try {
-      names = (await readdir(folder)).filter((name) => name.endsWith(OPEN) || name.endsWith(DRAINING)).sort();
+      names = await listSegments(folder);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') note(error);
-      names = [];
+      if (!isGone(error)) note(error);
     }
     if (segment !== null && writing === null && !names.includes(segment.name)) await leaveSegment();
     for (const name of sizes.keys()) if (!names.includes(name) && name !== segment?.name) sizes.delete(name);
     for (const name of names) {
-      last = Math.max(last, Number.parseInt(name, 10) || 0);
+      last = Math.max(last, numberOf(name));
       if (name === segment?.name) continue;
       try {
-        const { size } = await stat(join(folder, name));
-        if (sizes.get(name)?.bytes === size) continue;
-        sizes.set(name, { bytes: size, calls: countLines(await readFile(join(folder, name))) });
+        const size = await measureSegment(folder, name, sizes.get(name));
+        if (size !== null) sizes.set(name, size);
       } catch (error) {
-        // Another process may have finished it meanwhile.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') note(error);
+        note(error);
       }
     }
     return names;
   }
 
-  async function openSegment(): Promise<{ name: string; file: FileHandle }> {
-    if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined)
-      await syncFolder(join(folder, '..'));
+  async function openSegment(): Promise<Segment> {
     last += 1;
-    const name = `${String(last).padStart(12, '0')}-${randomBytes(6).toString('hex')}${OPEN}`;
-    const file = await open(join(folder, name), 'ax', 0o600);
-    try {
-      await syncFolder(folder);
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-    sizes.set(name, { bytes: 0, calls: 0 });
-    return { name, file };
+    const made = await createSegment(folder, last);
+    sizes.set(made.name, { bytes: 0, calls: 0 });
+    return made;
   }
 
   /** Nothing more is written there; a segment without a line is removed. */
@@ -148,7 +138,7 @@ export async function openDiskSpool(options: {
     if (left === null) return;
     await left.file.close().catch(() => undefined);
     if (sizes.get(left.name)?.calls === 0) {
-      await rm(join(folder, left.name), { force: true }).catch(() => undefined);
+      await removeSegment(folder, left.name).catch(() => undefined);
       sizes.delete(left.name);
     }
   }
@@ -162,7 +152,7 @@ export async function openDiskSpool(options: {
       const { name, file } = segment;
       await file.appendFile(data);
       await file.datasync();
-      if (await exists(join(folder, name))) {
+      if (await hasItsName(folder, name)) {
         const size = sizes.get(name) ?? { bytes: 0, calls: 0 };
         sizes.set(name, { bytes: size.bytes + data.length, calls: size.calls + group.length });
         return;
@@ -177,7 +167,7 @@ export async function openDiskSpool(options: {
     while (queue.length > 0) {
       let count = 0;
       for (let bytes = 0; count < queue.length && (count === 0 || bytes < GROUP_BYTES); count += 1)
-        bytes += (queue[count] as Waiting).line.length;
+        bytes += queue[count]?.line.length ?? 0;
       const group = queue.slice(0, count);
       queue = queue.slice(count);
       let error: unknown = null;
@@ -200,17 +190,8 @@ export async function openDiskSpool(options: {
   }
 
   async function probe(): Promise<void> {
-    const path = join(folder, `probe-${randomBytes(6).toString('hex')}`);
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      const file = await open(path, 'wx', 0o600);
-      try {
-        await file.writeFile(randomBytes(4096));
-        await file.datasync();
-      } finally {
-        await file.close();
-        await rm(path, { force: true });
-      }
+      await probeFolder(folder);
       note(null);
     } catch (error) {
       note(error);
@@ -218,23 +199,16 @@ export async function openDiskSpool(options: {
   }
 
   async function drainSegment(name: string, handle: (texts: string[]) => Promise<void>): Promise<void> {
-    const closed = name.replace(OPEN, DRAINING);
     // A write that is under way notices by itself.
     if (segment?.name === name && writing === null) await leaveSegment();
-    let data: string;
-    try {
-      if (closed !== name) await rename(join(folder, name), join(folder, closed));
-      data = await readFile(join(folder, closed), 'latin1');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      sizes.delete(name);
-      return;
-    }
+    const found = await claimSegment(folder, name);
     sizes.delete(name);
+    if (found === null) return;
+    const { claimed, data } = found;
     const lines = data.split('\n');
     const tail = lines.pop();
     if (tail) log.error('spool.torn_line', { segment: name, bytes: tail.length });
-    sizes.set(closed, { bytes: data.length, calls: lines.length });
+    sizes.set(claimed, { bytes: data.length, calls: lines.length });
     let unreadable = 0;
     const texts: string[] = [];
     for (const line of lines) {
@@ -247,15 +221,11 @@ export async function openDiskSpool(options: {
     }
     if (texts.length > 0) await handle(texts);
     // A whole line that does not open may be a call of a key that is missing: it is put aside, not thrown away.
-    if (unreadable > 0)
-      await rename(join(folder, closed), join(folder, closed.replace(DRAINING, UNREADABLE))).catch(
-        unlessGone,
-      );
-    else await rm(join(folder, closed), { force: true }).catch(unlessGone);
-    sizes.delete(closed);
+    await finishSegment(folder, claimed, { keep: unreadable > 0 });
+    sizes.delete(claimed);
   }
 
-  await look();
+  await readFolder();
   if (sizes.size > 0) log.warn('spool.found', { calls: total().calls });
 
   return {
@@ -282,32 +252,11 @@ export async function openDiskSpool(options: {
       return failed || !hasRoom(1, 1) ? 'down' : 'ok';
     },
     async drain(handle) {
-      for (const name of await look()) await drainSegment(name, handle);
+      for (const name of await readFolder()) await drainSegment(name, handle);
     },
     async close() {
       await writing;
       await leaveSegment();
     },
   };
-}
-
-function countLines(data: Buffer): number {
-  let count = 0;
-  for (let at = data.indexOf(10); at >= 0; at = data.indexOf(10, at + 1)) count += 1;
-  return count;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
-}
-
-/** Another process that drains the same segment may have been faster. */
-function unlessGone(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Assignment } from '../../../src/documents/ports/document.ts';
 import { type FakeDeals, fakeDeals } from '../fake-deals.ts';
 import { ledgerBench } from '../ledger-bench.ts';
-import { assignment, snapshot } from '../sights.ts';
+import { assignment, snapshot } from '../snapshots.ts';
 
 const DAY_MS = 86_400_000;
 let bench: Awaited<ReturnType<typeof ledgerBench>>;

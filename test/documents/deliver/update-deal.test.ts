@@ -171,7 +171,7 @@ describe('an item', () => {
     await shown('DEAL_1', 1);
     bench.directum.documents.delete(1);
     bench.directum.put(99);
-    await bench.observer.vanished([1], { looked: 1 });
+    await bench.observer.vanished([1], { read: 1 });
     await bench.show();
     expect(bench.portal.fields.get('DEAL_1')).toMatchObject({ status: 'deleted', documentId: 1 });
     expect(bench.portal.activitiesOf('DEAL_1')).toMatchObject([{ card: { status: 'deleted', holders: [] } }]);

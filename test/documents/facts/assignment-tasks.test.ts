@@ -4,7 +4,7 @@ import {
   toTaskChange,
   toWanted,
 } from '../../../src/documents/facts/assignment-tasks.ts';
-import { assignment, snapshot } from '../sights.ts';
+import { assignment, snapshot } from '../snapshots.ts';
 
 const ITEM = { typeId: 2, id: 915, code: 'DEAL_915' };
 const wanted = (...assignments: ReturnType<typeof assignment>[]) =>

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Obligations, toDay, toDueFacts, toLookDay } from '../../../src/documents/facts/due.ts';
+import { type Obligations, toCheckDay, toDay, toDueFacts } from '../../../src/documents/facts/due.ts';
 import type { DocumentDates } from '../../../src/documents/ports/document.ts';
 
 const STEPS = [30, 7, 1];
@@ -12,8 +12,8 @@ function contract(dates: Partial<DocumentDates>, status: Obligations['status'] =
     dates: { id: 1, validTill: null, milestones: [], ...dates },
   };
 }
-const keys = (of: Obligations, today: string, steps = STEPS, recordChanges: string | null = null) =>
-  toDueFacts(of, today, steps, recordChanges)
+const keys = (of: Obligations, today: string, steps = STEPS, newSince: string | null = null) =>
+  toDueFacts(of, today, steps, newSince)
     .filter(({ kind }) => kind === 'trigger')
     .map(({ code, key }) => `${code} ${key}`);
 
@@ -97,12 +97,12 @@ describe('a date that passed', () => {
   });
 });
 
-it('days begin by the zone, and the day’s look in its morning', () => {
+it('days begin by the zone, and the daily check in the morning', () => {
   const evening = new Date('2026-03-01T21:30:00Z');
   expect([toDay(evening, 'Europe/Moscow'), toDay(evening, 'America/New_York')]).toEqual([
     '2026-03-02',
     '2026-03-01',
   ]);
-  expect(toLookDay(evening, 'Europe/Moscow')).toBe('2026-03-01');
-  expect(toLookDay(new Date('2026-03-02T05:00:00Z'), 'Europe/Moscow')).toBe('2026-03-02');
+  expect(toCheckDay(evening, 'Europe/Moscow')).toBe('2026-03-01');
+  expect(toCheckDay(new Date('2026-03-02T05:00:00Z'), 'Europe/Moscow')).toBe('2026-03-02');
 });

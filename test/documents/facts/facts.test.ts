@@ -4,7 +4,7 @@ import { JUST_MADE, toFacts } from '../../../src/documents/facts/facts.ts';
 import { newestRework, reworkComments } from '../../../src/documents/observe/rework.ts';
 import type { DocumentSnapshot, DocumentStatus } from '../../../src/documents/ports/document.ts';
 import type { Fact } from '../../../src/documents/ports/facts.ts';
-import { assignment, document, resubmitted, sentBack, snapshot } from '../sights.ts';
+import { assignment, document, resubmitted, sentBack, snapshot } from '../snapshots.ts';
 
 const WATCHED = new Date('2026-03-01T00:00:00Z');
 

@@ -197,7 +197,7 @@ describe('watching', () => {
   it('does not call a document deleted that one list failed to show', async () => {
     await bench.make('DEAL_1', 1);
     await begin();
-    await bench.observer.vanished([1], { looked: 1 });
+    await bench.observer.vanished([1], { read: 1 });
     expect(await bench.statusOf(1)).toBe('created');
   });
 
@@ -205,7 +205,7 @@ describe('watching', () => {
     await bench.give('DEAL_1', 1);
     bench.directum.put(1);
     bench.directum.down = true;
-    await expect(bench.observer.look()).rejects.toThrow('down');
+    await expect(bench.observer.refreshDue()).rejects.toThrow('down');
     bench.directum.down = false;
     await bench.look();
     expect(await bench.statusOf(1)).toBeNull();

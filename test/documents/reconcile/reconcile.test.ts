@@ -96,13 +96,13 @@ describe('the nightly comparison', () => {
     const state = bench.directum.put(1);
     bench.directum.documents.delete(1);
     bench.directum.put(99);
-    await bench.observer.vanished([1], { looked: 1 });
+    await bench.observer.vanished([1], { read: 1 });
     bench.directum.documents.set(1, state);
     await bench.reconcile();
     expect(await bench.statusOf(1)).toBe('created');
     bench.directum.documents.delete(1);
     bench.directum.put(99);
-    await bench.observer.vanished([1], { looked: 1 });
+    await bench.observer.vanished([1], { read: 1 });
     bench.directum.documents.set(1, state);
     bench.pass(31 * 24 * HOUR);
     expect(await bench.reconcile()).toMatchObject({ documents: 0 });

@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { createDelivery, type Delivery, type StepResult } from '../../../src/runs/answer/deliver.ts';
-import type { DueAnswer, RunStore } from '../../../src/store/runs/runs.ts';
+import type { AnswerStore, DueAnswer } from '../../../src/store/runs/answers.ts';
 import { quietLog } from '../../directum/stand.ts';
 import { passingTime } from '../../passing-time.ts';
 
@@ -24,15 +24,15 @@ function deliveryOf(
   const now = given.now ?? (() => new Date(0));
   const settled: Record<string, string> = {};
   const dueAt: Record<string, number> = {};
-  const runs = {
-    async takeAnswers(_now, _lease, limit, lines) {
+  const answers: AnswerStore = {
+    async take(_now, _lease, limit, lines) {
       return lines.flatMap(({ memberId, number }) => {
         const own = due.filter((one) => one.memberId === memberId && one.number === number).slice(0, limit);
         for (const one of own) due.splice(due.indexOf(one), 1);
         return own;
       });
     },
-    async settleAnswers(fates) {
+    async settle(fates) {
       if (fates.some(({ error }) => error?.includes('\0')))
         throw Object.assign(new Error('unsupported Unicode escape sequence'), { code: '22P05' });
       for (const { id, state, dueAt: at } of fates) {
@@ -40,9 +40,9 @@ function deliveryOf(
         dueAt[id] = at.getTime() - now().getTime();
       }
     },
-  } as Partial<RunStore> as RunStore;
+  };
   const delivery = createDelivery({
-    runs,
+    answers,
     send,
     members: () => ['slow', 'quick'],
     decrypt: (text) => {

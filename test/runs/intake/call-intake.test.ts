@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import { type Check, createCallIntake } from '../../../src/runs/intake/call-intake.ts';
-import { createIntake } from '../../../src/runs/intake/intake.ts';
+import { createCallWriter } from '../../../src/runs/intake/write-calls.ts';
 import type { NewRun } from '../../../src/store/runs/incoming-calls.ts';
 
 interface Call {
@@ -42,7 +42,7 @@ function build() {
     },
   };
   const callIntake = createCallIntake<Call>({
-    intake: createIntake(calls, () => undefined),
+    writer: createCallWriter(calls, () => undefined),
     calls,
     spool: {
       async append(text) {

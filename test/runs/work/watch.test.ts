@@ -67,8 +67,8 @@ function watchWith(
     now,
     log: quietLog,
   });
-  const vanished: typeof deletions.judge = async (ids, look) => {
-    const judged = await deletions.judge(ids, look);
+  const vanished: typeof deletions.judge = async (ids, reading) => {
+    const judged = await deletions.judge(ids, reading);
     await deletions.settle(judged);
     return judged;
   };
@@ -77,7 +77,10 @@ function watchWith(
     changes,
     documents,
     observer: { documents: nothing, tasks: nothing, assignments: nothing, vanished, deletions },
-    paced: { changes: atPace, observer: { documents: nothing, whole: async () => [], vanished, deletions } },
+    atCommonRate: {
+      changes: atPace,
+      observer: { documents: nothing, whole: async () => [], vanished, deletions },
+    },
     documentContext: {
       newestAssignment: async () => null,
       assignments: async () => ({ rows: [], next: null }),
@@ -322,7 +325,7 @@ describe('a cycle', () => {
   });
 });
 
-describe('the slow sweep', () => {
+describe('the full rescan', () => {
   it('finds what Modified does not show and what is gone, ten documents a question', async () => {
     const ids = await waiting(25);
     await begin();

@@ -53,7 +53,7 @@ it('waits whose time is over have places of their own and leave the others their
   asked.length = 0;
   await expect
     .poll(() => asked[0])
-    .toEqual({ limit: 12, line: { memberId: 'acme', robot: 'wait', running: 0, room: 12 } });
+    .toEqual({ limit: 12, line: { memberId: 'acme', robot: 'wait', running: 0, free: 12 } });
   expect(started).toHaveLength(8);
   gate.resolve();
   await workers.stop();

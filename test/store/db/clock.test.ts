@@ -2,14 +2,14 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createClock } from '../../../src/store/db/clock.ts';
 import { DATABASE_MARKS, HISTORY, PROCESS_MARKS } from '../../../src/store/db/clock-marks.ts';
 import { createComparisons } from '../../../src/store/documents/comparisons.ts';
+import { createDateChecks } from '../../../src/store/documents/date-checks.ts';
 import { createDealProjection } from '../../../src/store/documents/deal-projection.ts';
-import { createDueLooks } from '../../../src/store/documents/due-looks.ts';
 import { createSyncedTasks } from '../../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
 import { createOutbox } from '../../../src/store/outbox/outbox.ts';
+import { createAnswerStore } from '../../../src/store/runs/answers.ts';
 import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
-import { createRunStore } from '../../../src/store/runs/runs.ts';
 import { createWaits } from '../../../src/store/runs/waits.ts';
 import { createSecretKeys, parseSecretKeys } from '../../../src/store/secrets/secrets.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -188,11 +188,11 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
   },
   'a step of the hourly reading': {
     sql: 'UPDATE watch SET sweep_at = $1, sweep_started_at = $1',
-    take: async (now) => (await createWaits(store.pool).takeSweep(now)) !== null,
+    take: async (now) => (await createWaits(store.pool).takeRescan(now)) !== null,
   },
   'a look at a document': {
     sql: 'INSERT INTO document (id, look_at) VALUES (1, $1)',
-    take: async (now) => (await createDocumentStore(store.pool).takeLooks(now, 1_000, 10)).length === 1,
+    take: async (now) => (await createDocumentStore(store.pool).takeRefreshes(now, 1_000, 10)).length === 1,
   },
   'a showing that another process took': {
     sql: `WITH d AS (INSERT INTO document (id) VALUES (1) RETURNING id)
@@ -218,7 +218,7 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
   },
   'the look at dates': {
     sql: `UPDATE due_look SET look_at = $1, day = '2099-01-01'`,
-    take: async (now) => (await createDueLooks(store.pool).take('2026-01-01', now)) !== null,
+    take: async (now) => (await createDateChecks(store.pool).take('2026-01-01', now)) !== null,
   },
   'a step of the nightly comparison': {
     sql: 'UPDATE comparison SET due_at = $1, held_until = $1, after = 5',
@@ -229,16 +229,13 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
       INSERT INTO answer (run_id, member_id, kind, number, payload, due_at) SELECT id, 'm', 'result', 1, '', $1 FROM r`,
     take: async (now) => {
       const lines = [{ memberId: 'm', number: 1 }];
-      return (
-        (await createRunStore(store.pool, store.asyncCommitPool).takeAnswers(now, 1_000, 10, lines))
-          .length === 1
-      );
+      return (await createAnswerStore(store.asyncCommitPool).take(now, 1_000, 10, lines)).length === 1;
     },
   },
   'a run': {
     sql: `${RUN} 'accepted')`,
     take: async (now) => {
-      const lines = [{ memberId: 'm', robot: 'r', running: 0, room: 1 }];
+      const lines = [{ memberId: 'm', robot: 'r', running: 0, free: 1 }];
       return (await createClaimedRuns(store.asyncCommitPool, 'test').claim(now, 1, lines)).length === 1;
     },
   },

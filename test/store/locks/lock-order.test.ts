@@ -61,7 +61,7 @@ async function meet(
 
 it.each([
   ['are kept as asked', () => createDocumentStore(store.pool).keepAsked(IDS, now())],
-  ['are all to be read', () => createDocumentStore(store.pool).lookAtAll(now())],
+  ['are all to be read', () => createDocumentStore(store.pool).refreshAll(now())],
   ['are let go', () => createComparisons(store.pool).letGo(now(), now())],
 ])('documents that are changed and %s at that moment are locked in one order', async (_, other) => {
   await meet('document', change, other);

@@ -68,9 +68,9 @@ it('makes one run of a call, though it comes again and to several processes', as
   expect(rows.map(({ call, ...row }) => ({ ...row, call: ownKeys.decrypt(call) }))).toEqual(given);
 });
 
-const line = (name: string, running = 0, room = 99) => {
+const line = (name: string, running = 0, free = 99) => {
   const [robot = '', memberId = ''] = name.split('@');
-  return { memberId, robot, running, room };
+  return { memberId, robot, running, free };
 };
 const names = (runs: { id: string }[]) => runs.map(({ id }) => id.split('#')[0]).sort();
 
@@ -101,7 +101,7 @@ it('takes in turn from each portal and robot, those with fewer running first', a
   expect(names(await claimed.claim(NOW, 3, lines))).toEqual([0, 1, 2].map((n) => `create@acme/DEAL_${n}`));
 });
 
-it('takes no more of a portal than there is room for', async () => {
+it('takes no more of a portal than there are free slots for', async () => {
   await accept('create@acme/DEAL_1', 'sync@acme/DEAL_2', 'create@acme/DEAL_3', 'create@other/DEAL_1');
   const claimed = createClaimedRuns(store.pool, 'a');
   const lines = [line('create@acme', 0, 2), line('sync@acme', 0, 2), line('create@other', 0, 0)];

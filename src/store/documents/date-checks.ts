@@ -1,10 +1,11 @@
 import type pg from 'pg';
 import type { DocumentDates, DocumentStatus, SnapshotChange } from '../../documents/ports/document.ts';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import type { OutboxClient } from '../outbox/outbox.ts';
 
-export interface DatedDocument {
+interface DatedDocument {
   documentId: number;
   state: DocumentState;
   status: DocumentStatus;
@@ -12,23 +13,21 @@ export interface DatedDocument {
   items: SnapshotChange['items'];
 }
 
-/** How long a step is left to a process that says nothing more. */
-const LEASE_MS = 30_000;
 const STEP = 200;
 
-/** Whose turn it is to look at the dates of documents, and which come next. */
-export function createDueLooks(pool: pg.Pool) {
+/** Which process makes the daily check of the dates of documents, and how far it is. */
+export function createDateChecks(pool: pg.Pool) {
   return {
-    /** All dates are looked at anew: a service that starts does not know what it missed. */
+    /** All dates are checked anew: a service that starts does not know what it missed. */
     async restart(): Promise<void> {
       await pool.query(`UPDATE due_look SET day = '', after = 0, look_at = '-infinity'`);
     },
 
-    /** Takes the turn if `day` was not looked at to its end; answers the document after which to go on. */
+    /** Takes the next step if `day` was not checked to its end; answers the document after which to go on. */
     async take(day: string, now: Date): Promise<number | null> {
       const { rows } = await pool.query(
         'UPDATE due_look SET look_at = $3 WHERE day < $1 AND look_at <= $2 RETURNING after',
-        [day, now, new Date(now.getTime() + LEASE_MS)],
+        [day, now, new Date(now.getTime() + LEASE_MS.dates)],
       );
       return rows[0] ? Number(rows[0].after) : null;
     },
@@ -70,7 +69,7 @@ export function createDueLooks(pool: pg.Pool) {
   };
 }
 
-export type DueLooks = ReturnType<typeof createDueLooks>;
+export type DateChecks = ReturnType<typeof createDateChecks>;
 
 function toDated(row: Record<string, unknown>): DatedDocument {
   return {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { LateError, within } from '../../src/lib/timeout.ts';
+import { LateError, within } from '../../../src/lib/work/timeout.ts';
 
 it('waits for a work as long as it may take, and no longer', async () => {
   const after = new Promise((resolve) => setTimeout(() => resolve('done'), 5));

@@ -2,13 +2,13 @@ import type { Log } from '../../robot/ports/log.ts';
 import type { OpenRuns } from '../../store/runs/open-runs.ts';
 import type { RunStore } from '../../store/runs/runs.ts';
 
-/** A robot that this process does not know may be known to another, of a newer version: it comes first. */
-const LEFT_MS = 60_000;
+/** A robot unknown here may be known to a process of a newer version, which has so long to take the run up first. */
+const HEAD_START_MS = 60_000;
 
-export interface OrphanedRunsPorts {
+interface OrphanedRunsPorts {
   open: Pick<OpenRuns, 'members' | 'linesDue'>;
   runs: Pick<RunStore, 'cancelOf'>;
-  /** As far as is remembered; `true` may be some seconds old. */
+  /** By what is in memory; `true` may be some seconds old. */
   isInstalled(memberId: string): boolean;
   /** Asks the store. */
   isInstalledNow(memberId: string): Promise<boolean>;
@@ -19,9 +19,9 @@ export interface OrphanedRunsPorts {
 }
 
 /**
- * Finds runs that no line of the workers has. Another process may take calls of a removed portal from memory for some
- * seconds, an attempt may end in an answer for it: all of that is ended. Runs of a robot that is no more get lines, so that
- * an attempt ends them.
+ * Finds runs that are in no line of the workers. Runs and answers of a removed portal are ended: another process may still
+ * have taken calls of it for some seconds. Runs of a robot that does not exist any more get lines, so that an attempt ends
+ * them.
  */
 export function createOrphanedRuns(ports: OrphanedRunsPorts) {
   const { open, runs, now, log } = ports;
@@ -39,7 +39,7 @@ export function createOrphanedRuns(ports: OrphanedRunsPorts) {
         });
         for (const robot of cancelled) ports.onCancelled(robot);
       }
-      const due = await open.linesDue(new Date(now().getTime() - LEFT_MS));
+      const due = await open.linesDue(new Date(now().getTime() - HEAD_START_MS));
       const unknown = due.filter(({ robot }) => !ports.knowsRobot(robot));
       lines = unknown.map((line) => ({ ...line, waits: false }));
     },

@@ -1,4 +1,4 @@
-import type { Log } from '../robot/ports/log.ts';
+import type { Log } from '../../robot/ports/log.ts';
 
 /** Runs `work` when woken, one at a time, and again while it says there is more. */
 export function createLoop(work: () => Promise<boolean>, log: Log) {
@@ -12,12 +12,12 @@ export function createLoop(work: () => Promise<boolean>, log: Log) {
       try {
         more = await work();
       } catch (error) {
-        // What a stop cuts off is asked again by the next start.
+        // What a stop cuts off is done by the next start.
         log[stopping ? 'debug' : 'warn']('loop.failed', { error });
         more = false;
       }
     }
-    // In the same step as the look at `again`: whoever wakes it after that look begins it anew.
+    // No `await` between the check of `again` and this line, so a wake after the check starts the loop anew.
     running = null;
   }
   return {

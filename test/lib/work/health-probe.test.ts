@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createHealthProbe } from '../../src/lib/health-probe.ts';
+import { createHealthProbe } from '../../../src/lib/work/health-probe.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { createLoop } from '../../src/lib/loop.ts';
-import { quietLog } from '../directum/stand.ts';
+import { createLoop } from '../../../src/lib/work/loop.ts';
+import { quietLog } from '../../directum/stand.ts';
 
 it('hears a wake-up at any moment, also while it is ending', async () => {
   for (let late = 0; late < 12; late += 1) {

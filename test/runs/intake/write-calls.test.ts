@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { createIntake } from '../../../src/runs/intake/intake.ts';
 import { toDeadline, toNextAttempt, toRunId } from '../../../src/runs/intake/kept-call.ts';
+import { createCallWriter } from '../../../src/runs/intake/write-calls.ts';
 import type { NewRun } from '../../../src/store/runs/incoming-calls.ts';
 
 const call = (id: string) => ({ id, memberId: 'acme', robot: 'create' }) as NewRun;
@@ -9,7 +9,7 @@ const call = (id: string) => ({ id, memberId: 'acme', robot: 'create' }) as NewR
 function build() {
   const groups: string[][] = [];
   const world = { groups, heard: 0, down: false, gate: Promise.resolve() };
-  const intake = createIntake(
+  const intake = createCallWriter(
     {
       accept: async (runs) => {
         groups.push(runs.map(({ id }) => id));

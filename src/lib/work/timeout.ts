@@ -1,4 +1,4 @@
-/** Fails after `ms` when `work` has not ended; what it does later is heard by nobody. @throws LateError */
+/** Fails after `ms` when `work` has not ended; how it ends later is ignored. @throws LateError */
 export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {

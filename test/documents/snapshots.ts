@@ -50,7 +50,7 @@ export function resubmitted(id: number, created: string, completed: string): Ass
   return assignment(id, { status: 'Completed', result: 'ForReapproving', created, completed });
 }
 
-/** A sight as Directum shows the status; `more` goes over it. */
+/** A snapshot of a document with the status; `more` goes over it. */
 export function snapshot(status: DocumentStatus, more: Partial<DocumentSnapshot> = {}): DocumentSnapshot {
   const signed = { internalApprovalState: 'Signed', lastVersionApproved: true };
   const states: Partial<Record<DocumentStatus, Partial<DocumentState>>> = {

@@ -1,12 +1,12 @@
-import { within } from '../../lib/timeout.ts';
+import { within } from '../../lib/work/timeout.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { IncomingCalls, NewRun } from '../../store/runs/incoming-calls.ts';
 
 /** The most calls that one statement writes, and about how much of their text. */
 const GROUP = 500;
 const GROUP_LENGTH = 16 * 1024 * 1024;
-/** A write that says nothing for so long is given up; should it commit later, that does no harm. */
-const STUCK_MS = 5_000;
+/** A write without an answer is given up after so long; should it commit later, that does no harm. */
+const WRITE_TIMEOUT_MS = 5_000;
 
 interface Waiting {
   run: NewRun;
@@ -15,10 +15,11 @@ interface Waiting {
 }
 
 /**
- * Makes calls durable. Calls that arrive while a write is under way share the next one, so a burst costs few commits. A
- * promise resolves only after its commit: true for a new call, false for one that was known. `onRuns` hears of new ones.
+ * Writes the calls of one moment in one INSERT: calls that arrive while a write is under way share the next one, so a burst
+ * costs few commits. A promise resolves only after its commit: true for a new call, false for one that was known. `onRuns`
+ * is called when there are new ones.
  */
-export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onRuns: () => void) {
+export function createCallWriter(calls: Pick<IncomingCalls, 'accept'>, onRuns: () => void) {
   let waiting: Waiting[] = [];
   let writing = false;
 
@@ -30,7 +31,7 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onRuns: () =>
       await withoutBadRows(
         [...unique.values()],
         async (runs) => {
-          for (const id of await within(STUCK_MS, calls.accept(runs))) fresh.add(id);
+          for (const id of await within(WRITE_TIMEOUT_MS, calls.accept(runs))) fresh.add(id);
         },
         ({ id }, error) => refused.set(id, error),
       );
@@ -45,7 +46,7 @@ export function createIntake(calls: Pick<IncomingCalls, 'accept'>, onRuns: () =>
     }
   }
 
-  /** The calls that stand here now, as far as one statement should hold. */
+  /** The calls that wait now, as many as one statement should hold. */
   function takeGroup(): Waiting[] {
     let count = 0;
     for (let length = 0; count < Math.min(waiting.length, GROUP) && length < GROUP_LENGTH; count += 1)

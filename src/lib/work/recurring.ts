@@ -1,4 +1,4 @@
-import type { Log } from '../robot/ports/log.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { createLoop } from './loop.ts';
 
 /**
