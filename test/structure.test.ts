@@ -65,7 +65,7 @@ const ROOMS: Record<string, Room> = {
   'src/store': {
     packages: ['pg', 'keyv', '@keyv/postgres', 'lru-cache', 'node-pg-migrate'],
     rooms: [LIB, TYPES],
-    types: ['src/robot', 'src/documents'],
+    types: ['src/robot', 'src/documents', 'src/journal'],
     builtins: true,
   },
   'src/http': {
@@ -80,6 +80,7 @@ const ROOMS: Record<string, Room> = {
     types: [],
     builtins: true,
   },
+  'src/journal': { packages: [], rooms: [LIB], types: ['src/robot', 'src/documents'], builtins: true },
   'src/own-robots': {
     packages: [],
     rooms: ['robots', 'src/robot', TYPES, 'src/documents/make', 'src/store/db/told-error.ts'],
@@ -105,6 +106,7 @@ const SUB_ROOMS: Record<string, string[]> = {
     'secrets',
     'spool',
     'postgres',
+    'journal',
     'runs',
     'documents',
     'outbox',

@@ -76,6 +76,7 @@ export const HISTORY: Record<string, string> = {
   'run_attempt.finished_at': 'when it ended, for people',
   'answer.sent_at': 'when it was sent, for people',
   'telling.settled_at': 'when it was told, for people',
+  'journal.at': 'when it happened, for people and reports',
   'wait.task_started_at': 'Directum wrote it, and it is compared with what Directum writes',
   'watched_document.gone_at': 'that the item is gone counts, not since when',
 };
