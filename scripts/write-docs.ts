@@ -57,6 +57,7 @@ const MEANINGS: Record<string, string> = {
   WAIT_MAX_HOURS: 'Longest wait of a waiting robot whose own limit is empty.',
   ROBOTS_DIR:
     'Folder with robots of your own: each `*.ts` or `*.js` file exports one made with `defineRobot`; `_*`, `*.test.*` and `*.d.ts` are passed over.',
+  KEEP_JOURNAL_DAYS: 'Lines of the journal are cut from its oldest end after so many days; `0`: never.',
   FAILURES_SHOWN:
     'What a run that failed leaves besides its outputs: `comment` in the item’s timeline, `notice` to its responsible person, `both`, or `off`. A step that does not wait leaves its comment in any case.',
   SECRET_KEYS:

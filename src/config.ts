@@ -221,6 +221,7 @@ export const settings = {
   RUN_MAX_HOURS: integer(1, 8760).prefault('24'),
   WAIT_MAX_HOURS: integer(1, 8760).prefault('720'),
   ROBOTS_DIR: z.string().optional(),
+  KEEP_JOURNAL_DAYS: integer(0, 36_500).prefault('1825'),
   FAILURES_SHOWN: choice(['comment', 'notice', 'both', 'off']).prefault('both'),
   SECRET_KEYS: secretKeys.optional(),
   OUTBOUND_PROXY: proxy.optional(),

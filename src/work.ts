@@ -2,12 +2,13 @@ import type { Removed } from './bitrix24/install/removals.ts';
 import type { Config } from './config.ts';
 import type { Metrics } from './http/metrics.ts';
 import { createHealthProbe } from './lib/work/health-probe.ts';
-import { startRecurring } from './lib/work/recurring.ts';
+import { dueHourly, startRecurring } from './lib/work/recurring.ts';
 import { within } from './lib/work/timeout.ts';
 import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { startRunWorkers } from './run-workers.ts';
 import { createWatch } from './runs/work/watch.ts';
+import { createJournalSeal } from './store/journal/seal-journal.ts';
 
 const TICK_MS = 1_000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
@@ -36,7 +37,7 @@ export interface WorkPorts {
 
 /** Starts what the service does by itself: it works off runs, answers, watches Directum, and shows in deals what changed. */
 export async function startWork(config: Config, modules: Modules, ports: WorkPorts) {
-  const { store, runs, waits, directum, portals, deals } = modules;
+  const { keys, store, runs, waits, directum, portals, deals } = modules;
   const { log, now, metrics, tickMs = TICK_MS } = ports;
   const { installations } = portals;
   const onCancelled = (robot: string) => metrics.runs.inc({ robot, ending: 'cancelled' });
@@ -70,6 +71,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
   }
   const checkRemovals = () => portals.removals.check(tidy);
 
+  const seal = createJournalSeal({ pool: store.pool, keys, now });
   await deals.restartDates();
   const recurring = startRecurring(
     {
@@ -79,6 +81,10 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       deadlines: async () => {
         if ((await waits.wakeExpired(now())) > 0) workers.wake();
       },
+      sealing: seal.seal,
+      cutting: dueHourly(
+        async () => config.KEEP_JOURNAL_DAYS > 0 && (await seal.cut(config.KEEP_JOURNAL_DAYS)),
+      ),
       poll: watch.poll,
       rescan: watch.rescan,
       // Each on its own: a portal that is slow with triggers does not hold up what deals show.

@@ -30,6 +30,7 @@ const AT_WORK: Record<string, string[]> = {
   doctor: [],
   runs: ['list'],
   reconcile: [],
+  journal: ['list'],
   backup: ['robots.backup'],
   restore: ['robots.backup'],
 };

@@ -23,3 +23,16 @@ export function startRecurring(
     },
   };
 }
+
+const HOUR_MS = 3_600_000;
+
+/** Work that looks for something to do once an hour, and goes on while it answers true. */
+export function dueHourly(work: () => Promise<boolean>): () => Promise<boolean> {
+  let dueAt = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (performance.now() < dueAt) return false;
+    const more = await work();
+    if (!more) dueAt = performance.now() + HOUR_MS;
+    return more;
+  };
+}

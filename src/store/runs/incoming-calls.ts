@@ -21,7 +21,7 @@ export function createIncomingCalls({
   now,
 }: {
   pool: pg.Pool;
-  keys: SecretKeys;
+  keys: Pick<SecretKeys, 'encrypt'>;
   now: () => Date;
 }) {
   /** A call may have been kept before the clock was set back: its run is due now all the same, and has its whole time. */

@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { NotThere, ToldError } from '../db/told-error.ts';
@@ -15,6 +23,10 @@ export interface SecretKeys {
   encrypt(text: string, context?: string): string;
   /** @throws SecretError when the key is unknown or the envelope was touched */
   decrypt(envelope: string, context?: string): string;
+  /** Hash of a text by a key derived from the first one, which stands in no database. */
+  sign(text: string): { keyId: string; hash: string };
+  /** The same by a named key; null when it is not in the list. */
+  signBy(keyId: string, text: string): string | null;
 }
 
 /** An envelope that cannot be opened, or a key list that cannot be read; never holds key or text. */
@@ -85,8 +97,16 @@ export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys 
   const [first] = objects;
   if (!first) throw new SecretError({ en: 'SECRET_KEYS: no key given', ru: 'SECRET_KEYS: ключа нет' });
   const [currentId, current] = first;
+  const signing = new Map([...objects].map(([id, key]) => [id, toSigningKey(key)]));
+  const signBy = (keyId: string, text: string): string | null => {
+    const key = signing.get(keyId);
+    return key === undefined ? null : createHmac('sha256', key).update(text).digest('hex');
+  };
 
   return {
+    sign: (text) => ({ keyId: currentId, hash: signBy(currentId, text) ?? '' }),
+    signBy,
+
     encrypt(text, context = '') {
       const iv = randomBytes(IV_BYTES);
       const cipher = createCipheriv('aes-256-gcm', current, iv, { authTagLength: TAG_BYTES });
@@ -122,6 +142,11 @@ export function createSecretKeys(keys: ReadonlyMap<string, Buffer>): SecretKeys 
       }
     },
   };
+}
+
+/** One key for one use: what signs must not also encrypt. */
+function toSigningKey(key: KeyObject): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, '', 'journal', KEY_BYTES));
 }
 
 function boundTo(id: string, context: string): Buffer {
