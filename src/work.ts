@@ -113,6 +113,8 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       const asking = [recurring.stop(), portals.registration.stop(), portals.removals.stop()];
       await Promise.all([workers.stop(), within(2000, Promise.all(asking)).catch(() => undefined)]);
       await within(1500, delivery.stop()).catch(() => undefined);
+      // What was written last is sealed now and not only at the next start.
+      await within(1000, seal.seal()).catch(() => undefined);
     },
   };
 }

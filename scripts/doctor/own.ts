@@ -131,6 +131,28 @@ export const contracts: Check<OfStore> = {
   },
 };
 
+/** A line is sealed within a minute; one that waits longer could still be changed unseen. */
+const SEAL_LATE_SECONDS = 120;
+
+export const journal: Check<OfStore> = {
+  check: 'journal',
+  ru: 'журнал',
+  async find({ store }) {
+    const { rows } = await store.pool.query<{ late: Date | null; sealed: string }>(
+      `SELECT (SELECT min(at) FROM journal WHERE seal_no IS NULL) AS late,
+         (SELECT coalesce(max(seal_no), 0) FROM journal) AS sealed`,
+    );
+    const { late, sealed } = rows[0] ?? { late: null, sealed: '0' };
+    const seconds = late === null ? 0 : (now().getTime() - late.getTime()) / 1000;
+    return seconds > SEAL_LATE_SECONDS
+      ? bad(
+          `Lines wait for their seal for ${Math.round(seconds / 60)} minutes. Start the service, or look for journal and loop.failed in its log.`,
+          `Строки ждут опечатывания ${Math.round(seconds / 60)} мин. Запустите сервис или найдите в его журнале событие loop.failed.`,
+        )
+      : good(`sealed up to line ${sealed}`, `опечатан до строки ${sealed}`);
+  },
+};
+
 const database: Check<{ opening: Promise<Store>; config: Config }> = {
   check: 'database',
   ru: 'база данных',

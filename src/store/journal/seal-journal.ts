@@ -90,7 +90,7 @@ async function sealStep(client: pg.PoolClient, keys: Signing): Promise<boolean> 
 }
 
 /** The last sealed line, or where a chain begins. */
-export async function readEnd(client: pg.ClientBase | pg.Pool): Promise<ChainEnd> {
+async function readEnd(client: pg.ClientBase): Promise<ChainEnd> {
   const { rows } = await client.query(
     'SELECT seal_no::int AS no, hash FROM journal WHERE seal_no IS NOT NULL ORDER BY seal_no DESC LIMIT 1',
   );
