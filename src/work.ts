@@ -53,7 +53,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
     observer: deals.observer,
     changes: directum.changes,
     documentContext: directum.documentContext,
-    atCommonRate: deals.paced,
+    atCommonRate: deals.atCommonRate,
     pollMs: config.DIRECTUM_POLL_SECONDS * 1000,
     rescanMs: ports.rescanMs ?? RESCAN_MS,
     now,

@@ -47,11 +47,11 @@ async function fill(
   const template = Number((outputs as { document_id: string }).document_id);
   await until('the first deal showing its contract', () => portal.activities(2, first).length === 1);
   const { Name: name } = directum.get('IContracts', template);
-  const counterpartyLinks = Array.from({ length: plan.watched }, (_, n) => ({
+  const shownPairs = Array.from({ length: plan.watched }, (_, n) => ({
     id: directum.add('IContracts', { Name: name, Modified: '2020-01-01T00:00:00Z' }) as number,
     deal: n < plan.shown ? stands.addDeal() : 10_000_000 + n,
   }));
-  const rows = JSON.stringify(counterpartyLinks);
+  const rows = JSON.stringify(shownPairs);
   await client.query(
     `INSERT INTO document (id, made, observed, status, status_since, asked_at)
      SELECT c.id, true, observed || jsonb_build_object('id', c.id, 'modified', '2020-01-01T03:00:00+03:00',
@@ -71,7 +71,7 @@ async function fill(
      FROM watched_document w, json_to_recordset($1::json) AS c (id bigint, deal bigint) WHERE w.document_id = $2`,
     [rows, template],
   );
-  return counterpartyLinks.slice(0, plan.shown);
+  return shownPairs.slice(0, plan.shown);
 }
 
 /** How fast, and for how many requests, deals follow their documents (interface.md §5). */
@@ -79,9 +79,9 @@ export async function measureDeals(stands: Stands, plan: DealsPlan) {
   const { portal, directum, dataDir } = stands;
   return inDatabase(dataDir, async (client) => {
     const hits = () => portal.journal.filter(({ viaBatch, method }) => !viaBatch && method !== 'oauth.token');
-    const counterpartyLinks = await fill(client, stands, plan);
+    const shownPairs = await fill(client, stands, plan);
     await until('all deals showing their contracts', () =>
-      counterpartyLinks.every(({ deal }) => portal.activities(2, deal).length === 1),
+      shownPairs.every(({ deal }) => portal.activities(2, deal).length === 1),
     );
     await pause(plan.pollSeconds * 2_000);
 
@@ -91,7 +91,7 @@ export async function measureDeals(stands: Stands, plan: DealsPlan) {
 
     // From here on no robot has anything to do: whatever is called is an echo of what the package wrote.
     const deliveries = portal.deliveries.length;
-    const many = counterpartyLinks.slice(0, plan.atOnce);
+    const many = shownPairs.slice(0, plan.atOnce);
     const from = hits().length;
     const began = performance.now();
     for (const { id } of many) directum.patch('IContracts', id, { RegistrationNumber: `М-${id}` });
@@ -104,7 +104,7 @@ export async function measureDeals(stands: Stands, plan: DealsPlan) {
 
     const latencies: number[] = [];
     const following: Promise<void>[] = [];
-    for (const one of counterpartyLinks.slice(-plan.single)) {
+    for (const one of shownPairs.slice(-plan.single)) {
       const at = performance.now();
       directum.patch('IContracts', one.id, { RegistrationNumber: `Е-${one.id}` });
       following.push(

@@ -60,8 +60,8 @@ export interface DirectumService extends Watching {
     absence: AbsencePort;
     log: Log;
   }): DirectumPort;
-  /** The same questions, each request only after `pace` allows it: for many questions that are not urgent. */
-  paced(pace: () => Promise<void>): Watching;
+  /** The same questions, each request only after `take` allows it: for many questions that are not urgent. */
+  atRate(take: () => Promise<void>): Watching;
   /** Cheap check of address and account. @throws RobotFailure */
   ping(): Promise<void>;
   capabilities(): Promise<Capabilities>;
@@ -129,9 +129,9 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       };
     },
     ...watching,
-    paced(pace) {
+    atRate(take) {
       const get: Transport['get'] = async (path, how) => {
-        await pace();
+        await take();
         return transport.get(path, how);
       };
       return watchBy(createReader({ ...transport, get }));

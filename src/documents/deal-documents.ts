@@ -31,7 +31,7 @@ interface DealDocumentsPorts {
     failuresShown: 'comment' | 'notice' | 'both' | 'off';
   };
   seal: { encrypt(text: string): string; decrypt(text: string): string };
-  directum: Watching & { paced(pace: () => Promise<void>): Watching };
+  directum: Watching & { atRate(take: () => Promise<void>): Watching };
   portals: ReachablePortals;
   toItem(code: string): ItemRef | null;
   /** Title of a robot by its code. */
@@ -79,18 +79,18 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
     return observeBy({ changes, documentContext, deletions });
   };
   const observer = watchBy(directum);
-  const slowly = directum.paced(directumRate.take);
-  const paced = { changes: slowly.changes, observer: watchBy(slowly) };
+  const slowly = directum.atRate(directumRate.take);
+  const atCommonRate = { changes: slowly.changes, observer: watchBy(slowly) };
   // A document that an item was just given, or that somebody wants to see anew, does not wait for a long row of others.
-  const { refreshDue } = watchBy(directum.paced(directumRate.owe));
+  const { refreshDue } = watchBy(directum.atRate(directumRate.owe));
   const deal = { portals, toItem, now, log };
-  const comparing = { ...stores, observer: paced.observer, ...deal };
+  const comparing = { ...stores, observer: atCommonRate.observer, ...deal };
 
   return {
     documents,
     observer,
     /** What is read at the common rate: many questions, urgent to nobody. */
-    paced,
+    atCommonRate,
     /** Steps; each answers whether there is more of it. */
     steps: {
       async refresh() {

@@ -4,7 +4,7 @@ import type { PortalRatePort } from '../../src/bitrix24/rest/rest.ts';
 import type { ActivityCard, DealFields } from '../../src/documents/ports/deal.ts';
 import type { ItemRef } from '../../src/robot/ports/portal.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
-import { installation, memoryClaims } from './fake-portal.ts';
+import { installation, memoryLocks } from './fake-portal.ts';
 
 const APP = { clientId: 'local.sandbox.1', clientSecret: 'sandbox-secret' };
 
@@ -42,7 +42,7 @@ export async function dealStand(
         set: async (id, row) => void rows.set(id, JSON.stringify(row)),
         list: async () => [...rows.values()].map((row) => JSON.parse(row) as Installation),
       },
-      locks: memoryClaims(() => claim.isHeld),
+      locks: memoryLocks(() => claim.isHeld),
       portalRate: options.portalRate ?? { take: async () => {} },
       robots: () => [],
       now: () => new Date('2026-09-01T10:00:00Z'),

@@ -169,7 +169,7 @@ export function bench(
       publicUrl: 'https://directum.example',
     },
     store,
-    locks: memoryClaims(),
+    locks: memoryLocks(),
     portalRate: {
       take: async (id, asked) => void taken.push([id, typeof asked === 'string' ? asked : asked.priority]),
       penalize: async (_, ms) => void penalties.push(ms),
@@ -183,7 +183,7 @@ export function bench(
   return { ...portals, stored, store, lines, log, taken, penalties, clock, metrics };
 }
 
-export function memoryClaims(isHeld = () => true): LocksPort {
+export function memoryLocks(isHeld = () => true): LocksPort {
   const tails = new Map<string, Promise<unknown>>();
   return {
     hold(key, work) {

@@ -7,7 +7,7 @@ import { createPortals } from '../../src/bitrix24/portals.ts';
 import { parseItemRef, parseRobotCall, type RobotCall } from '../../src/bitrix24/robots/robot-call.ts';
 import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
 import { CARD, deal } from './deal-stand.ts';
-import { memoryClaims, PROVEN } from './fake-portal.ts';
+import { memoryLocks, PROVEN } from './fake-portal.ts';
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {
@@ -42,7 +42,7 @@ async function journey() {
   const portals = createPortals({
     config: { ...CONFIG, publicUrl, portals: [portal.url], oauthServers: [portal.oauthUrl] },
     store,
-    locks: memoryClaims(),
+    locks: memoryLocks(),
     portalRate: { take: async () => {} },
     robots: () => [
       {

@@ -18,7 +18,7 @@ export function memoryCache(): CachePort & { entries: Map<string, unknown> } {
   };
 }
 
-export function memoryPairs(): CounterpartyLinksPort & {
+export function memoryCounterpartyLinks(): CounterpartyLinksPort & {
   held: Map<string, Awaited<ReturnType<CounterpartyLinksPort['find']>>>;
 } {
   const held = new Map<string, Awaited<ReturnType<CounterpartyLinksPort['find']>>>();
@@ -33,7 +33,7 @@ export function memoryPairs(): CounterpartyLinksPort & {
   };
 }
 
-export function memoryClaims(): AttemptLocks {
+export function memoryLocks(): AttemptLocks {
   const tails = new Map<string, Promise<unknown>>();
   return {
     hold<T>(key: string, work: (claim: HeldLock) => Promise<T>): Promise<T> {
@@ -55,7 +55,7 @@ export const gone: AbsencePort = {
 /** The adapter on a stand, with what the store would give it kept in memory. */
 export function adapter(at: { url: string; webUrl: string }, options: Partial<DirectumOptions> = {}) {
   const cache = memoryCache();
-  const counterpartyLinks = memoryPairs();
+  const counterpartyLinks = memoryCounterpartyLinks();
   const made: { operation: string; status: number | 'network'; errorCode?: string }[] = [];
   const service = createDirectum({
     baseUrl: at.url,
@@ -72,7 +72,7 @@ export function adapter(at: { url: string; webUrl: string }, options: Partial<Di
   });
   const directum = service.forPortal({
     counterpartyLinks,
-    locks: memoryClaims(),
+    locks: memoryLocks(),
     absence: gone,
     log: quietLog,
   });

@@ -14,7 +14,7 @@ import { createIncomingCalls } from '../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../src/store/runs/runs.ts';
 import { createWaits } from '../../src/store/runs/waits.ts';
 import type { Store } from '../../src/store/store.ts';
-import { gone, memoryCache, memoryClaims, memoryPairs, quietLog } from '../directum/stand.ts';
+import { gone, memoryCache, memoryCounterpartyLinks, memoryLocks, quietLog } from '../directum/stand.ts';
 import { type Directum, startDirectum } from '../sandbox/directum/directum.ts';
 import { type StoreBench, storeBench } from '../store/bench.ts';
 
@@ -152,14 +152,14 @@ async function live(until: Date): Promise<void> {
               },
             } as unknown as PortalPort,
             directum: directum.forPortal({
-              counterpartyLinks: memoryPairs(),
-              locks: memoryClaims(),
+              counterpartyLinks: memoryCounterpartyLinks(),
+              locks: memoryLocks(),
               absence: gone,
               log: quietLog,
             }),
             slots: {} as DocumentSlotsPort,
             proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
-            locks: memoryClaims(),
+            locks: memoryLocks(),
           }),
           languageOf: () => 'ru',
           circuit: directum,

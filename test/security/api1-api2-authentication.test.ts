@@ -89,16 +89,16 @@ const forged = fc
         ([key]) => !(without as string[]).includes(key),
       ),
     );
-    const counterpartyLinks = [...Object.entries(form), ...changes];
+    const fields = [...Object.entries(form), ...changes];
     return asJson
       ? {
           type: 'application/json',
-          body: JSON.stringify({ ...form, auth: Object.fromEntries(changes), nested: counterpartyLinks }),
+          body: JSON.stringify({ ...form, auth: Object.fromEntries(changes), nested: fields }),
         }
       : {
           type: 'application/x-www-form-urlencoded',
           body: new URLSearchParams(
-            counterpartyLinks.map(([k, v]) => [k.toWellFormed(), v.toWellFormed()] as [string, string]),
+            fields.map(([k, v]) => [k.toWellFormed(), v.toWellFormed()] as [string, string]),
           ).toString(),
         };
   });

@@ -4,13 +4,15 @@ import { cut } from '../../lib/text.ts';
 /** The package's types describe its CommonJS form; as a module its default export is the function itself. */
 export const buildQuery = odata.default as unknown as typeof odata.default.default;
 
-declare const ENCODED: unique symbol;
-
 /**
  * A condition of `$filter`, quoted and percent-encoded. Only the functions of this file make one, so every value that
  * comes from people is quoted in one place (directum.md A.5).
  */
-export type Filter = string & { readonly [ENCODED]: true };
+export interface Filter {
+  readonly text: string;
+  /** Alternatives, which stand in parentheses beside another condition. */
+  readonly isOr: boolean;
+}
 
 /** What a property is compared with: a text is put in quotes, a literal is not. */
 type Value = string | number | null | { type: 'raw'; value: string };
@@ -19,9 +21,9 @@ type Operator = 'eq' | 'ne' | 'gt';
 const START = '?$filter=';
 
 function write(condition: object): Filter {
-  const query = buildQuery({ filter: condition }).slice(START.length);
+  const text = buildQuery({ filter: condition }).slice(START.length);
   // odata-query encodes texts, but neither spaces between words nor literals.
-  return query.replaceAll(' ', '%20') as Filter;
+  return { text: text.replaceAll(' ', '%20'), isOr: false };
 }
 
 function compare(path: string, operator: Operator, value: Value): Filter {
@@ -40,10 +42,13 @@ export const EVERY_ROW: Filter = isGreater('Id', 0);
 export const allOf = (...filters: readonly Filter[]): Filter => join('and', filters);
 export const oneOf = (filters: readonly Filter[]): Filter => join('or', filters);
 
+/** Written as the vendor's own examples are: a server may read no more parentheses than are needed. */
 function join(word: 'and' | 'or', filters: readonly Filter[]): Filter {
   const [first, ...others] = filters;
   if (first === undefined) throw new RangeError(`no filters to join with ${word}`);
-  return others.length === 0 ? first : write({ [word]: filters });
+  if (others.length === 0) return first;
+  const parts = filters.map(({ text, isOr }) => (isOr ? `(${text})` : text));
+  return { text: parts.join(`%20${word}%20`), isOr: word === 'or' };
 }
 
 /** The property is one of the values: no installation was seen to take the operator `in` (directum.md A.5). */
@@ -52,7 +57,8 @@ export const isAmong = (path: string, values: readonly (string | number)[]): Fil
 
 /** Some row of a collection meets the condition; `of` gives the path of a row's property. */
 export function anyRow(collection: string, condition: (of: (property: string) => string) => Filter): Filter {
-  return `${collection}/any(a:%20${condition((property) => `a/${property}`)})` as Filter;
+  const { text } = condition((property) => `a/${property}`);
+  return { text: `${collection}/any(a:%20${text})`, isOr: false };
 }
 
 /** A moment with `Z` or an offset: a filter takes no other date-time (directum.md A.5). @throws RangeError */

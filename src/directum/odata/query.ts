@@ -23,7 +23,9 @@ export type ListQuery = Query & { filter: Filter };
 
 /** `Set?$filter=…`, percent-encoded. */
 export function toPath(resource: string, query: Query): string {
-  return resource + buildQuery<Record<string, object>>(query).replaceAll(' ', '%20');
+  const { filter, ...rest } = query;
+  const options = { ...rest, ...(filter && { filter: filter.text }) };
+  return resource + buildQuery<Record<string, object>>(options).replaceAll(' ', '%20');
 }
 
 /** Whether the whole start line stays under Directum's limit. */

@@ -13,8 +13,8 @@ interface RisingPriority {
 export interface PortalRate {
   /** Hits that are left in the bucket now. */
   left(memberId: string): Promise<number>;
-  /** Waits until one hit may be made. Rejects when the database is away, the signal aborts or the store closes. */
-  take(memberId: string, priority: RatePriority | RisingPriority, signal?: AbortSignal): Promise<void>;
+  /** Waits until one hit may be made. Rejects when the database is away or the store closes. */
+  take(memberId: string, priority: RatePriority | RisingPriority): Promise<void>;
   /** The portal said QUERY_LIMIT_EXCEEDED: the bucket counts as full, and nothing leaves for so long. */
   penalize(memberId: string, ms: number): Promise<void>;
   close(): void;
@@ -132,9 +132,8 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
 
   return {
     left,
-    take(memberId, priority, signal) {
+    take(memberId, priority) {
       if (closed) return Promise.reject(new Error('the store is closed'));
-      if (signal?.aborted) return Promise.reject(signal.reason);
       const line = lineOf(memberId);
       const rising = typeof priority === 'string' ? null : priority;
       const queue = (rising?.priority ?? priority) === 'repeat' ? line.repeats : line.urgent;
@@ -143,13 +142,7 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
           resolve: () => settle(resolve),
           reject: (error: unknown) => settle(() => reject(error)),
         };
-        const giveUp = () => {
-          leave(line, waiter);
-          waiter.reject(signal?.reason);
-          line.wake();
-        };
         const settle = (end: () => void) => {
-          signal?.removeEventListener('abort', giveUp);
           stopListening?.();
           end();
         };
@@ -158,7 +151,6 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
           line.urgent.push(waiter);
           line.wake();
         });
-        signal?.addEventListener('abort', giveUp);
         const first = queue.push(waiter) === 1;
         // Only the head of a queue changes what the mover waits for.
         if (first || !line.moving) void move(memberId, line);

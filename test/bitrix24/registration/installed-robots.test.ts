@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPortals } from '../../../src/bitrix24/portals.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../../store/bench.ts';
-import { CLIENT, fakePortal, installation, MEMBER, memoryClaims, robots } from '../fake-portal.ts';
+import { CLIENT, fakePortal, installation, MEMBER, memoryLocks, robots } from '../fake-portal.ts';
 
 let bench: StoreBench;
 let store: Store;
@@ -31,7 +31,7 @@ it('a first answer that joins the question of a second one is not kept behind al
       publicUrl: 'https://directum.example',
     },
     store: { get: async () => stored, set: async () => undefined, list: async () => [stored] },
-    locks: memoryClaims(),
+    locks: memoryLocks(),
     portalRate: {
       take: async (memberId, asked) => {
         await store.portalRate.take(memberId, asked);

@@ -83,7 +83,7 @@ describe('a text in a filter', () => {
         );
         expect(literals(filter)).toEqual({
           texts: [a, b, c],
-          around: '((((A eq ?) or (((B eq ?) or (B eq 1))))) and (Rows/any(a: a/C eq ?)))',
+          around: '(A eq ? or (B eq ? or B eq 1)) and Rows/any(a: a/C eq ?)',
         });
       }),
     );
@@ -115,8 +115,8 @@ describe('a filter', () => {
     [equals('TRRC', null), 'TRRC eq null'],
     [equals('Login/LoginName', 'DOMAIN\\bot'), "Login/LoginName eq 'DOMAIN\\bot'"],
     [isAmong('Id', [7]), 'Id eq 7'],
-    [isAmong('Id', [1, 2]), '((Id eq 1) or (Id eq 2))'],
-    [allOf(isAmong('Id', [1, 2]), isGreater('Id', 5)), '((((Id eq 1) or (Id eq 2))) and (Id gt 5))'],
+    [isAmong('Id', [1, 2]), 'Id eq 1 or Id eq 2'],
+    [allOf(isAmong('Id', [1, 2]), isGreater('Id', 5)), '(Id eq 1 or Id eq 2) and Id gt 5'],
     [isGreater('Modified', moment('2026-03-01T00:00:00Z')), 'Modified gt 2026-03-01T00:00:00Z'],
     [isGreater('Modified', moment('2026-03-01T00:00:00+04:00')), 'Modified gt 2026-03-01T00:00:00+04:00'],
     [
@@ -126,7 +126,7 @@ describe('a filter', () => {
           equals(of('GroupId'), guid('08e1ef90-521f-41a1-a13f-c6f175007e54')),
         ),
       ),
-      'AttachmentDetails/any(a: ((a/AttachmentId eq 5) and (a/GroupId eq 08e1ef90-521f-41a1-a13f-c6f175007e54)))',
+      'AttachmentDetails/any(a: a/AttachmentId eq 5 and a/GroupId eq 08e1ef90-521f-41a1-a13f-c6f175007e54)',
     ],
   ])('is read as it is meant: %s', (filter, read) => {
     expect(readBy(filter)).toBe(read);

@@ -100,7 +100,7 @@ beforeEach(async () => {
   [made, woken, paced] = [[], 0, 0];
   runs = createRunStore(store.pool, store.pool);
   waits = createWaits(store.pool);
-  const atPace = service.paced(async () => {
+  const atPace = service.atRate(async () => {
     paced += 1;
   });
   watch = watchWith(service.changes, atPace.changes);
