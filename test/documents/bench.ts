@@ -349,7 +349,7 @@ export async function documentBench() {
       back = 0;
       bench.lines.length = 0;
       await store.pool.query(
-        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling, missing_document CASCADE',
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling, missing_document, journal CASCADE',
       );
       await store.pool.query(
         `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,

@@ -108,7 +108,7 @@ export async function ledgerBench() {
     async clear() {
       time = START;
       bench.lines.length = 0;
-      await (stores[0] as Store).pool.query('TRUNCATE telling, mirrored_task');
+      await (stores[0] as Store).pool.query('TRUNCATE telling, mirrored_task, journal');
     },
     close: () => bench.close(),
   };

@@ -127,6 +127,7 @@ it.each([
     () =>
       syncedTasks().settle(
         BACKWARDS.map((id) => ({ ...task(id), hash: '', taskId: id, ended: false, dueAt: null })),
+        NOW,
       ),
   ],
   [
@@ -150,7 +151,8 @@ it.each([
     () =>
       projection().keepFields(
         'p',
-        ITEMS.map((item) => ({ ...item, shownFields: {} as never })),
+        ITEMS.map((item) => ({ ...item, shownFields: {} as never, changed: [] })),
+        NOW,
       ),
   ],
   [
