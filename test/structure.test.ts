@@ -53,7 +53,7 @@ const ROOMS: Record<string, Room> = {
   'src/documents': {
     packages: [],
     rooms: ['src/robot', LIB, DATA_ERROR],
-    types: ['src/store'],
+    types: ['src/store', 'src/journal'],
     builtins: true,
   },
   'src/runs': {
