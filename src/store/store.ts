@@ -58,7 +58,7 @@ export interface Store {
   portalRate: PortalRate;
   /** To be checked before anything else, and once a second (clock.ts). */
   clock: Clock;
-  counterpartyLinks(portalKey: string): CounterpartyLinksPort;
+  counterpartyLinks(portalKey: string, itemCode: string, runId: string): CounterpartyLinksPort;
   /** Without `attempt` nobody can take the run over. */
   slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptLocks): DocumentSlotsPort;
   installations<T>(): Documents<T>;
@@ -123,7 +123,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     cache: createCache({ pool, log, now }),
     portalRate,
     clock: createClock({ pool: asyncCommitPool, now, log }),
-    counterpartyLinks: (portalKey) => createCounterpartyLinks(pool, portalKey),
+    counterpartyLinks: (...of) => createCounterpartyLinks({ pool, now }, ...of),
     slots: (portalKey, itemCode, runId, attempt = { ...locks, check: () => undefined }) =>
       createDocumentSlots({ pool, asyncCommitPool, locks: attempt, now }, portalKey, itemCode, runId),
     installations: <T>() => createDocuments<T>({ pool, kv: kv('installation'), namespace: 'installation' }),

@@ -102,15 +102,16 @@ describe('slots', () => {
 });
 
 it('pairs are bound, replaced and forgotten with their portal', async () => {
-  const counterpartyLinks = store.counterpartyLinks('p3');
+  const of = (portal: string, from = store) => from.counterpartyLinks(portal, 'DEAL_1', 'run-1');
+  const counterpartyLinks = of('p3');
   expect(counterpartyLinks.externalId('COMPANY_44')).toBe('b24:p3:COMPANY_44');
   await counterpartyLinks.bind('COMPANY_44', { id: 1, type: 'company' });
   await counterpartyLinks.bind('COMPANY_44', { id: 2, type: 'bank' });
-  await store.counterpartyLinks('p30').bind('COMPANY_44', { id: 3, type: 'company' });
-  expect(await other.counterpartyLinks('p3').find('COMPANY_44')).toEqual({ id: 2, type: 'bank' });
+  await of('p30').bind('COMPANY_44', { id: 3, type: 'company' });
+  expect(await of('p3', other).find('COMPANY_44')).toEqual({ id: 2, type: 'bank' });
   await store.forgetPortal('p3');
   expect(await counterpartyLinks.find('COMPANY_44')).toBeNull();
-  expect(await store.counterpartyLinks('p30').find('COMPANY_44')).toEqual({ id: 3, type: 'company' });
+  expect(await of('p30').find('COMPANY_44')).toEqual({ id: 3, type: 'company' });
 });
 
 describe('cache', () => {
