@@ -41,7 +41,7 @@ const ROOMS: Record<string, Room> = {
   'src/bitrix24': {
     packages: ['@bitrix24/b24jssdk', 'zod'],
     rooms: [FAILURE, LIB, WORDS],
-    types: ['src/robot', 'src/documents'],
+    types: ['src/robot', 'src/documents', 'src/journal'],
     builtins: true,
   },
   'src/directum': {

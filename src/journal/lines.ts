@@ -1,5 +1,5 @@
 /** What a line tells (interface.md §9). Types are for ever: reports of old days are computed from old lines. */
-export type JournalType =
+type JournalType =
   | 'call.taken'
   | 'calls.refused'
   | 'run.ended'
@@ -19,6 +19,7 @@ export type JournalType =
   | 'failure.shown'
   | 'portal.installed'
   | 'portal.paused'
+  | 'portal.resumed'
   | 'portal.removed'
   | 'robots.registered'
   | 'run.retried'

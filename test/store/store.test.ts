@@ -49,8 +49,7 @@ describe('installations', () => {
   it('whose key is gone take no other with them', async () => {
     await store.installations().set('member-1', { refreshToken: CANARY });
     const keys = createSecretKeys(parseSecretKeys(`x:${Buffer.alloc(32).toString('base64')}`));
-    const kv = createEncryptedKv({ pool: store.pool, keys, namespace: 'installation' });
-    const documents = createDocuments({ pool: store.pool, kv, namespace: 'installation' });
+    const documents = createDocuments({ pool: store.pool, keys, namespace: 'installation' });
     await documents.set('member-0', { known: true });
     expect(await documents.list()).toEqual([
       { key: 'member-0', value: { known: true } },
@@ -66,6 +65,17 @@ describe('installations', () => {
     await expect(kv.get('member-1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await expect(kv.set('member-1', {})).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await pool.end();
+  });
+
+  it('are written together with what belongs to their change, or not at all', async () => {
+    await store.installations().set('member-3', { state: 'active' });
+    const also = (sql: string) => async (client: pg.ClientBase) => void (await client.query(sql));
+    const refused = store.installations().set('member-3', { state: 'paused' }, also('SELECT 1 / 0'));
+    await expect(refused).rejects.toMatchObject({ code: '22012' });
+    expect(await other.installations().get('member-3')).toEqual({ state: 'active' });
+    await store.installations().set('member-3', { state: 'paused' }, also('SELECT 1'));
+    expect(await other.installations().get('member-3')).toEqual({ state: 'paused' });
+    await store.installations().delete('member-3');
   });
 
   it('survive the loss of idle connections', async () => {

@@ -1,5 +1,5 @@
 /** How a document came into its slot, for the journal. */
-export interface Bound {
+interface Bound {
   /** Code of the document type. */
   type: string;
   /** This run made it. */
