@@ -71,7 +71,7 @@ const ROOMS: Record<string, Room> = {
   'src/http': {
     packages: ['express', 'prom-client', 'qs'],
     rooms: [LIB],
-    types: ['src/robot'],
+    types: ['src/robot', 'src/journal'],
     builtins: true,
   },
   'src/command': {
