@@ -12,7 +12,7 @@ export async function beginChange(
 ): Promise<void> {
   await pool.query(
     `INSERT INTO begun_change AS b (run_id, subject, fields) VALUES ($1, $2, $3)
-     ON CONFLICT (run_id, subject) DO UPDATE SET fields = (SELECT jsonb_agg(DISTINCT name)
+     ON CONFLICT (run_id, subject) DO UPDATE SET fields = (SELECT coalesce(jsonb_agg(DISTINCT name), '[]')
        FROM jsonb_array_elements(b.fields || excluded.fields) AS name)`,
     [runId, subject, JSON.stringify(fields)],
   );

@@ -74,6 +74,7 @@ it('a counterparty is made once, by the run that was about to', async () => {
   const company = { id: 17, type: 'company' as const };
   await links('b').bind('COMPANY_9', { ...company, made: true });
   await links('a').making('COMPANY_44');
+  await links('a').making('COMPANY_44');
   await links('b').bind('COMPANY_44', { ...company, made: true });
   await links('a').bind('COMPANY_44:7', { ...company, made: true });
   await links('a').bind('COMPANY_44', { ...company, made: true });
