@@ -15,6 +15,7 @@ import type { Log } from './robot/ports/log.ts';
 import type { AnyRobot } from './robot/robot.ts';
 import { openDocumentStores } from './store/document-stores.ts';
 import { portalKeyOf } from './store/documents/document-slots.ts';
+import { writeJournal } from './store/journal/write-journal.ts';
 import { requireEmbedded } from './store/postgres/embedded.ts';
 import { takeFormerCrowds } from './store/runs/former-crowds.ts';
 import { createIncomingCalls } from './store/runs/incoming-calls.ts';
@@ -88,6 +89,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
     },
   });
 
+  const installations = store.installations<Installation>();
   const portals = createPortals({
     config: {
       portals: config.BITRIX24_PORTALS,
@@ -98,9 +100,18 @@ export async function openModules(config: Config, ports: ModulesPorts) {
       outboundProxy: config.OUTBOUND_PROXY,
     },
     store: createSealedInstallations({
-      stored: store.installations<Installation>(),
+      stored: {
+        ...installations,
+        set: (memberId, installation, lines) =>
+          installations.set(
+            memberId,
+            installation,
+            lines.length === 0 ? undefined : (client) => writeJournal(client, lines),
+          ),
+      },
       isKeyGone: (error) => error instanceof SecretError,
       portalKeyOf: (memberId) => portalKeyOf(store.pool, memberId),
+      actor: onlyOpen ? 'operator' : 'service',
       now,
       log,
     }),

@@ -84,7 +84,7 @@ export function startRunWorkers(
       locks,
       portal: portals.reader(memberId, item ?? { typeId: 0, id: 0, code: itemCode }, runLog, proof),
       directum: directum.forPortal({
-        counterpartyLinks: store.counterpartyLinks(run.portal),
+        counterpartyLinks: store.counterpartyLinks(run.portal, itemCode, run.id),
         locks,
         absence: deals.observer.deletions.absence,
         log: runLog,

@@ -8,6 +8,7 @@ import type { Config } from './config.ts';
 import { type AppPorts, createApp, EVENT_STATUS } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { createReadiness, DATABASE_MS } from './http/readiness.ts';
+import { createRefusedCalls } from './http/refused-calls.ts';
 import { closeServer, createSlowProofServer, listen } from './http/server.ts';
 import { within } from './lib/work/timeout.ts';
 import { measure, openModules } from './modules.ts';
@@ -16,6 +17,7 @@ import { createCallIntake } from './runs/intake/call-intake.ts';
 import { toRun } from './runs/intake/kept-call.ts';
 import { createCallWriter } from './runs/intake/write-calls.ts';
 import { awaitDatabase, RETRY_MS } from './store/db/await-database.ts';
+import { writeJournal } from './store/journal/write-journal.ts';
 import type { IncomingCalls } from './store/runs/incoming-calls.ts';
 import { loadSecretKeys } from './store/secrets/secrets.ts';
 import { openDiskSpool } from './store/spool/disk-spool.ts';
@@ -23,6 +25,8 @@ import { startWork, type WorkPorts } from './work.ts';
 
 /** A stop takes no longer, whatever hangs. */
 const STOP_MS = 9_500;
+/** The last count of refused calls is waited for no longer. */
+const REFUSED_MS = 1_000;
 
 type ServicePorts = Omit<WorkPorts, 'metrics'>;
 
@@ -102,6 +106,11 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     directum: () => running?.work.probe ?? null,
     installations: () => running?.modules.portals.installations.list() ?? [],
   });
+  const refused = createRefusedCalls({
+    write: async (line) => writeJournal(opened().modules.store.pool, [line]),
+    now,
+    log,
+  });
   const app = createApp({
     // A call of a robot that was registered once is answered, though nobody does its work any more.
     knownRobot: (code) =>
@@ -110,14 +119,23 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     install,
     event,
     readiness,
-    metrics,
+    metrics: {
+      ...metrics,
+      count(robot, result) {
+        metrics.count(robot, result);
+        refused.count(robot, result);
+      },
+    },
     opsToken: config.OPS_TOKEN ?? null,
     log,
   });
   const server = createSlowProofServer(app);
 
   async function end(): Promise<void> {
-    await Promise.all([closeServer(server).then(intake.stop), running?.work.stop()]);
+    const closed = closeServer(server).then(() =>
+      Promise.all([intake.stop(), within(REFUSED_MS, refused.stop()).catch(() => undefined)]),
+    );
+    await Promise.all([closed, running?.work.stop()]);
     if (running === null) return;
     await running.modules.close();
     log.info('service.stopped');
@@ -142,6 +160,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     throw error;
   }
   intake.start();
+  refused.start();
   const { port } = server.address() as AddressInfo;
   log.info('service.started', { port, portals: running.modules.portals.installations.list().length });
   return { port, stop };

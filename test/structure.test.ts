@@ -41,7 +41,7 @@ const ROOMS: Record<string, Room> = {
   'src/bitrix24': {
     packages: ['@bitrix24/b24jssdk', 'zod'],
     rooms: [FAILURE, LIB, WORDS],
-    types: ['src/robot', 'src/documents'],
+    types: ['src/robot', 'src/documents', 'src/journal'],
     builtins: true,
   },
   'src/directum': {
@@ -53,7 +53,7 @@ const ROOMS: Record<string, Room> = {
   'src/documents': {
     packages: [],
     rooms: ['src/robot', LIB, DATA_ERROR],
-    types: ['src/store'],
+    types: ['src/store', 'src/journal'],
     builtins: true,
   },
   'src/runs': {
@@ -71,7 +71,7 @@ const ROOMS: Record<string, Room> = {
   'src/http': {
     packages: ['express', 'prom-client', 'qs'],
     rooms: [LIB],
-    types: ['src/robot'],
+    types: ['src/robot', 'src/journal'],
     builtins: true,
   },
   'src/command': {

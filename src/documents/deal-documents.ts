@@ -55,6 +55,7 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
     outbox,
     syncedTasks,
     dateChecks,
+    journal: stores.journal,
     seal,
     timeZone: settings.timeZone,
     steps: settings.dueDays,

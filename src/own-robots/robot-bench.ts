@@ -93,6 +93,7 @@ export function robotBench(robot: AnyRobot, world: BenchWorld = {}) {
       begunByThisRun: async () => false,
       begunByAnyRun: async () => false,
       bind: async (slot: string, { id }: { id: number }) => void slots.set(slot, id),
+      changing: async () => undefined,
       give: async () => undefined,
       release: async (slot: string) => void slots.delete(slot),
     },

@@ -1,6 +1,5 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type Keyv from 'keyv';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { LEASE_MS } from '../lib/work/leases.ts';
@@ -20,7 +19,7 @@ import { type ConcurrencySlots, createConcurrencySlots, type SlotKind } from './
 import { createLockSession } from './locks/lock-session.ts';
 import { startEmbedded } from './postgres/embedded.ts';
 import { type Cache, createCache } from './secrets/cache.ts';
-import { createDocuments, createEncryptedKv, type Documents } from './secrets/encrypted-kv.ts';
+import { createDocuments, type Documents } from './secrets/encrypted-kv.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('./migrations', import.meta.url));
@@ -50,7 +49,6 @@ export interface Store {
   /** For leases and rate limits: work whose commit a crash of the database loses is only done again. */
   asyncCommitPool: pg.Pool;
   url: string;
-  kv(namespace: string): Keyv;
   locks: LocksPort;
   /** `total` of a kind in all processes, which must mean the same number. */
   concurrencySlots(kind: SlotKind, total: number): ConcurrencySlots;
@@ -58,7 +56,7 @@ export interface Store {
   portalRate: PortalRate;
   /** To be checked before anything else, and once a second (clock.ts). */
   clock: Clock;
-  counterpartyLinks(portalKey: string): CounterpartyLinksPort;
+  counterpartyLinks(portalKey: string, itemCode: string, runId: string): CounterpartyLinksPort;
   /** Without `attempt` nobody can take the run over. */
   slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptLocks): DocumentSlotsPort;
   installations<T>(): Documents<T>;
@@ -102,31 +100,21 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     pool: asyncCommitPool,
     ...(options.rate ?? { perSecond: 2, bucket: 50 }),
   });
-  const spaces = new Map<string, Keyv>();
-  const kv = (namespace: string) => {
-    let space = spaces.get(namespace);
-    if (!space) {
-      space = createEncryptedKv({ pool, keys, namespace });
-      spaces.set(namespace, space);
-    }
-    return space;
-  };
   let closing: Promise<void> | null = null;
 
   return {
     pool,
     asyncCommitPool,
     url,
-    kv,
     locks,
     concurrencySlots: (kind, total) => createConcurrencySlots(session, kind, total),
     cache: createCache({ pool, log, now }),
     portalRate,
     clock: createClock({ pool: asyncCommitPool, now, log }),
-    counterpartyLinks: (portalKey) => createCounterpartyLinks(pool, portalKey),
+    counterpartyLinks: (...of) => createCounterpartyLinks({ pool, now }, ...of),
     slots: (portalKey, itemCode, runId, attempt = { ...locks, check: () => undefined }) =>
       createDocumentSlots({ pool, asyncCommitPool, locks: attempt, now }, portalKey, itemCode, runId),
-    installations: <T>() => createDocuments<T>({ pool, kv: kv('installation'), namespace: 'installation' }),
+    installations: <T>() => createDocuments<T>({ pool, keys, namespace: 'installation' }),
     forgetPortal: (portalKey) => forgetPortal(pool, portalKey),
     close() {
       closing ??= (async () => {

@@ -25,7 +25,10 @@ export function memoryCounterpartyLinks(): CounterpartyLinksPort & {
   return {
     held,
     find: async (key) => held.get(key) ?? null,
-    bind: async (key, value) => void held.set(key, value),
+    bind: async (key, { id, type }) => void held.set(key, { id, type }),
+    making: async () => undefined,
+    changing: async () => undefined,
+    changed: async () => undefined,
     release: async (key) => void held.delete(key),
     others: async (type, except) =>
       [...held.values()].flatMap((one) => (one?.type === type && one.id !== except ? [one.id] : [])),

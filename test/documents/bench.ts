@@ -24,6 +24,7 @@ import { createDealProjection } from '../../src/store/documents/deal-projection.
 import { createMissingDocuments } from '../../src/store/documents/missing-documents.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
+import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
 import { createWaits } from '../../src/store/runs/waits.ts';
@@ -70,9 +71,9 @@ export function fakeDirectum(now: () => Date) {
       documents.set(id, state);
       return state;
     },
-    task(id: number, documentId: number, status = 'InProcess') {
+    task(id: number, documentIds: number | number[], status = 'InProcess') {
       const at = now().toISOString();
-      tasks.set(id, { id, status, startedAt: at, modified: at, documentIds: [documentId] });
+      tasks.set(id, { id, status, startedAt: at, modified: at, documentIds: [documentIds].flat() });
     },
     assign(id: number, taskId: number, changes: Partial<Assignment> = {}) {
       const at = now().toISOString();
@@ -233,6 +234,7 @@ export async function documentBench() {
     outbox,
     syncedTasks,
     dateChecks,
+    journal: { writeLines: writeJournal, writePeople },
     seal,
     timeZone: 'Europe/Moscow',
     steps: [30, 7, 1],
@@ -349,7 +351,7 @@ export async function documentBench() {
       back = 0;
       bench.lines.length = 0;
       await store.pool.query(
-        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling, missing_document CASCADE',
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling, missing_document, journal CASCADE',
       );
       await store.pool.query(
         `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,

@@ -115,7 +115,7 @@ export async function failureBench() {
       time = START;
       shown = 'both';
       bench.lines.length = 0;
-      await store.pool.query('TRUNCATE run, telling, failure CASCADE');
+      await store.pool.query('TRUNCATE run, telling, failure, journal CASCADE');
     },
     close: () => bench.close(),
   };

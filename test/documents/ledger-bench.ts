@@ -5,6 +5,7 @@ import type { DealPort } from '../../src/documents/ports/deal.ts';
 import type { DocumentSnapshot } from '../../src/documents/ports/document.ts';
 import { createDateChecks } from '../../src/store/documents/date-checks.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
+import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
@@ -31,6 +32,7 @@ export async function ledgerBench() {
       outbox,
       syncedTasks,
       dateChecks,
+      journal: { writeLines: writeJournal, writePeople },
       seal: keys,
       timeZone: 'Europe/Moscow',
       steps: [30, 7, 1],
@@ -69,6 +71,7 @@ export async function ledgerBench() {
             items: items.map((item) => ({ ...item, since })),
             made,
             before,
+            assignmentsBefore: before?.assignments ?? [],
             after,
           };
           await recordChanges.record([change], client);
@@ -108,7 +111,7 @@ export async function ledgerBench() {
     async clear() {
       time = START;
       bench.lines.length = 0;
-      await (stores[0] as Store).pool.query('TRUNCATE telling, mirrored_task');
+      await (stores[0] as Store).pool.query('TRUNCATE telling, mirrored_task, journal');
     },
     close: () => bench.close(),
   };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Process, startProcess } from './process.ts';
 import { addDeal, inn, ROMASHKA, runStep, type Stand, startStand } from './stand.ts';
+import { inDatabase } from './stand-database.ts';
 import { openStoreStops } from './store-stops.ts';
 
 const CREATE = 'directum_create_contract';
@@ -20,6 +21,8 @@ const STORE = {
   waiting: { on: 'UPDATE ON run', when: "NEW.state = 'waiting'" },
   file: { on: 'INSERT OR UPDATE ON saved_file' },
   ended: { on: 'UPDATE ON run', when: "NEW.state = 'ended'" },
+  begun: { on: 'INSERT OR UPDATE ON begun_change' },
+  line: { on: 'INSERT ON journal', when: "NEW.type = 'counterparty.changed'" },
 };
 type StoreStep = keyof typeof STORE;
 
@@ -51,6 +54,8 @@ interface Run {
 
 const ok = { ok: 'Y', error_code: '' };
 let seed = 0;
+/** Companies that somebody made by hand, by their INN. */
+const known = new Set<string>();
 const requisite = () => ({ ...ROMASHKA, RQ_INN: inn(++seed) });
 const companies = (tin: string) =>
   stand.directum.all('ICompanies').filter((one) => one['TIN'] === tin).length;
@@ -93,10 +98,11 @@ async function create(step: string, properties: Record<string, unknown> = {}): P
   };
 }
 
-async function sync(step: string, known = false): Promise<Run> {
+async function sync(step: string, isKnown = false): Promise<Run> {
   const firm = requisite();
   const { deal } = addDeal(stand, { requisite: firm });
-  if (known)
+  if (isKnown) known.add(firm.RQ_INN);
+  if (isKnown)
     stand.directum.add('ICompanies', { Name: 'Ромашка', TIN: firm.RQ_INN, TRRC: null, Status: 'Active' });
   return {
     ...(await begin(step, deal, SYNC, {})),
@@ -119,6 +125,14 @@ async function approve(step: string, { deal, document, user }: Contract, free = 
     ...(await begin(step, deal, APPROVE, properties)),
     right: ok,
     effects: () => ({ tasks: tasks(document).length }),
+  };
+}
+
+async function update(step: string, { deal }: Contract): Promise<Run> {
+  return {
+    ...(await begin(step, deal, CREATE, { subject: 'Другое', if_exists: 'update' })),
+    right: { ...ok, created: 'N' },
+    effects: () => ({ updated: contracts(deal).filter((one) => one['Subject'] === 'Другое').length }),
   };
 }
 
@@ -150,6 +164,7 @@ const OUTSIDE: [
   ['POST', /CreateFreeApprovalTask$/, (step, contract) => approve(step, contract, true)],
   ['POST', /StartTask$/, (step, contract) => approve(step, contract)],
   ['portal', 'crm.item.update', (step, contract) => waitFor(step, contract, true)],
+  ['PATCH', /^IContracts\(/, update],
 ];
 
 async function stopOutside(side: 'before' | 'after', index: number, contract: Contract): Promise<Run> {
@@ -179,6 +194,8 @@ async function stopInside(side: 'before' | 'after', name: StoreStep, contract: C
     waiting: () => waitFor(step, contract, false),
     file: () => waitFor(step, contract, true),
     ended: () => sync(step),
+    begun: () => sync(step, true),
+    line: () => sync(step, true),
   };
   const run = await starts[name]();
   await expect.poll(() => stops.isCaught(step), { timeout: 90_000, interval: 20, message: step }).toBe(true);
@@ -187,7 +204,7 @@ async function stopInside(side: 'before' | 'after', name: StoreStep, contract: C
 }
 
 it('a process killed before and after every write, outside and to our store: one effect and one right answer', async () => {
-  const contracts = await Promise.all(Array.from({ length: 12 }, contractOf));
+  const contracts = await Promise.all(Array.from({ length: 14 }, contractOf));
   await stand.pause();
   const next = () => contracts.pop() as Contract;
   const needed = (index: number) => (index >= 7 ? next() : (contracts[0] as Contract));
@@ -197,7 +214,7 @@ it('a process killed before and after every write, outside and to our store: one
     service = await startProcess(stand.env, 'main');
     // Runs of one line pass the stops of those behind them, so they come one by one.
     await Promise.all(
-      [[0, 1, 2, 3, 4, 5, 6], [7, 9], [8], [10]].map(async (line) => {
+      [[0, 1, 2, 3, 4, 5, 6, 11], [7, 9], [8], [10]].map(async (line) => {
         for (const index of line) runs.push(await stopOutside(side, index, needed(index)));
       }),
     );
@@ -209,14 +226,16 @@ it('a process killed before and after every write, outside and to our store: one
   service = await startProcess(stand.env, 'main');
   const inside: string[] = [];
   await Promise.all(
-    [['intent', 'slot', 'pair', 'ended'] as const, ['waiting', 'file'] as const].map(async (line) => {
-      for (const name of line)
-        for (const side of ['before', 'after'] as const) {
-          const contract = name === 'waiting' || name === 'file' ? next() : (contracts[0] as Contract);
-          runs.push(await stopInside(side, name, contract));
-          inside.push(`${name} ${side}`);
-        }
-    }),
+    [['intent', 'slot', 'pair', 'ended', 'begun', 'line'] as const, ['waiting', 'file'] as const].map(
+      async (line) => {
+        for (const name of line)
+          for (const side of ['before', 'after'] as const) {
+            const contract = name === 'waiting' || name === 'file' ? next() : (contracts[0] as Contract);
+            runs.push(await stopInside(side, name, contract));
+            inside.push(`${name} ${side}`);
+          }
+      },
+    ),
   );
   await service.kill();
   for (const step of inside) await (step.endsWith('before') ? stops.undo(step) : stops.finish(step));
@@ -244,7 +263,37 @@ it('a process killed before and after every write, outside and to our store: one
       effects: Object.fromEntries(Object.keys(effects()).map((key) => [key, 1])),
     })),
   );
+  await expectLines();
 }, 240_000);
+
+/** Each fact has one line in the journal, whoever was killed before or after it. */
+async function expectLines(): Promise<void> {
+  await inDatabase(stand, async ({ query }) => {
+    const idsOf = async (type: string, id: string) => {
+      const { rows } = await query(`SELECT ${id} AS id FROM journal WHERE type = $1 ORDER BY 1`, [type]);
+      return rows.map((row) => String(row.id));
+    };
+    const runs = (await query('SELECT id FROM run ORDER BY 1')).rows.map((row) => String(row.id));
+    expect(await idsOf('call.taken', `data->>'run'`)).toEqual(runs);
+    expect(await idsOf('run.ended', `data->>'run'`)).toEqual(runs);
+    const all = (set: string, isOurs: (one: Record<string, unknown>) => boolean) =>
+      stand.directum
+        .all(set)
+        .filter(isOurs)
+        .map((one) => String(one['Id']))
+        .toSorted();
+    const made = all('IContracts', (one) => String(one['ExternalId']).startsWith('b24:'));
+    expect(await idsOf('document.made', 'document_id::text')).toEqual(made);
+    expect(await idsOf('document.bound', 'document_id::text')).toEqual(made);
+    const updated = all('IContracts', (one) => one['Subject'] === 'Другое');
+    expect(await idsOf('document.changed', 'document_id::text')).toEqual(updated);
+    const isKnown = (one: Record<string, unknown>) => known.has(String(one['TIN']));
+    const ofRobots = (one: Record<string, unknown>) => String(one['ExternalId']).startsWith('b24:');
+    const companies = all('ICompanies', (one) => ofRobots(one) && !isKnown(one));
+    expect(await idsOf('counterparty.made', `data->>'counterparty'`)).toEqual(companies);
+    expect(await idsOf('counterparty.changed', `data->>'counterparty'`)).toEqual(all('ICompanies', isKnown));
+  });
+}
 
 it('SIGTERM ends the process in time, though Directum does not answer it', async () => {
   stand.directum.misbehave.next({ verb: 'GET', path: /./, hang: true, times: 50 });

@@ -5,6 +5,7 @@ import { inTransaction } from '../../src/store/db/transaction.ts';
 import { createDealProjection } from '../../src/store/documents/deal-projection.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore, type DocumentClient } from '../../src/store/documents/watched-documents.ts';
+import { writePeople } from '../../src/store/journal/write-journal.ts';
 import { createOutbox, type OutboxClient } from '../../src/store/outbox/outbox.ts';
 import { createAnswerStore } from '../../src/store/runs/answers.ts';
 import { createClaimedRuns } from '../../src/store/runs/claimed-runs.ts';
@@ -127,6 +128,7 @@ it.each([
     () =>
       syncedTasks().settle(
         BACKWARDS.map((id) => ({ ...task(id), hash: '', taskId: id, ended: false, dueAt: null })),
+        NOW,
       ),
   ],
   [
@@ -150,7 +152,8 @@ it.each([
     () =>
       projection().keepFields(
         'p',
-        ITEMS.map((item) => ({ ...item, shownFields: {} as never })),
+        ITEMS.map((item) => ({ ...item, shownFields: {} as never, changed: [] })),
+        NOW,
       ),
   ],
   [
@@ -241,4 +244,19 @@ it('calls that come twice become runs in one order', async () => {
     `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
      VALUES ('${id}', 'm', 'p', 'r', 'DEAL_1', '', true, now(), now(), now())`;
   await waitsForFirst({ first: insert('new1'), second: insert('new2') }, () => calls.accept(again));
+});
+
+it('people that are remembered are locked in one order, and those known so are not waited for', async () => {
+  const people = (name: string) => BACKWARDS.map((id) => ({ key: `directum ${id}`, name, email: null }));
+  await store.pool.query('TRUNCATE journal_person');
+  await within((client) => writePeople(client, people('Анна')));
+  await waitsForFirst(rowsOf('journal_person', 'key', 'directum '), () =>
+    within((client) => writePeople(client, people('Пётр'))),
+  );
+  await holding(store, rowsOf('journal_person', 'key', 'directum ').first, () =>
+    within(async (client) => {
+      await client.query('SET LOCAL lock_timeout = 300');
+      await writePeople(client, people('Пётр'));
+    }),
+  );
 });

@@ -49,8 +49,7 @@ describe('installations', () => {
   it('whose key is gone take no other with them', async () => {
     await store.installations().set('member-1', { refreshToken: CANARY });
     const keys = createSecretKeys(parseSecretKeys(`x:${Buffer.alloc(32).toString('base64')}`));
-    const kv = createEncryptedKv({ pool: store.pool, keys, namespace: 'installation' });
-    const documents = createDocuments({ pool: store.pool, kv, namespace: 'installation' });
+    const documents = createDocuments({ pool: store.pool, keys, namespace: 'installation' });
     await documents.set('member-0', { known: true });
     expect(await documents.list()).toEqual([
       { key: 'member-0', value: { known: true } },
@@ -66,6 +65,17 @@ describe('installations', () => {
     await expect(kv.get('member-1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await expect(kv.set('member-1', {})).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     await pool.end();
+  });
+
+  it('are written together with what belongs to their change, or not at all', async () => {
+    await store.installations().set('member-3', { state: 'active' });
+    const also = (sql: string) => async (client: pg.ClientBase) => void (await client.query(sql));
+    const refused = store.installations().set('member-3', { state: 'paused' }, also('SELECT 1 / 0'));
+    await expect(refused).rejects.toMatchObject({ code: '22012' });
+    expect(await other.installations().get('member-3')).toEqual({ state: 'active' });
+    await store.installations().set('member-3', { state: 'paused' }, also('SELECT 1'));
+    expect(await other.installations().get('member-3')).toEqual({ state: 'paused' });
+    await store.installations().delete('member-3');
   });
 
   it('survive the loss of idle connections', async () => {
@@ -102,15 +112,16 @@ describe('slots', () => {
 });
 
 it('pairs are bound, replaced and forgotten with their portal', async () => {
-  const counterpartyLinks = store.counterpartyLinks('p3');
+  const of = (portal: string, from = store) => from.counterpartyLinks(portal, 'DEAL_1', 'run-1');
+  const counterpartyLinks = of('p3');
   expect(counterpartyLinks.externalId('COMPANY_44')).toBe('b24:p3:COMPANY_44');
   await counterpartyLinks.bind('COMPANY_44', { id: 1, type: 'company' });
   await counterpartyLinks.bind('COMPANY_44', { id: 2, type: 'bank' });
-  await store.counterpartyLinks('p30').bind('COMPANY_44', { id: 3, type: 'company' });
-  expect(await other.counterpartyLinks('p3').find('COMPANY_44')).toEqual({ id: 2, type: 'bank' });
+  await of('p30').bind('COMPANY_44', { id: 3, type: 'company' });
+  expect(await of('p3', other).find('COMPANY_44')).toEqual({ id: 2, type: 'bank' });
   await store.forgetPortal('p3');
   expect(await counterpartyLinks.find('COMPANY_44')).toBeNull();
-  expect(await store.counterpartyLinks('p30').find('COMPANY_44')).toEqual({ id: 3, type: 'company' });
+  expect(await of('p30').find('COMPANY_44')).toEqual({ id: 3, type: 'company' });
 });
 
 describe('cache', () => {

@@ -41,7 +41,8 @@ export interface Installation {
 
 export interface InstallationStore {
   get(memberId: string): Promise<Installation | undefined>;
-  set(memberId: string, installation: Installation): Promise<void>;
+  /** `before` is what is replaced. */
+  set(memberId: string, installation: Installation, before: Installation | undefined): Promise<void>;
   list(): Promise<Installation[]>;
 }
 
@@ -148,7 +149,7 @@ export function createInstallations(options: {
         const changed = change(current);
         if (changed === undefined || changed === current || changed.sealed) return current;
         const saved = { ...changed, memberId, version: (current?.version ?? 0) + 1 };
-        await store.set(memberId, saved);
+        await store.set(memberId, saved, current);
         remember(saved);
         return saved;
       }),

@@ -1,10 +1,13 @@
+import type { Actor, JournalLine } from '../../journal/lines.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import { type Installation, type InstallationStore, toSealed } from './installation.ts';
+import { toPortalLines } from './installation-lines.ts';
 
 /** Installations as they are stored, sealed; `value` is null where the key is gone. */
 interface StoredInstallations {
   get(memberId: string): Promise<Installation | null | undefined>;
-  set(memberId: string, installation: Installation): Promise<void>;
+  /** The installation and the journal's lines of what changed in it, both or neither. */
+  set(memberId: string, installation: Installation, lines: JournalLine[]): Promise<void>;
   list(): Promise<{ key: string; value: Installation | null }[]>;
 }
 
@@ -18,10 +21,12 @@ export function createSealedInstallations(options: {
   isKeyGone(error: unknown): boolean;
   /** The portal key that stands open in the portal's runs. */
   portalKeyOf(memberId: string): Promise<string | null>;
+  /** Who changes installations here, where it is not the person who installs. */
+  actor: Actor;
   now: () => Date;
   log: Log;
 }): InstallationStore {
-  const { stored, portalKeyOf, now, log } = options;
+  const { stored, portalKeyOf, actor, now, log } = options;
   const standIns = new Map<string, Promise<Installation>>();
 
   async function makeStandIn(memberId: string): Promise<Installation> {
@@ -48,7 +53,8 @@ export function createSealedInstallations(options: {
         return standIn(memberId);
       }
     },
-    set: stored.set,
+    set: (memberId, installation, before) =>
+      stored.set(memberId, installation, toPortalLines(before, installation, { now: now(), actor })),
     list: async () => Promise.all((await stored.list()).map(({ key, value }) => value ?? standIn(key))),
   };
 }

@@ -76,7 +76,11 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
   }
 
   /** Remembers the card for the requisites, and for the CRM record when it has none yet. */
-  async function remember(party: Party, card: Card, counterparty: { id: number; type: Found['type'] }) {
+  async function remember(
+    party: Party,
+    card: Card,
+    counterparty: { id: number; type: Found['type']; made?: boolean },
+  ) {
     const own = toRequisiteKey(party, card);
     const bare = toCrmKey(party);
     for (const key of new Set([own, bare])) {
@@ -101,9 +105,12 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
         const id = idOf(found.row);
         const url = links.counterpartyUrl(id);
         const known = { counterparty_id: id, counterparty_url: url, counterparty_type: found.type };
+        const changing = (names: string[]) => counterpartyLinks.changing(id, names);
         const changedFields = created
           ? []
-          : await knowing(known, () => cards.update(found, card, mode, externalId));
+          : await knowing(known, () => cards.update(found, card, mode, externalId, changing));
+        // Also where nothing differs any more: the attempt that wrote it may have ended with its process.
+        if (!created && mode !== 'none') await counterpartyLinks.changed(id);
         const action = created ? 'created' : changedFields.length > 0 ? 'updated' : 'unchanged';
         if (action !== 'unchanged') log.info(`counterparty.${action}`, { counterpartyId: id, changedFields });
         return { id, url, action, type: found.type, changedFields };
@@ -121,8 +128,10 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
         const found =
           (await known(party, card)) ??
           choose(await findCandidates(ports, card, externalId), card, externalId);
+        if (found === null) await counterpartyLinks.making(crmKey);
         const bound = found ?? (await cards.create(card, externalId));
-        await remember(party, card, { id: idOf(bound.row), type: bound.type });
+        const made = bound.row['ExternalId'] === externalId || found === null;
+        await remember(party, card, { id: idOf(bound.row), type: bound.type, made });
         // Written while the lock is held: a KPP filled in here decides what the next holder finds.
         return finish(bound, found === null);
       });

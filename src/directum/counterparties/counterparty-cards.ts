@@ -24,8 +24,14 @@ const TEXTS = new Set([
 /** Writes of counterparty cards (directum.md B.1, J.4). */
 interface CounterpartyCards {
   create(card: Card, externalId: string): Promise<Found>;
-  /** Writes what the mode allows; answers the property names written. */
-  update(found: Found, card: Card, mode: UpdateMode, externalId: string): Promise<string[]>;
+  /** Writes what the mode allows; answers the property names written, of which `onWrite` is told before. */
+  update(
+    found: Found,
+    card: Card,
+    mode: UpdateMode,
+    externalId: string,
+    onWrite: (properties: string[]) => Promise<void>,
+  ): Promise<string[]>;
 }
 
 export function createCards(
@@ -86,6 +92,7 @@ export function createCards(
     card: Card,
     mode: UpdateMode,
     externalId: string,
+    onWrite: (properties: string[]) => Promise<void>,
   ): Promise<string[]> {
     if (mode === 'none' || row['IsCardReadOnly'] === true) return [];
     const can = await metadata.capabilities();
@@ -108,6 +115,7 @@ export function createCards(
     const isKeyDue = can.property(leaf, 'ExternalId') !== null && textOf(row, 'ExternalId') === null;
     if (isKeyDue) patch['ExternalId'] = externalId;
     if (Object.keys(patch).length === 0) return [];
+    if (changedFields.length > 0) await onWrite(changedFields);
     try {
       await transport.send('PATCH', `${can.need(leaf)}(${idOf(row)})`, patch);
     } catch (error) {

@@ -154,7 +154,12 @@ export function createDocumentCards({
     return read;
   }
 
-  async function update(type: DocumentType, id: number, draft: DocumentDraft) {
+  async function update(
+    type: DocumentType,
+    id: number,
+    draft: DocumentDraft,
+    onWrite?: (properties: string[]) => Promise<void>,
+  ) {
     const wanted = toProperties(draft);
     const { set, ...rest } = await query(type, Object.keys(wanted));
     const row = await reader.one(set, id, rest);
@@ -168,6 +173,7 @@ export function createDocumentCards({
     if ('Subject' in patch && isOurName) patch['Name'] = patch['Subject'];
     const changedFields = Object.keys(patch);
     if (changedFields.length === 0) return { card: toCard(type, row), changedFields };
+    await onWrite?.(changedFields);
     try {
       await transport.send('PATCH', `${set}(${id})`, patch);
     } catch (error) {

@@ -8,7 +8,7 @@ import type { Bulk } from '../odata/bulk.ts';
 import { allOf, differs, equals } from '../odata/filter.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import { leafOf, type Metadata } from '../odata/metadata.ts';
-import { idOf, isRow, type Row, textOf, timeOf } from '../odata/rows.ts';
+import { idOf, isRow, type Row, refOf, textOf, timeOf } from '../odata/rows.ts';
 import { canReadAny } from '../odata/visibility.ts';
 import { hasAsMain, mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
 import { createSignedFile } from './signed-file.ts';
@@ -24,6 +24,7 @@ const READ = [
   'ExchangeState',
   'LastVersionApproved',
 ];
+const REFERENCES = { OurSignatory: ['Id', 'Name'], DocumentKind: ['Id'] };
 
 interface Ports {
   transport: Transport;
@@ -43,7 +44,11 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
     return {
       set: can.need(LEAF),
       select: ['Id', ...can.having(LEAF, READ)],
-      expand: can.property(LEAF, 'OurSignatory') === null ? {} : { OurSignatory: { select: ['Id', 'Name'] } },
+      expand: Object.fromEntries(
+        Object.entries(REFERENCES)
+          .filter(([name]) => can.property(LEAF, name) !== null)
+          .map(([name, select]) => [name, { select }]),
+      ),
     };
   }
 
@@ -62,6 +67,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
       lastVersionApproved: row['LastVersionApproved'] === true,
       registrationNumber: textOf(row, 'RegistrationNumber'),
       ourSignatory: isRow(signatory) ? textOf(signatory, 'Name') : null,
+      kindId: refOf(row, 'DocumentKind'),
     };
   }
 

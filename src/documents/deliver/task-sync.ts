@@ -35,7 +35,10 @@ async function syncIn(deals: DealPort, due: DueTask[], ports: TaskSyncPorts): Pr
     planned = await planTasks(deals, due, ports);
   } catch (error) {
     log.warn('tasks.failed', { error });
-    return syncedTasks.settle(due.map((task) => again(task, task.taskId, ports)));
+    return syncedTasks.settle(
+      due.map((task) => again(task, task.taskId, ports)),
+      ports.now(),
+    );
   }
   const failed = (error: unknown) => log.warn('tasks.failed', { error });
   const done: SettledTask[] = planned
@@ -68,7 +71,11 @@ async function syncIn(deals: DealPort, due: DueTask[], ports: TaskSyncPorts): Pr
     const taskId = result.ok ? (result.id ?? task.taskId) : task.taskId;
     if (!result.ok || taskId === null) done.push(toUnput(task, result, ports));
     else if (change.close) closes.push({ due: task, taskId, note: null, ended: true });
-    else done.push(toSettled(task, taskId, false));
+    else
+      done.push({
+        ...toSettled(task, taskId, false),
+        sent: { did: task.taskId === null ? 'made' : 'changed', task: taskId },
+      });
   }
   const closed = await sendAll(
     closes,
@@ -79,11 +86,14 @@ async function syncIn(deals: DealPort, due: DueTask[], ports: TaskSyncPorts): Pr
     const later = !result.ok && result.why === 'retry';
     // A person who closed or deleted the task did what was wanted.
     if (!result.ok && !later) log.info('task.not_closed', { ...factsOf(task), why: result.why });
-    done.push(later ? again(task, taskId, ports) : toSettled(task, ended ? taskId : null, ended));
+    const sent = { did: result.ok ? ('closed' as const) : ('refused' as const), task: taskId };
+    done.push(
+      later ? again(task, taskId, ports) : { ...toSettled(task, ended ? taskId : null, ended), sent },
+    );
   }
   await withoutBadRows(
     done,
-    (some) => syncedTasks.settle(some),
+    (some) => syncedTasks.settle(some, ports.now()),
     ({ assignmentId }, error) => log.error('task.not_kept', { error, assignmentId }),
   );
 }
@@ -111,7 +121,8 @@ function toUnput(task: DueTask, result: WriteResult, ports: TaskSyncPorts): Sett
   if (!result.ok && result.why === 'retry') return again(task, task.taskId, ports);
   ports.log.info('task.not_written', { ...factsOf(task), why: result.ok ? 'no id' : result.why });
   const deleted = !result.ok && result.why === 'gone' && task.taskId !== null;
-  return toSettled(task, task.taskId, deleted || task.shown.ending !== null);
+  const settled = toSettled(task, task.taskId, deleted || task.shown.ending !== null);
+  return { ...settled, sent: { did: 'refused', task: task.taskId } };
 }
 
 function toSettled(task: DueTask, taskId: number | null, ended: boolean): SettledTask {

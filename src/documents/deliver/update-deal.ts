@@ -100,8 +100,12 @@ async function updateIn(
     if (fields.length > 0) {
       const results = await deals.writeFields(fields);
       const written = fields.filter(({ row }, n) => isDone(row, results[n], 'fields'));
-      const shown = written.map((one) => ({ ...one.row, shownFields: one.fields }));
-      await kept(shown, (some) => store.keepFields(portal, some));
+      const shown = written.map((one) => ({
+        ...one.row,
+        shownFields: one.fields,
+        changed: toChangedNames(one.row.shownFields, one.fields),
+      }));
+      await kept(shown, (some) => store.keepFields(portal, some, now()));
     }
     const cards = rows.filter(({ row, card }) => !failed.has(row) && !isDeepStrictEqual(card, row.shownCard));
     if (cards.length > 0) {
@@ -111,9 +115,10 @@ async function updateIn(
       const written = cards.flatMap(({ row, card }, n) => {
         const result = results[n];
         if (!isDone(row, result, 'activity') || !result?.ok) return [];
-        return [{ ...row, activityId: result.id ?? row.activityId, shownCard: card }];
+        const changed = toChangedNames(row.shownCard, card);
+        return [{ ...row, activityId: result.id ?? row.activityId, shownCard: card, changed }];
       });
-      await kept(written, (some) => store.keepCards(portal, some));
+      await kept(written, (some) => store.keepCards(portal, some, now()));
     }
   } catch (error) {
     log.warn('deals.failed', { error, count: rows.length });
@@ -126,4 +131,12 @@ async function updateIn(
   }));
   await store.settle(portal, settled, now());
   return due.length;
+}
+
+/** Names of what is shown otherwise than before; all of them where nothing was shown. */
+function toChangedNames<T extends object>(before: T | null, after: T): string[] {
+  const known = new Map(Object.entries(before ?? {}));
+  return Object.entries(after).flatMap(([name, value]) =>
+    known.has(name) && isDeepStrictEqual(known.get(name), value) ? [] : [name],
+  );
 }

@@ -1,3 +1,4 @@
+import type { DocumentStores } from '../../store/document-stores.ts';
 import type { DateChecks } from '../../store/documents/date-checks.ts';
 import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
 import type { NewFact, Outbox, OutboxClient } from '../../store/outbox/outbox.ts';
@@ -6,11 +7,13 @@ import type { Fact } from '../ports/facts.ts';
 import { toWanted } from './assignment-tasks.ts';
 import { openDates, toCheckDay, toDay, toDueFacts } from './due.ts';
 import { JUST_MADE, toFacts } from './facts.ts';
+import { toFactsOf } from './journal-lines.ts';
 
 interface ChangeRecorderPorts {
   outbox: Outbox;
   syncedTasks: SyncedTasks;
   dateChecks: DateChecks;
+  journal: DocumentStores['journal'];
   seal: { encrypt(text: string): string };
   timeZone: string;
   /** DIRECTUM_DUE_DAYS. */
@@ -18,9 +21,12 @@ interface ChangeRecorderPorts {
   now: () => Date;
 }
 
-/** Writes to the outbox what portals are to be told of documents, in the transactions that keep their snapshots. */
+/**
+ * Writes to the outbox what portals are to be told of documents, and to the journal what happened to them, in the
+ * transactions that keep their snapshots.
+ */
 export function createChangeRecorder(ports: ChangeRecorderPorts) {
-  const { outbox, syncedTasks, dateChecks, timeZone, steps, now } = ports;
+  const { outbox, syncedTasks, dateChecks, journal, timeZone, steps, now } = ports;
 
   function toRows(documentId: number, item: { portal: string; itemCode: string }, facts: Fact[]): NewFact[] {
     return facts.map(({ kind, code, key, email, text }) => ({
@@ -36,8 +42,10 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
 
   return {
     /** Changes of one transaction: their facts, dates and assignments for every item that shows a document. */
-    async record(changes: SnapshotChange[], client: OutboxClient): Promise<void> {
+    async record(all: SnapshotChange[], client: OutboxClient): Promise<void> {
       const today = toDay(now(), timeZone);
+      // While nothing is known that an item could show, nobody is told.
+      const changes = all.filter(({ after }) => after.status !== null);
       const rows = changes.flatMap(({ documentId, items, made, after, ...change }) => {
         const before = change.before ?? (made ? JUST_MADE : null);
         return items.flatMap((item) => {
@@ -62,6 +70,9 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
         tasks: toWanted(after),
       }));
       await syncedTasks.record(client, wanted, now());
+      const { lines, people } = toFactsOf(all, now());
+      await journal.writeLines(client, lines);
+      await journal.writePeople(client, people);
     },
 
     /**

@@ -29,7 +29,7 @@ export async function findDocument(
     const card = await directum.documents.byExternalId(type, slots.externalId(slot), recorded === null);
     const found = card && (await directum.states.read(card.id));
     if (card && found) {
-      await slots.bind(slot, card);
+      await slots.bind(slot, card, { type: type.code, made: false, kindId: found.kindId ?? null });
       return found;
     }
   }

@@ -29,7 +29,7 @@ async function findOrMake(making: Making, given: DocumentInputs, context: RobotC
   const version = await problems.of(() =>
     knowing(owned ? toOutputs(owned, begun) : {}, () => checkVersion(making, given, context, existing)),
   );
-  let write: () => Promise<{ card: DocumentCard; changedFields: string[] }>;
+  let write: () => Promise<{ card: DocumentCard; changedFields: string[]; kindId?: number }>;
   if (existing !== null && (given.if_exists === 'keep' || begun || !isOpenDraft(existing))) {
     write = async () => ({ card: existing, changedFields: [] });
   } else {
@@ -44,10 +44,10 @@ async function findOrMake(making: Making, given: DocumentInputs, context: RobotC
   problems.demandNone();
 
   if (linked) await directum.documents.adopt(type, linked.id, slots.externalId(given.slot));
-  const { card, changedFields } = await write();
-  await slots.bind(given.slot, card);
-
+  const { card, changedFields, kindId = null } = await write();
   const created = existing === null || begun;
+  await slots.bind(given.slot, card, { type: type.code, made: created, kindId });
+
   log.info(`${type.code}.ready`, { documentId: card.id, created });
   const outputs = toOutputs(card, created, changedFields);
   const first = version();
@@ -81,19 +81,20 @@ async function create({ type }: Making, draft: ResolvedDraft, slot: string, cont
       counterpartyId: counterparty?.id,
     }),
   );
-  return { card, changedFields: [] };
+  return { card, changedFields: [], kindId: draft.values.documentKindId };
 }
 
 async function update(
   { type }: Making,
   card: DocumentCard,
   draft: ResolvedDraft,
-  { directum }: RobotContext,
+  { directum, slots }: RobotContext,
 ) {
   const counterparty = draft.party
     ? await directum.counterparties.sync(draft.party, 'none')
     : card.counterparty;
-  return directum.documents.update(type, card.id, { ...draft.values, counterpartyId: counterparty?.id });
+  const values = { ...draft.values, counterpartyId: counterparty?.id };
+  return directum.documents.update(type, card.id, values, (names) => slots.changing(card.id, names));
 }
 
 function toOutputs(card: DocumentCard, created: boolean, changedFields: string[] = []) {

@@ -23,7 +23,7 @@ const MOST_LOGGED = 100;
 
 interface ObservePorts {
   store: DocumentStore;
-  /** Records what people are told of changes, the documents by their ids, in the transaction that keeps them. */
+  /** Records changes for people and the journal, the documents by their ids, in the transaction that keeps them. */
   onChange(changes: SnapshotChange[], client: DocumentClient): Promise<void>;
   /** A state holds an unknown value: `ExchangeState: Frozen`. */
   onUnknown(value: string): void;
@@ -77,15 +77,15 @@ function createObserver(ports: ObservePorts, asked: Asked, logged: Set<string>) 
         if (isDeepStrictEqual({ ...after, askedAt: null }, { ...before, askedAt: null })) continue;
         kept.set(documentId, after);
         assignments.push(...toChanged(before.assignments, after.assignments));
-        if (after.status === null) continue;
         told.push({
           documentId,
           items,
           made,
           before: first ? null : toSnapshot(before),
+          assignmentsBefore: before.assignments,
           after: toSnapshot(after),
         });
-        if (before.status !== after.status)
+        if (after.status !== null && before.status !== after.status)
           statuses.push({ documentId, status: after.status, before: before.status });
       }
       await store.keepAssignments(client, assignments);

@@ -67,5 +67,7 @@ export interface SnapshotChange {
   made: boolean;
   /** Null for the first snapshot. */
   before: DocumentSnapshot | null;
+  /** Of its tasks, as they were known before: also at the first snapshot, through another document of the task. */
+  assignmentsBefore: Assignment[];
   after: DocumentSnapshot;
 }

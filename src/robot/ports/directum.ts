@@ -130,11 +130,12 @@ export interface DirectumPort {
      * Makes the card. A request that broke off is looked for by ExternalId before the failure is reported.
      */
     create(type: DocumentType, externalId: string, draft: DocumentDraft): Promise<DocumentCard>;
-    /** Writes the values that differ; answers the property names written. */
+    /** Writes the values that differ; answers the property names written. `onWrite` is told of them before. */
     update(
       type: DocumentType,
       id: number,
       draft: DocumentDraft,
+      onWrite?: (properties: string[]) => Promise<void>,
     ): Promise<{ card: DocumentCard; changedFields: string[] }>;
     /** Writes our key on a card that has none; a card that may not be changed stays without. */
     adopt(type: DocumentType, id: number, externalId: string): Promise<void>;

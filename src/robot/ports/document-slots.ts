@@ -1,3 +1,13 @@
+/** How a document came into its slot, for the journal. */
+interface Bound {
+  /** Code of the document type. */
+  type: string;
+  /** This run made it. */
+  made: boolean;
+  /** Of its document kind, where it is known. */
+  kindId: number | null;
+}
+
 /** Documents of one CRM item by slot. */
 export interface DocumentSlotsPort {
   /** Key that is written to `ExternalId`: `b24:{portal}:{DEAL_915}:{slot}`. */
@@ -17,7 +27,10 @@ export interface DocumentSlotsPort {
   bind(
     slot: string,
     document: { id: number; url: string; file?: { size: number; sha256: string } },
+    how?: Bound,
   ): Promise<void>;
+  /** Remembers that this run is about to write these properties of a document; `bind` makes them a line of the journal. */
+  changing(documentId: number, properties: string[]): Promise<void>;
   /** The item was given a document by its id: from now on the item shows it too. */
   give(documentId: number): Promise<void>;
   /** The document was deleted in Directum: the slot is free again, unless it holds another one by now. */

@@ -12,6 +12,8 @@ export interface DocumentState {
   lastVersionApproved: boolean;
   registrationNumber: string | null;
   ourSignatory: string | null;
+  /** Of its document kind. Absent in what an earlier version kept. */
+  kindId?: number | null;
 }
 
 /** An approval task of any kind. */

@@ -29,6 +29,15 @@ export interface DueUpdate {
 
 type Key = Pick<DueUpdate, 'itemCode' | 'documentId'>;
 
+/** Names of what is shown otherwise than before, for the journal. */
+type Changed = { changed: readonly string[] };
+
+/** An INSERT of the journal's lines of what items of the portal `$1` show from the moment `$3` on; `kept` lists their rows. */
+const lineOfShown = (what: 'fields' | 'activity', more = '') => `
+  INSERT INTO journal (at, portal, item_code, document_id, type, actor, data)
+  SELECT $3::timestamptz, $1, item_code, document_id, 'fields.shown', 'service',
+    jsonb_build_object('what', '${what}', 'names', changed${more}) FROM kept ORDER BY document_id, item_code`;
+
 const COLUMNS = `w.item_code, w.document_id, w.activity_id, w.shown, w.attempts, w.changes, d.observed, d.dates, d.status,
   d.status_since, s.document_id IS NOT NULL AS owns, s.shown AS shown_fields,
   (SELECT coalesce(jsonb_agg(a.seen ORDER BY a.id), '[]') FROM assignment a JOIN document_task t USING (task_id)
@@ -130,22 +139,31 @@ export function createDealProjection(pool: pg.Pool) {
     },
 
     /** The fields were written; a slot that meanwhile holds another document is left alone. */
-    async keepFields(portal: string, written: (Key & { shownFields: DealFields })[]): Promise<void> {
+    async keepFields(
+      portal: string,
+      written: (Key & Changed & { shownFields: DealFields })[],
+      now: Date,
+    ): Promise<void> {
       await pool.query(
-        `WITH ${lockedSlots(`portal = $1 AND slot = '${FIELDS_SLOT}'`, given('"shownFields" jsonb'))}
-         UPDATE document_slot AS s SET shown = one."shownFields" FROM one WHERE ${IS_LOCKED_SLOT}`,
-        [portal, toKeys(written, 'shownFields')],
+        `WITH ${lockedSlots(`portal = $1 AND slot = '${FIELDS_SLOT}'`, given('"shownFields" jsonb, changed jsonb'))},
+           kept AS (UPDATE document_slot AS s SET shown = one."shownFields" FROM one WHERE ${IS_LOCKED_SLOT}
+             RETURNING s.item_code, s.document_id, one.changed)
+         ${lineOfShown('fields')}`,
+        [portal, toKeys(written, 'shownFields', 'changed'), now],
       );
     },
 
     async keepCards(
       portal: string,
-      written: (Key & { activityId: number | null; shownCard: ActivityCard })[],
+      written: (Key & Changed & { activityId: number | null; shownCard: ActivityCard })[],
+      now: Date,
     ): Promise<void> {
       await pool.query(
-        `WITH ${lockedOf('"shownCard" jsonb, "activityId" bigint')}
-         UPDATE watched_document AS w SET shown = one."shownCard", activity_id = one."activityId" FROM one WHERE ${IS_LOCKED_ITEM}`,
-        [portal, toKeys(written, 'shownCard', 'activityId')],
+        `WITH ${lockedOf('"shownCard" jsonb, "activityId" bigint, changed jsonb')},
+           kept AS (UPDATE watched_document AS w SET shown = one."shownCard", activity_id = one."activityId" FROM one
+             WHERE ${IS_LOCKED_ITEM} RETURNING w.item_code, w.document_id, w.activity_id, one.changed)
+         ${lineOfShown('activity', `, 'activity', activity_id`)}`,
+        [portal, toKeys(written, 'shownCard', 'activityId', 'changed'), now],
       );
     },
 

@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import type { DocumentSlotsPort } from '../../robot/ports/document-slots.ts';
 import type { AttemptLocks } from '../../robot/ports/locks.ts';
+import { beginChange, takenChange } from '../journal/begun-changes.ts';
 import {
   IS_LOCKED_ITEM,
   IS_LOCKED_SLOT,
@@ -42,11 +43,14 @@ export function createDocumentSlots(
       `WITH intent AS (SELECT EXISTS (SELECT 1 FROM document_intent WHERE external_id = $6 AND run_id = $7) AS made),
          known AS (INSERT INTO document AS d (id, made, look_at)
            SELECT $3, made, CASE WHEN made THEN $5::timestamptz ELSE $4 END FROM intent
-           ON CONFLICT (id) DO UPDATE SET look_at = $4, ended_at = NULL WHERE d.ended_at IS NOT NULL RETURNING 1)
-       INSERT INTO watched_document AS w (portal, item_code, document_id, created_at, show_at)
-       SELECT $1, $2, $3, $4, $4 FROM (SELECT count(*) FROM known) AS locked
-       ON CONFLICT (portal, item_code, document_id) DO UPDATE SET
-         show_at = least(w.show_at, excluded.show_at), changes = w.changes + 1, gone_at = NULL`,
+           ON CONFLICT (id) DO UPDATE SET look_at = $4, ended_at = NULL WHERE d.ended_at IS NOT NULL RETURNING 1),
+         shown AS (INSERT INTO watched_document AS w (portal, item_code, document_id, created_at, show_at)
+           SELECT $1, $2, $3, $4, $4 FROM (SELECT count(*) FROM known) AS locked
+           ON CONFLICT (portal, item_code, document_id) DO UPDATE SET
+             show_at = least(w.show_at, excluded.show_at), changes = w.changes + 1, gone_at = NULL
+           RETURNING xmax = 0 AS fresh)
+       INSERT INTO journal (at, portal, item_code, document_id, type, actor, data)
+       SELECT $4, $1, $2, $3, 'document.bound', 'run ' || $7, '{"slot": null}' FROM shown WHERE fresh AND $6 IS NULL`,
       [
         portalKey,
         itemCode,
@@ -95,31 +99,25 @@ export function createDocumentSlots(
       return rows[0] ? Number(rows[0].document_id) : null;
     },
 
-    async bind(slot, document) {
+    async bind(slot, document, how) {
       locks.check();
-      // A repeat that brings no file keeps what is known of the file, unless the document is another one.
-      await asyncCommitPool.query(
-        `INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (portal, item_code, slot) DO UPDATE SET
-           document_id = excluded.document_id,
-           url = excluded.url,
-           file_size = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
-             THEN s.file_size ELSE excluded.file_size END,
-           file_sha256 = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
-             THEN s.file_sha256 ELSE excluded.file_sha256 END`,
-        [
-          portalKey,
-          itemCode,
-          slot.toLowerCase(),
-          document.id,
-          document.url,
-          document.file?.size ?? null,
-          document.file?.sha256 ?? null,
-        ],
-      );
+      await asyncCommitPool.query(BIND, [
+        portalKey,
+        itemCode,
+        slot.toLowerCase(),
+        document.id,
+        document.url,
+        document.file?.size ?? null,
+        document.file?.sha256 ?? null,
+        runId,
+        `document ${document.id}`,
+        now(),
+        JSON.stringify(how ?? { made: false }),
+      ]);
       await watch(document.id, slot);
     },
+
+    changing: (documentId, properties) => beginChange(pool, runId, `document ${documentId}`, properties),
 
     give: (documentId) => watch(documentId, null),
 
@@ -131,6 +129,34 @@ export function createDocumentSlots(
     },
   };
 }
+
+/**
+ * A slot holds a document. A repeat that brings no file keeps what is known of the file, unless the document is another one.
+ * What is new of it, and what this run has changed, becomes lines of the journal.
+ */
+const BIND = `
+  WITH former AS (SELECT document_id FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3),
+  ${takenChange('$8', '$9')},
+  bound AS (
+    INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (portal, item_code, slot) DO UPDATE SET
+      document_id = excluded.document_id,
+      url = excluded.url,
+      file_size = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
+        THEN s.file_size ELSE excluded.file_size END,
+      file_sha256 = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
+        THEN s.file_sha256 ELSE excluded.file_sha256 END
+    RETURNING document_id),
+  fresh AS (SELECT document_id FROM bound WHERE NOT EXISTS (SELECT FROM former WHERE former.document_id = bound.document_id)),
+  line (n, type, data) AS (
+    SELECT 1, 'document.made', jsonb_build_object('type', how->'type', 'kind', how->'kindId', 'slot', $3::text)
+      FROM fresh, (SELECT $11::jsonb) AS g (how) WHERE (how->>'made')::boolean
+    UNION ALL SELECT 2, 'document.changed', jsonb_build_object('fields', fields) FROM begun
+    UNION ALL SELECT 3, 'document.bound', jsonb_build_object('slot', $3::text, 'type', how->'type', 'created', how->'made')
+      FROM fresh, (SELECT $11::jsonb) AS g (how))
+  INSERT INTO journal (at, portal, item_code, document_id, type, actor, data)
+  SELECT $10, $1, $2, $4, type, 'run ' || $8, data FROM line ORDER BY n`;
 
 /** The key of a portal's contracts, as its newest run has it. */
 export async function portalKeyOf(pool: Pool, memberId: string): Promise<string | null> {

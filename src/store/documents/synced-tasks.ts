@@ -40,6 +40,8 @@ export interface SettledTask {
   ended: boolean;
   /** Null: done. */
   dueAt: Date | null;
+  /** What was written in the portal, for the journal; absent when nothing was. */
+  sent?: { did: 'made' | 'changed' | 'closed' | 'refused'; task: number | null };
 }
 
 interface SyncedTasksOptions {
@@ -171,14 +173,18 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
       );
     },
 
-    async settle(tasks: SettledTask[]): Promise<void> {
+    async settle(tasks: SettledTask[], now: Date): Promise<void> {
       if (tasks.length === 0) return;
       await pool.query(
-        `WITH ${lockedOf('hash text, "taskId" bigint, ended boolean, "dueAt" timestamptz')}
-         UPDATE mirrored_task AS m SET task_id = one."taskId", ended = one.ended, reopen = m.reopen AND one."dueAt" IS NOT NULL,
-           due_at = CASE WHEN m.wanted_hash = one.hash OR one.ended THEN one."dueAt" ELSE m.due_at END
-         FROM one WHERE ${IS_LOCKED}`,
-        [JSON.stringify(tasks)],
+        `WITH ${lockedOf('hash text, "taskId" bigint, ended boolean, "dueAt" timestamptz, sent jsonb')},
+         kept AS (UPDATE mirrored_task AS m SET task_id = one."taskId", ended = one.ended, reopen = m.reopen AND one."dueAt" IS NOT NULL,
+             due_at = CASE WHEN m.wanted_hash = one.hash OR one.ended THEN one."dueAt" ELSE m.due_at END
+           FROM one WHERE ${IS_LOCKED} RETURNING m.*, one.sent)
+         INSERT INTO journal (at, portal, item_code, document_id, type, actor, data)
+         SELECT $2::timestamptz, portal, item_code, document_id, 'task.sent', 'service',
+           jsonb_strip_nulls(jsonb_build_object('assignment', assignment_id) || sent)
+         FROM kept WHERE sent IS NOT NULL ORDER BY assignment_id, portal`,
+        [JSON.stringify(tasks), now],
       );
     },
 

@@ -17,7 +17,10 @@ export async function writeJournal(
   );
 }
 
-/** Remembers what people are called whom lines name by their keys; the newest name counts. */
+/**
+ * Remembers what people are called whom lines name by their keys; the newest name counts. Those who are known so are not
+ * touched, so that their rows are not waited for. To be called once a transaction, after its other writes.
+ */
 export async function writePeople(
   client: pg.ClientBase | pg.Pool,
   people: readonly JournalPerson[],
@@ -29,6 +32,9 @@ export async function writePeople(
   await client.query(
     `INSERT INTO journal_person AS p (key, name, email)
      SELECT key, name, email FROM json_to_recordset($1::json) AS g (key text, name text, email text)
+     WHERE NOT EXISTS (SELECT FROM journal_person AS known WHERE known.key = g.key
+       AND (known.name, known.email) IS NOT DISTINCT FROM (g.name, g.email))
+     ORDER BY key
      ON CONFLICT (key) DO UPDATE SET name = excluded.name, email = excluded.email
        WHERE (p.name, p.email) IS DISTINCT FROM (excluded.name, excluded.email)`,
     [JSON.stringify(unique)],

@@ -172,16 +172,26 @@ export function createOutbox(pool: pg.Pool) {
       });
     },
 
-    /** Writes what became of entries; one that is due again keeps its attempts. */
+    /**
+     * Writes what became of entries, and a line of the journal for each that was sent or given up; one that is due again
+     * keeps its attempts.
+     */
     async settle(settled: SettledFact[], now: Date): Promise<void> {
       if (settled.length === 0) return;
       await pool.query(
         `WITH one AS (SELECT telling.id, g.state, g."dueAt", g.error FROM telling
            JOIN json_to_recordset($1::json) AS g (id bigint, state text, "dueAt" timestamptz, error text) ON telling.id = g.id
-           WHERE telling.state = 'due' ${IN_ORDER})
-         UPDATE telling SET state = one.state, due_at = one."dueAt", last_error = one.error,
-           settled_at = CASE WHEN one.state <> 'due' THEN $2::timestamptz END
-         FROM one WHERE telling.id = one.id`,
+           WHERE telling.state = 'due' ${IN_ORDER}),
+         changed AS (UPDATE telling SET state = one.state, due_at = one."dueAt", last_error = one.error,
+             settled_at = CASE WHEN one.state <> 'due' THEN $2::timestamptz END
+           FROM one WHERE telling.id = one.id RETURNING telling.*)
+         INSERT INTO journal (at, portal, item_code, document_id, type, actor, data)
+         SELECT settled_at, portal, item_code, document_id,
+           CASE WHEN failure_id IS NULL THEN 'message.sent' ELSE 'failure.shown' END, 'service',
+           jsonb_strip_nulls(jsonb_build_object('kind', kind, 'code', code, 'key', CASE WHEN failure_id IS NULL THEN nullif(key, '') END,
+             'run', (SELECT run_id FROM failure WHERE failure.id = failure_id), 'result', state, 'error', last_error,
+             'person', 'portal ' || user_id, 'digest', CASE WHEN message LIKE 'digest/%' THEN message END))
+         FROM changed WHERE state <> 'due' ORDER BY id`,
         [JSON.stringify(settled), now],
       );
     },

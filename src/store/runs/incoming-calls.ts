@@ -14,7 +14,7 @@ export interface NewRun {
   deadlineAt: Date;
 }
 
-/** Makes calls durable: each becomes a run. */
+/** Makes calls durable: each becomes a run, and a line of the journal when it is new. */
 export function createIncomingCalls({
   pool,
   keys,
@@ -51,8 +51,12 @@ export function createIncomingCalls({
 
 export type IncomingCalls = ReturnType<typeof createIncomingCalls>;
 
-const INSERT = `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
-  SELECT id, "memberId", portal, robot, "itemCode", call, "wantsAnswer", "receivedAt", "deadlineAt", "receivedAt"
-  FROM json_to_recordset($1::json) AS given (id text, "memberId" text, portal text, robot text, "itemCode" text,
-    call text, "wantsAnswer" boolean, "receivedAt" timestamptz, "deadlineAt" timestamptz) ORDER BY id
-  ON CONFLICT (id) DO NOTHING RETURNING id`;
+const INSERT = `WITH made AS (
+    INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
+    SELECT id, "memberId", portal, robot, "itemCode", call, "wantsAnswer", "receivedAt", "deadlineAt", "receivedAt"
+    FROM json_to_recordset($1::json) AS given (id text, "memberId" text, portal text, robot text, "itemCode" text,
+      call text, "wantsAnswer" boolean, "receivedAt" timestamptz, "deadlineAt" timestamptz) ORDER BY id
+    ON CONFLICT (id) DO NOTHING RETURNING id, portal, robot, item_code, received_at),
+  noted AS (INSERT INTO journal (at, portal, item_code, type, actor, data)
+    SELECT received_at, portal, item_code, 'call.taken', 'run ' || id, jsonb_build_object('run', id, 'robot', robot) FROM made ORDER BY id)
+  SELECT id FROM made`;

@@ -126,10 +126,13 @@ export function createRunHistory(pool: pg.Pool) {
     async reopen(id: string, now: Date, deadlineAt: Date): Promise<boolean> {
       const { rows } = await pool.query(
         `WITH again AS (UPDATE run SET state = 'accepted', next_at = $2, deadline_at = $3, reopened_at = $2, ending = NULL, outcome = NULL,
-             ended_at = NULL, lost = 0, abandoned = 0 WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING id),
+             ended_at = NULL, lost = 0, abandoned = 0 WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING run.*),
            forgotten AS (DELETE FROM answer USING again WHERE answer.run_id = again.id),
            unsaid AS (DELETE FROM failure USING again WHERE failure.run_id = again.id AND failure.told IS DISTINCT FROM 'crowd'
-             AND NOT EXISTS (SELECT FROM telling WHERE failure_id = failure.id AND telling.state <> 'due'))
+             AND NOT EXISTS (SELECT FROM telling WHERE failure_id = failure.id AND telling.state <> 'due')),
+           noted AS (INSERT INTO journal (at, portal, item_code, type, actor, data)
+             SELECT reopened_at, portal, item_code, 'run.retried', 'operator',
+               jsonb_build_object('run', id, 'robot', robot, 'ending', last_code) FROM again)
          SELECT id FROM again`,
         [id, now, deadlineAt],
       );

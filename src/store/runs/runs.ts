@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { LocalText } from '../../robot/failure.ts';
+import { lineOfRun } from '../journal/run-lines.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
 import type { NewRun } from './incoming-calls.ts';
 
@@ -107,7 +108,7 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
 
     /**
      * The run has ended: its ending, its answer and that it failed are written together, once. `by` an attempt it ends only
-     * while it is that attempt's; an operator ends it whoever works on it. A call that the portal does not confirm leaves
+     * while it is that attempt's; an operator cancels it whoever works on it. A call that the portal does not confirm leaves
      * nothing but its answer; one that cannot be read leaves a failure, because its step gets no answer. False: nothing is
      * changed.
      */
@@ -130,7 +131,12 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
              ON CONFLICT DO NOTHING),
            failed AS (INSERT INTO failure (run_id, portal, robot, item_code, code, text, wants_answer, quiet, failed_at)
              SELECT id, portal, robot, item_code, ending, last_text, wants_answer, ending = ANY($9), ended_at FROM changed
-             WHERE (proven OR $12) AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer OR $12))
+             WHERE (proven OR $12) AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer OR $12)),
+           noted AS (${lineOfRun(
+             `CASE WHEN $10::text IS NULL THEN 'run.cancelled' ELSE 'run.ended' END`,
+             `CASE WHEN $10::text IS NULL THEN 'operator' ELSE 'run ' || id END`,
+             'changed',
+           )})
          SELECT id FROM changed`,
         [
           id,
@@ -155,8 +161,9 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
       const { rows } = await pool.query<{ robot: string }>(
         `WITH ${lockedRuns(`member_id = $1 AND state <> 'ended'`)},
            ended AS (UPDATE run SET state = 'ended', ending = 'cancelled', last_code = 'cancelled', ended_at = $2
-             FROM one WHERE run.id = one.id RETURNING run.id, robot),
-           over AS (DELETE FROM wait USING ended WHERE wait.run_id = ended.id)
+             FROM one WHERE run.id = one.id RETURNING run.*),
+           over AS (DELETE FROM wait USING ended WHERE wait.run_id = ended.id),
+           noted AS (${lineOfRun(`'run.cancelled'`, `'service'`, 'ended')})
          SELECT robot FROM ended`,
         [memberId, now],
       );

@@ -1,13 +1,17 @@
 import { KeyvPostgres, type KeyvPostgresOptions } from '@keyv/postgres';
 import Keyv from 'keyv';
-import type { Pool } from 'pg';
+import type pg from 'pg';
+import { inTransaction } from '../db/transaction.ts';
 import { SecretError, type SecretKeys } from './secrets.ts';
+
+/** A pool, or the connection of a transaction. */
+type Queries = Pick<pg.ClientBase, 'query'>;
 
 /** @keyv/postgres on our pool and our migrated table, instead of its own pool, to whose errors nothing listens. */
 class PooledKeyvPostgres extends KeyvPostgres {
   override async connect() {
     // The parent's constructor calls this before a field of ours could exist, so the pool comes in the options.
-    const { pool } = this.opts as KeyvPostgresOptions & { pool: Pool };
+    const { pool } = this.opts as KeyvPostgresOptions & { pool: Queries };
     return async (sql: string, values?: unknown[]) => {
       if (sql.startsWith('CREATE ')) return [];
       return (await pool.query(sql, values)).rows;
@@ -19,7 +23,7 @@ class PooledKeyvPostgres extends KeyvPostgres {
 }
 
 /** Key-value store whose values are encrypted; an outage or an unreadable value is an error, never "absent". */
-export function createEncryptedKv(options: { pool: Pool; keys: SecretKeys; namespace: string }): Keyv {
+export function createEncryptedKv(options: { pool: Queries; keys: SecretKeys; namespace: string }): Keyv {
   const { pool, keys, namespace } = options;
   const adapter = new PooledKeyvPostgres({ table: 'keyv', pool } as KeyvPostgresOptions);
   return new Keyv({
@@ -35,19 +39,30 @@ export function createEncryptedKv(options: { pool: Pool; keys: SecretKeys; names
 export interface Documents<T> {
   /** @throws SecretError when its key is gone */
   get(key: string): Promise<T | null>;
-  set(key: string, value: T): Promise<void>;
+  /** `also` writes in the same transaction what belongs to the change. */
+  set(key: string, value: T, also?: (client: pg.ClientBase) => Promise<void>): Promise<void>;
   delete(key: string): Promise<void>;
   /** A document whose key is gone has no value; the others are listed all the same. */
   list(): Promise<{ key: string; value: T | null }[]>;
 }
 
-export function createDocuments<T>(options: { pool: Pool; kv: Keyv; namespace: string }): Documents<T> {
-  const { pool, kv, namespace } = options;
+export function createDocuments<T>(options: {
+  pool: pg.Pool;
+  keys: SecretKeys;
+  namespace: string;
+}): Documents<T> {
+  const { pool, keys, namespace } = options;
+  const kv = createEncryptedKv(options);
   const prefix = `${namespace}:`;
   return {
     get: async (key) => (await kv.get<T>(key)) ?? null,
-    set: async (key, value) => {
-      await kv.set(key, value);
+    async set(key, value, also) {
+      if (also === undefined) await kv.set(key, value);
+      else
+        await inTransaction(pool, async (client) => {
+          await createEncryptedKv({ pool: client, keys, namespace }).set(key, value);
+          await also(client);
+        });
     },
     delete: async (key) => {
       await kv.delete(key);

@@ -75,7 +75,8 @@ it.each([
     () =>
       createDealProjection(store.pool).keepCards(
         'p',
-        ITEMS.map((item) => ({ ...item, activityId: 7, shownCard: { title: 't' } as never })),
+        ITEMS.map((item) => ({ ...item, activityId: 7, shownCard: { title: 't' } as never, changed: [] })),
+        now(),
       ),
   ],
   [
