@@ -132,10 +132,11 @@ export function createDocumentSlots(
   };
 }
 
-/** The key of a portal's contracts, as its newest run has it. */
+/** The key of a portal's contracts, as its newest run has it, or had it before it was deleted for its age. */
 export async function portalKeyOf(pool: Pool, memberId: string): Promise<string | null> {
   const { rows } = await pool.query(
-    'SELECT portal FROM run WHERE member_id = $1 ORDER BY received_at DESC LIMIT 1',
+    `(SELECT portal, 1 AS turn FROM run WHERE member_id = $1 ORDER BY received_at DESC LIMIT 1)
+     UNION ALL SELECT portal, 2 FROM past_portal WHERE member_id = $1 ORDER BY turn LIMIT 1`,
     [memberId],
   );
   return rows[0]?.portal ?? null;
