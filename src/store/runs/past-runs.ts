@@ -43,10 +43,11 @@ const IS_OLD = `run.state = 'ended' AND run.ended_at < least($1::timestamptz, no
  * - a run with an answer that is still to be sent;
  * - failures that one still to be told is measured by: the 24 hours before it (kept-failures.ts), and all after it.
  * Failures and what was told of them are locked in the order of those who forget a portal (lock-order.ts), before anything
- * is deleted.
+ * is deleted. Calls wait for a step, so it waits for nobody for long: it fails, and is made anew.
  */
 const DELETE = `
-  WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('past runs', 0)) AS mine),
+  WITH hurry AS MATERIALIZED (SELECT set_config('lock_timeout', '1s', true) AS is_set),
+  turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended('past runs', 0)) AS mine FROM hurry WHERE is_set IS NOT NULL),
   looked AS MATERIALIZED (
     SELECT run.id, run.ended_at FROM turn CROSS JOIN run
     WHERE turn.mine IS NOT NULL AND ${IS_OLD} AND (run.ended_at, run.id) > ($3::timestamptz, $4)

@@ -233,6 +233,18 @@ it('passes over a run that is being done again, and what is done again stays', a
   expect(await idsOf('run')).toEqual(['old']);
 });
 
+it('a step that is held up ends soon, for calls wait for it, and leaves everything as it was', async () => {
+  await add('old', daysAgo(KEEP + 1));
+  await holding(store, 'SELECT 1 FROM run_attempt FOR UPDATE', async () => {
+    await expect(step()).rejects.toMatchObject({ code: '55P03' });
+  });
+  expect(await idsOf('run')).toEqual(['old']);
+  expect(await idsOf('past_run')).toEqual([]);
+  // Other statements of the connection wait as long as they must.
+  expect((await ask('SHOW lock_timeout'))[0]).toEqual({ lock_timeout: '0' });
+  expect((await step()).deleted).toBe(1);
+});
+
 it('nothing is old by one clock alone: of the process or of the database', async () => {
   const really = new Date();
   await add('ended a moment ago', really);
