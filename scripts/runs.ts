@@ -99,6 +99,11 @@ async function fulfil(given: Given): Promise<void> {
       return;
     }
     const run = await history.find(order.id);
+    if (!run && (await history.wasDeleted(order.id)))
+      throw new Refusal({
+        en: `run ${order.id} was deleted for its age: ended runs are kept for KEEP_RUNS_DAYS days`,
+        ru: `запуск ${order.id} удалён за давностью: законченные запуски хранятся KEEP_RUNS_DAYS дней`,
+      });
     if (!run)
       throw new Refusal({
         en: `no run ${order.id}; npm run runs -- list shows those there are`,

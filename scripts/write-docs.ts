@@ -55,6 +55,8 @@ const MEANINGS: Record<string, string> = {
   TIME_ZONE: 'Zone of dates that come without an offset, and of texts for people.',
   RUN_MAX_HOURS: 'How long a robot keeps retrying before it answers with its last cause.',
   WAIT_MAX_HOURS: 'Longest wait of a waiting robot whose own limit is empty.',
+  KEEP_RUNS_DAYS:
+    'Ended runs, with their attempts and answers, are deleted so many days after their end; `0`: never. Their calls are still known when they come again.',
   ROBOTS_DIR:
     'Folder with robots of your own: each `*.ts` or `*.js` file exports one made with `defineRobot`; `_*`, `*.test.*` and `*.d.ts` are passed over.',
   KEEP_JOURNAL_DAYS: 'Lines of the journal are cut from its oldest end after so many days; `0`: never.',

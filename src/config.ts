@@ -220,6 +220,7 @@ export const settings = {
   TIME_ZONE: timeZone.prefault('Europe/Moscow'),
   RUN_MAX_HOURS: integer(1, 8760).prefault('24'),
   WAIT_MAX_HOURS: integer(1, 8760).prefault('720'),
+  KEEP_RUNS_DAYS: integer(0, 36_500).prefault('365'),
   ROBOTS_DIR: z.string().optional(),
   KEEP_JOURNAL_DAYS: integer(0, 36_500).prefault('1825'),
   FAILURES_SHOWN: choice(['comment', 'notice', 'both', 'off']).prefault('both'),

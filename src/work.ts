@@ -7,8 +7,10 @@ import { within } from './lib/work/timeout.ts';
 import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { startRunWorkers } from './run-workers.ts';
+import { createOldRuns } from './runs/retention/old-runs.ts';
 import { createWatch } from './runs/work/watch.ts';
 import { createJournalSeal } from './store/journal/seal-journal.ts';
+import { createPastRuns } from './store/runs/past-runs.ts';
 
 const TICK_MS = 1_000;
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
@@ -60,6 +62,12 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
     onWake: workers.wake,
     log,
   });
+  const oldRuns = createOldRuns({
+    pastRuns: createPastRuns(store.pool),
+    keepDays: config.KEEP_RUNS_DAYS,
+    now,
+    log,
+  });
 
   /** Runs of a portal that let us go end with it; with CLEAN=1 what links its items to Directum goes too. */
   async function tidy({ memberId, portalKey, clean }: Removed): Promise<void> {
@@ -87,6 +95,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       ),
       poll: watch.poll,
       rescan: watch.rescan,
+      oldRuns: oldRuns.step,
       // Each on its own: a portal that is slow with triggers does not hold up what deals show.
       ...deals.steps,
     },

@@ -40,6 +40,7 @@ describe('settings', () => {
       DIRECTUM_DUE_DAYS: [30, 7, 1],
       TIME_ZONE: 'Europe/Moscow',
       FAILURES_SHOWN: 'both',
+      KEEP_RUNS_DAYS: 365,
     });
   });
 

@@ -121,6 +121,9 @@ it('yesterday’s backup in a new place goes on where it was, and makes no secon
   stand.directum.sign(Number(document['document_id']));
   const signed = await stand.portal.waitForStep(waiting.workflow, WAIT, 15_000);
   expect(signed.outputs).toMatchObject({ ok: 'Y', result: 'signed' });
+  // The journal came along, and its chain holds from before the backup to now.
+  const verified = await runCommand('journal', ['verify'], { ...stand.env, LANG: 'en_US.UTF-8' });
+  expect(verified).toMatchObject({ code: 0, out: expect.stringMatching(/^whole up to line [1-9]\d+,/) });
 }, 90_000);
 
 it('restores what was made with a short passphrase, and shows on a terminal how far it is', async () => {

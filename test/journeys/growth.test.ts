@@ -36,7 +36,8 @@ afterAll(async () => {
 /** Rows that are over and done with, by table; `n` numbers them, `p` is the portal. */
 const PAST: Record<string, string> = {
   run: `(id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at, next_at, attempts, ending, outcome, ended_at)
-    SELECT 'old' || n, p, p, 'directum_create_contract', 'DEAL_' || n, 'x', true, 'ended', now() - interval '9 days', now(), now() - interval '9 days', 1, 'done', '{}', now()`,
+    SELECT 'old' || n, p, p, 'directum_create_contract', 'DEAL_' || n, 'x', true, 'ended', now() - interval '9 days', now(), now() - interval '9 days', 1, 'done', '{}',
+      now() - interval '1 day' * CASE WHEN n % 20 = 0 THEN 400 ELSE 9 END`,
   run_attempt: `SELECT 'old' || n, 1, now(), now(), 'done', NULL`,
   answer: `(run_id, member_id, kind, number, payload, state, due_at) SELECT 'old' || n, p, 'result', 1, 'x', 'sent', now()`,
   saved_file: `SELECT 'old' || n, 'x'`,
@@ -47,6 +48,7 @@ const PAST: Record<string, string> = {
   document_task: `SELECT n, n`,
   assignment: `SELECT n, n, '{}'`,
   counterparty_pair: `(portal, crm_key, directum_id, type) SELECT p, 'COMPANY_' || n, n, 'company'`,
+  past_run: `SELECT 'past' || n`,
   telling: `(portal, document_id, item_code, kind, code, key, state, created_at, due_at, settled_at, user_id, message, messaged_at)
     SELECT p, n, 'DEAL_' || n, 'notice', 'due', 'x', 'sent', now(), now(), now(), n % 50, n, now() - interval '9 days'`,
   mirrored_task: `(portal, assignment_id, item_code, document_id, wanted, wanted_hash, task_id, ended)
@@ -109,6 +111,7 @@ const KNOWN = {
   tasks: /UPDATE mirrored_task AS m SET due_at/,
   dates: /AND dates IS NOT NULL/,
   night: /planned AS/,
+  'deletion for age': /INSERT INTO past_run/,
 };
 
 it('neither /metrics nor a loop walks through what is over and done with', async () => {

@@ -10,6 +10,7 @@ import { createOutbox, type OutboxClient } from '../../src/store/outbox/outbox.t
 import { createAnswerStore } from '../../src/store/runs/answers.ts';
 import { createClaimedRuns } from '../../src/store/runs/claimed-runs.ts';
 import { createIncomingCalls } from '../../src/store/runs/incoming-calls.ts';
+import { createPastRuns } from '../../src/store/runs/past-runs.ts';
 import { createRunStore } from '../../src/store/runs/runs.ts';
 import { createWaits } from '../../src/store/runs/waits.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
@@ -208,6 +209,22 @@ it.each([
   ['of a portal that left', () => runs().cancelOf('m', NOW)],
 ])('answers that are %s are locked in one order', async (_, work) => {
   await waitsForFirst(rowsOf('answer', 'id'), work);
+});
+
+it.each([
+  ['failures', 'failure'],
+  ['what was told of failures', 'telling'],
+])('%s of runs that are deleted for their age are locked in one order', async (_, table) => {
+  await store.pool.query('TRUNCATE telling');
+  for (const id of BACKWARDS)
+    await store.pool.query(`
+      INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at, next_at, ended_at)
+        VALUES ('ended${id}', 'm', 'p', 'r', 'DEAL_1', '', true, 'ended', '2020-01-01', '2020-01-01', '2020-01-01', '2020-01-0${3 - id}');
+      INSERT INTO failure (id, run_id, portal, robot, item_code, code, wants_answer, quiet, failed_at, told)
+        OVERRIDING SYSTEM VALUE VALUES (${id}, 'ended${id}', 'p', 'r', 'DEAL_1', 'down', true, false, '2020-01-01', 'item');
+      INSERT INTO telling (id, portal, failure_id, item_code, kind, code, key, state, created_at, due_at)
+        OVERRIDING SYSTEM VALUE VALUES (${id}, 'p', ${id}, 'DEAL_1', 'comment', 'down', '${id}', 'sent', '2020-01-01', '2020-01-01')`);
+  await waitsForFirst(rowsOf(table, 'id'), () => createPastRuns(store.pool).deleteEnded(NOW, 365, null, 200));
 });
 
 it('documents of tasks are pointed to in one order', async () => {

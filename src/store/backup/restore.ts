@@ -28,6 +28,7 @@ interface Line {
 const WORTH = [
   'keyv',
   'run',
+  'past_run',
   'former_crowd',
   'document_slot',
   'counterparty_pair',

@@ -30,6 +30,8 @@ export const PROCESS_MARKS: Marks[] = [
     key: ['id'],
     open: `state <> 'ended'`,
   },
+  // Ended while a clock ran ahead, it would be kept for longer than KEEP_RUNS_DAYS by as much.
+  { table: 'run', columns: ['ended_at'], key: ['id'], open: `state = 'ended'` },
   {
     table: 'wait',
     columns: ['created_at'],
@@ -71,7 +73,6 @@ export const HISTORY: Record<string, string> = {
   'counterparty_pair.updated_at': 'shown to nobody but an operator',
   'document_slot.created_at': 'shown to nobody but an operator',
   'document.ended_at': 'of days long gone the nightly comparison makes a few hours more or less',
-  'run.ended_at': 'when it ended, for people',
   'run_attempt.started_at': 'when it began, for people',
   'run_attempt.finished_at': 'when it ended, for people',
   'answer.sent_at': 'when it was sent, for people',

@@ -158,10 +158,11 @@ const BIND = `
   INSERT INTO journal (at, portal, item_code, document_id, type, actor, data)
   SELECT $10, $1, $2, $4, type, 'run ' || $8, data FROM line ORDER BY n`;
 
-/** The key of a portal's contracts, as its newest run has it. */
+/** The key of a portal's contracts, as its newest run has it, or had it before it was deleted for its age. */
 export async function portalKeyOf(pool: Pool, memberId: string): Promise<string | null> {
   const { rows } = await pool.query(
-    'SELECT portal FROM run WHERE member_id = $1 ORDER BY received_at DESC LIMIT 1',
+    `(SELECT portal, 1 AS turn FROM run WHERE member_id = $1 ORDER BY received_at DESC LIMIT 1)
+     UNION ALL SELECT portal, 2 FROM past_portal WHERE member_id = $1 ORDER BY turn LIMIT 1`,
     [memberId],
   );
   return rows[0]?.portal ?? null;

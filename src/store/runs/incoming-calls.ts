@@ -36,7 +36,10 @@ export function createIncomingCalls({
   }
 
   return {
-    /** Makes runs of calls, all or none; answers the ids that were not known before. */
+    /**
+     * Makes runs of calls, all or none; answers the ids that were not known before. A run that was deleted for its age is
+     * known too (past-runs.ts).
+     */
     async accept(runs: NewRun[]): Promise<Set<string>> {
       const { rows: made } = await pool.query<{ id: string }>({
         // Planned once a connection: in a burst planning costs as much as writing.
@@ -51,11 +54,14 @@ export function createIncomingCalls({
 
 export type IncomingCalls = ReturnType<typeof createIncomingCalls>;
 
-const INSERT = `WITH made AS (
+const INSERT = `
+  WITH given AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json) AS given (id text, "memberId" text, portal text,
+    robot text, "itemCode" text, call text, "wantsAnswer" boolean, "receivedAt" timestamptz, "deadlineAt" timestamptz)),
+  past AS MATERIALIZED (SELECT past_runs_of(array_agg(id)) AS ids FROM given),
+  made AS (
     INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at)
     SELECT id, "memberId", portal, robot, "itemCode", call, "wantsAnswer", "receivedAt", "deadlineAt", "receivedAt"
-    FROM json_to_recordset($1::json) AS given (id text, "memberId" text, portal text, robot text, "itemCode" text,
-      call text, "wantsAnswer" boolean, "receivedAt" timestamptz, "deadlineAt" timestamptz) ORDER BY id
+    FROM given CROSS JOIN past WHERE id <> ALL (past.ids) ORDER BY id
     ON CONFLICT (id) DO NOTHING RETURNING id, portal, robot, item_code, received_at),
   noted AS (INSERT INTO journal (at, portal, item_code, type, actor, data)
     SELECT received_at, portal, item_code, 'call.taken', 'run ' || id, jsonb_build_object('run', id, 'robot', robot) FROM made ORDER BY id)

@@ -94,6 +94,12 @@ export function createRunHistory(pool: pg.Pool) {
       };
     },
 
+    /** Whether there was such a run, which was deleted for its age. */
+    async wasDeleted(id: string): Promise<boolean> {
+      const { rowCount } = await pool.query('SELECT FROM past_run WHERE id = $1', [id]);
+      return rowCount === 1;
+    },
+
     /** How many runs ended badly, by cause and robot; the most frequent first. */
     async causes(): Promise<{ code: string; robot: string; count: number; first: Date; last: Date }[]> {
       const { rows } = await pool.query(

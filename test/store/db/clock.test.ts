@@ -160,6 +160,20 @@ it('a clock that runs ahead and is set right again shortens no limit', async () 
   ]);
 });
 
+it('a run that ended while the clock ran ahead is no younger than others when it is set right', async () => {
+  const before = Date.now();
+  const service = processAt(before + 3 * HOUR_MS);
+  await service.look();
+  await addRun('ended', before, 'ended');
+  const ended = (at: number) =>
+    store.pool.query('UPDATE run SET ended_at = $1 WHERE id = $2', [new Date(at), 'ended']);
+  await ended(before + 3 * HOUR_MS - 5_000);
+  service.time.at -= 3 * HOUR_MS;
+  await fallSilent();
+  await service.look();
+  expect(await ask('SELECT ended_at FROM run')).toEqual([{ ended_at: new Date(before - 5_000) }]);
+});
+
 it('moves leases and budgets when the clock of the database was set back', async () => {
   const service = processAt(Date.now());
   await service.look();
