@@ -8,7 +8,6 @@ import type { Config } from './config.ts';
 import { type AppPorts, createApp, EVENT_STATUS } from './http/app.ts';
 import { createMetrics, UNMEASURED } from './http/metrics.ts';
 import { createReadiness, DATABASE_MS } from './http/readiness.ts';
-import { createRefusedCalls } from './http/refused-calls.ts';
 import { closeServer, createSlowProofServer, listen } from './http/server.ts';
 import { within } from './lib/work/timeout.ts';
 import { measure, openModules } from './modules.ts';
@@ -17,7 +16,6 @@ import { createCallIntake } from './runs/intake/call-intake.ts';
 import { toRun } from './runs/intake/kept-call.ts';
 import { createCallWriter } from './runs/intake/write-calls.ts';
 import { awaitDatabase, RETRY_MS } from './store/db/await-database.ts';
-import { writeJournal } from './store/journal/write-journal.ts';
 import type { IncomingCalls } from './store/runs/incoming-calls.ts';
 import { loadSecretKeys } from './store/secrets/secrets.ts';
 import { openDiskSpool } from './store/spool/disk-spool.ts';
@@ -25,10 +23,6 @@ import { startWork, type WorkPorts } from './work.ts';
 
 /** A stop takes no longer, whatever hangs. */
 const STOP_MS = 9_500;
-/** The last count of refused calls is waited for no longer. */
-const REFUSED_MS = 1_000;
-
-type ServicePorts = Omit<WorkPorts, 'metrics'>;
 
 export interface Service {
   port: number;
@@ -40,7 +34,7 @@ export interface Service {
  * Starts the whole package. While a database of the operator's own does not answer, it already listens and keeps calls and
  * events on the disk, because Bitrix24 delivers each only once. @throws when it cannot listen or use its database
  */
-export async function startService(config: Config, ports: ServicePorts): Promise<Service> {
+export async function startService(config: Config, ports: Omit<WorkPorts, 'metrics'>): Promise<Service> {
   const { log, now } = ports;
   if (config.ignoredProxies.length > 0)
     log.warn('proxy.ignored', { settings: config.ignoredProxies, instead: 'OUTBOUND_PROXY' });
@@ -106,11 +100,6 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     directum: () => running?.work.probe ?? null,
     installations: () => running?.modules.portals.installations.list() ?? [],
   });
-  const refused = createRefusedCalls({
-    write: async (line) => writeJournal(opened().modules.store.pool, [line]),
-    now,
-    log,
-  });
   const app = createApp({
     // A call of a robot that was registered once is answered, though nobody does its work any more.
     knownRobot: (code) =>
@@ -119,12 +108,10 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     install,
     event,
     readiness,
-    metrics: {
-      ...metrics,
-      count(robot, result) {
-        metrics.count(robot, result);
-        refused.count(robot, result);
-      },
+    metrics,
+    count(robot, result) {
+      metrics.count(robot, result);
+      running?.work.refused.count(robot, result);
     },
     opsToken: config.OPS_TOKEN ?? null,
     log,
@@ -132,10 +119,7 @@ export async function startService(config: Config, ports: ServicePorts): Promise
   const server = createSlowProofServer(app);
 
   async function end(): Promise<void> {
-    const closed = closeServer(server).then(() =>
-      Promise.all([intake.stop(), within(REFUSED_MS, refused.stop()).catch(() => undefined)]),
-    );
-    await Promise.all([closed, running?.work.stop()]);
+    await Promise.all([closeServer(server).then(intake.stop), running?.work.stop()]);
     if (running === null) return;
     await running.modules.close();
     log.info('service.stopped');
@@ -160,7 +144,6 @@ export async function startService(config: Config, ports: ServicePorts): Promise
     throw error;
   }
   intake.start();
-  refused.start();
   const { port } = server.address() as AddressInfo;
   log.info('service.started', { port, portals: running.modules.portals.installations.list().length });
   return { port, stop };

@@ -1,6 +1,7 @@
 import type { Removed } from './bitrix24/install/removals.ts';
 import type { Config } from './config.ts';
 import type { Metrics } from './http/metrics.ts';
+import { createRefusedCalls } from './http/refused-calls.ts';
 import { createHealthProbe } from './lib/work/health-probe.ts';
 import { dueHourly, startRecurring } from './lib/work/recurring.ts';
 import { within } from './lib/work/timeout.ts';
@@ -10,6 +11,7 @@ import { startRunWorkers } from './run-workers.ts';
 import { createOldRuns } from './runs/retention/old-runs.ts';
 import { createWatch } from './runs/work/watch.ts';
 import { createJournalSeal } from './store/journal/seal-journal.ts';
+import { writeJournal } from './store/journal/write-journal.ts';
 import { createPastRuns } from './store/runs/past-runs.ts';
 
 const TICK_MS = 1_000;
@@ -79,6 +81,8 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
   }
   const checkRemovals = () => portals.removals.check(tidy);
 
+  const refused = createRefusedCalls({ write: (line) => writeJournal(store.pool, [line]), now, log });
+  refused.start();
   const seal = createJournalSeal({ pool: store.pool, keys, now });
   await deals.restartDates();
   const recurring = startRecurring(
@@ -109,6 +113,8 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
     wake: workers.wake,
     /** Whether Directum answers. */
     probe,
+    /** Counts calls that were not taken. */
+    refused,
     async handleEvent(form: unknown): Promise<'ok' | 'forbidden'> {
       const handled = await portals.installer.handleEvent(form);
       // Most portals say it at once: then nothing more of this one is taken when its event is answered.
@@ -122,6 +128,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       const asking = [recurring.stop(), portals.registration.stop(), portals.removals.stop()];
       await Promise.all([workers.stop(), within(2000, Promise.all(asking)).catch(() => undefined)]);
       await within(1500, delivery.stop()).catch(() => undefined);
+      await within(1000, refused.stop()).catch(() => undefined);
       // What was written last is sealed now and not only at the next start.
       await within(1000, seal.seal()).catch(() => undefined);
     },

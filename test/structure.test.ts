@@ -256,6 +256,10 @@ describe('rooms', () => {
     );
   });
 
+  it('are put together in a short service', () => {
+    expect(read('src/service.ts').split('\n').length).toBeLessThanOrEqual(151);
+  });
+
   it('are put together without packages of their own', () => {
     const packages = COMPOSITION.flatMap((file) =>
       importsOf(codeOf(file)).filter(({ from }) => !from.startsWith('.') && !isBuiltin(from)),

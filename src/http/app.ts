@@ -24,7 +24,9 @@ export interface AppPorts {
   install(query: Record<string, unknown>, body: unknown): Promise<{ status: number; html?: string }>;
   event(body: unknown): Promise<'ok' | 'forbidden' | 'unavailable'>;
   readiness(): Promise<Readiness>;
-  metrics: { text(): Promise<string>; contentType: string; count(robot: string, result: CallResult): void };
+  metrics: { text(): Promise<string>; contentType: string };
+  /** Each call of a known robot, by what became of it. */
+  count(robot: string, result: CallResult): void;
   opsToken: string | null;
   log: Log;
 }
@@ -75,7 +77,7 @@ export function createApp(ports: AppPorts): Express {
     async (request, response) => {
       const { code } = request.params;
       const { result, reason } = await ports.takeCall(code, request.body);
-      ports.metrics.count(code, result);
+      ports.count(code, result);
       if (STATUS[result] === 200) response.status(200).end();
       else problem(response, STATUS[result], reason ?? result);
     },
@@ -83,7 +85,7 @@ export function createApp(ports: AppPorts): Express {
   app.use('/bitrix24/robots/:code', ((error, request, _response, next) => {
     // A call that the parsers refuse is not sent again by the portal, so it is counted like the others.
     const isRefused = typeof error?.status === 'number' && error.type !== 'request.aborted';
-    if (isRefused && ports.knownRobot(request.params.code)) ports.metrics.count(request.params.code, 'bad');
+    if (isRefused && ports.knownRobot(request.params.code)) ports.count(request.params.code, 'bad');
     next(error);
   }) as ErrorRequestHandler<{ code: string }>);
   app.post('/bitrix24/install', body, async (request, response) => {

@@ -17,7 +17,7 @@ const server = createSlowProofServer(
       taken.push(JSON.parse(JSON.stringify(body)));
       return { result: 'accepted' };
     },
-    metrics: { count: (robot: string, result: string) => void counted.push(`${robot} ${result}`) },
+    count: (robot: string, result: string) => void counted.push(`${robot} ${result}`),
     log: quietLog,
   } as unknown as AppPorts),
 );
