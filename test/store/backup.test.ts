@@ -78,6 +78,9 @@ beforeAll(async () => {
   for (const { id } of many.slice(0, 5)) await runs.end(id, attempt, { ok: 'Y' }, [{ ...answer, runId: id }]);
   await store.pool.query(`UPDATE run SET state = 'running' WHERE id = 'run-7'`);
   await store.slots('m', 'DEAL_1', 'run-1').bind('contract', { id: 2 ** 40, url: 'https://rx/' });
+  await store.pool.query(
+    `INSERT INTO past_run SELECT 'past-' || n FROM generate_series(1, 3) AS n; INSERT INTO past_portal VALUES ('m', 'first')`,
+  );
   await store.cache.set('key', { deep: [1.5, null, 'x'] }, 1000);
   const spool = await openDiskSpool({ folder: join(dataDir, 'spool'), keys, log: quiet });
   await spool.append('a call in the spool');
@@ -130,6 +133,10 @@ it('brings back every row of every table, the spool and the keys; a run that was
   await restore(here);
   const expected = await contents(source.store);
   expect(expected['run']).toHaveLength(251);
+  expect(expected).toMatchObject({
+    past_run: ['(past-1)', '(past-2)', '(past-3)'],
+    past_portal: ['(m,first)'],
+  });
   expected['run'] = (expected['run'] ?? []).map((row) => row.replace(',running,', ',accepted,')).sort();
   const restored = await contents(here.store);
   restored['run']?.sort();

@@ -3,7 +3,7 @@ import { pin } from '../db/connection.ts';
 import { listTables, quoted } from './tables.ts';
 
 /** Tables with many and long rows, which hold nothing about documents. */
-const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'run_attempt', 'answer', 'former_crowd']);
+const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'past_run', 'run_attempt', 'answer', 'former_crowd']);
 
 /**
  * A pool whose one connection has copies of our tables as they are now, and may write nothing else: what is done with it

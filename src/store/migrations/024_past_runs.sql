@@ -14,7 +14,6 @@ CREATE TABLE past_portal (
 
 -- Ended runs by their age; a step of the deletion begins where the one before it stopped.
 CREATE INDEX run_ended ON run (ended_at, id) WHERE state = 'ended';
-CREATE INDEX failure_undecided ON failure (portal, code, failed_at) WHERE told IS NULL;
 
 -- Which of these runs were deleted. A deletion takes its lock alone: so a call that comes at the same moment finds either
 -- the run itself, or its id here, though the statement that asks began before the deletion ended. A function that is
@@ -28,5 +27,5 @@ END $$;
 -- Down Migration
 
 DROP FUNCTION past_runs_of;
-DROP INDEX failure_undecided, run_ended;
+DROP INDEX run_ended;
 DROP TABLE past_portal, past_run;
