@@ -69,6 +69,12 @@ it('nothing stays open of a portal that removed the application, whichever proce
   const nothing = { queue_age_seconds: 0, oldest_unanswered_seconds: 0, answers_pending: 0, waits: 0 };
   for (const each of [one, two]) expect(await gauges(each)).toEqual(nothing);
   expect((await database.query('SELECT 1 FROM wait')).rowCount).toBe(0);
+  const journal = `SELECT type, actor, count(*)::int, count(DISTINCT data->>'run')::int AS runs FROM journal
+    WHERE type IN ('portal.removed', 'run.cancelled') GROUP BY 1, 2 ORDER BY 1`;
+  expect((await database.query(journal)).rows).toEqual([
+    { type: 'portal.removed', actor: 'service', count: 1, runs: 0 },
+    { type: 'run.cancelled', actor: 'service', count: 4 + taken, runs: 4 + taken },
+  ]);
 }, 60_000);
 
 it('an answer that comes to be afterwards is not kept for a portal that is gone', async () => {
