@@ -1,8 +1,6 @@
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
 import { defineCommand, Misuse, type Order, obey, Refusal } from '../src/command/command.ts';
 import { parseMoment, toMoment } from '../src/command/moment.ts';
+import { writeWhole } from '../src/lib/durable-files.ts';
 import { createLog } from '../src/log.ts';
 import { openModules } from '../src/modules.ts';
 import type { LocalText } from '../src/robot/failure.ts';
@@ -89,26 +87,19 @@ async function exportTo(given: Given, journal: Journal): Promise<number> {
   const path = given.words[1];
   if (path === undefined)
     throw new Misuse({ en: 'FILE is missing: where to write to', ru: 'не указан FILE: куда записать' });
-  const partial = `${path}.partial`;
   const people = await journal.people();
   let count = 0;
-  async function* rows(): AsyncGenerator<string> {
+  await writeWhole(path, async (file) => {
     for await (const line of journal.lines(ALL)) {
       const names = Object.values(line.data).flatMap((value) => {
         const name = typeof value === 'string' ? people.get(value) : undefined;
         return name === undefined ? [] : [[value, name] as const];
       });
-      yield `${JSON.stringify({ ...line, ...(names.length > 0 && { people: Object.fromEntries(names) }) })}\n`;
+      const named = names.length > 0 && { people: Object.fromEntries(names) };
+      await file.writeFile(`${JSON.stringify({ ...line, ...named })}\n`);
       count += 1;
     }
-  }
-  try {
-    await pipeline(rows(), createWriteStream(partial, { mode: 0o600 }));
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
+  });
   given.print(given.say({ en: `${path}: ${count} lines`, ru: `${path}: строк ${count}` }));
   return 0;
 }

@@ -36,6 +36,7 @@ const WORTH = [
   'watched_document',
   'telling',
   'mirrored_task',
+  'journal',
 ];
 
 /**

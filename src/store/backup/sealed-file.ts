@@ -1,8 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { syncFolder } from '../../lib/durable-files.ts';
+import { writeWhole } from '../../lib/durable-files.ts';
 import { ToldError } from '../db/told-error.ts';
 
 /** The file is not a backup, was cut or altered, or the passphrase is another; nothing was done with it. */
@@ -31,12 +29,10 @@ export async function writeSealed(
   passphrase: string,
   content: AsyncIterable<Buffer>,
 ): Promise<void> {
-  const draft = `${path}.${randomBytes(6).toString('hex')}.partial`;
   const salt = randomBytes(SALT_BYTES);
   const { key, check } = await derive(passphrase, salt);
   const header = Buffer.concat([MAGIC, salt, check]);
-  const file = await open(draft, 'wx', 0o600);
-  try {
+  await writeWhole(path, async (file) => {
     await file.writeFile(header);
     let number = 0;
     let rest = Buffer.alloc(0);
@@ -50,23 +46,7 @@ export async function writeSealed(
       }
     }
     await file.writeFile(sealFrame(key, header, number, rest, true));
-    await file.sync();
-    await file.close();
-    await rename(draft, path);
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    await rm(draft, { force: true });
-    throw ofFile(error, path);
-  }
-  await syncFolder(dirname(path));
-}
-
-/** A full disk does not say which file it has no room for. */
-function ofFile(error: unknown, path: string): unknown {
-  const isNameless = error instanceof Error && 'syscall' in error && !('path' in error);
-  return isNameless && /^(write|fsync|close)$/.test(String(error.syscall))
-    ? Object.assign(error, { path })
-    : error;
+  });
 }
 
 /**

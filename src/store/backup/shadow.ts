@@ -5,6 +5,9 @@ import { listTables, quoted } from './tables.ts';
 /** Tables with many and long rows, which hold nothing about documents. */
 const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'past_run', 'run_attempt', 'answer', 'former_crowd']);
 
+/** Tables that may be written and are not read, and may have many rows. */
+const WITHOUT_ROWS = new Set(['journal']);
+
 /**
  * A pool whose one connection has copies of our tables as they are now, and may write nothing else: what is done with it
  * is done to the copies and forgotten with them; no other connection sees it.
@@ -28,6 +31,7 @@ export async function openShadow(databaseUrl: string): Promise<pg.Pool> {
       if (LEFT_OUT.has(name)) continue;
       const list = columns.map(quoted).join(', ');
       await client.query(`CREATE TEMP TABLE ${quoted(name)} (LIKE ${quoted(name)} INCLUDING ALL)`);
+      if (WITHOUT_ROWS.has(name)) continue;
       await client.query(
         `INSERT INTO pg_temp.${quoted(name)} (${list}) OVERRIDING SYSTEM VALUE
          SELECT ${list} FROM ${quoted(rows[0]?.schema ?? 'public')}.${quoted(name)}`,

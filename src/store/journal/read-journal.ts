@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { inTransaction } from '../db/transaction.ts';
 import type { SecretKeys } from '../secrets/secrets.ts';
 import { BEGINNING, type Broken, type ChainEnd, FACT, followChain, type SealedLine } from './chain.ts';
 
@@ -72,27 +73,29 @@ export function createJournalReader(pool: pg.Pool, keys: Pick<SecretKeys, 'signB
     },
 
     /**
-     * Follows the whole chain. `expected` is a hash that must stand in it, which shows an end that was cut off.
+     * Follows the whole chain as one moment shows it, while lines are sealed and cut beside. `expected` is a hash that must
+     * stand in it, or be the last that was cut, which shows an end that was taken away.
      * @returns the end of the chain as far as it holds, the first broken line, and whether `expected` was met
      */
-    async verify(
-      expected: string | null,
-    ): Promise<{ end: ChainEnd; broken: Broken | null; isThere: boolean }> {
-      let end = await beginning(pool);
-      let isThere = expected === null;
-      for (;;) {
-        const lines = await sealedAfter(pool, end.sealNo);
-        isThere ||= lines.some(({ hash }) => hash === expected);
-        const followed = followChain(lines, end, keys);
-        end = followed.end;
-        if (followed.broken !== null || lines.length < PAGE) return { end, broken: followed.broken, isThere };
-      }
-    },
+    verify: (expected: string | null): Promise<{ end: ChainEnd; broken: Broken | null; isThere: boolean }> =>
+      inTransaction(pool, async (client) => {
+        await client.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+        let end = await beginning(client);
+        let isThere = expected === null || end.hash === expected;
+        for (;;) {
+          const lines = await sealedAfter(client, end.sealNo);
+          isThere ||= lines.some(({ hash }) => hash === expected);
+          const followed = followChain(lines, end, keys);
+          end = followed.end;
+          if (followed.broken !== null || lines.length < PAGE)
+            return { end, broken: followed.broken, isThere };
+        }
+      }),
   };
 }
 
-async function sealedAfter(pool: pg.Pool, sealNo: number): Promise<SealedLine[]> {
-  const { rows } = await pool.query(
+async function sealedAfter(client: pg.ClientBase, sealNo: number): Promise<SealedLine[]> {
+  const { rows } = await client.query(
     `SELECT seal_no::int AS no, hash, key_id, ${FACT} AS fact FROM journal WHERE seal_no > $1 ORDER BY seal_no LIMIT $2`,
     [sealNo, PAGE],
   );
@@ -100,8 +103,8 @@ async function sealedAfter(pool: pg.Pool, sealNo: number): Promise<SealedLine[]>
 }
 
 /** Where the chain begins: after the lines that the last cut took away. That cut is a line of the chain itself. */
-async function beginning(pool: pg.Pool): Promise<ChainEnd> {
-  const { rows } = await pool.query(
+async function beginning(client: pg.ClientBase): Promise<ChainEnd> {
+  const { rows } = await client.query(
     `SELECT (data->>'upTo')::int AS no, data->>'hash' AS hash FROM journal
      WHERE type = 'journal.cut' AND seal_no IS NOT NULL ORDER BY seal_no DESC LIMIT 1`,
   );

@@ -144,6 +144,7 @@ describe('retention', () => {
     const { rows } = await store.pool.query('SELECT type, data FROM journal ORDER BY id');
     expect(rows.map(({ type }) => type)).toEqual(['document.status', 'document.status', 'journal.cut']);
     expect(rows[2].data).toMatchObject({ lines: 30, upTo: 30 });
+    expect(await verify(rows[2].data.hash)).toMatchObject({ isThere: true });
     await store.pool.query('DELETE FROM journal WHERE seal_no = 31');
     expect(await verify()).toMatchObject({ broken: { sealNo: 31, why: 'missing' } });
   });
