@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +38,9 @@ it('every ts block compiles under the settings of the project', { timeout: 120_0
     // A block is written as it stands in robots/; here that folder's neighbours are one step further up.
     writeFileSync(join(folder, `block-${index}.ts`), block.replaceAll("from '../", "from '../../"));
   }
+  // The robot that the example of a test stands beside.
+  const robot = 'registration-date.ts';
+  copyFileSync(join(ROOT, 'test', 'fixtures', 'own-robots', robot), join(folder, robot));
   writeFileSync(
     join(folder, 'tsconfig.json'),
     JSON.stringify({ extends: '../../tsconfig.json', include: ['*.ts'] }),
