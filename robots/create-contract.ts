@@ -15,6 +15,7 @@ const label = {
   signatory: { ru: 'Подписант с нашей стороны', en: 'Our signatory' },
   template: { ru: 'Шаблон документа', en: 'Document template' },
   file: { ru: 'Поле с файлом', en: 'File field' },
+  crmTemplate: { ru: 'Шаблон документа CRM', en: 'CRM document template' },
   extra: { ru: 'Дополнительные поля', en: 'Extra fields' },
   validFrom: { ru: 'Действует с', en: 'Valid from' },
   validTill: { ru: 'Действует по', en: 'Valid till' },
@@ -65,6 +66,12 @@ const inputs = z.object({
     .optional(),
   file_field: field
     .string(label.file, { ru: 'Код поля сделки с файлом', en: "Code of the deal's file field" })
+    .optional(),
+  crm_template: field
+    .string(label.crmTemplate, {
+      ru: 'Имя или ИД шаблона документов CRM: файл сделает портал',
+      en: 'Name or id of a CRM document template: the portal makes the file',
+    })
     .optional(),
   extra_fields: field
     .text(label.extra, { ru: 'Свойство=значение, по одному в строке', en: 'Property=value, one a line' })

@@ -18,6 +18,7 @@ export interface DocumentInputs {
   our_signatory?: number | undefined;
   template?: string | undefined;
   file_field?: string | undefined;
+  crm_template?: string | undefined;
   extra_fields?: string | undefined;
   slot: string;
   link_document_id?: number | undefined;
@@ -38,6 +39,7 @@ export interface Making {
     | 'signatory'
     | 'template'
     | 'file'
+    | 'crmTemplate'
     | 'extra'
     | 'validFrom'
     | 'validTill'

@@ -51,16 +51,26 @@ async function findOrMake(making: Making, given: DocumentInputs, context: RobotC
   log.info(`${type.code}.ready`, { documentId: card.id, created });
   const outputs = toOutputs(card, created, changedFields);
   const first = version();
-  if (first !== null) await knowing(outputs, () => addVersion(making, first, card, given.slot, context));
+  if (first !== null)
+    await knowing(outputs, () =>
+      addVersion(making, first, { card, slot: given.slot, isNew: existing === null }, context),
+    );
   return outputs;
 }
 
 /** Inputs that contradict each other. @throws RobotFailure input_invalid */
 function demandAgreement({ label }: Making, given: DocumentInputs): void {
-  if (given.template !== undefined && given.file_field !== undefined) {
-    throw invalid(label.file, given.file_field, {
-      ru: 'указаны и шаблон, и файл; оставьте что-то одно',
-      en: 'both a template and a file are given; leave one of them',
+  const sources = [
+    [label.template, given.template],
+    [label.file, given.file_field],
+    [label.crmTemplate, given.crm_template],
+  ] as const;
+  const filled = sources.flatMap(([title, value]) => (value === undefined ? [] : [{ title, value }]));
+  const [first, second] = filled;
+  if (first !== undefined && second !== undefined) {
+    throw invalid(second.title, second.value, {
+      ru: `заполнено и поле «${first.title.ru}»; оставьте что-то одно`,
+      en: `«${first.title.en}» is filled too; leave one of them`,
     });
   }
   if (given.valid_from && given.valid_till && given.valid_from > given.valid_till) {

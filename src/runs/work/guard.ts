@@ -23,11 +23,12 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
   states: ['read', 'newestTask', 'signing', 'fetchSigned'],
 };
 /** `read` brings the proof of the call with it. */
-const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField'];
+const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField', 'findTemplate'];
 const SLOTS_READS: Reads<DocumentSlotsPort> = [
   'externalId',
   'alone',
   'find',
+  'generated',
   'begunByThisRun',
   'begunByAnyRun',
 ];
