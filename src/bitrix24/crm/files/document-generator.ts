@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { toCode } from '../../../lib/text.ts';
+import { toVisible } from '../../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../../robot/failure.ts';
 import type { OpenFile } from '../../../robot/ports/files.ts';
 import type { Log } from '../../../robot/ports/log.ts';
@@ -56,10 +56,10 @@ export async function findTemplate(
     throw toGeneratorFailure(error, label, ports.log);
   }
   const fits = all.filter(({ entityTypeId }) => isFor(ports.ref.typeId, entityTypeId));
-  const key = toCode(wanted).trim().toLowerCase();
+  const key = toVisible(wanted).toLowerCase();
   const found = /^\d+$/.test(key)
     ? fits.filter((one) => one.id === Number(key))
-    : fits.filter(({ name }) => name.trim().toLowerCase() === key);
+    : fits.filter(({ name }) => toVisible(name).toLowerCase() === key);
   const [only, ...others] = found;
   if (only !== undefined && others.length === 0) return { id: only.id, name: only.name };
   if (only === undefined) throw notFound(wanted, label);
