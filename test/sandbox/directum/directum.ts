@@ -4,7 +4,7 @@ import type { World } from './function-args.ts';
 import { type JournalEntry, listen } from './http.ts';
 import { metadata } from './metadata.ts';
 import { type Misbehave, Trouble } from './misbehave.ts';
-import { buildModel, type Generation } from './model.ts';
+import { buildModel, type Generation, type Installation } from './model.ts';
 import { Service } from './odata.ts';
 import { Page } from './page.ts';
 import { type People, people } from './people.ts';
@@ -24,6 +24,7 @@ export interface DirectumOptions {
   login?: string;
   password?: string;
   generation?: Generation;
+  installation?: Installation;
   /** Local midnight offset of date-only answers. */
   offset?: string;
   /** Rows above which an unfiltered query of a big set is refused. */
@@ -52,7 +53,7 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
   const login = options.login ?? 'bitrix24';
   const host = options.host ?? '127.0.0.1';
   const offset = options.offset ?? '+03:00';
-  const model = buildModel(options.generation ?? '4.11');
+  const model = buildModel(options.generation ?? '4.11', options.installation);
   const store = new Store(model, now);
   const trouble = new Trouble();
   const cards = new Set<number>();

@@ -3,6 +3,7 @@ import { saveCounterparty } from './counterparty-rules.ts';
 import { newDocument, saveDocument } from './document-rules.ts';
 import { bodyArgs, literalArgs, type World } from './function-args.ts';
 import { available } from './functions.ts';
+import { relateLeading } from './leading.ts';
 import type { Prop, Type } from './model.ts';
 import { checkQuery, parseQuery, type Query, Shaper } from './query.ts';
 import { bad, missing, Refusal } from './refusal.ts';
@@ -175,12 +176,13 @@ export class Service {
     const entity: Entity = { $type: type.name, Id: 0 };
     apply(store, entity, fields);
     if (type.props.has('Status')) entity.Status ??= 'Active';
-    if (type.root === 'ElectronicDocument') newDocument(store, entity, caller);
+    if (type.root === 'ElectronicDocument') newDocument(store, entity, caller, this.world.readable);
     this.rules(entity, null);
     entity.Id = store.nextId(type.name);
     for (const prop of type.props.values())
       if (prop.kind === 'rows') for (const row of entity[prop.name] ?? []) row.$owner = entity.Id;
     store.put(entity);
+    relateLeading(store, entity);
     return this.returned(ask) === 'minimal' && query.expand.size === 0
       ? { status: 204 }
       : this.one(type, entity, query, 201);
@@ -190,7 +192,7 @@ export class Service {
     const { store } = this.world;
     const { root } = store.typeOf(entity);
     if (root === 'Counterparty') saveCounterparty(entity, before);
-    if (root === 'ElectronicDocument') saveDocument(store, entity, before);
+    if (root === 'ElectronicDocument') saveDocument(store, entity, before, this.world.caller);
     if (entity.$type === 'Employee') entity.Name = store.find('Person', entity.Person)?.Name ?? entity.Name;
     checkRequired(store, entity);
   }
@@ -204,6 +206,7 @@ export class Service {
     this.rules(copy, entity);
     if (store.typeOf(entity).props.has('Modified')) copy.Modified = store.now().toISOString();
     Object.assign(entity, copy);
+    relateLeading(store, entity);
   }
 
   private change(ask: Ask, type: Type, entity: Entity, query: Query): Reply {
