@@ -57,11 +57,8 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
   const store = new Store(model, now);
   const trouble = new Trouble();
   const cards = new Set<number>();
-  const tasks = new Tasks(
-    store,
-    (id) => cards.has(id),
-    (document) => !trouble.forbid.has(store.typeOf(document).set),
-  );
+  const changeable = (entity: Entity) => !trouble.forbid.has(store.typeOf(entity).set);
+  const tasks = new Tasks(store, (id) => cards.has(id), changeable);
   const data = builders(store);
   const caller = seed(data.add, data.patch, model, { login, employeeless: options.employeeless ?? false });
 
@@ -74,12 +71,12 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
       `Карточка «${entity.Name ?? entity.Id}» заблокирована пользователем Петрова Анна. Объект заблокирован.`,
     );
   };
-  const readable = (entity: Entity) =>
+  store.readable = (entity) =>
     ![...trouble.hidden].some(
       ([set, ids]) =>
         model.isA(entity.$type, model.sets.get(set)?.name ?? set) && (ids === null || ids.has(entity.Id)),
     );
-  const world: World = { store, tasks, caller, offset, saving, readable };
+  const world: World = { store, tasks, caller, offset, saving, changeable };
   const acting = people(world, cards);
   const journal: JournalEntry[] = [];
   const limits = {
@@ -87,6 +84,7 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
     sizeGuard: options.sizeGuard ?? 20,
     refuseCounterpartiesSet: options.refuseCounterpartiesSet ?? false,
     forbidden: (set: string) => trouble.forbid.has(set),
+    writing: () => trouble.refuseWrite(),
     saving,
   };
   const service = new Service(world, limits);
