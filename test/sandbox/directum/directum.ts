@@ -4,7 +4,7 @@ import type { World } from './function-args.ts';
 import { type JournalEntry, listen } from './http.ts';
 import { metadata } from './metadata.ts';
 import { type Misbehave, Trouble } from './misbehave.ts';
-import { buildModel, type Generation } from './model.ts';
+import { buildModel, type Generation, type Installation } from './model.ts';
 import { Service } from './odata.ts';
 import { Page } from './page.ts';
 import { type People, people } from './people.ts';
@@ -24,6 +24,7 @@ export interface DirectumOptions {
   login?: string;
   password?: string;
   generation?: Generation;
+  installation?: Installation;
   /** Local midnight offset of date-only answers. */
   offset?: string;
   /** Rows above which an unfiltered query of a big set is refused. */
@@ -52,15 +53,12 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
   const login = options.login ?? 'bitrix24';
   const host = options.host ?? '127.0.0.1';
   const offset = options.offset ?? '+03:00';
-  const model = buildModel(options.generation ?? '4.11');
+  const model = buildModel(options.generation ?? '4.11', options.installation);
   const store = new Store(model, now);
   const trouble = new Trouble();
   const cards = new Set<number>();
-  const tasks = new Tasks(
-    store,
-    (id) => cards.has(id),
-    (document) => !trouble.forbid.has(store.typeOf(document).set),
-  );
+  const changeable = (entity: Entity) => !trouble.forbid.has(store.typeOf(entity).set);
+  const tasks = new Tasks(store, (id) => cards.has(id), changeable);
   const data = builders(store);
   const caller = seed(data.add, data.patch, model, { login, employeeless: options.employeeless ?? false });
 
@@ -73,12 +71,12 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
       `Карточка «${entity.Name ?? entity.Id}» заблокирована пользователем Петрова Анна. Объект заблокирован.`,
     );
   };
-  const readable = (entity: Entity) =>
+  store.readable = (entity) =>
     ![...trouble.hidden].some(
       ([set, ids]) =>
         model.isA(entity.$type, model.sets.get(set)?.name ?? set) && (ids === null || ids.has(entity.Id)),
     );
-  const world: World = { store, tasks, caller, offset, saving, readable };
+  const world: World = { store, tasks, caller, offset, saving, changeable };
   const acting = people(world, cards);
   const journal: JournalEntry[] = [];
   const limits = {
@@ -86,6 +84,7 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
     sizeGuard: options.sizeGuard ?? 20,
     refuseCounterpartiesSet: options.refuseCounterpartiesSet ?? false,
     forbidden: (set: string) => trouble.forbid.has(set),
+    writing: () => trouble.refuseWrite(),
     saving,
   };
   const service = new Service(world, limits);

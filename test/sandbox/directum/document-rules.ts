@@ -1,5 +1,8 @@
 import { russianDay } from './dates.ts';
-import { bad, invented } from './refusal.ts';
+import { checkedKind, defaultKind } from './document-kinds.ts';
+import { followLeading } from './leading.ts';
+import { invented } from './refusal.ts';
+import { autoNumber, checkRegistration } from './registration.ts';
 import type { Entity, Store } from './store.ts';
 
 export interface Caller {
@@ -16,7 +19,6 @@ export function newDocument(store: Store, entity: Entity, caller: Caller): void 
     Created: now,
     Modified: now,
     Author: caller.user,
-    HasRelations: false,
     VersionsLocked: false,
   });
   if (!model.isA(entity.$type, 'OfficialDocument')) return;
@@ -27,101 +29,58 @@ export function newDocument(store: Store, entity: Entity, caller: Caller): void 
   entity.PreparedBy ??= employee?.Id ?? null;
   if (model.type(entity.$type).props.has('ResponsibleEmployee'))
     entity.ResponsibleEmployee ??= employee?.Id ?? null;
-  entity.DocumentKind ??= kindsOf(store, entity.$type).find((kind) => kind.IsDefault)?.Id ?? null;
+  entity.DocumentKind ??= defaultKind(store, entity.$type)?.Id ?? null;
   // Creation logic has the last word on the state (contract J.8); PATCH it afterwards.
   entity.LifeCycleState = 'Draft';
   entity.RegistrationState ??= 'NotRegistered';
 }
 
-const kindTypes: Record<string, string> = {
-  Contract: 'f37c7e63-b134-4446-9b5b-f8811f6c9666',
-  SupAgreement: '265f2c57-6a8a-4a15-833b-ca00e8047fa5',
-  ContractStatement: 'f2f5774d-5ca3-4725-b31d-ac618f6b8850',
-  SimpleDocument: '09584896-81e2-4c83-8f6c-70eb8321e1d0',
-};
-
-export function kindsOf(store: Store, typeName: string): Entity[] {
-  return store.list('DocumentKind').filter((kind) => {
-    const type = store.find('DocumentType', kind.DocumentType);
-    return kind.Status === 'Active' && type?.DocumentTypeGuid === kindTypes[typeName];
-  });
-}
-
 function generatedName(store: Store, entity: Entity, kind: Entity): string {
   const party = store.find('Counterparty', entity.Counterparty);
   const parts = [kind.ShortName || kind.Name];
-  if (entity.RegistrationNumber) parts.push(`№${entity.RegistrationNumber}`);
-  if (entity.RegistrationDate) parts.push(`от ${russianDay(entity.RegistrationDate)}`);
+  // An incoming invoice is known by the number on its paper, the others by the one they were registered under (B.5).
+  const paper = entity.$type === 'IncomingInvoice';
+  const number = paper ? entity.Number : entity.RegistrationNumber;
+  const day = paper ? entity.Date : entity.RegistrationDate;
+  if (number) parts.push(`№${number}`);
+  if (day) parts.push(`от ${russianDay(day)}`);
   if (party) parts.push(`с ${party.Name}`);
   if (entity.Subject) parts.push(`"${entity.Subject}"`);
   return parts.join(' ').slice(0, 250);
 }
 
-function autoNumber(store: Store, entity: Entity, kind: Entity): void {
-  const setting = store
-    .list('RegistrationSetting')
-    .find((one) => one.SettingType === 'Numeration' && one.Status === 'Active' && links(one, kind.Id));
-  if (!setting)
-    throw bad('Для автоматической нумерации документа необходима подходящая настройка нумерации.');
-  entity.DocumentRegister = setting.DocumentRegister;
-  entity.RegistrationDate ??= store.now().toISOString().slice(0, 10);
-  entity.RegistrationNumber ??= nextNumber(store, setting.DocumentRegister);
-  entity.RegistrationState = 'Registered';
-}
-
-const links = (owner: Entity, kindId: number) =>
-  (owner.DocumentKinds ?? []).some((row: Entity) => row.DocumentKind === kindId);
-
-export function nextNumber(store: Store, registerId: number): string {
-  const used = store.list('OfficialDocument').filter((one) => one.DocumentRegister === registerId);
-  return String(Math.max(0, ...used.map((one) => Number.parseInt(one.RegistrationNumber, 10) || 0)) + 1);
-}
-
-export function checkRegistration(store: Store, entity: Entity): void {
-  if (entity.RegistrationState !== 'Registered' && entity.RegistrationState !== 'Reserved') return;
-  if (!entity.RegistrationDate || !entity.DocumentRegister)
-    throw invented('Укажите дату регистрации и журнал регистрации.');
-  entity.RegistrationNumber ||= nextNumber(store, entity.DocumentRegister);
-  const twin = store
-    .list('OfficialDocument')
-    .find(
-      (one) =>
-        one.Id !== entity.Id &&
-        one.DocumentRegister === entity.DocumentRegister &&
-        one.RegistrationNumber === entity.RegistrationNumber,
-    );
-  if (twin) throw bad(`В выбранном журнале уже есть документ с номером ${entity.RegistrationNumber}.`);
-}
-
 /** BeforeSave and the property handlers of official documents (contract B.4, B.5, J). */
-export function saveDocument(store: Store, entity: Entity, before: Entity | null): void {
+export function saveDocument(store: Store, entity: Entity, before: Entity | null, user: number): void {
   const { model } = store;
   if (!model.isA(entity.$type, 'OfficialDocument')) {
     if (!entity.Name) throw invented('Не заполнено обязательное свойство "Имя".');
     return;
   }
-  const kind = store.find('DocumentKind', entity.DocumentKind);
-  if (!kind) throw invented('Не заполнено обязательное свойство "Вид документа".');
-  if (
-    kindTypes[entity.$type] &&
-    !kindsOf(store, entity.$type).includes(kind) &&
-    before?.DocumentKind !== kind.Id
-  )
-    throw invented(`Вид документа "${kind.Name}" не подходит для этого типа документа.`);
+  const kind = checkedKind(store, entity, before);
   const registered = before?.RegistrationState === 'Registered';
   if (registered && (before.Department !== entity.Department || before.BusinessUnit !== entity.BusinessUnit))
     throw invented('Нельзя изменить подразделение и нашу организацию зарегистрированного документа.');
-  if (!before && kind.AutoNumbering === true) autoNumber(store, entity, kind);
+  followLeading(store, entity, before);
+  if (!before && kind.AutoNumbering === true) autoNumber(store, entity);
   if (!before && (kind.AutoNumbering === true || kind.NumberingType === 'NotNumerable'))
     entity.LifeCycleState = 'Active';
-  checkRegistration(store, entity);
+  checkRegistration(store, entity, before, user);
   if (model.type(entity.$type).props.has('TotalAmount')) saveMoney(store, entity, before);
   if (before && before.Counterparty !== entity.Counterparty) clearForeign(store, entity);
   if (model.isA(entity.$type, 'ContractualDocument')) saveContract(store, entity);
+  if (entity.Date && entity.PaymentDueDate && entity.PaymentDueDate < entity.Date)
+    throw invented('Срок оплаты не может быть раньше даты счёта.');
   if (kind.GenerateDocumentName === true) entity.Name = generatedName(store, entity, kind);
   else if (!entity.Name) throw invented('Не заполнено обязательное свойство "Имя".');
   entity.DocumentDate = entity.RegistrationDate ?? entity.Date ?? entity.Created.slice(0, 10);
   settle(entity);
+}
+
+/** Registers, reserves or takes a registration back: the fields are saved as `user` with the checks of any other save. */
+export function saveRegistration(store: Store, document: Entity, fields: Entity, user: number): void {
+  const next = { ...document, ...fields };
+  saveDocument(store, next, document, user);
+  Object.assign(document, next, { Modified: store.now().toISOString() });
 }
 
 /** A contract comes into force by itself once registered and signed by both sides. */
@@ -133,7 +92,9 @@ export function settle(entity: Entity): void {
 
 function saveMoney(store: Store, entity: Entity, before: Entity | null): void {
   const amount = entity.TotalAmount ?? null;
-  if (amount !== null && (before?.TotalAmount ?? null) !== amount)
+  // Only a contract's card puts the usual currency beside an amount (contract B.5).
+  const contractual = store.model.isA(entity.$type, 'ContractualDocument');
+  if (contractual && amount !== null && (before?.TotalAmount ?? null) !== amount)
     entity.Currency ??=
       store.list('Currency').find((one) => one.IsDefault && one.Status === 'Active')?.Id ?? null;
   const rate = store.find('VatRate', entity.VatRate);
@@ -146,8 +107,6 @@ function saveMoney(store: Store, entity: Entity, before: Entity | null): void {
 function clearForeign(store: Store, entity: Entity): void {
   for (const name of ['Contact', 'CounterpartySignatory'])
     if (store.find('Contact', entity[name])?.Company !== entity.Counterparty) entity[name] = null;
-  const leading = store.find('OfficialDocument', entity.LeadingDocument);
-  if (leading && leading.Counterparty !== entity.Counterparty) entity.LeadingDocument = null;
 }
 
 function saveContract(store: Store, entity: Entity): void {
@@ -161,7 +120,8 @@ function saveContract(store: Store, entity: Entity): void {
     .filter(
       (one) =>
         one.Status === 'Active' &&
-        ((one.DocumentKinds ?? []).length === 0 || links(one, entity.DocumentKind)),
+        ((one.DocumentKinds ?? []).length === 0 ||
+          one.DocumentKinds.some((row: Entity) => row.DocumentKind === entity.DocumentKind)),
     );
   if (fitting.length === 1) entity.DocumentGroup = fitting[0].Id;
 }

@@ -12,9 +12,16 @@ export interface World {
   offset: string;
   /** Throws when somebody keeps the card open. */
   saving(entity: Entity): void;
-  /** Whether the service account may read it. */
-  readable(entity: Entity): boolean;
+  /** Whether the service account may change it. */
+  changeable(entity: Entity): boolean;
 }
+
+export function officialDocument({ store }: World, id: number, where: string): Entity {
+  const found = store.find('OfficialDocument', id);
+  if (!found || !store.readable(found)) throw bad(`${where}. Document with ID (${id}) not found.`);
+  return found;
+}
+
 type Kind = 'long' | 'string' | 'guid' | 'bool' | 'time' | 'longs';
 type Args = Entity;
 
@@ -25,6 +32,8 @@ export interface Fn {
   params: [name: string, kind: Kind, nullable?: boolean][];
   returns: 'long' | 'string' | 'bool' | 'longs' | null;
   since: Generation;
+  /** A GET that changes something all the same. */
+  writes?: boolean;
   run(world: World, args: Args): unknown;
 }
 

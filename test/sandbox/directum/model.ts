@@ -84,7 +84,18 @@ function readProp(text: string): Prop {
   };
 }
 
-export function buildModel(generation: Generation): Model {
+/** How one installation differs from the base solution of its version (contract A.2, K.16). */
+export interface Installation {
+  /** Types that a customer layer moved to its own module; their sets keep their names. */
+  layer?: { module: string; types: string[] };
+  /** Other names of sets, by type: `{ AccountingDocumentBase: 'IAccountingDocumentBases' }`. */
+  setNames?: Record<string, string>;
+  /** `Waybill`: not used in the integration service, so without a set; `Waybill.ExternalId`: a property less. */
+  without?: string[];
+}
+
+export function buildModel(generation: Generation, installation: Installation = {}): Model {
+  const { layer, setNames = {}, without = [] } = installation;
   const types = new Map<string, Type>();
   const sets = new Map<string, Type>();
   for (const line of schema.trim().split('\n')) {
@@ -102,10 +113,12 @@ export function buildModel(generation: Generation): Model {
       const prop = readProp(word);
       if (reaches(generation, prop.since)) props.set(prop.name, prop);
     }
+    for (const less of without) if (less.startsWith(`${name}.`)) props.delete(less.slice(name.length + 1));
+    const shown = without.includes(name) ? '' : set && (setNames[name] ?? set);
     const type: Type = {
       name,
-      module,
-      set,
+      module: layer?.types.includes(name) ? layer.module : module,
+      set: shown,
       base: base ?? null,
       root: parent?.root ?? name,
       since: since as Generation,
@@ -113,7 +126,7 @@ export function buildModel(generation: Generation): Model {
       props,
     };
     types.set(name, type);
-    if (set) sets.set(set, type);
+    if (shown) sets.set(shown, type);
   }
   const model: Model = {
     generation,

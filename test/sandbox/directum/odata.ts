@@ -3,9 +3,10 @@ import { saveCounterparty } from './counterparty-rules.ts';
 import { newDocument, saveDocument } from './document-rules.ts';
 import { bodyArgs, literalArgs, type World } from './function-args.ts';
 import { available } from './functions.ts';
+import { relateLeading } from './leading.ts';
 import type { Prop, Type } from './model.ts';
 import { checkQuery, parseQuery, type Query, Shaper } from './query.ts';
-import { bad, missing, Refusal } from './refusal.ts';
+import { bad, missing, noRights, Refusal } from './refusal.ts';
 import type { Entity } from './store.ts';
 import { addRow, apply, checkRequired, readBody } from './write.ts';
 
@@ -28,6 +29,8 @@ export interface Limits {
   sizeGuard: number;
   refuseCounterpartiesSet: boolean;
   forbidden(set: string): boolean;
+  /** Throws, and counts it, while the stand refuses every write. */
+  writing(): void;
   /** Throws the lock text when the card of an existing entity cannot be saved now. */
   saving(entity: Entity): void;
 }
@@ -50,13 +53,14 @@ export class Service {
   answer(ask: Ask): Reply {
     const [first = '', ...rest] = ask.segments;
     const { model } = this.world.store;
+    const fn = available(model.generation).find(
+      (one) => one.module === first && one.name === /^\w+/.exec(rest[0] ?? '')?.[0],
+    );
+    if (ask.verb !== 'GET' || fn?.writes) this.limits.writing();
     if (first === '' && ask.verb === 'GET') return this.serviceDocument();
     const address = /^(\w+)(?:\((.*)\))?$/s.exec(first);
     const type = model.sets.get(address?.[1] ?? '');
     if (type) return this.set(ask, type, address?.[2], rest);
-    const fn = available(model.generation).find(
-      (one) => one.module === first && one.name === /^\w+/.exec(rest[0] ?? '')?.[0],
-    );
     if (!fn || fn.verb !== ask.verb || rest.length !== 1) throw missing();
     if (fn.verb === 'POST')
       return this.outcome(
@@ -103,8 +107,7 @@ export class Service {
   }
 
   private set(ask: Ask, type: Type, key: string | undefined, rest: string[]): Reply {
-    if (ask.verb !== 'GET' && this.limits.forbidden(type.set))
-      throw new Refusal(403, 'Нет прав на выполнение операции.');
+    if (ask.verb !== 'GET' && this.limits.forbidden(type.set)) throw noRights();
     if (key === undefined) {
       if (rest.length === 1 && rest[0] === '$count' && ask.verb === 'GET') return this.countAll(ask, type);
       if (rest.length > 0) throw missing();
@@ -114,7 +117,8 @@ export class Service {
     }
     if (!/^-?\d+$/.test(key)) throw bad(`Недопустимый ключ "${key}".`);
     const entity = this.world.store.find(type.name, Number(key));
-    if (!entity || !this.world.readable(entity)) throw missing();
+    if (!entity || !this.world.store.readable(entity)) throw missing();
+    if (ask.verb !== 'GET' && !this.world.changeable(entity)) throw noRights();
     if (rest.length > 0) return this.inside(ask, entity, rest);
     const query = this.query(ask, type);
     if (ask.verb === 'GET') return this.one(type, entity, query);
@@ -138,7 +142,8 @@ export class Service {
   private candidates(type: Type, query: Query): Entity[] {
     if (type.name === 'Counterparty' && this.limits.refuseCounterpartiesSet)
       throw bad('Запрос к набору ICounterparties не поддерживается.');
-    const all = this.world.store.list(type.name).filter((entity) => this.world.readable(entity));
+    const { store } = this.world;
+    const all = store.list(type.name).filter((entity) => store.readable(entity));
     if (query.filter === null && guarded.includes(type.root) && all.length > this.limits.sizeGuard)
       throw bad('Превышено максимальное количество сущностей в запросе. Используйте фильтрацию.');
     return all;
@@ -181,6 +186,7 @@ export class Service {
     for (const prop of type.props.values())
       if (prop.kind === 'rows') for (const row of entity[prop.name] ?? []) row.$owner = entity.Id;
     store.put(entity);
+    relateLeading(store, entity);
     return this.returned(ask) === 'minimal' && query.expand.size === 0
       ? { status: 204 }
       : this.one(type, entity, query, 201);
@@ -190,7 +196,7 @@ export class Service {
     const { store } = this.world;
     const { root } = store.typeOf(entity);
     if (root === 'Counterparty') saveCounterparty(entity, before);
-    if (root === 'ElectronicDocument') saveDocument(store, entity, before);
+    if (root === 'ElectronicDocument') saveDocument(store, entity, before, this.world.caller.user);
     if (entity.$type === 'Employee') entity.Name = store.find('Person', entity.Person)?.Name ?? entity.Name;
     checkRequired(store, entity);
   }
@@ -204,12 +210,11 @@ export class Service {
     this.rules(copy, entity);
     if (store.typeOf(entity).props.has('Modified')) copy.Modified = store.now().toISOString();
     Object.assign(entity, copy);
+    relateLeading(store, entity);
   }
 
   private change(ask: Ask, type: Type, entity: Entity, query: Query): Reply {
     const { store, offset } = this.world;
-    if (this.limits.forbidden(store.typeOf(entity).set))
-      throw new Refusal(403, 'Нет прав на выполнение операции.');
     const fields = readBody(store, type, this.json(ask), offset);
     const steps = ['Task', 'Assignment'].includes(type.root) && ('Status' in fields || 'Result' in fields);
     if (steps) throw bad('Состояние задачи или задания нельзя изменить напрямую.');

@@ -1,6 +1,6 @@
 import type { Model } from './model.ts';
+import { type Add, seedDocumentWork, seedKinds } from './seed-documents.ts';
 
-type Add = (set: string, entity: Record<string, unknown>) => number;
 type Patch = (set: string, id: number, fields: Record<string, unknown>) => void;
 
 /** What a fresh stand holds: directories, one own company with its people, a template and a rule for contracts. */
@@ -45,7 +45,7 @@ export function seed(
       }),
     ]),
   );
-  seedKinds(add);
+  const kinds = seedKinds(add);
   const unit = add('IBusinessUnits', {
     Name: 'ООО «Альфа»',
     LegalName: 'Общество с ограниченной ответственностью «Альфа»',
@@ -94,27 +94,7 @@ export function seed(
     Priority: 1,
   };
   add('ISignatureSettings', { Name: 'Сидоров, Устав', ...right, Status: 'Active' });
-  const kinds = [1, 2].map((DocumentKind) => ({ DocumentKind }));
-  add('IApprovalRules', {
-    Name: 'Согласование договоров',
-    DocumentFlow: 'Contracts',
-    DocumentKinds: kinds,
-    Approvers: [{ Approver: lawyer }],
-    Priority: 1,
-    Status: 'Active',
-  });
-  const body = Buffer.from('Договор с {Counterparty}. Предмет: {Subject}. Сумма: {TotalAmount}.');
-  add('IDocumentTemplates', {
-    ...{ Name: 'Типовой договор', Status: 'Active', DocumentKinds: [{ DocumentKind: 1 }] },
-    Versions: [{ Number: 1, AssociatedApplication: applications['docx'], Body: body }],
-  });
-  add('IDocumentRegisters', {
-    Name: 'Договоры',
-    RegisterType: 'Registration',
-    DocumentFlow: 'Contracts',
-    NumberingPeriod: 'Year',
-    Status: 'Active',
-  });
+  seedDocumentWork(add, { kinds, lawyer, service, application: applications['docx']! });
   if (model.sets.has('IProcessKinds'))
     add('IProcessKinds', {
       Name: 'Согласование документа',
@@ -124,49 +104,4 @@ export function seed(
       Status: 'Active',
     });
   return { user: service, employee: options.employeeless ? null : service };
-}
-
-function seedKinds(add: Add): void {
-  const type = (Name: string, DocumentTypeGuid: string, DocumentFlow: string) =>
-    add('IDocumentTypes', { Name, DocumentTypeGuid, DocumentFlow, Status: 'Active' });
-  const contract = type('Договор', 'f37c7e63-b134-4446-9b5b-f8811f6c9666', 'Contracts');
-  const agreement = type('Дополнительное соглашение', '265f2c57-6a8a-4a15-833b-ca00e8047fa5', 'Contracts');
-  const act = type('Акт', 'f2f5774d-5ca3-4725-b31d-ac618f6b8850', 'Contracts');
-  const simple = type('Простой документ', '09584896-81e2-4c83-8f6c-70eb8321e1d0', 'Inner');
-  const kind = (Name: string, DocumentType: number, NumberingType: string, fields: Record<string, unknown>) =>
-    add('IDocumentKinds', {
-      ...{
-        Name,
-        ShortName: Name,
-        DocumentType,
-        NumberingType,
-        DocumentFlow: 'Contracts',
-        AutoNumbering: false,
-      },
-      ...{ GenerateDocumentName: true, IsDefault: false, Status: 'Active', ...fields },
-    });
-  const main = kind('Договор', contract, 'Registrable', {
-    IsDefault: true,
-    $guid: '2a42d335-4a84-4019-ab54-d0ab8344d232',
-  });
-  kind('Договор поставки', contract, 'Registrable', { GenerateDocumentName: false });
-  kind('Акт', act, 'Numerable', { IsDefault: true, $guid: 'c1f11157-4e42-4ce0-9423-ae05567b162e' });
-  kind('Дополнительное соглашение', agreement, 'Numerable', {
-    IsDefault: true,
-    $guid: 'a5b2c424-0f31-4809-b160-acc0c4583574',
-  });
-  const inner = {
-    IsDefault: true,
-    GenerateDocumentName: false,
-    DocumentFlow: 'Inner',
-    $guid: '3981cdd1-a279-4a51-85d5-58db391603c2',
-  };
-  kind('Простой документ', simple, 'Registrable', inner);
-  add('IContractCategories', { Name: 'Продажа', DocumentKinds: [{ DocumentKind: main }], Status: 'Active' });
-  add('IContractCategories', { Name: 'Услуги', DocumentKinds: [{ DocumentKind: main }], Status: 'Active' });
-  add('IContractCategories', {
-    Name: 'Поставка',
-    DocumentKinds: [{ DocumentKind: main + 1 }],
-    Status: 'Active',
-  });
 }

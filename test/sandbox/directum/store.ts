@@ -13,10 +13,21 @@ const firstIds: Record<string, number> = {
   Recipient: 30,
 };
 
+/** One relation of two documents; `byProperty` was made from a leading document and goes with it. */
+interface Relation {
+  name: string;
+  base: number;
+  related: number;
+  byProperty: boolean;
+}
+
 /** Everything Directum remembers. A reference is kept as an id, rows as arrays, `$type` names the final type. */
 export class Store {
   readonly model: Model;
   readonly now: () => Date;
+  /** Whether the service account may read an entity; the stand puts its rights here. */
+  readable: (entity: Entity) => boolean = () => true;
+  relations: Relation[] = [];
   private readonly tables = new Map<string, Map<number, Entity>>();
   private readonly counters = new Map<string, number>();
 
@@ -61,6 +72,14 @@ export class Store {
 
   delete(typeName: string, id: number): void {
     this.table(typeName).delete(id);
+    if (this.model.type(typeName).root === 'ElectronicDocument')
+      this.relations = this.relations.filter((one) => one.base !== id && one.related !== id);
+  }
+
+  relate(relation: Relation): void {
+    const same = (one: Relation) =>
+      one.name === relation.name && one.base === relation.base && one.related === relation.related;
+    if (!this.relations.some(same)) this.relations.push(relation);
   }
 
   /** The value as the outside sees it; a few properties are computed and never stored. */
@@ -70,6 +89,8 @@ export class Store {
     const last = lastVersion(entity);
     if (prop.name === 'LastVersionApproved') return last?.$signed === true;
     if (prop.name === 'LastVersionSignatureType') return last?.$signed ? 1 : null;
+    if (prop.name === 'HasRelations')
+      return this.relations.some((one) => one.base === entity.Id || one.related === entity.Id);
     if (prop.name === 'HasVersions') return versions.length > 0;
     if (prop.name === 'HasPublicBody') return Boolean(last?.PublicBody);
     if (prop.name === 'ElectronicDocument') return entity.$owner ?? null;

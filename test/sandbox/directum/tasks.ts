@@ -2,7 +2,7 @@ import type { Caller } from './document-rules.ts';
 import { settle } from './document-rules.ts';
 import { invented, Refusal } from './refusal.ts';
 import { type Entity, lastVersion, type Store } from './store.ts';
-import { documentGroups, lines, results } from './task-lines.ts';
+import { addendaGroup, documentGroups, lines, results } from './task-lines.ts';
 import { addRow } from './write.ts';
 
 const stageDays = 2;
@@ -121,12 +121,24 @@ export class Tasks {
       if (task.AssignmentType === 'Notice') task.Status = 'Completed';
       return;
     }
+    if (document) this.attachAddenda(task, document);
     if (task.$type === 'DocumentFlowTask' && document?.LifeCycleState === 'Obsolete')
       document.LifeCycleState = 'Draft';
     const rule = store.find('ApprovalRule', task.ApprovalRule);
     const people = [...(rule?.Approvers ?? []), ...(task.AddApprovers ?? []), ...(task.Approvers ?? [])];
     task.$people = [...new Set(people.map((row: Entity) => row.Approver as number))];
     this.round(task);
+  }
+
+  /** Addenda come along in a group of their own, so they are found by another group than the document (contract D.2, F.2). */
+  private attachAddenda(task: Entity, document: Entity): void {
+    if (task.$type === 'FreeApprovalTask') return;
+    const rows = this.store.typeOf(task).props.get('AttachmentDetails')!;
+    for (const { name, base, related } of this.store.relations) {
+      if (name !== 'Addendum' || base !== document.Id) continue;
+      const attached = { GroupId: addendaGroup, AttachmentId: related, AttachedAt: this.now() };
+      addRow(this.store, task, rows, { ...attached, Task: task.Id, MainTask: task.Id });
+    }
   }
 
   private checkRule(task: Entity, document: Entity): void {

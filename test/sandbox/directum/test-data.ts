@@ -24,6 +24,8 @@ export interface Builders {
    */
   patch(set: string, id: number, fields: Record<string, unknown>): void;
   versions(documentId: number): VersionView[];
+  /** Relations a document stands in, as base or as the related one. */
+  relations(documentId: number): { name: string; base: number; related: number }[];
 }
 
 export function builders(store: Store): Builders {
@@ -95,6 +97,10 @@ export function builders(store: Store): Builders {
       if (store.typeOf(entity).props.has('Modified') && !('Modified' in fields))
         entity.Modified = store.now().toISOString();
     },
+    relations: (documentId) =>
+      store.relations
+        .filter((one) => one.base === documentId || one.related === documentId)
+        .map(({ name, base, related }) => ({ name, base, related })),
     versions: (documentId) =>
       must('IElectronicDocuments', documentId).Versions?.map((one: Entity) => ({
         id: one.Id,

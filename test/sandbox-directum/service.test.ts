@@ -1,26 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Directum, type DirectumOptions, startDirectum } from './sandbox/directum/directum.ts';
+import { type Directum, type DirectumOptions, startDirectum } from '../sandbox/directum/directum.ts';
+import { basic, caller } from './caller.ts';
 
 let rx: Directum;
-const basic = `Basic ${Buffer.from('bitrix24:secret').toString('base64')}`;
-
-async function call(verb: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
-  const sent: Record<string, string> = { authorization: basic, accept: 'application/json', ...headers };
-  if (body !== undefined) sent['content-type'] ??= 'application/json';
-  const payload = Buffer.isBuffer(body) ? new Uint8Array(body) : JSON.stringify(body);
-  const answer = await fetch(rx.url + path, {
-    method: verb,
-    headers: sent,
-    ...(body === undefined ? {} : { body: payload }),
-  });
-  const text = await answer.text();
-  // biome-ignore lint/suspicious/noExplicitAny: answers are looked into freely
-  let json: any = null;
-  try {
-    json = JSON.parse(text);
-  } catch {}
-  return { status: answer.status, json, text, headers: answer.headers };
-}
+const call = caller(() => rx);
 const filtered = (set: string, filter: string, more = '') =>
   call('GET', `${set}?$filter=${encodeURIComponent(filter)}${more}`);
 
