@@ -179,6 +179,10 @@ describe('leading documents', () => {
   it('cannot be deleted from above what they lead', async () => {
     await act({ LeadingDocument: { Id: contract } });
     expect((await call('DELETE', `IContracts(${contract})`)).status).toBe(400);
+    const related = rx.relations(contract)[0]?.related;
+    expect((await call('DELETE', `IContractStatements(${related})`)).status).toBe(204);
+    expect(rx.relations(contract)).toEqual([]);
+    expect((await call('DELETE', `IContracts(${contract})`)).status).toBe(204);
   });
 });
 
@@ -272,6 +276,25 @@ describe('approval by rule', () => {
     expect((await of(contract, main)).status).toBe(200);
     expect((await of(addendum, '')).status).toBe(200);
     expect((await of(addendum, main)).status).toBe(204);
+    const approverIds = [rx.all('IEmployees')[1].Id];
+    const body = { documentId: contract, text: null, deadline: null, approverIds };
+    const free = (await call('POST', 'Docflow/CreateFreeApprovalTask', body)).json.value;
+    await call('POST', 'Docflow/StartTask', { taskId: free });
+    expect(rx.get('ITasks', free).AttachmentDetails).toHaveLength(1);
+  });
+});
+
+describe('a type the account may not change', () => {
+  it('is closed through its base sets too', async () => {
+    const id = await make('IContractStatements');
+    rx.misbehave.forbid.add('IContractStatements');
+    const writes = [
+      call('PATCH', `IOfficialDocuments(${id})`, { Note: 'x' }),
+      call('POST', `IElectronicDocuments(${id})/Versions`, {}),
+      call('DELETE', `IElectronicDocuments(${id})`),
+    ];
+    for (const { status } of await Promise.all(writes)) expect(status).toBe(403);
+    expect((await call('GET', `IContractStatements(${id})`)).status).toBe(200);
   });
 });
 
@@ -291,7 +314,9 @@ describe('installations', () => {
     );
     expect((await call('GET', `IDocflowAccountingDocumentBases(${id})`)).status).toBe(404);
     expect((await call('POST', 'IWaybills', {})).status).toBe(404);
-    await refusal('IUniversalTransferDocuments', { Subject: 'Х', ExternalId: 'x' });
+    const keyed = { Name: 'Письмо', ExternalId: 'x' };
+    expect(await refusal('ISimpleDocuments', keyed)).toContain("'ExternalId' does not exist");
+    await make('IContractStatements', { ExternalId: 'x' });
     const { text } = await call('GET', '$metadata', undefined, { accept: 'application/xml' });
     expect(text).toContain('Generated.AuraNPO.IContractStatementDto');
     expect(text).not.toMatch(/Name="IWaybills"|IDocflowAccountingDocumentBases/);
