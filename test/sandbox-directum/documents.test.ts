@@ -176,6 +176,25 @@ describe('leading documents', () => {
     expect(rx.get('IIncomingInvoices', invoice).Contract).toBeNull();
   });
 
+  it('vanish beside a counterparty while the server applies that last, and stay when written once more', async () => {
+    rx.misbehave.counterpartyLast = true;
+    const id = await act({ Counterparty: { Id: party }, LeadingDocument: { Id: contract } });
+    expect(rx.get('IContractStatements', id)).toMatchObject({
+      Counterparty: { Id: party },
+      LeadingDocument: null,
+    });
+    const again = { Counterparty: { Id: party }, LeadingDocument: { Id: contract } };
+    expect((await call('PATCH', `IContractStatements(${id})`, again)).status).toBe(204);
+    expect(rx.get('IContractStatements', id).LeadingDocument.Id).toBe(contract);
+  });
+
+  it('put there by hand are related as well', () => {
+    const id = rx.add('IWaybills', { LeadingDocument: contract });
+    expect(rx.relations(id)).toHaveLength(1);
+    rx.patch('IWaybills', id, { LeadingDocument: null });
+    expect(rx.relations(id)).toEqual([]);
+  });
+
   it('cannot be deleted from above what they lead', async () => {
     await act({ LeadingDocument: { Id: contract } });
     expect((await call('DELETE', `IContracts(${contract})`)).status).toBe(400);
@@ -254,6 +273,24 @@ describe('approval by rule', () => {
       expect(rx.get(set, id)).toMatchObject({ InternalApprovalState: 'Signed', LastVersionApproved: true });
     },
   );
+
+  it('goes on to a registrar after the signature, where the rule has one', async () => {
+    const [, rule] = rx.all('IApprovalRules').map((one) => one.Id);
+    rx.patch('IApprovalRules', rule, { $registrar: rx.all('IEmployees')[2].Id });
+    const id = await make('ISupAgreements', { LeadingDocument: { Id: contract } });
+    const taskId = (await draft(id)).json.value;
+    await call('POST', 'Docflow/StartTask', { taskId });
+    rx.approve(taskId);
+    rx.sign(id);
+    expect(rx.get('ISupAgreements', id).InternalApprovalState).toBe('Signed');
+    expect(rx.get('ITasks', taskId).Status).toBe('InProcess');
+    rx.register(id);
+    expect(rx.get('ITasks', taskId).Status).toBe('Completed');
+    expect(rx.all('IApprovalRegistrationAssignments')).toMatchObject([{ Result: 'Execute' }]);
+    expect(rx.get('ISupAgreements', id)).toMatchObject({ RegistrationNumber: '1', LifeCycleState: 'Draft' });
+    rx.signByCounterparty(id);
+    expect(rx.get('ISupAgreements', id).LifeCycleState).toBe('Active');
+  });
 
   it('has none for a simple document, which goes freely', async () => {
     const documentId = await make('ISimpleDocuments', { Name: 'Письмо' });

@@ -1,14 +1,14 @@
 import { answerBody } from './bodies.ts';
-import { saveCounterparty } from './counterparty-rules.ts';
-import { newDocument, saveDocument } from './document-rules.ts';
+import { newDocument } from './document-rules.ts';
 import { bodyArgs, literalArgs, type World } from './function-args.ts';
 import { available } from './functions.ts';
 import { relateLeading } from './leading.ts';
 import type { Prop, Type } from './model.ts';
 import { checkQuery, parseQuery, type Query, Shaper } from './query.ts';
 import { bad, missing, noRights, Refusal } from './refusal.ts';
+import { checkRemoval, checkSave, saveChanged } from './saving.ts';
 import type { Entity } from './store.ts';
-import { addRow, apply, checkRequired, readBody } from './write.ts';
+import { addRow, apply, readBody } from './write.ts';
 
 export interface Ask {
   verb: string;
@@ -29,10 +29,10 @@ export interface Limits {
   sizeGuard: number;
   refuseCounterpartiesSet: boolean;
   forbidden(set: string): boolean;
+  /** Lets the properties of a body vanish that another one of it clears. */
+  order(fields: Record<string, unknown>, before: Entity | null): void;
   /** Throws, and counts it, while the stand refuses every write. */
   writing(): void;
-  /** Throws the lock text when the card of an existing entity cannot be saved now. */
-  saving(entity: Entity): void;
 }
 
 const guarded = ['ElectronicDocument', 'Task', 'Assignment', 'Notice', 'Counterparty'];
@@ -178,10 +178,11 @@ export class Service {
       throw bad(`Создание сущностей "${type.name}" не поддерживается.`);
     const fields = readBody(store, type, this.json(ask), offset);
     const entity: Entity = { $type: type.name, Id: 0 };
+    this.limits.order(fields, null);
     apply(store, entity, fields);
     if (type.props.has('Status')) entity.Status ??= 'Active';
     if (type.root === 'ElectronicDocument') newDocument(store, entity, caller);
-    this.rules(entity, null);
+    checkSave(this.world, entity, null);
     entity.Id = store.nextId(type.name);
     for (const prop of type.props.values())
       if (prop.kind === 'rows') for (const row of entity[prop.name] ?? []) row.$owner = entity.Id;
@@ -192,33 +193,13 @@ export class Service {
       : this.one(type, entity, query, 201);
   }
 
-  private rules(entity: Entity, before: Entity | null): void {
-    const { store } = this.world;
-    const { root } = store.typeOf(entity);
-    if (root === 'Counterparty') saveCounterparty(entity, before);
-    if (root === 'ElectronicDocument') saveDocument(store, entity, before, this.world.caller.user);
-    if (entity.$type === 'Employee') entity.Name = store.find('Person', entity.Person)?.Name ?? entity.Name;
-    checkRequired(store, entity);
-  }
-
-  /** Saves a changed copy, so a refused change leaves nothing behind. */
-  private save(entity: Entity, change: (copy: Entity) => void): void {
-    this.limits.saving(entity);
-    const { store } = this.world;
-    const copy: Entity = { ...entity };
-    change(copy);
-    this.rules(copy, entity);
-    if (store.typeOf(entity).props.has('Modified')) copy.Modified = store.now().toISOString();
-    Object.assign(entity, copy);
-    relateLeading(store, entity);
-  }
-
   private change(ask: Ask, type: Type, entity: Entity, query: Query): Reply {
     const { store, offset } = this.world;
     const fields = readBody(store, type, this.json(ask), offset);
     const steps = ['Task', 'Assignment'].includes(type.root) && ('Status' in fields || 'Result' in fields);
+    this.limits.order(fields, entity);
     if (steps) throw bad('Состояние задачи или задания нельзя изменить напрямую.');
-    this.save(entity, (copy) => apply(store, copy, fields));
+    saveChanged(this.world, entity, (copy) => apply(store, copy, fields));
     return this.returned(ask) === 'representation' || query.expand.size > 0
       ? this.one(type, entity, query)
       : { status: 204 };
@@ -226,14 +207,8 @@ export class Service {
 
   private remove(entity: Entity): Reply {
     const { store } = this.world;
-    this.limits.saving(entity);
-    const linked = store
-      .list('ExternalEntityLink')
-      .some((one) => one.EntityId === entity.Id && one.IsDeleted !== true);
-    const user = store.pointsAt(entity);
-    const kept = ['Counterparty', 'ElectronicDocument'].includes(store.typeOf(entity).root) && linked;
-    if (kept || (user && user !== entity))
-      throw bad('Сущность используется в других объектах, удаление невозможно.');
+    this.world.saving(entity);
+    checkRemoval(store, entity);
     store.delete(entity.$type, entity.Id);
     return { status: 204 };
   }
@@ -268,7 +243,7 @@ export class Service {
       return { status: 200, json: { value: rows.map((row) => this.shaper.shape(type, row, query)) } };
     }
     if (ask.verb === 'DELETE') {
-      this.save(entity, (copy) => {
+      saveChanged(this.world, entity, (copy) => {
         copy[prop.name] = [];
       });
       return { status: 204 };
@@ -281,7 +256,7 @@ export class Service {
       row = addRow(store, entity, prop, { Author: this.world.caller.user, ...fields });
       entity.Modified = store.now().toISOString();
     } else
-      this.save(entity, (copy) => {
+      saveChanged(this.world, entity, (copy) => {
         row = addRow(store, copy, prop, fields);
       });
     if (this.returned(ask) !== 'representation') return { status: 204 };
@@ -293,12 +268,12 @@ export class Service {
     const type = store.model.type(prop.target);
     if (ask.verb === 'GET') return { status: 200, json: this.shaper.shape(type, row, this.query(ask, type)) };
     if (ask.verb === 'DELETE')
-      this.save(entity, (copy) => {
+      saveChanged(this.world, entity, (copy) => {
         copy[prop.name] = copy[prop.name].filter((one: Entity) => one !== row);
       });
     else if (ask.verb === 'PATCH') {
       const fields = readBody(store, type, this.json(ask), offset);
-      this.save(entity, () => undefined);
+      saveChanged(this.world, entity, () => undefined);
       Object.assign(row, fields);
     } else throw new Refusal(405, 'Метод не поддерживается.');
     return { status: 204 };
