@@ -55,3 +55,16 @@ export function attachAddenda(store: Store, task: Entity, document: Entity): voi
     addRow(store, task, rows, { ...attached, Task: task.Id, MainTask: task.Id });
   }
 }
+
+const stageDays = 2;
+
+/** Stages of a rule or process have a deadline by the working calendar (contract D.2); others only one that was given. */
+export function stageDeadline(task: Entity, now: Date): string | null {
+  if (task.$type !== 'ApprovalTask' && task.$type !== 'DocumentFlowTask') return null;
+  const day = new Date(now);
+  for (let left = stageDays; left > 0; ) {
+    day.setUTCDate(day.getUTCDate() + 1);
+    if (day.getUTCDay() % 6 !== 0) left -= 1;
+  }
+  return day.toISOString();
+}

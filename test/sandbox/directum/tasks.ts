@@ -2,11 +2,9 @@ import type { Caller } from './document-rules.ts';
 import { settle } from './document-rules.ts';
 import { invented, Refusal } from './refusal.ts';
 import { type Entity, lastVersion, type Store } from './store.ts';
-import { attachAddenda, checkRule, documentOf, signatoryOf } from './task-documents.ts';
+import { attachAddenda, checkRule, documentOf, signatoryOf, stageDeadline } from './task-documents.ts';
 import { lines, registering, results } from './task-lines.ts';
 import { addRow } from './write.ts';
-
-const stageDays = 2;
 
 /** The life of tasks after their draft: start, assignments, and what each step writes on the document. */
 export class Tasks {
@@ -82,7 +80,7 @@ export class Tasks {
     type: string,
     performer: number,
     subject: string,
-    deadline: string | null = task.MaxDeadline ?? this.byCalendar(task),
+    deadline: string | null = task.MaxDeadline ?? stageDeadline(task, this.store.now()),
   ): Entity {
     return this.store.put({
       $type: type,
@@ -105,17 +103,6 @@ export class Tasks {
       ...{ Importance: task.Importance, ThreadSubject: task.ThreadSubject },
       AttachmentDetails: (task.AttachmentDetails ?? []).map((row: Entity) => ({ ...row })),
     });
-  }
-
-  /** Stages of a rule or process have a deadline by the working calendar (contract D.2); others only one that was given. */
-  private byCalendar(task: Entity): string | null {
-    if (task.$type !== 'ApprovalTask' && task.$type !== 'DocumentFlowTask') return null;
-    const day = new Date(this.store.now());
-    for (let left = stageDays; left > 0; ) {
-      day.setUTCDate(day.getUTCDate() + 1);
-      if (day.getUTCDay() % 6 !== 0) left -= 1;
-    }
-    return day.toISOString();
   }
 
   private round(task: Entity): void {
