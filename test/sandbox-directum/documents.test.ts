@@ -176,9 +176,32 @@ describe('leading documents', () => {
     expect(rx.get('IIncomingInvoices', invoice).Contract).toBeNull();
   });
 
+  it('vanish beside a counterparty while the server applies that last, and stay when written once more', async () => {
+    rx.misbehave.counterpartyLast = true;
+    const id = await act({ Counterparty: { Id: party }, LeadingDocument: { Id: contract } });
+    expect(rx.get('IContractStatements', id)).toMatchObject({
+      Counterparty: { Id: party },
+      LeadingDocument: null,
+    });
+    const again = { Counterparty: { Id: party }, LeadingDocument: { Id: contract } };
+    expect((await call('PATCH', `IContractStatements(${id})`, again)).status).toBe(204);
+    expect(rx.get('IContractStatements', id).LeadingDocument.Id).toBe(contract);
+  });
+
+  it('put there by hand are related as well', () => {
+    const id = rx.add('IWaybills', { LeadingDocument: contract });
+    expect(rx.relations(id)).toHaveLength(1);
+    rx.patch('IWaybills', id, { LeadingDocument: null });
+    expect(rx.relations(id)).toEqual([]);
+  });
+
   it('cannot be deleted from above what they lead', async () => {
     await act({ LeadingDocument: { Id: contract } });
     expect((await call('DELETE', `IContracts(${contract})`)).status).toBe(400);
+    const related = rx.relations(contract)[0]?.related;
+    expect((await call('DELETE', `IContractStatements(${related})`)).status).toBe(204);
+    expect(rx.relations(contract)).toEqual([]);
+    expect((await call('DELETE', `IContracts(${contract})`)).status).toBe(204);
   });
 });
 
@@ -251,6 +274,24 @@ describe('approval by rule', () => {
     },
   );
 
+  it('goes on to a registrar after the signature, where the rule has one', async () => {
+    const [, rule] = rx.all('IApprovalRules').map((one) => one.Id);
+    rx.patch('IApprovalRules', rule, { $registrar: rx.all('IEmployees')[2].Id });
+    const id = await make('ISupAgreements', { LeadingDocument: { Id: contract } });
+    const taskId = (await draft(id)).json.value;
+    await call('POST', 'Docflow/StartTask', { taskId });
+    rx.approve(taskId);
+    rx.sign(id);
+    expect(rx.get('ISupAgreements', id).InternalApprovalState).toBe('Signed');
+    expect(rx.get('ITasks', taskId).Status).toBe('InProcess');
+    rx.register(id);
+    expect(rx.get('ITasks', taskId).Status).toBe('Completed');
+    expect(rx.all('IApprovalRegistrationAssignments')).toMatchObject([{ Result: 'Execute' }]);
+    expect(rx.get('ISupAgreements', id)).toMatchObject({ RegistrationNumber: '1', LifeCycleState: 'Draft' });
+    rx.signByCounterparty(id);
+    expect(rx.get('ISupAgreements', id).LifeCycleState).toBe('Active');
+  });
+
   it('has none for a simple document, which goes freely', async () => {
     const documentId = await make('ISimpleDocuments', { Name: 'Письмо' });
     expect((await draft(documentId)).status).toBe(400);
@@ -272,6 +313,25 @@ describe('approval by rule', () => {
     expect((await of(contract, main)).status).toBe(200);
     expect((await of(addendum, '')).status).toBe(200);
     expect((await of(addendum, main)).status).toBe(204);
+    const approverIds = [rx.all('IEmployees')[1].Id];
+    const body = { documentId: contract, text: null, deadline: null, approverIds };
+    const free = (await call('POST', 'Docflow/CreateFreeApprovalTask', body)).json.value;
+    await call('POST', 'Docflow/StartTask', { taskId: free });
+    expect(rx.get('ITasks', free).AttachmentDetails).toHaveLength(1);
+  });
+});
+
+describe('a type the account may not change', () => {
+  it('is closed through its base sets too', async () => {
+    const id = await make('IContractStatements');
+    rx.misbehave.forbid.add('IContractStatements');
+    const writes = [
+      call('PATCH', `IOfficialDocuments(${id})`, { Note: 'x' }),
+      call('POST', `IElectronicDocuments(${id})/Versions`, {}),
+      call('DELETE', `IElectronicDocuments(${id})`),
+    ];
+    for (const { status } of await Promise.all(writes)) expect(status).toBe(403);
+    expect((await call('GET', `IContractStatements(${id})`)).status).toBe(200);
   });
 });
 
@@ -291,7 +351,9 @@ describe('installations', () => {
     );
     expect((await call('GET', `IDocflowAccountingDocumentBases(${id})`)).status).toBe(404);
     expect((await call('POST', 'IWaybills', {})).status).toBe(404);
-    await refusal('IUniversalTransferDocuments', { Subject: 'Х', ExternalId: 'x' });
+    const keyed = { Name: 'Письмо', ExternalId: 'x' };
+    expect(await refusal('ISimpleDocuments', keyed)).toContain("'ExternalId' does not exist");
+    await make('IContractStatements', { ExternalId: 'x' });
     const { text } = await call('GET', '$metadata', undefined, { accept: 'application/xml' });
     expect(text).toContain('Generated.AuraNPO.IContractStatementDto');
     expect(text).not.toMatch(/Name="IWaybills"|IDocflowAccountingDocumentBases/);

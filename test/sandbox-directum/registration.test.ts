@@ -64,6 +64,17 @@ describe('RegisterDocument', () => {
     expect((await register(second, 'Первичные документы', nextYear)).status).toBe(204);
   });
 
+  it('counts anew in a new quarter where the register says so', async () => {
+    const name = 'Первичные документы';
+    rx.patch('IDocumentRegisters', named('IDocumentRegisters', name), { NumberingPeriod: 'Quarter' });
+    const outcomes: number[] = [];
+    for (const registrationDate of ['2026-01-15T00:00:00Z', '2026-03-31T00:00:00Z', '2026-04-01T00:00:00Z']) {
+      const more = { registrationNumber: '7', registrationDate };
+      outcomes.push((await register(await make('IContractStatements'), name, more)).status);
+    }
+    expect(outcomes).toEqual([204, 400, 204]);
+  });
+
   it('counts agreements by the contract they belong to', async () => {
     const [one, other] = [await make('IContracts'), await make('IContracts')];
     for (const [leading, number] of [
@@ -94,6 +105,9 @@ describe('RegisterDocument', () => {
     rx.patch('IDocumentRegisters', named('IDocumentRegisters', 'Первичные документы'), { $format: /^\d+$/ });
     const odd = await register(act, 'Первичные документы', { registrationNumber: 'А/7' });
     expect(odd.text).toContain('формату');
+    rx.lockCard(act);
+    expect((await register(act, 'Первичные документы')).text).toContain('заблокирован');
+    rx.lockCard(null);
     rx.misbehave.forbid.add('IContractStatements');
     expect((await register(act, 'Первичные документы')).text).toContain('Нет прав на изменение');
   });
@@ -118,6 +132,8 @@ describe('registration through properties', () => {
     expect(rx.get('IContractStatements', id).RegistrationNumber).toBe('1');
     const unit = rx.add('IBusinessUnits', { Name: 'ООО «Бета»' });
     expect((await patch({ BusinessUnit: { Id: unit } })).status).toBe(400);
+    const numbered = named('IDocumentRegisters', 'Первичные документы');
+    rx.patch('IDocumentRegisters', numbered, { Status: 'Closed' });
     expect((await patch({ Note: 'можно' })).status).toBe(204);
   });
 });
@@ -136,6 +152,10 @@ describe('TryExternalRegisterDocument', () => {
     const act = await make('IContractStatements');
     expect((await external(act, "''", DAY)).json.value).toBe(false);
     expect((await external(act, "'1'", 'null')).json.value).toBe(false);
+    rx.add('IRegistrationSettings', {
+      ...{ Name: 'Договоры', SettingType: 'Registration', Priority: 1 },
+      DocumentRegister: named('IDocumentRegisters', 'Договоры'),
+    });
     expect((await external(await make('IContracts'), "'1'", DAY)).json.value).toBe(false);
     for (const { Id } of rx.all('IRegistrationSettings'))
       rx.patch('IRegistrationSettings', Id, { Status: 'Closed' });
@@ -169,6 +189,16 @@ describe('settings', () => {
     });
     expect(await check('Первичные документы', 'Акт', unit, null)).toBe(true);
     expect(await check('Допсоглашения', 'Акт', unit, null)).toBe(true);
+    const department = rx.all('IDepartments')[0].Id;
+    rx.patch('IRegistrationSettings', setting.Id, {
+      BusinessUnits: [],
+      Departments: [{ Department: department }],
+    });
+    expect(await check('Допсоглашения', 'Акт', unit, department)).toBe(false);
+    expect(await check('Допсоглашения', 'Акт', unit, null)).toBe(true);
+    rx.patch('IDocumentRegisters', named('IDocumentRegisters', 'Допсоглашения'), { Status: 'Closed' });
+    expect(await check('Допсоглашения', 'Акт', unit, null)).toBe(false);
+    expect(await check('Исходящие счета', 'Акт', unit, null)).toBe(false);
     const byTin = (tin: string, trrc: string) =>
       call(
         'GET',
@@ -176,6 +206,8 @@ describe('settings', () => {
       ).then(({ json }) => json.value);
     expect(await byTin("'7707083893'", "'770701001'")).toBe(true);
     expect(await byTin("'7707083893'", 'null')).toBe(false);
+    expect(await byTin('null', "'770701001'")).toBe(false);
+    expect(await byTin("'1'", "'1'")).toBe(false);
   });
 
   it('number a kind that numbers itself at its first save: the highest priority of several, none fails', async () => {

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { Auth } from './auth.ts';
 import type { World } from './function-args.ts';
 import { type JournalEntry, listen } from './http.ts';
+import { counterpartyLast } from './leading.ts';
 import { metadata } from './metadata.ts';
 import { type Misbehave, Trouble } from './misbehave.ts';
 import { buildModel, type Generation, type Installation } from './model.ts';
@@ -11,6 +12,7 @@ import { type People, people } from './people.ts';
 import { Refusal } from './refusal.ts';
 import { seed } from './seed.ts';
 import { type Entity, Store } from './store.ts';
+import { tasksOf } from './task-documents.ts';
 import { Tasks } from './tasks.ts';
 import { type Builders, builders } from './test-data.ts';
 
@@ -85,7 +87,9 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
     refuseCounterpartiesSet: options.refuseCounterpartiesSet ?? false,
     forbidden: (set: string) => trouble.forbid.has(set),
     writing: () => trouble.refuseWrite(),
-    saving,
+    order: (fields: Record<string, unknown>, before: Entity | null) => {
+      if (trouble.counterpartyLast) counterpartyLast(fields, before);
+    },
   };
   const service = new Service(world, limits);
   const server = await listen(
@@ -96,7 +100,7 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
       now,
       answer: (ask) => service.answer(ask),
       metadata: () => metadata(model),
-      page: new Page(store, { ...acting, tasksOf: (id) => tasks.tasksOf(id) }),
+      page: new Page(store, { ...acting, tasksOf: (id) => tasksOf(store, id) }),
     },
     host,
     options.port ?? 0,

@@ -29,6 +29,11 @@ export interface Misbehave {
   refuseWrites: boolean;
   readonly refusedWrites: number;
   /**
+   * A counterparty written together with what hangs on it (leading document, contract, contact, their signatory) is applied
+   * last, so those vanish and have to be written once more (contract J.10: the order of properties is the server's).
+   */
+  counterpartyLast: boolean;
+  /**
    * Takes from the account the right to read everything of a set and of the types below it, or single entities of it:
    * they are absent from lists and 404 by id, while the set stays in `$metadata` (contract A.3, A.9).
    */
@@ -42,6 +47,7 @@ export class Trouble implements Misbehave {
   down = false;
   unauthorized = false;
   forbid = new Set<string>();
+  counterpartyLast = false;
   refuseWrites = false;
   refusedWrites = 0;
   locks = 0;
@@ -69,7 +75,7 @@ export class Trouble implements Misbehave {
     this.hidden.clear();
     for (const response of this.held.splice(0)) response.destroy();
     Object.assign(this, { down: false, unauthorized: false, forbid: new Set(), locks: 0, rules: [] });
-    Object.assign(this, { refuseWrites: false, refusedWrites: 0 });
+    Object.assign(this, { refuseWrites: false, refusedWrites: 0, counterpartyLast: false });
   }
 
   refuseWrite(): void {

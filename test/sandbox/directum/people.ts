@@ -2,6 +2,8 @@ import { saveRegistration, settle } from './document-rules.ts';
 import type { World } from './function-args.ts';
 import { defaultRegister, registerFits, registrars } from './registration.ts';
 import { type Entity, lastVersion } from './store.ts';
+import { documentOf, tasksOf } from './task-documents.ts';
+import { registering } from './task-lines.ts';
 import { newBody } from './write.ts';
 
 export interface People {
@@ -28,7 +30,7 @@ export interface People {
   deleteDocument(id: number): void;
   /**
    * A clerk registers a document by hand; empty = the register of its setting (else the first that fits), today, the next
-   * number. `reserve` only keeps the number.
+   * number. `reserve` only keeps the number. Completes the registration assignment where one is open.
    */
   register(
     documentId: number,
@@ -80,7 +82,7 @@ export function people({ store, tasks, caller }: World, cards: Set<number>): Peo
     },
     sign(documentId, options = {}) {
       const document = find('OfficialDocument', documentId);
-      const running = tasks.tasksOf(documentId).filter((task) => task.Status === 'InProcess');
+      const running = tasksOf(store, documentId).filter((task) => task.Status === 'InProcess');
       const assignment = running.flatMap((task) => open(task.Id, signings))[0];
       const by = options.by ?? assignment?.Performer ?? store.list('SignatureSetting')[0]?.Recipient;
       if (!options.confirmOnly) tasks.sign(document, by);
@@ -98,7 +100,7 @@ export function people({ store, tasks, caller }: World, cards: Set<number>): Peo
       const one = find('Assignment', assignmentId);
       const task = find('Task', one.Task);
       tasks.complete(one, result, one.Performer, comment);
-      const document = tasks.document(task);
+      const document = documentOf(store, task);
       if (result === 'Sign' && document) tasks.sign(document, one.Performer);
     },
     forward(assignmentId, employeeId, comment) {
@@ -133,6 +135,8 @@ export function people({ store, tasks, caller }: World, cards: Set<number>): Peo
         RegistrationState: by.reserve ? 'Reserved' : 'Registered',
       };
       saveRegistration(store, document, fields, registrars(store, chosen)?.[0] ?? caller.user);
+      for (const task of tasksOf(store, documentId))
+        for (const one of open(task.Id, [registering])) tasks.complete(one, 'Execute', one.Performer);
     },
     unregister(documentId) {
       const nothing = {

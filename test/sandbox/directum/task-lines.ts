@@ -44,7 +44,11 @@ export const lines: Record<string, Line> = {
   },
 };
 
+/** Comes after the signature where a rule has a registrar. */
+export const registering = 'ApprovalRegistrationAssignment';
+
 export const results: Record<string, string[]> = {
+  ApprovalRegistrationAssignment: ['Execute', 'ForRevision'],
   ApprovalAssignment: ['Approved', 'ForRevision', 'Forward', 'WithSuggestions'],
   ApprovalSigningAssignment: ['Sign', 'ConfirmSign', 'ForRevision', 'Abort'],
   ApprovalReworkAssignment: ['ForReapproving', 'Forward'],

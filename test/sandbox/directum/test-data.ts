@@ -1,3 +1,4 @@
+import { relateLeading } from './leading.ts';
 import type { Prop } from './model.ts';
 import type { Entity, Store } from './store.ts';
 import { addRow, newBody } from './write.ts';
@@ -83,7 +84,8 @@ export function builders(store: Store): Builders {
       if (store.model.isA(type.name, 'OfficialDocument'))
         Object.assign(entity, { LifeCycleState: 'Draft', RegistrationState: 'NotRegistered' });
       put(entity, type.name, fields);
-      return store.put(entity).Id;
+      relateLeading(store, store.put(entity));
+      return entity.Id;
     },
     get(set, id) {
       const found = store.find(typeOf(set).name, id);
@@ -94,6 +96,7 @@ export function builders(store: Store): Builders {
     patch(set, id, fields) {
       const entity = must(set, id);
       put(entity, entity.$type, fields);
+      relateLeading(store, entity);
       if (store.typeOf(entity).props.has('Modified') && !('Modified' in fields))
         entity.Modified = store.now().toISOString();
     },
