@@ -19,7 +19,11 @@ export const withKey = (can: Capabilities, type: DocumentType, key: string): Fil
 /** Our key on a card: its `ExternalId`, else the last line of its note. */
 export function keyOf(row: Row): string | null {
   if ('ExternalId' in row) return textOf(row, 'ExternalId');
-  const last = textOf(row, 'Note')?.split(/\r\n|\r|\n/).at(-1)?.trim() ?? '';
+  const last =
+    textOf(row, 'Note')
+      ?.split(/\r\n|\r|\n/)
+      .at(-1)
+      ?.trim() ?? '';
   return OURS.test(last) ? last : null;
 }
 

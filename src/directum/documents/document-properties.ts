@@ -4,7 +4,10 @@ import type { DocumentDraft } from '../../robot/ports/directum.ts';
 import { plainNote } from './document-keys.ts';
 
 /** Directum properties of a draft: references as `{ Id }`, dates as midnight (directum.md A.6, A.11). */
-export function toProperties({ leading, number }: DocumentType, draft: DocumentDraft): Record<string, unknown> {
+export function toProperties(
+  { leading, number }: DocumentType,
+  draft: DocumentDraft,
+): Record<string, unknown> {
   const ref = (id: number | undefined) => (id === undefined ? undefined : { Id: id });
   const date = (day: string | undefined) => (day === undefined ? undefined : `${day}T00:00:00Z`);
   const all: Record<string, unknown> = {

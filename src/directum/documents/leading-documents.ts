@@ -58,7 +58,8 @@ export function createLeadingDocuments({ reader, metadata }: DirectumContext) {
     // Only its own type has a counterparty.
     const leaf = leafOf(textOf(row, '@odata.type') ?? '');
     const type = documentTypes.find(({ entity }) => entity === leaf);
-    const own = type === undefined || can.property(leaf, 'Counterparty') === null ? null : await read(leaf, id);
+    const own =
+      type === undefined || can.property(leaf, 'Counterparty') === null ? null : await read(leaf, id);
     return toLeading(own ?? row, false);
   };
 }

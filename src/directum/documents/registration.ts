@@ -9,7 +9,11 @@ import { allOf, equals } from '../odata/filter.ts';
 import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 
 const REGISTER = 'Docflow/RegisterDocument';
-const LINKS = { DocumentKinds: 'DocumentKind', BusinessUnits: 'BusinessUnit', Departments: 'Department' } as const;
+const LINKS = {
+  DocumentKinds: 'DocumentKind',
+  BusinessUnits: 'BusinessUnit',
+  Departments: 'Department',
+} as const;
 
 /** Registration of documents under a number and date of the paper (directum.md B.6, D.5, J.3). */
 export function createRegistration({
@@ -77,7 +81,10 @@ export function createRegistration({
       const register = only?.['DocumentRegister'];
       if (only !== undefined && others.length === 0 && isRow(register))
         return { id: idOf(register), name: textOf(register, 'Name') ?? '' };
-      const names = found.slice(0, 5).map((row) => `«${textOf(row, 'Name') ?? idOf(row)}»`).join(', ');
+      const names = found
+        .slice(0, 5)
+        .map((row) => `«${textOf(row, 'Name') ?? idOf(row)}»`)
+        .join(', ');
       throw refuse(
         found.length > 1
           ? {

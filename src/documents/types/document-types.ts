@@ -45,6 +45,8 @@ export interface DocumentType {
   texts: {
     /** Title of the robot that makes it. */
     robot: LocalText;
+    /** As an option of a list: «Акт». */
+    title: LocalText;
     /** As in «this is no contract». */
     noun: LocalText;
     /** As in «the id of a contract». */

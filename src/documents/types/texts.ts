@@ -12,14 +12,16 @@ function of(
   another: string,
   gone: string,
 ): DocumentType['texts'] {
+  const title = (text: string) => `${text[0]?.toUpperCase()}${text.slice(1)}`;
   const article = /^[aeio]/.test(noun.en) ? 'an' : 'a';
   return {
     robot: ROBOT,
+    title: { ru: title(noun.ru), en: title(noun.en) },
     noun,
     ofNoun: { ru: ofNoun, en: `of ${article} ${noun.en}` },
     another: { ru: another, en: `another ${noun.en}` },
     gone: {
-      ru: `${noun.ru[0]?.toUpperCase()}${noun.ru.slice(1)} в Directum ${gone} учётной записи сервиса. Проверьте карточку и права.`,
+      ru: `${title(noun.ru)} в Directum ${gone} учётной записи сервиса. Проверьте карточку и права.`,
       en: `The ${noun.en} is deleted in Directum or the service's account cannot read it. Check the card and the rights.`,
     },
   };

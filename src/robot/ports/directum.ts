@@ -35,8 +35,8 @@ export interface DocumentCard {
 
 /** Values of a document, ids of directory records; undefined is not written. */
 export interface DocumentDraft {
-  /** For kinds that do not build a name of their own. */
-  name: string;
+  /** For kinds that do not build a name of their own; the subject where it is absent. */
+  name?: string | undefined;
   subject?: string | undefined;
   documentKindId: number;
   counterpartyId?: number | undefined;
@@ -193,6 +193,11 @@ export interface DirectumPort {
       draft: DocumentDraft,
       onWrite?: (properties: string[]) => Promise<void>,
     ): Promise<{ card: DocumentCard; changedFields: string[] }>;
+    /**
+     * Sees to it that a card just made belongs to its leading document: Directum drops it where it sets the counterparty
+     * later (directum.md J.2).
+     */
+    belong(type: DocumentType, id: number, leadingId: number): Promise<DocumentCard>;
     /** Writes our key on a card that has none; a card that may not be changed stays without. */
     adopt(type: DocumentType, id: number, externalId: string): Promise<void>;
     /**

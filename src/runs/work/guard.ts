@@ -9,6 +9,7 @@ type Reads<Port> = readonly (keyof Port & string)[];
 const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group]> } = {
   catalogue: [
     'documentKind',
+    'usualKind',
     'category',
     'businessUnit',
     'businessUnitByTin',
@@ -18,7 +19,16 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
     'vatRate',
   ],
   employees: ['byEmail', 'byReference'],
-  documents: ['byId', 'byExternalId', 'properties', 'parseExtra'],
+  documents: [
+    'byId',
+    'byExternalId',
+    'holderOf',
+    'leading',
+    'having',
+    'registerOf',
+    'properties',
+    'parseExtra',
+  ],
   versions: ['hasBody', 'checkFile'],
   states: ['read', 'newestTask', 'signing', 'fetchSigned'],
 };
