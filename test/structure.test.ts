@@ -29,11 +29,13 @@ const TYPES = 'src/documents/types';
 /** What an error of the database means for those who write. */
 const DATA_ERROR = 'src/store/db/data-error.ts';
 const OUTAGE = 'src/store/db/outage.ts';
+const STATUS = 'src/documents/observe/status.ts';
+const STATUS_WORDS = 'src/documents/facts/status-words.ts';
 const ROOMS: Record<string, Room> = {
   'src/lib': { packages: [], rooms: [], types: ['src/robot'], builtins: true },
   robots: {
     packages: ['zod'],
-    rooms: ['src/robot', TEXT, TYPES, 'src/documents/make'],
+    rooms: ['src/robot', TEXT, TYPES, 'src/documents/make', STATUS, STATUS_WORDS],
     types: [],
     builtins: false,
   },

@@ -97,6 +97,7 @@ export function robotBench(robot: AnyRobot, world: BenchWorld = {}) {
       bind: async (slot: string, { id }: { id: number }) => void slots.set(slot, id),
       generated: async () => null,
       keepGenerated: async () => undefined,
+      lastStatus: async () => null,
       changing: async () => undefined,
       give: async () => undefined,
       release: async (slot: string) => void slots.delete(slot),

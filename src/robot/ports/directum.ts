@@ -1,5 +1,5 @@
 import type { DocumentType } from '../../documents/types/document-types.ts';
-import type { ApprovalStates, DocumentState, Signing, TaskState } from './document-state.ts';
+import type { ApprovalStates, DocumentState, DocumentWork, Signing, TaskState } from './document-state.ts';
 import type { OpenFile, StoredFile } from './files.ts';
 import type { Party } from './portal.ts';
 
@@ -245,6 +245,10 @@ export interface DirectumPort {
     read(documentId: number): Promise<DocumentState | null>;
     /** The task started last that has the document as its main one, of any kind; drafts do not count. */
     newestTask(documentId: number): Promise<TaskState | null>;
+    /** Open assignments and the newest task. */
+    work(documentId: number): Promise<DocumentWork>;
+    /** `YYYY-MM-DD`; null for a document that is not registered. */
+    registrationDate(documentId: number): Promise<string | null>;
     /** The signing assignment of the task that was completed with a signature last; null when none was. */
     signing(taskId: number): Promise<Signing | null>;
     /**

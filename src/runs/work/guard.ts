@@ -30,7 +30,7 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
     'parseExtra',
   ],
   versions: ['hasBody', 'checkFile'],
-  states: ['read', 'newestTask', 'signing', 'fetchSigned'],
+  states: ['read', 'newestTask', 'work', 'registrationDate', 'signing', 'fetchSigned'],
 };
 /** `read` brings the proof of the call with it. */
 const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField', 'findTemplate'];
@@ -39,6 +39,7 @@ const SLOTS_READS: Reads<DocumentSlotsPort> = [
   'alone',
   'find',
   'generated',
+  'lastStatus',
   'begunByThisRun',
   'begunByAnyRun',
 ];
