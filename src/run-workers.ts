@@ -7,6 +7,8 @@ import { LEASE_MS } from './lib/work/leases.ts';
 import { scopeLog } from './log.ts';
 import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
+import { createRules } from './rules/fill-inputs.ts';
+import { rowsShape } from './rules/tables.ts';
 import { createDelivery, type DeliveryPorts } from './runs/answer/deliver.ts';
 import type { KeptCall } from './runs/intake/kept-call.ts';
 import type { RunContext } from './runs/work/attempt.ts';
@@ -66,6 +68,10 @@ export function startRunWorkers(
     log,
   });
 
+  /** As they stand when a run is attempted (interface.md §8). */
+  const tablesOf = async (portal: string) =>
+    (await store.ruleTables.list(portal)).map(({ name, rows }) => ({ name, rows: rowsShape.parse(rows) }));
+
   /** What one attempt of a run sees of its portal, of Directum and of its item's documents. */
   function contextOf(run: StoredRun, call: KeptCall, isHeld: () => boolean, runLog: Log): RunContext {
     const { memberId, itemCode, receivedAt } = run;
@@ -77,12 +83,14 @@ export function startRunWorkers(
       { memberId, item, eventToken, workflowId, receivedAt, accepted: run.proven, onAccepted },
       runLog,
     );
+    const portal = portals.reader(memberId, item ?? { typeId: 0, id: 0, code: itemCode }, runLog, proof);
     return {
       language: languageOf(memberId),
       item,
       proof,
       locks,
-      portal: portals.reader(memberId, item ?? { typeId: 0, id: 0, code: itemCode }, runLog, proof),
+      portal,
+      rules: createRules({ tables: () => tablesOf(run.portal), portal, timeZone: config.TIME_ZONE }),
       directum: directum.forPortal({
         counterpartyLinks: store.counterpartyLinks(run.portal, itemCode, run.id),
         locks,

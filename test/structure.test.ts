@@ -81,6 +81,12 @@ const ROOMS: Record<string, Room> = {
     builtins: true,
   },
   'src/journal': { packages: [], rooms: [LIB], types: ['src/robot', 'src/documents'], builtins: true },
+  'src/rules': {
+    packages: ['yaml', 'zod'],
+    rooms: ['src/robot', LIB],
+    types: [TYPES],
+    builtins: false,
+  },
   'src/own-robots': {
     packages: [],
     rooms: ['robots', 'src/robot', TYPES, 'src/documents/make', 'src/store/db/told-error.ts'],
@@ -110,6 +116,7 @@ const SUB_ROOMS: Record<string, string[]> = {
     'runs',
     'documents',
     'outbox',
+    'rules',
     'backup',
   ],
 };
