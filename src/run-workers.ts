@@ -6,9 +6,9 @@ import type { Config } from './config.ts';
 import { LEASE_MS } from './lib/work/leases.ts';
 import { scopeLog } from './log.ts';
 import type { Modules } from './modules.ts';
+import { listTables } from './portal-rules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { createRules } from './rules/fill-inputs.ts';
-import { rowsShape } from './rules/tables.ts';
 import { createDelivery, type DeliveryPorts } from './runs/answer/deliver.ts';
 import type { KeptCall } from './runs/intake/kept-call.ts';
 import type { RunContext } from './runs/work/attempt.ts';
@@ -68,10 +68,6 @@ export function startRunWorkers(
     log,
   });
 
-  /** As they stand when a run is attempted (interface.md §8). */
-  const tablesOf = async (portal: string) =>
-    (await store.ruleTables.list(portal)).map(({ name, rows }) => ({ name, rows: rowsShape.parse(rows) }));
-
   /** What one attempt of a run sees of its portal, of Directum and of its item's documents. */
   function contextOf(run: StoredRun, call: KeptCall, isHeld: () => boolean, runLog: Log): RunContext {
     const { memberId, itemCode, receivedAt } = run;
@@ -90,7 +86,11 @@ export function startRunWorkers(
       proof,
       locks,
       portal,
-      rules: createRules({ tables: () => tablesOf(run.portal), portal, timeZone: config.TIME_ZONE }),
+      rules: createRules({
+        tables: () => listTables(store.ruleTables, run.portal),
+        portal,
+        timeZone: config.TIME_ZONE,
+      }),
       directum: directum.forPortal({
         counterpartyLinks: store.counterpartyLinks(run.portal, itemCode, run.id),
         locks,

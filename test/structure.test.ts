@@ -83,8 +83,8 @@ const ROOMS: Record<string, Room> = {
   'src/journal': { packages: [], rooms: [LIB], types: ['src/robot', 'src/documents'], builtins: true },
   'src/rules': {
     packages: ['yaml', 'zod'],
-    rooms: ['src/robot', LIB],
-    types: [TYPES],
+    rooms: ['src/robot', LIB, TYPES],
+    types: [],
     builtins: false,
   },
   'src/own-robots': {
@@ -123,7 +123,14 @@ const SUB_ROOMS: Record<string, string[]> = {
 /** Files a folder holds at the most before it is parted into sub-rooms. */
 const MOST_FILES = 9;
 /** Where the rooms are put together: these may import any room, and no package of theirs. */
-const COMPOSITION = ['src/main.ts', 'src/service.ts', 'src/modules.ts', 'src/work.ts', 'src/run-workers.ts'];
+const COMPOSITION = [
+  'src/main.ts',
+  'src/portal-rules.ts',
+  'src/service.ts',
+  'src/modules.ts',
+  'src/work.ts',
+  'src/run-workers.ts',
+];
 
 interface Import {
   from: string;

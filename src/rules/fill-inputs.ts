@@ -11,7 +11,7 @@ import { parseUser, WireValueError } from '../robot/wire-values.ts';
 import { holds } from './conditions.ts';
 import { isOwnField, membersOf, toInputText } from './item-values.ts';
 import { fieldsIn, onlyField, replaceFields } from './placeholders.ts';
-import { DEFAULT_TABLE, type RuleRow, type RuleTable, toList } from './tables.ts';
+import { DEFAULT_TABLE, fieldsOf, type RuleRow, type RuleTable, toList } from './tables.ts';
 import { FILE_SOURCES, isFor } from './targets.ts';
 
 /** Fills the inputs that a step left empty, by the tables as they stand now (interface.md §8). */
@@ -73,12 +73,6 @@ function createItem(
     return item;
   };
 }
-
-/** Fields of the item that a row looks at. */
-const fieldsOf = (row: RuleRow): string[] => [
-  ...Object.keys(row.when ?? {}),
-  ...Object.values(row.then ?? {}).flatMap((value) => toList(value).flatMap((one) => fieldsIn(String(one)))),
-];
 
 function usersOf(robot: AnyRobot, properties: Properties): number[] {
   const codes = Object.keys(robot.inputs.shape).filter((code) => fieldOf(robot, code)?.type === 'user');

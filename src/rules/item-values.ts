@@ -103,6 +103,10 @@ export function toSpan(text: string, timeZone: string): { begin: number; end: nu
   });
 }
 
+/** A date or moment in the form Directum takes; null for what is none. */
+export const toDirectumMoment = (text: string, timeZone: string): string | null =>
+  readOrNull(() => parseDayOrMoment(text, timeZone));
+
 function readOrNull<T>(read: () => T): T | null {
   try {
     return read();

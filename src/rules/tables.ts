@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { LocalText } from '../robot/failure.ts';
+import { fieldsIn } from './placeholders.ts';
 
 export type Scalar = string | number | boolean | null;
 type Bound = string | number;
@@ -39,6 +40,12 @@ export const robotsOf = (row: RuleRow): string[] =>
 
 export const isRange = (condition: Condition): condition is Range =>
   typeof condition === 'object' && condition !== null && !Array.isArray(condition);
+
+/** Fields of the item that a row looks at. */
+export const fieldsOf = (row: RuleRow): string[] => [
+  ...Object.keys(row.when ?? {}),
+  ...Object.values(row.then ?? {}).flatMap((value) => toList(value).flatMap((one) => fieldsIn(String(one)))),
+];
 
 /** Something about a table that cannot be, and where. Rows are counted from 1. */
 export interface RuleProblem {

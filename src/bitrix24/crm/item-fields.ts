@@ -17,6 +17,9 @@ const OLDER_LIST: Readonly<Record<number, string>> = {
   7: 'crm.quote.userfield.list',
 };
 
+/** Deals, leads, quotes, smart invoices: what robots work on beside smart processes. */
+const SALES_TYPES = [2, 1, 7, 31] as const;
+
 /** The fields a type has (bitrix24.md F1). */
 export const fieldsCommand = (typeId: number): BatchCommand => ({
   method: 'crm.item.fields',
@@ -30,6 +33,15 @@ export const fieldsShape = z
 
 const text = z.union([z.string(), z.number()]).transform(String);
 const factShape = z.looseObject({ type: z.string(), upperName: z.string().optional().catch(undefined) });
+const typesShape = z.object({
+  types: z
+    .array(z.unknown())
+    .transform((rows) =>
+      rows.flatMap(
+        (row) => z.object({ entityTypeId: z.coerce.number().int() }).safeParse(row).data?.entityTypeId ?? [],
+      ),
+    ),
+});
 const olderShape = z.looseObject({ FIELD_NAME: z.string(), USER_TYPE_ID: z.string() });
 
 function toFact(name: string, field: unknown): [string, ItemField][] {
@@ -79,6 +91,11 @@ export interface ItemFieldsReader {
   known(memberId: string, typeId: number): ItemFields | null;
   /** Asks for them, by `ask` where that is done together with something else, and keeps them. @throws PortalError */
   load(memberId: string, typeId: number, ask?: () => Promise<ItemFields>): Promise<ItemFields>;
+  /**
+   * Fields of deals, leads, quotes and smart invoices, and of smart processes while one of the `wanted` is not among them.
+   * A type that the portal refuses to show is left out. @throws PortalError when all are refused, or none answers
+   */
+  ofTypes(memberId: string, wanted: readonly string[]): Promise<ItemFields[]>;
 }
 
 export function createItemFields(rest: PortalRest): ItemFieldsReader {
@@ -120,24 +137,54 @@ export function createItemFields(rest: PortalRest): ItemFieldsReader {
     }
   }
 
+  /** Ids of smart processes as the portal lists them (bitrix24.md F6). */
+  async function smartProcesses(memberId: string): Promise<number[]> {
+    const ids: number[] = [];
+    for (let start = 0; start < TYPES_KEPT; start += PAGE) {
+      const answer = await orNull(rest.call(memberId, 'crm.type.list', { order: { id: 'ASC' }, start }));
+      const types = typesShape.safeParse(answer).data?.types ?? [];
+      ids.push(...types.filter((id) => !ids.includes(id)));
+      if (types.length < PAGE) break;
+    }
+    return ids;
+  }
+
+  async function load(
+    memberId: string,
+    typeId: number,
+    ask = () => askAlone(memberId, typeId),
+  ): Promise<ItemFields> {
+    const asking = ask();
+    const answer = await orNull(asking);
+    const isWhole = answer !== null && ![...answer.values()].some(isListWithoutValues);
+    const older = isWhole ? null : await orNull(askOlder(memberId, typeId));
+    // Refused in both ways: the first refusal says why.
+    const facts = new Map(answer ?? older ?? (await asking));
+    for (const [code, fact] of older ?? []) {
+      const own = facts.get(code);
+      if (own === undefined || isListWithoutValues(own)) facts.set(code, fact);
+    }
+    kept.set(keyOf(memberId, typeId), { facts, at: performance.now() });
+    return facts;
+  }
+
   return {
     known(memberId, typeId) {
       const found = kept.get(keyOf(memberId, typeId));
       return found !== undefined && performance.now() - found.at < KEEP_MS ? found.facts : null;
     },
-    async load(memberId, typeId, ask = () => askAlone(memberId, typeId)) {
-      const asking = ask();
-      const answer = await orNull(asking);
-      const isWhole = answer !== null && ![...answer.values()].some(isListWithoutValues);
-      const older = isWhole ? null : await orNull(askOlder(memberId, typeId));
-      // Refused in both ways: the first refusal says why.
-      const facts = new Map(answer ?? older ?? (await asking));
-      for (const [code, fact] of older ?? []) {
-        const own = facts.get(code);
-        if (own === undefined || isListWithoutValues(own)) facts.set(code, fact);
-      }
-      kept.set(keyOf(memberId, typeId), { facts, at: performance.now() });
-      return facts;
+    load,
+    async ofTypes(memberId, wanted) {
+      const found: ItemFields[] = [];
+      const lacks = () => wanted.some((code) => !found.some((fields) => fields.has(code)));
+      const take = async (typeId: number) => {
+        const fields = await orNull(load(memberId, typeId));
+        if (fields !== null) found.push(fields);
+      };
+      for (const typeId of SALES_TYPES) await take(typeId);
+      if (found.length === 0) return [await load(memberId, SALES_TYPES[0])];
+      for (const typeId of lacks() ? await smartProcesses(memberId) : []) if (lacks()) await take(typeId);
+      return found;
     },
   };
 }

@@ -20,6 +20,7 @@ import { findFileField, saveItemFile } from './files/file-field.ts';
 import { type FileFetch, openItemFile } from './files/item-file.ts';
 import { fieldsCommand, fieldsShape, type ItemFieldsReader } from './item-fields.ts';
 import { personName, RUSSIA, readCountry, readParty } from './party.ts';
+import { toUser } from './portal-users.ts';
 import { type CrmRead, readTogether } from './read-together.ts';
 import * as shapes from './shapes.ts';
 
@@ -192,8 +193,7 @@ async function readUsers(
     const rows = await ask(named ? `user_${id}` : 'responsible', user(id), shapes.usersShape, about);
     const row = rows?.[0];
     if (row === undefined) continue;
-    const name = [row.LAST_NAME, row.NAME, row.SECOND_NAME].filter(Boolean).join(' ');
-    users.set(id, { id, email: row.EMAIL, name: name || (row.EMAIL ?? `user ${id}`) });
+    users.set(id, toUser(row));
   }
   return users;
 }

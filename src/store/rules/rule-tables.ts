@@ -102,7 +102,7 @@ const drop = (client: pg.ClientBase, portal: string, name: string) =>
   client.query('DELETE FROM rule_table WHERE portal = $1 AND name = $2', [portal, name]);
 
 /** Numbers of the rows, from 1, that are new or not as before. */
-function changedRows(before: readonly unknown[], rows: readonly unknown[]): number[] {
+export function changedRows(before: readonly unknown[], rows: readonly unknown[]): number[] {
   return rows.flatMap((row, index) =>
     JSON.stringify(row) === JSON.stringify(before[index]) ? [] : [index + 1],
   );
