@@ -1,12 +1,13 @@
 import type { Installation } from './bitrix24/auth/installation.ts';
+import { hasTemplate } from './bitrix24/crm/files/document-generator.ts';
 import { readUsers } from './bitrix24/crm/portal-users.ts';
 import type { Config } from './config.ts';
 import type { Actor } from './journal/lines.ts';
 import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
-import { checkTables } from './rules/check-tables.ts';
-import { checkLive } from './rules/live-check.ts';
-import { type RuleProblem, type RuleTable, rowsShape } from './rules/tables.ts';
+import { checkTables } from './rules/check/check-tables.ts';
+import { checkLive } from './rules/check/live-check.ts';
+import { type RuleProblem, type RuleTable, rowsShape } from './rules/tables/tables.ts';
 import type { RuleTables } from './store/rules/rule-tables.ts';
 
 /** Tables of a portal as they are kept now. */
@@ -35,6 +36,7 @@ export function openPortalRules(
       const asked = await checkLive(tables, robots, {
         fields: (wanted) => portals.itemFields.ofTypes(memberId, wanted),
         users: (ids) => readUsers(portals.rest, memberId, ids),
+        hasTemplate: (wanted, label) => hasTemplate({ rest: portals.rest, memberId, log }, wanted, label),
         directum: directum.forPortal({
           counterpartyLinks: store.counterpartyLinks(portalKey, '', ''),
           locks: { ...store.locks, check: () => undefined },

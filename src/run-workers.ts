@@ -8,7 +8,7 @@ import { scopeLog } from './log.ts';
 import type { Modules } from './modules.ts';
 import { listTables } from './portal-rules.ts';
 import type { Log } from './robot/ports/log.ts';
-import { createRules } from './rules/fill-inputs.ts';
+import { createRules } from './rules/fill/fill-inputs.ts';
 import { createDelivery, type DeliveryPorts } from './runs/answer/deliver.ts';
 import type { KeptCall } from './runs/intake/kept-call.ts';
 import type { RunContext } from './runs/work/attempt.ts';
@@ -79,7 +79,13 @@ export function startRunWorkers(
       { memberId, item, eventToken, workflowId, receivedAt, accepted: run.proven, onAccepted },
       runLog,
     );
-    const portal = portals.reader(memberId, item ?? { typeId: 0, id: 0, code: itemCode }, runLog, proof);
+    const portal = portals.reader(
+      memberId,
+      item ?? { typeId: 0, id: 0, code: itemCode },
+      runLog,
+      proof,
+      call.access,
+    );
     return {
       language: languageOf(memberId),
       item,

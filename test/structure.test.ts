@@ -104,6 +104,7 @@ const SUB_ROOMS: Record<string, string[]> = {
   'src/bitrix24': ['rest', 'auth', 'crm', 'robots', 'deal', 'registration', 'install'],
   'src/directum': ['http', 'odata', 'directories', 'counterparties', 'tasks', 'documents'],
   'src/documents': ['types', 'make', 'ports', 'observe', 'facts', 'deliver', 'reconcile'],
+  'src/rules': ['tables', 'fill', 'check'],
   'src/runs': ['intake', 'work', 'answer', 'retention'],
   'src/store': [
     'db',

@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'file_unusable'
   | 'document_not_found'
   | 'rule_not_found'
+  | 'document_not_signed'
   | 'document_not_approvable'
   | 'approval_unavailable'
   | 'directum_refused'

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseTables } from '../../src/rules/yaml.ts';
+import { parseTables } from '../../src/rules/tables/yaml.ts';
 import { createRuleTables } from '../../src/store/rules/rule-tables.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { addUserField } from '../sandbox/portal/user-fields.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ItemField } from '../../src/robot/ports/portal.ts';
-import { holds } from '../../src/rules/conditions.ts';
-import type { Condition } from '../../src/rules/tables.ts';
+import { holds } from '../../src/rules/fill/conditions.ts';
+import type { Condition } from '../../src/rules/tables/tables.ts';
 
 const kind = (type: string, items: [string, string][] = []): ItemField => ({ type, items: new Map(items) });
 const KINDS = new Map([

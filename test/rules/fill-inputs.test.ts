@@ -4,8 +4,8 @@ import { startApproval } from '../../robots/start-approval.ts';
 import type { ItemSnapshot, ReadRequest } from '../../src/robot/ports/portal.ts';
 import type { AnyRobot } from '../../src/robot/robot.ts';
 import { type Properties, runRobot } from '../../src/robot/run-robot.ts';
-import { createRules } from '../../src/rules/fill-inputs.ts';
-import { parseTables } from '../../src/rules/yaml.ts';
+import { createRules } from '../../src/rules/fill/fill-inputs.ts';
+import { parseTables } from '../../src/rules/tables/yaml.ts';
 
 const FIELDS = {
   title: 'Поставка\nстанка',

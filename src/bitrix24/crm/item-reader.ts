@@ -16,15 +16,24 @@ import {
   requisites,
   user,
 } from './commands.ts';
+import { findTemplate, generateFile } from './files/document-generator.ts';
 import { findFileField, saveItemFile } from './files/file-field.ts';
-import { type FileFetch, openItemFile } from './files/item-file.ts';
+import { openItemFile } from './files/item-file.ts';
+import type { FileFetch } from './files/portal-file.ts';
 import { fieldsCommand, fieldsShape, type ItemFieldsReader } from './item-fields.ts';
 import { personName, RUSSIA, readCountry, readParty } from './party.ts';
 import { toUser } from './portal-users.ts';
 import { type CrmRead, readTogether } from './read-together.ts';
 import * as shapes from './shapes.ts';
 
-export type ItemReader = (memberId: string, ref: ItemRef, log: Log, proof: CallProof) => PortalPort;
+/** `access` is the token that came with the call, where one came. */
+export type ItemReader = (
+  memberId: string,
+  ref: ItemRef,
+  log: Log,
+  proof: CallProof,
+  access?: string,
+) => PortalPort;
 
 /** What robots read of the portal: one batch hit a run (bitrix24.md F1, F4, F5). */
 export function createItemReader(options: {
@@ -34,10 +43,15 @@ export function createItemReader(options: {
   itemFields: ItemFieldsReader;
 }): ItemReader {
   const { rest, installations, itemFields } = options;
-  return (memberId, ref, log, proof) => {
+  return (memberId, ref, log, proof, access) => {
     const origin = () => installations.get(memberId)?.origin ?? '';
     /** What the decision tables read of the item, for the robot that runs right after them. */
     let shared: { snapshot: ItemSnapshot; at: number } | null = null;
+    const files = () => ({
+      origin: origin(),
+      fetchFile: options.fetchFile,
+      onCut: (error: PortalError) => toRobotFailure(error, log),
+    });
     return {
       async read(request = {}) {
         const isOfItem = request.companyId === undefined && request.contactId === undefined;
@@ -66,17 +80,15 @@ export function createItemReader(options: {
           throw toRobotFailure(error, log);
         }
       },
+      findTemplate: (wanted, label) => findTemplate({ rest, memberId, ref, log }, wanted, label),
+      generateFile: (request) => generateFile({ ...files(), rest, memberId, ref, access, log }, request),
       async openFile(fieldCode) {
         try {
           const answer = await rest.call(memberId, 'crm.item.get', getParams(ref.typeId, ref.id));
           const read = shapes.itemShape.safeParse(answer);
           if (!read.success)
             throw new PortalError({ code: 'UNREADABLE', kind: 'server', status: null, retry: true });
-          return await openItemFile(read.data.item, fieldCode, {
-            origin: origin(),
-            fetchFile: options.fetchFile,
-            onCut: (error) => toRobotFailure(error, log),
-          });
+          return await openItemFile(read.data.item, fieldCode, files());
         } catch (error) {
           throw toRobotFailure(error, log);
         }

@@ -3,11 +3,13 @@ import type { DateChecks } from '../../store/documents/date-checks.ts';
 import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
 import type { NewFact, Outbox, OutboxClient } from '../../store/outbox/outbox.ts';
 import type { DocumentSnapshot, SnapshotChange } from '../ports/document.ts';
-import type { Fact } from '../ports/facts.ts';
+import { type Fact, triggerOf } from '../ports/facts.ts';
 import { toWanted } from './assignment-tasks.ts';
 import { openDates, toCheckDay, toDay, toDueFacts } from './due.ts';
 import { JUST_MADE, toFacts } from './facts.ts';
 import { toFactsOf } from './journal-lines.ts';
+
+type Item = Pick<SnapshotChange['items'][number], 'portal' | 'itemCode' | 'type'>;
 
 interface ChangeRecorderPorts {
   outbox: Outbox;
@@ -28,13 +30,13 @@ interface ChangeRecorderPorts {
 export function createChangeRecorder(ports: ChangeRecorderPorts) {
   const { outbox, syncedTasks, dateChecks, journal, timeZone, steps, now } = ports;
 
-  function toRows(documentId: number, item: { portal: string; itemCode: string }, facts: Fact[]): NewFact[] {
+  function toRows(documentId: number, item: Item, facts: Fact[]): NewFact[] {
     return facts.map(({ kind, code, key, email, text }) => ({
       portal: item.portal,
       itemCode: item.itemCode,
       documentId,
       kind,
-      code,
+      code: kind === 'trigger' ? triggerOf(code, item.type) : code,
       key,
       payload: text === null ? null : ports.seal.encrypt(JSON.stringify({ email, text })),
     }));

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { readField } from '../robot/descriptor.ts';
-import type { AnyRobot } from '../robot/robot.ts';
+import { readField } from '../../robot/descriptor.ts';
+import type { AnyRobot } from '../../robot/robot.ts';
 import { type RuleRow, robotsOf, toList } from './tables.ts';
 
 /** A robot that a row may be for, with one type of document where it makes several. */

@@ -1,12 +1,19 @@
 import { z } from 'zod';
-import { readField } from '../robot/descriptor.ts';
-import type { LocalText } from '../robot/failure.ts';
-import type { AnyRobot } from '../robot/robot.ts';
-import { isUnresolved } from '../robot/run-robot.ts';
-import { isRightRange } from './conditions.ts';
-import { fieldsIn } from './placeholders.ts';
-import { isRange, type RuleProblem, type RuleRow, type RuleTable, robotsOf, toList } from './tables.ts';
-import { documentTypesOf, FILE_SOURCES, type Target, takesRules, targetsOf } from './targets.ts';
+import { readField } from '../../robot/descriptor.ts';
+import type { LocalText } from '../../robot/failure.ts';
+import type { AnyRobot } from '../../robot/robot.ts';
+import { isUnresolved } from '../../robot/run-robot.ts';
+import { isRightRange } from '../fill/conditions.ts';
+import { fieldsIn } from '../tables/placeholders.ts';
+import {
+  isRange,
+  type RuleProblem,
+  type RuleRow,
+  type RuleTable,
+  robotsOf,
+  toList,
+} from '../tables/tables.ts';
+import { documentTypesOf, FILE_SOURCES, type Target, takesRules, targetsOf } from '../tables/targets.ts';
 
 /** What a problem is about, within its row. */
 type InRow = Pick<RuleProblem, 'field' | 'text'>;

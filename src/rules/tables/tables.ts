@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LocalText } from '../robot/failure.ts';
+import type { LocalText } from '../../robot/failure.ts';
 import { fieldsIn } from './placeholders.ts';
 
 export type Scalar = string | number | boolean | null;

@@ -1,7 +1,7 @@
-import { toVisible } from '../lib/text.ts';
-import type { ItemSnapshot } from '../robot/ports/portal.ts';
+import { toVisible } from '../../lib/text.ts';
+import type { ItemSnapshot } from '../../robot/ports/portal.ts';
+import { type Condition, isRange, type Range, type RuleRow, type Scalar, toList } from '../tables/tables.ts';
 import { type Member, membersOf, toDay, toFlag, toNumber, toSpan } from './item-values.ts';
-import { type Condition, isRange, type Range, type RuleRow, type Scalar, toList } from './tables.ts';
 
 /** An item as conditions see it; dates without an offset are of `timeZone`. */
 interface ItemToMatch extends Pick<ItemSnapshot, 'fields' | 'itemFields'> {

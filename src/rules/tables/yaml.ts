@@ -1,5 +1,5 @@
 import { parseDocument, stringify, visit } from 'yaml';
-import { cleanData } from '../lib/text.ts';
+import { cleanData } from '../../lib/text.ts';
 import { type RuleProblem, type RuleTable, readTables } from './tables.ts';
 
 /** Decision tables of a YAML file (interface.md §8); with problems there are no tables. */

@@ -1,18 +1,18 @@
 import type { z } from 'zod';
-import { toCode } from '../lib/text.ts';
-import { type ReadField, readField } from '../robot/descriptor.ts';
-import { RobotFailure } from '../robot/failure.ts';
-import { RULES } from '../robot/fields.ts';
-import type { ItemSnapshot, PortalPort } from '../robot/ports/portal.ts';
-import type { AnyRobot } from '../robot/robot.ts';
-import type { RulesPort } from '../robot/rules/port.ts';
-import { isUnresolved, type Properties, toTexts } from '../robot/run-robot.ts';
-import { parseUser, WireValueError } from '../robot/wire-values.ts';
+import { toCode } from '../../lib/text.ts';
+import { type ReadField, readField } from '../../robot/descriptor.ts';
+import { RobotFailure } from '../../robot/failure.ts';
+import { RULES } from '../../robot/fields.ts';
+import type { ItemSnapshot, PortalPort } from '../../robot/ports/portal.ts';
+import type { AnyRobot } from '../../robot/robot.ts';
+import type { RulesPort } from '../../robot/rules/port.ts';
+import { isUnresolved, type Properties, toTexts } from '../../robot/run-robot.ts';
+import { parseUser, WireValueError } from '../../robot/wire-values.ts';
+import { fieldsIn, onlyField, replaceFields } from '../tables/placeholders.ts';
+import { DEFAULT_TABLE, fieldsOf, type RuleRow, type RuleTable, toList } from '../tables/tables.ts';
+import { FILE_SOURCES, isFor } from '../tables/targets.ts';
 import { holds } from './conditions.ts';
 import { isOwnField, membersOf, toInputText } from './item-values.ts';
-import { fieldsIn, onlyField, replaceFields } from './placeholders.ts';
-import { DEFAULT_TABLE, fieldsOf, type RuleRow, type RuleTable, toList } from './tables.ts';
-import { FILE_SOURCES, isFor } from './targets.ts';
 
 /** Fills the inputs that a step left empty, by the tables as they stand now (interface.md §8). */
 export function createRules(ports: {

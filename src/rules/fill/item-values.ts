@@ -1,6 +1,6 @@
-import { toCode } from '../lib/text.ts';
-import type { ItemSnapshot } from '../robot/ports/portal.ts';
-import { parseDate, parseDateTime, parseDayOrMoment, WireValueError } from '../robot/wire-values.ts';
+import { toCode } from '../../lib/text.ts';
+import type { ItemSnapshot } from '../../robot/ports/portal.ts';
+import { parseDate, parseDateTime, parseDayOrMoment, WireValueError } from '../../robot/wire-values.ts';
 
 /** Fields of the portal itself whose kind is known without asking (bitrix24.md F1). */
 const USERS = new Set(['assignedById', 'createdBy', 'updatedBy', 'movedBy', 'lastActivityBy', 'observers']);
