@@ -4,6 +4,7 @@ import { makeDocument } from '../src/documents/make/make-document.ts';
 import { contract } from '../src/documents/types/document-types.ts';
 import { field } from '../src/robot/fields.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
+import { toFills } from '../src/robot/rules/fills.ts';
 
 const label = { ...labels, link: { ru: 'ИД готового договора', en: 'Id of an existing contract' } };
 
@@ -69,6 +70,7 @@ const inputs = z.object({
       { keep: { ru: 'Оставить', en: 'Keep' }, update: { ru: 'Обновить', en: 'Update' } },
     )
     .default('keep'),
+  rules: field.rules(),
 });
 
 /** Creates a contract card in Directum RX for the counterparty of a deal: one per item and slot. */
@@ -81,6 +83,7 @@ export const createContract = defineRobot({
   },
   items: SALES_ITEMS,
   inputs,
+  fills: toFills(inputs),
 
   outputs: z.object({
     document_id: field.int({ ru: 'ИД договора', en: 'Contract id' }),
@@ -91,6 +94,7 @@ export const createContract = defineRobot({
     counterparty_url: field.string({ ru: 'Ссылка на контрагента', en: 'Counterparty link' }),
     created: field.bool({ ru: 'Создан сейчас', en: 'Created now' }),
     changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
+    rule: field.rule(),
   }),
 
   run: (given, context) => makeDocument({ type: contract, label }, given, context),

@@ -6,7 +6,9 @@ import type { Config } from './config.ts';
 import { LEASE_MS } from './lib/work/leases.ts';
 import { scopeLog } from './log.ts';
 import type { Modules } from './modules.ts';
+import { listTables } from './portal-rules.ts';
 import type { Log } from './robot/ports/log.ts';
+import { createRules } from './rules/fill/fill-inputs.ts';
 import { createDelivery, type DeliveryPorts } from './runs/answer/deliver.ts';
 import type { KeptCall } from './runs/intake/kept-call.ts';
 import type { RunContext } from './runs/work/attempt.ts';
@@ -77,18 +79,24 @@ export function startRunWorkers(
       { memberId, item, eventToken, workflowId, receivedAt, accepted: run.proven, onAccepted },
       runLog,
     );
+    const portal = portals.reader(
+      memberId,
+      item ?? { typeId: 0, id: 0, code: itemCode },
+      runLog,
+      proof,
+      call.access,
+    );
     return {
       language: languageOf(memberId),
       item,
       proof,
       locks,
-      portal: portals.reader(
-        memberId,
-        item ?? { typeId: 0, id: 0, code: itemCode },
-        runLog,
-        proof,
-        call.access,
-      ),
+      portal,
+      rules: createRules({
+        tables: () => listTables(store.ruleTables, run.portal),
+        portal,
+        timeZone: config.TIME_ZONE,
+      }),
       directum: directum.forPortal({
         counterpartyLinks: store.counterpartyLinks(run.portal, itemCode, run.id),
         locks,

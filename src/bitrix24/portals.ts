@@ -3,6 +3,7 @@ import type { Log } from '../robot/ports/log.ts';
 import { createInstallations, type InstallationStore, type Installations } from './auth/installation.ts';
 import { createTokenKeeper, type RefreshResult } from './auth/oauth.ts';
 import { createProver } from './auth/proof.ts';
+import { createItemFields, type ItemFieldsReader } from './crm/item-fields.ts';
 import { createItemReader, type ItemReader } from './crm/item-reader.ts';
 import { createDeals, type Deals } from './deal/deals.ts';
 import type { RefreshAsked } from './install/events.ts';
@@ -25,6 +26,7 @@ interface Portals {
   rest: PortalRest;
   installer: { openPage: OpenPage; handleEvent: HandleEvent };
   reader: ItemReader;
+  itemFields: ItemFieldsReader;
   answers: Answers;
   deals: Deals;
   registration: RegistrationCheck;
@@ -85,6 +87,7 @@ export function createPortals(options: {
   const { oauthServers, publicUrl } = config;
   const callCheck = createCallCheck({ installations, prover, oauthServers, log });
   const desk = createProofDesk(rest);
+  const itemFields = createItemFields(rest);
 
   return {
     installations,
@@ -106,7 +109,8 @@ export function createPortals(options: {
         log,
       }),
     },
-    reader: createItemReader({ rest, installations, fetchFile }),
+    reader: createItemReader({ rest, installations, fetchFile, itemFields }),
+    itemFields,
     answers: createAnswers({ rest, log }),
     deals: createDeals({ rest, installations, locks, log }),
     registration: createRegistrationCheck({ rest, installations, locks, robots, publicUrl, now, log }),

@@ -102,6 +102,7 @@ export function robotBench(robot: AnyRobot, world: BenchWorld = {}) {
       give: async () => undefined,
       release: async (slot: string) => void slots.delete(slot),
     },
+    rules: { fill: async (_robot: AnyRobot, properties: Properties) => ({ properties, row: null }) },
     wait: {
       until: () => new Date(8.64e15),
       left: () => 1,

@@ -56,6 +56,9 @@ function select<const T extends Record<string, LocalText>>(
   });
 }
 
+/** Title of the input that names a decision table, for errors too. */
+export const RULES: LocalText = { ru: 'Таблица правил', en: 'Decision table' };
+
 /** Letters, digits, `_`, `-`, at most 32, case-blind. */
 function slotWord(name: LocalText, description: LocalText) {
   return wire(
@@ -115,4 +118,14 @@ export const field = {
       },
     ).default(of.slot),
   select,
+  /** Name of a decision table (interface.md §8), of a robot with `fills`. */
+  rules: () =>
+    field
+      .string(RULES, {
+        ru: 'Пусто = таблица default, если она есть',
+        en: 'Empty = the table default, if any',
+      })
+      .optional(),
+  /** Which row of which table filled empty inputs; the robot leaves it to the core. */
+  rule: () => field.string({ ru: 'Строка таблицы правил', en: 'Row of the decision table' }).optional(),
 };

@@ -71,6 +71,11 @@ interface Robot<Inputs extends Shape = Shape, Outputs extends Shape = Shape> {
   /** It may wait; when its time is over it answers whether Directum does or not. */
   waits?: true;
   inputs: z.ZodObject<Inputs>;
+  /**
+   * Of a robot with an input `rules`: the inputs that a decision table may fill (interface.md §8); by `document_type` for a
+   * robot that makes several.
+   */
+  fills?: readonly string[] | Readonly<Record<string, readonly string[]>>;
   outputs: z.ZodObject<Outputs>;
   /** Idempotent and resumable: it may be run again after a crash at any point. @throws RobotFailure */
   run(

@@ -4,6 +4,8 @@ import { type commonOutputs, readField } from './descriptor.ts';
 import { type ErrorCode, type Language, type LocalText, RobotFailure } from './failure.ts';
 import type { ItemRef } from './ports/portal.ts';
 import { type AnyRobot, type ItemKind, type RobotContext, Waiting } from './robot.ts';
+import type { RulesPort, TakenRow } from './rules/port.ts';
+import { blameRow, toRuleOutput } from './rules/taken-row.ts';
 
 export type Outcome = Ending | { kind: 'waiting'; wait: Waiting };
 
@@ -31,16 +33,20 @@ export type Properties = Readonly<Record<string, string | readonly string[]>>;
 export async function runRobot(
   robot: AnyRobot,
   properties: Properties,
-  context: Omit<RobotContext, 'item'> & { item: ItemRef | null; documentType: string },
+  context: Omit<RobotContext, 'item'> & { item: ItemRef | null; documentType: string; rules: RulesPort },
 ): Promise<Outcome> {
+  let row: TakenRow | null = null;
   try {
-    const { item } = context;
+    const { item, rules } = context;
     if (!item || !robot.items.includes(itemKind(item.typeId))) throw unsupported(context.documentType);
-    const outputs = await robot.run(readInputs(robot, properties), { ...context, item });
+    const filled = robot.fills === undefined ? { properties, row } : await rules.fill(robot, properties);
+    row = filled.row;
+    const outputs = await robot.run(readInputs(robot, filled.properties), { ...context, item });
     if (outputs instanceof Waiting) return { kind: 'waiting', wait: outputs };
-    return { kind: 'done', values: { ...emptyOutputs(robot), ...encode(robot, outputs) } };
+    const values = encode(robot, { ...toRuleOutput(row), ...outputs });
+    return { kind: 'done', values: { ...emptyOutputs(robot), ...values } };
   } catch (error) {
-    const failure = error instanceof RobotFailure ? error : unexpected(error);
+    const failure = error instanceof RobotFailure ? blameRow(error, robot, row) : unexpected(error);
     return {
       kind: 'failed',
       code: failure.code,
@@ -92,17 +98,26 @@ function unexpected(cause: unknown): RobotFailure {
   );
 }
 
+/** What a property holds; blank means "not filled in". */
+export function toTexts(raw: Properties[string] | undefined): string[] {
+  return (
+    (typeof raw === 'string' ? [raw] : [...(raw ?? [])])
+      // A run may be of a call that an earlier version took, which did not clean calls.
+      .map((text) => toClean(text).trim())
+      .filter((text) => toCode(text) !== '')
+  );
+}
+
+/** A placeholder of the portal is left in it, which was to be replaced before the call (interface.md §3 Values). */
+export const isUnresolved = (text: string): boolean => text.includes('{=') || text.includes('{{');
+
 /** Decodes a step's properties; blank means "not filled in". @throws RobotFailure input_missing, input_invalid */
 export function readInputs(robot: AnyRobot, properties: Properties): z.output<AnyRobot['inputs']> {
   const given: Record<string, unknown> = {};
   for (const [code, schema] of Object.entries(robot.inputs.shape) as [string, z.ZodType][]) {
     const { multiple, name } = readField(code, schema);
-    const raw = properties[code];
-    const list = (typeof raw === 'string' ? [raw] : (raw ?? []))
-      // A run may be of a call that an earlier version took, which did not clean calls.
-      .map((text) => toClean(text).trim())
-      .filter((text) => toCode(text) !== '');
-    const unresolved = list.find((text) => text.includes('{=') || text.includes('{{'));
+    const list = toTexts(properties[code]);
+    const unresolved = list.find(isUnresolved);
     if (unresolved !== undefined) {
       throw invalid(name, unresolved, {
         ru: 'подстановка не сработала; выберите поле заново в настройке робота',

@@ -18,6 +18,7 @@ import { createAdvisoryLocks } from './locks/advisory-locks.ts';
 import { type ConcurrencySlots, createConcurrencySlots, type SlotKind } from './locks/concurrency-slots.ts';
 import { createLockSession } from './locks/lock-session.ts';
 import { startEmbedded } from './postgres/embedded.ts';
+import { createRuleTables, type RuleTables } from './rules/rule-tables.ts';
 import { type Cache, createCache } from './secrets/cache.ts';
 import { createDocuments, type Documents } from './secrets/encrypted-kv.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
@@ -59,6 +60,8 @@ export interface Store {
   counterpartyLinks(portalKey: string, itemCode: string, runId: string): CounterpartyLinksPort;
   /** Without `attempt` nobody can take the run over. */
   slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptLocks): DocumentSlotsPort;
+  /** Decision tables of the portals. */
+  ruleTables: RuleTables;
   installations<T>(): Documents<T>;
   /** Drops what links CRM records of the portal to Directum (uninstallation with CLEAN=1). */
   forgetPortal(portalKey: string): Promise<void>;
@@ -114,6 +117,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     counterpartyLinks: (...of) => createCounterpartyLinks({ pool, now }, ...of),
     slots: (portalKey, itemCode, runId, attempt = { ...locks, check: () => undefined }) =>
       createDocumentSlots({ pool, asyncCommitPool, locks: attempt, now }, portalKey, itemCode, runId),
+    ruleTables: createRuleTables({ pool, keys, now }),
     installations: <T>() => createDocuments<T>({ pool, keys, namespace: 'installation' }),
     forgetPortal: (portalKey) => forgetPortal(pool, portalKey),
     close() {

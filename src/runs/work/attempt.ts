@@ -5,6 +5,7 @@ import type { AttemptLocks } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef, PortalPort } from '../../robot/ports/portal.ts';
 import type { AnyRobot, RobotSettings } from '../../robot/robot.ts';
+import type { RulesPort } from '../../robot/rules/port.ts';
 import { type Ending, failAgain, type Outcome, runRobot, toAnswer } from '../../robot/run-robot.ts';
 import { toSeen } from '../../robot/signature.ts';
 import { isOutage } from '../../store/db/outage.ts';
@@ -24,6 +25,7 @@ export interface RunContext {
   portal: PortalPort;
   directum: DirectumPort;
   slots: DocumentSlotsPort;
+  rules: RulesPort;
   /** Whether the portal confirms that it made the call. */
   proof: CallProof;
   locks: AttemptLocks;
