@@ -71,6 +71,7 @@ const inputs = z.object({
     )
     .default('keep'),
   rules: field.rules(),
+  check_only: field.checkOnly(),
 });
 
 /** Creates a contract card in Directum RX for the counterparty of a deal: one per item and slot. */
@@ -86,7 +87,7 @@ export const createContract = defineRobot({
   fills: toFills(inputs),
 
   outputs: z.object({
-    document_id: field.int({ ru: 'ИД договора', en: 'Contract id' }),
+    document_id: field.int({ ru: 'ИД договора', en: 'Contract id' }).optional(),
     document_url: field.string({ ru: 'Ссылка на договор', en: 'Contract link' }),
     document_name: field.string({ ru: 'Имя договора', en: 'Contract name' }),
     registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
@@ -95,6 +96,7 @@ export const createContract = defineRobot({
     created: field.bool({ ru: 'Создан сейчас', en: 'Created now' }),
     changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
     rule: field.rule(),
+    problems: field.problems(),
   }),
 
   run: (given, context) => makeDocument({ type: contract, label }, given, context),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { labels } from '../src/documents/make/document-inputs.ts';
+import { NOTHING } from '../src/documents/make/document-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
 import {
   contract,
@@ -109,6 +110,7 @@ const inputs = z.object({
     )
     .default('keep'),
   rules: field.rules(),
+  check_only: field.checkOnly(),
 });
 
 /** Inputs that not every type takes (interface.md §3); what an installation's cards lack besides is asked when a table is checked. */
@@ -152,7 +154,7 @@ export const createDocument = defineRobot({
   ),
 
   outputs: z.object({
-    document_id: field.int({ ru: 'ИД документа', en: 'Document id' }),
+    document_id: field.int({ ru: 'ИД документа', en: 'Document id' }).optional(),
     document_url: field.string({ ru: 'Ссылка на документ', en: 'Document link' }),
     document_name: field.string({ ru: 'Имя документа', en: 'Document name' }),
     registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
@@ -162,11 +164,13 @@ export const createDocument = defineRobot({
     changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
     leading_id: field.int({ ru: 'ИД ведущего документа', en: 'Id of the leading document' }).optional(),
     rule: field.rule(),
+    problems: field.problems(),
   }),
 
   async run({ document_type: code, ...given }, context) {
-    // The select offers these types only.
-    const type = furtherTypes.find((one) => one.code === code) ?? contract;
+    const type = furtherTypes.find((one) => one.code === code);
+    // Only a check comes here without a type, and has told so.
+    if (type === undefined) return NOTHING;
     return makeDocument({ type, label: labels }, { ...given, slot: given.slot ?? type.slot }, context);
   },
 });

@@ -7,7 +7,7 @@ import { field } from '../src/robot/fields.ts';
 import { namedEmployee } from '../src/robot/people.ts';
 import type { DocumentState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
-import { inputMissing, invalid } from '../src/robot/run-robot.ts';
+import { inputMissing, invalid } from '../src/robot/run/inputs.ts';
 import { parseDateTime, WireValueError } from '../src/robot/wire-values.ts';
 
 const label = {

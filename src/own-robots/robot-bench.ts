@@ -1,7 +1,8 @@
 import type { DirectumPort, DocumentCard } from '../robot/ports/directum.ts';
 import type { ItemSnapshot, PortalPort } from '../robot/ports/portal.ts';
 import type { AnyRobot } from '../robot/robot.ts';
-import { type Properties, runRobot, toAnswer } from '../robot/run-robot.ts';
+import type { Properties } from '../robot/run/inputs.ts';
+import { runRobot, toAnswer } from '../robot/run-robot.ts';
 
 /** What stands around a robot under test; whatever a test does not give is empty. */
 export interface BenchWorld {

@@ -3,7 +3,8 @@ import { createContract } from '../../robots/create-contract.ts';
 import { startApproval } from '../../robots/start-approval.ts';
 import type { ItemSnapshot, ReadRequest } from '../../src/robot/ports/portal.ts';
 import type { AnyRobot } from '../../src/robot/robot.ts';
-import { type Properties, runRobot } from '../../src/robot/run-robot.ts';
+import type { Properties } from '../../src/robot/run/inputs.ts';
+import { runRobot } from '../../src/robot/run-robot.ts';
 import { createRules } from '../../src/rules/fill/fill-inputs.ts';
 import { parseTables } from '../../src/rules/tables/yaml.ts';
 

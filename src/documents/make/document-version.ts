@@ -5,7 +5,7 @@ import type { RobotContext } from '../../robot/robot.ts';
 import type { DocumentInputs, Making } from './document-inputs.ts';
 
 /** From what the first version is made. */
-type Version = { template: Reference } | { fileField: string } | { crmTemplate: CrmTemplate };
+export type Version = { template: Reference } | { fileField: string } | { crmTemplate: CrmTemplate };
 
 /**
  * Looks at the template or file before anything is made, so that a wrong one leaves no half document; null when none

@@ -1,11 +1,11 @@
 import { RobotFailure } from '../../robot/failure.ts';
 import type { FieldLabel } from '../../robot/ports/directum.ts';
+import type { Problems } from '../../robot/problems.ts';
 import type { RobotContext } from '../../robot/robot.ts';
-import { inputMissing, invalid } from '../../robot/run-robot.ts';
+import { inputMissing, invalid } from '../../robot/run/inputs.ts';
 import { contract } from '../types/document-types.ts';
 import { HELD_IN } from '../types/held-inputs.ts';
 import type { DocumentInputs, Making } from './document-inputs.ts';
-import type { Problems } from './problems.ts';
 
 /** Values that a document gets without an input. */
 const GIVEN = ['Counterparty', 'Currency'] as const;

@@ -1,4 +1,5 @@
 import type { DocumentType } from '../../documents/types/document-types.ts';
+import type { RobotFailure } from '../failure.ts';
 import type { ApprovalStates, DocumentState, DocumentWork, Signing, TaskState } from './document-state.ts';
 import type { OpenFile, StoredFile } from './files.ts';
 import type { Party } from './portal.ts';
@@ -151,6 +152,14 @@ export interface DirectumPort {
      * @throws RobotFailure requisites_invalid, counterparty_ambiguous, counterparty_closed, input_missing
      */
     sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
+    /**
+     * What `sync` would look at, with nothing written: everything that is wrong with the requisites, and the card that it
+     * would find. @throws RobotFailure counterparty_ambiguous, counterparty_closed
+     */
+    check(party: Party): Promise<{
+      wrong: RobotFailure[];
+      found: Pick<CounterpartyResult, 'id' | 'url' | 'type'> | null;
+    }>;
   };
   /** Cards of one type of documents each. */
   documents: {

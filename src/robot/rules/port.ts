@@ -1,5 +1,5 @@
 import type { AnyRobot } from '../robot.ts';
-import type { Properties } from '../run-robot.ts';
+import type { Properties } from '../run/inputs.ts';
 
 /** A row of a decision table, and the inputs it filled. */
 export interface TakenRow {

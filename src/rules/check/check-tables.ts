@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { readField } from '../../robot/descriptor.ts';
 import type { LocalText } from '../../robot/failure.ts';
 import type { AnyRobot } from '../../robot/robot.ts';
-import { isUnresolved } from '../../robot/run-robot.ts';
+import { isUnresolved } from '../../robot/run/inputs.ts';
 import { isRightRange } from '../fill/conditions.ts';
 import { fieldsIn } from '../tables/placeholders.ts';
 import {

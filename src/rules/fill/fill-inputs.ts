@@ -6,7 +6,7 @@ import { RULES } from '../../robot/fields.ts';
 import type { ItemSnapshot, PortalPort } from '../../robot/ports/portal.ts';
 import type { AnyRobot } from '../../robot/robot.ts';
 import type { RulesPort } from '../../robot/rules/port.ts';
-import { isUnresolved, type Properties, toTexts } from '../../robot/run-robot.ts';
+import { isUnresolved, type Properties, toTexts } from '../../robot/run/inputs.ts';
 import { parseUser, WireValueError } from '../../robot/wire-values.ts';
 import { fieldsIn, onlyField, replaceFields } from '../tables/placeholders.ts';
 import { DEFAULT_TABLE, fieldsOf, type RuleRow, type RuleTable, toList } from '../tables/tables.ts';
