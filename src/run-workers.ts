@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isLive, isReady } from './bitrix24/auth/installation.ts';
 import { toLanguage } from './bitrix24/rest/values.ts';
 import { parseItemRef } from './bitrix24/robots/robot-call.ts';
+import { toRobotSettings } from './check-item.ts';
 import type { Config } from './config.ts';
 import { LEASE_MS } from './lib/work/leases.ts';
 import { scopeLog } from './log.ts';
@@ -130,14 +131,7 @@ export function startRunWorkers(
         waits,
         waitMaxHours: config.WAIT_MAX_HOURS,
         robots: byCode,
-        settings: {
-          documentKinds: {
-            ...(config.DIRECTUM_CONTRACT_KIND !== undefined && { contract: config.DIRECTUM_CONTRACT_KIND }),
-          },
-          businessUnit: config.DIRECTUM_BUSINESS_UNIT ?? null,
-          responsible: config.DIRECTUM_RESPONSIBLE ?? null,
-          timeZone: config.TIME_ZONE,
-        },
+        settings: toRobotSettings(config),
         seal: keys,
         contextOf: (run, call, runLog) => contextOf(run, call, isHeld, runLog),
         languageOf,

@@ -27,7 +27,7 @@ export type Ending =
 const ERROR_TEXT = 500;
 
 /** What a run gives its robot, before it is known whether it works or checks. */
-export type RunPorts = Omit<RobotContext, 'item' | 'checking'> & {
+type RunPorts = Omit<RobotContext, 'item' | 'checking'> & {
   item: ItemRef | null;
   documentType: string;
   rules: RulesPort;
