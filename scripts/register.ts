@@ -71,6 +71,10 @@ async function registerOn(
     if (listed.problems.some(({ off }) => !off)) return FAILED;
     return changes === 0 ? DONE : PENDING;
   }
+  if (await modules.store.isOlderConnected()) {
+    complain(installation, OLDER, order);
+    return FAILED;
+  }
   const { failed, others } = await applyRegistration({
     rest: portals.rest,
     installations: portals.installations,
@@ -138,5 +142,9 @@ export const register = defineCommand(
   },
 );
 
+const OLDER = {
+  en: 'a process of an earlier version of the service is connected to the database; stop it first: it does not know all that would be registered',
+  ru: 'к базе подключён процесс прежней версии сервиса; сначала остановите его: он знает не всё, что было бы зарегистрировано',
+};
 const KEPT = { en: ' (kept; --remove deletes it)', ru: ' (остаётся; удаляет --remove)' };
 if (import.meta.main) process.exitCode = await obey(register, process);

@@ -124,6 +124,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
     log,
     onRequest: ({ method, seconds }) => metrics?.portalSeconds.observe({ method }, seconds),
     onRefresh: (result) => metrics?.refreshes.inc({ result }),
+    isOlderThere: store.isOlderConnected,
     isDirectumDown: () => directum.isDown(),
     async onRefreshAsked({ memberId, documentId }) {
       const portal = portals.installations.get(memberId)?.portalKey;

@@ -47,6 +47,8 @@ export function createPortals(options: {
   portalRate: PortalRatePort;
   /** Declared robots with option titles in the portal's language, which cannot be a map (bitrix24.md B2). */
   robots: (language: string) => readonly RobotRegistration[];
+  /** An earlier release works on the same database: what it does not know is not registered meanwhile. */
+  isOlderThere?: () => Promise<boolean>;
   now: () => Date;
   log: Log;
   timeoutMs?: number;
@@ -57,7 +59,7 @@ export function createPortals(options: {
   /** A person asked for a document's newest state; without it the click is taken and ignored. */
   onRefreshAsked?: (refresh: RefreshAsked) => void | Promise<void>;
 }): Portals {
-  const { config, locks, robots, timeoutMs, now, log } = options;
+  const { config, locks, robots, timeoutMs, isOlderThere = async () => false, now, log } = options;
   const { agents, postForm, fetchFile } = createOutbound(config.outboundProxy);
   const installations = createInstallations({ store: options.store, locks, now, log });
   const keeper = createTokenKeeper({
@@ -82,7 +84,9 @@ export function createPortals(options: {
     onRequest: options.onRequest,
   });
   const prover = createProver({ config, installations, rest, log });
-  const installer = createInstaller({ config, installations, rest, robots, locks, now, log });
+  const installer = createInstaller({
+    ...{ config, installations, rest, robots, locks, isOlderThere, now, log },
+  });
   const installedRobots = createInstalledRobots({ rest, installations, now, log });
   const { oauthServers, publicUrl } = config;
   const callCheck = createCallCheck({ installations, prover, oauthServers, log });
@@ -113,7 +117,9 @@ export function createPortals(options: {
     itemFields,
     answers: createAnswers({ rest, log }),
     deals: createDeals({ rest, installations, locks, log }),
-    registration: createRegistrationCheck({ rest, installations, locks, robots, publicUrl, now, log }),
+    registration: createRegistrationCheck({
+      ...{ rest, installations, locks, robots, publicUrl, isOlderThere, now, log },
+    }),
     installedRobots,
     removals: createRemovals({ rest, keeper, installations, locks, now, log }),
     checkCall: callCheck.check,

@@ -10,6 +10,7 @@ import type { Log } from '../robot/ports/log.ts';
 import { readSchema } from './backup/tables.ts';
 import { type Clock, createClock } from './db/clock.ts';
 import { createPool, pin } from './db/connection.ts';
+import { isOlderConnected, poolName } from './db/process-versions.ts';
 import { NotThere, ToldError } from './db/told-error.ts';
 import { createCounterpartyLinks } from './documents/counterparty-links.ts';
 import { createDocumentSlots, forgetPortal } from './documents/document-slots.ts';
@@ -60,6 +61,8 @@ export interface Store {
   counterpartyLinks(portalKey: string, itemCode: string, runId: string): CounterpartyLinksPort;
   /** Without `attempt` nobody can take the run over. */
   slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptLocks): DocumentSlotsPort;
+  /** A process of an earlier release works on this database. */
+  isOlderConnected(): Promise<boolean>;
   /** Decision tables of the portals. */
   ruleTables: RuleTables;
   installations<T>(): Documents<T>;
@@ -88,10 +91,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   // not stop the others.
   const settings = { idle_in_transaction_session_timeout: String(leaseMs) };
   const onLost = (error: Error) => log.warn('database.connection_lost', { reason: error.message });
-  const pool = createPool({ url, name: 'directum-robots', size: POOL_SIZE, settings, onLost });
+  const pool = createPool({ url, name: poolName('directum-robots'), size: POOL_SIZE, settings, onLost });
   const asyncCommitPool = createPool({
     url,
-    name: 'directum-robots-relaxed',
+    name: poolName('directum-robots-relaxed'),
     size: ASYNC_COMMIT_POOL_SIZE,
     settings: { ...settings, ...ASYNC_COMMIT },
     onLost,
@@ -109,6 +112,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     pool,
     asyncCommitPool,
     url,
+    isOlderConnected: () => isOlderConnected(pool),
     locks,
     concurrencySlots: (kind, total) => createConcurrencySlots(session, kind, total),
     cache: createCache({ pool, log, now }),
