@@ -146,6 +146,21 @@ default:
     expect(outputs).toMatchObject({ ok: 'Y', task_started: 'Y' });
   });
 
+  it('fills a document of the type that a row names', async () => {
+    await giveTables(`
+default:
+  - { robot: directum_create_document, document_type: [act, waybill], then: { subject: не то } }
+  - { robot: directum_create_document, document_type: outgoing_invoice, then: { subject: "Счёт: {title}" } }
+`);
+    const { deal } = addDeal(stand);
+    const outputs = await runStep(stand, deal, 'directum_create_document', {
+      document_type: 'outgoing_invoice',
+    });
+    expect(outputs).toMatchObject({ ok: 'Y', error_code: '', rule: 'default: 2' });
+    const invoice = stand.directum.get('IOutgoingInvoices', Number(outputs['document_id']));
+    expect(invoice.Subject).toBe('Счёт: Поставка станка');
+  });
+
   it('knows titles of lists where the portal refuses the usual method, and else decides nothing', async () => {
     await giveTables(TABLES);
     const { missingMethods } = stand.portal.misbehave;
