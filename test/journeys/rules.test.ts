@@ -85,6 +85,24 @@ describe('a decision table', () => {
     expect(hitsSince(from)).toBe(2);
   });
 
+  it('asks about a person whom only the row names, and tells the row when there is no such employee', async () => {
+    const known = stand.portal.addUser({ NAME: 'Пётр', LAST_NAME: 'Сидоров', EMAIL: 'sidorov@acme.example' });
+    const unknown = stand.portal.addUser({ NAME: 'Олег', LAST_NAME: 'Чужой', EMAIL: 'nobody@acme.example' });
+    await giveTables(`
+default:
+  - { when: { opportunity: 5 }, then: { our_signatory: user_${unknown} } }
+  - { when: { categoryId: 1 }, then: { our_signatory: user_${known} } }
+`);
+    const { deal } = addDeal(stand, { deal: { categoryId: 1 } });
+    const outputs = await runStep(stand, deal, CREATE, { subject: 'x' });
+    expect(outputs).toMatchObject({ ok: 'Y', rule: 'default: 2' });
+    const { deal: other } = addDeal(stand, { deal: { opportunity: 5 } });
+    expect(await runStep(stand, other, CREATE, { subject: 'x' })).toMatchObject({
+      error_code: 'employee_not_found',
+      error_text: expect.stringMatching(/Чужой.*таблицы правил «default», строка 1\.$/),
+    });
+  });
+
   it('leaves what the designer wrote, and takes the next row when the first does not hold', async () => {
     await giveTables(TABLES);
     const { deal } = addDeal(stand, { deal: { opportunity: 5 } });
