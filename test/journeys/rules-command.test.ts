@@ -109,6 +109,9 @@ it('refuses what the portal or Directum lacks, with every problem, and imports n
       amount: 5|XXX
       extra_fields: "NoSuchProperty={title}"
   - { robot: directum_start_approval, then: { approvers: [user_1] } }
+  - robot: directum_create_document
+    document_type: [act, simple]
+    then: { document_kind: Счёт, crm_template: Нет шаблона, our_signatory: user_1 }
   - { when: { UF_CRM_44_OWN: 5 }, then: { file_field: uf_crm_file, document_kind: 5|RUB } }
 `,
     '--apply',
@@ -135,7 +138,10 @@ it('refuses what the portal or Directum lacks, with every problem, and imports n
     expect.stringMatching(/row 2, then.amount: .*XXX/),
     expect.stringMatching(/row 2, then.extra_fields: .*«NoSuchProperty»/),
     expect.stringMatching(/row 3, then.approvers: «Approvers»: for «Админова Анна»/),
-    expect.stringMatching(/row 4, then.document_kind: /),
+    expect.stringMatching(/row 4, then.document_kind: .*«Счёт»/),
+    expect.stringMatching(/row 4, then.crm_template: /),
+    expect.stringMatching(/row 4, then.our_signatory: /),
+    expect.stringMatching(/row 5, then.document_kind: /),
   ]);
   expect(await kept()).toEqual(before);
 });

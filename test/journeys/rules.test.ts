@@ -85,6 +85,24 @@ describe('a decision table', () => {
     expect(hitsSince(from)).toBe(2);
   });
 
+  it('asks about a person whom only the row names, and tells the row when there is no such employee', async () => {
+    const known = stand.portal.addUser({ NAME: 'Пётр', LAST_NAME: 'Сидоров', EMAIL: 'sidorov@acme.example' });
+    const unknown = stand.portal.addUser({ NAME: 'Олег', LAST_NAME: 'Чужой', EMAIL: 'nobody@acme.example' });
+    await giveTables(`
+default:
+  - { when: { opportunity: 5 }, then: { our_signatory: user_${unknown} } }
+  - { when: { categoryId: 1 }, then: { our_signatory: user_${known} } }
+`);
+    const { deal } = addDeal(stand, { deal: { categoryId: 1 } });
+    const outputs = await runStep(stand, deal, CREATE, { subject: 'x' });
+    expect(outputs).toMatchObject({ ok: 'Y', rule: 'default: 2' });
+    const { deal: other } = addDeal(stand, { deal: { opportunity: 5 } });
+    expect(await runStep(stand, other, CREATE, { subject: 'x' })).toMatchObject({
+      error_code: 'employee_not_found',
+      error_text: expect.stringMatching(/Чужой.*таблицы правил «default», строка 1\.$/),
+    });
+  });
+
   it('leaves what the designer wrote, and takes the next row when the first does not hold', async () => {
     await giveTables(TABLES);
     const { deal } = addDeal(stand, { deal: { opportunity: 5 } });
@@ -144,6 +162,21 @@ default:
     await runStep(stand, deal, CREATE, { subject: 'x' });
     const outputs = await runStep(stand, deal, APPROVE, { approval_type: 'auto' });
     expect(outputs).toMatchObject({ ok: 'Y', task_started: 'Y' });
+  });
+
+  it('fills a document of the type that a row names', async () => {
+    await giveTables(`
+default:
+  - { robot: directum_create_document, document_type: [act, waybill], then: { subject: не то } }
+  - { robot: directum_create_document, document_type: outgoing_invoice, then: { subject: "Счёт: {title}" } }
+`);
+    const { deal } = addDeal(stand);
+    const outputs = await runStep(stand, deal, 'directum_create_document', {
+      document_type: 'outgoing_invoice',
+    });
+    expect(outputs).toMatchObject({ ok: 'Y', error_code: '', rule: 'default: 2' });
+    const invoice = stand.directum.get('IOutgoingInvoices', Number(outputs['document_id']));
+    expect(invoice.Subject).toBe('Счёт: Поставка станка');
   });
 
   it('knows titles of lists where the portal refuses the usual method, and else decides nothing', async () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createContract } from '../../robots/create-contract.ts';
 import { startApproval } from '../../robots/start-approval.ts';
@@ -23,7 +24,7 @@ const KINDS = new Map([
   ['UF_CRM_BOSSES', { type: 'employee', items: new Map<string, string>() }],
 ]);
 
-function bench(yaml: string) {
+function bench(yaml: string, fields: Record<string, unknown> = FIELDS) {
   const { tables, problems } = parseTables(yaml);
   if (problems.length > 0) throw new Error(JSON.stringify(problems));
   const reads: ReadRequest[] = [];
@@ -33,7 +34,7 @@ function bench(yaml: string) {
       async read(request = {}) {
         reads.push(request);
         return {
-          fields: FIELDS,
+          fields,
           ...(request.itemFields && { itemFields: KINDS }),
         } as unknown as ItemSnapshot;
       },
@@ -110,6 +111,17 @@ default:
       extra_fields: 'A=\nB=user_5, user_8',
     });
     expect((await fill({}, startApproval)).properties).toEqual({ approvers: ['user_5', 'user_8'] });
+  });
+
+  it('takes whatever the portal prints, in one line', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.jsonValue(), async (value) => {
+        const { fill } = bench('default: [{ then: { subject: "№ {title}" } }]', { title: value });
+        const { subject } = (await fill()).properties;
+        expect(subject).toMatch(/^№/);
+        expect(String(subject)).not.toMatch(/[\r\n]/);
+      }),
+    );
   });
 
   it('that is named and is not there, or has no row that holds, is rule_not_found; default is not', async () => {

@@ -27,7 +27,9 @@ interface LivePorts extends RecordPorts {
 /** Fields that every portal has, whatever it lists (bitrix24.md F1). */
 const SYSTEM = new Set(
   `id title stageId categoryId companyId contactId contactIds opportunity currencyId assignedById begindate closedate
-  comments mycompanyId originatorId originId webformId createdTime updatedTime movedTime`.split(/\s+/),
+  comments mycompanyId originatorId originId webformId createdTime updatedTime movedTime createdBy updatedBy movedBy typeId sourceId opened closed`.split(
+    /\s+/,
+  ),
 );
 const USER_INPUTS = new Set(['responsible', 'our_signatory', 'approvers']);
 
