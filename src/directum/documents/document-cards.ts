@@ -1,5 +1,5 @@
 import type { AbsencePort } from '../../documents/ports/changes.ts';
-import type { DocumentType } from '../../documents/types/document-types.ts';
+import { type DocumentType, documentTypes } from '../../documents/types/document-types.ts';
 import { cut } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort, DocumentCard, DocumentDraft } from '../../robot/ports/directum.ts';
@@ -220,7 +220,8 @@ export function createDocumentCards({
   async function holderOf(types: readonly DocumentType[], externalId: string, expected: boolean) {
     const can = await metadata.capabilities();
     // Older installations show the key on sets of single types only (directum.md H.1).
-    if (can.set(BASE) !== null && can.property(BASE, 'ExternalId') !== null) {
+    const onBase = can.set(BASE) !== null && can.property(BASE, 'ExternalId') !== null;
+    if (onBase) {
       const filter = equals('ExternalId', externalId);
       const ask = () => reader.all(can.need(BASE), { filter, select: ['Id', 'ExternalId'] });
       let rows = await ask();
@@ -230,9 +231,11 @@ export function createDocumentCards({
       }
       if (rows.length === 0) return null;
     }
-    for (const type of types) {
+    // Whoever has a key that is there is found, of whatever type it is.
+    const asked = onBase ? new Set([...types, ...documentTypes]) : types;
+    for (const type of asked) {
       if (can.set(type.entity) === null) continue;
-      const card = await byExternalId(type, externalId, expected);
+      const card = await byExternalId(type, externalId, expected && !onBase);
       if (card !== null) return { type, card };
     }
     return null;

@@ -161,7 +161,10 @@ export interface DirectumPort {
     byId(type: DocumentType, id: number): Promise<DocumentCard | null>;
     /** The oldest document with this ExternalId; null when none. `expected`: there may be one, so lost rights are looked for. */
     byExternalId(type: DocumentType, externalId: string, expected?: boolean): Promise<DocumentCard | null>;
-    /** The document with this key of whatever type; those of `types` are looked for in their order. */
+    /**
+     * The document with this key; those of `types` are looked for first, in their order. Where the installation shows the key
+     * of all types at once, one of any other type is found too.
+     */
     holderOf(
       types: readonly DocumentType[],
       externalId: string,
