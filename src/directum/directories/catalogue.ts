@@ -2,7 +2,7 @@ import type { DocumentType } from '../../documents/types/document-types.ts';
 import { compact, shorten, toCode, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort, FieldLabel, Reference } from '../../robot/ports/directum.ts';
-import { notExposed } from '../http/errors.ts';
+import { DirectumAnswer, notExposed } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
 import type { DirectumContext } from '../odata/directum-context.ts';
 import { allOf, EVERY_ROW, equals, type Filter, isAmong, oneOf, sameText } from '../odata/filter.ts';
@@ -138,8 +138,7 @@ export function createCatalogue({
       if (typeof id !== 'number' || id <= 0) return null;
       return one(await rows('DocumentKind', equals('Id', id)), String(id), { ru: '', en: '' });
     } catch (error) {
-      // A kind that was never there is dereferenced by Directum and ends as its own error.
-      if (error instanceof RobotFailure && error.code !== 'directum_unavailable') return null;
+      if (isNoKind(error)) return null;
       throw error;
     }
   }
@@ -260,6 +259,14 @@ export function toId(text: string): number | null {
   if (!/^\d+$/.test(text)) return null;
   const id = Number(text);
   return Number.isSafeInteger(id) && id > 0 ? id : -1;
+}
+
+/** A kind that is not there any more is dereferenced by Directum, which answers 500 with words of its own (directum.md D.6). */
+function isNoKind(error: unknown): boolean {
+  if (!(error instanceof RobotFailure)) return false;
+  const { cause } = error;
+  if (cause instanceof DirectumAnswer && cause.status === 500) return cause.quoted !== null;
+  return !error.heals;
 }
 
 function toReference(row: Row | undefined): Reference | null {
