@@ -245,7 +245,7 @@ export function createDocumentCards({
     byId,
     byExternalId,
     holderOf,
-    leading: createLeadingDocuments(context),
+    leading: createLeadingDocuments(context, seen),
     having: async ({ entity }, names) => new Set((await metadata.capabilities()).having(entity, names)),
     registerOf,
     register,

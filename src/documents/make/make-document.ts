@@ -5,8 +5,9 @@ import { invalid } from '../../robot/run-robot.ts';
 import { contract, type DocumentType, likeliestFirst } from '../types/document-types.ts';
 import { type ResolvedDraft, resolveDraft } from './document-draft.ts';
 import type { DocumentInputs, Making } from './document-inputs.ts';
+import { REGISTERED, registered, registerOfExisting } from './document-registration.ts';
 import { addVersion, checkVersion } from './document-version.ts';
-import { findLeading } from './leading-document.ts';
+import { findLeading, withLeading } from './leading-document.ts';
 import { Problems } from './problems.ts';
 import { demandAgreement, demandFittingInputs, type Has } from './type-inputs.ts';
 
@@ -41,16 +42,24 @@ async function findOrMake(
   );
   let write: () => Promise<{ card: DocumentCard; changedFields: string[]; kindId?: number }>;
   let register: Register | null;
+  /** The document it is to belong to, where the card was not read back since that was written. */
+  let leading: () => Promise<number | undefined>;
   if (existing !== null && (given.if_exists === 'keep' || begun || !isOpen(type, existing))) {
     write = async () => ({ card: existing, changedFields: [] });
     register = await registerOfExisting(making, given, existing, context, problems);
+    // An earlier attempt of this run may have been cut off before it saw to that.
+    leading = async () =>
+      begun && existing.leadingId === null ? (await findLeading(making, given, context))?.id : undefined;
   } else {
     const draft = await resolveDraft(making, given, context, { existing, known, has }, problems);
     ({ register } = draft);
     write = () =>
       existing === null
-        ? create(making, draft, given.slot, context)
+        ? withLeading(making, given, context, draft.values.leadingId, () =>
+            create(making, draft, given.slot, context),
+          )
         : knowing(known, () => update(making, existing, draft, context));
+    leading = async () => draft.values.leadingId;
   }
   problems.demandNone();
 
@@ -58,59 +67,29 @@ async function findOrMake(
   const { card: written, changedFields, kindId = null } = await write();
   const created = existing === null || begun;
   await slots.bind(given.slot, written, { type: type.code, made: created, kindId });
-  const card = created ? await belong(making, given, context, written) : written;
+  const leadingId = await leading();
+  const isRead = existing !== null && written.leadingId === leadingId;
+  const kept =
+    leadingId === undefined || isRead
+      ? written
+      : await knowing(toOutputs(written, created, changedFields), () =>
+          directum.documents.belong(type, written.id, leadingId),
+        );
+  const card = await registered(making, given, context, {
+    card: kept,
+    register,
+    known: toOutputs(kept, created, changedFields),
+  });
 
   log.info(`${type.code}.ready`, { documentId: card.id, created });
-  const outputs = toOutputs(card, created, changedFields);
-  const { number, date } = given;
-  if (register !== null && card.registrationNumber === null && number !== undefined && date !== undefined) {
-    const as = { register, number, date };
-    await knowing(outputs, () => directum.documents.register(type, card.id, as));
-    outputs.registration_number = number;
-  }
+  const isNumbered = !created && card !== kept;
+  const outputs = toOutputs(card, created, isNumbered ? [...changedFields, ...REGISTERED] : changedFields);
   const first = version();
   if (first !== null)
     await knowing(outputs, () =>
       addVersion(making, first, { card, slot: given.slot, isNew: existing === null }, context),
     );
   return outputs;
-}
-
-/** A card of this run belongs to its leading document, also when an earlier attempt was cut off before it did. */
-async function belong(
-  making: Making,
-  given: DocumentInputs,
-  context: RobotContext,
-  card: DocumentCard,
-): Promise<DocumentCard> {
-  const { type } = making;
-  if (type.leading === null) return card;
-  const wanted = card.leadingId ?? (await findLeading(making, given, context))?.id;
-  if (wanted === undefined) return card;
-  return knowing(toOutputs(card, true), () => context.directum.documents.belong(type, card.id, wanted));
-}
-
-/** Where a document of an earlier attempt or run is registered that has no number yet; null for one that is to have none. */
-async function registerOfExisting(
-  { type, label }: Making,
-  { number, date }: DocumentInputs,
-  card: DocumentCard,
-  { directum }: RobotContext,
-  problems: Problems,
-): Promise<Register | null> {
-  if (type.number !== 'registration' || number === undefined || date === undefined) return null;
-  if (card.registrationNumber !== null) return null;
-  const found = await problems.of(async () => {
-    const names = ['DocumentKind', 'BusinessUnit', 'Department'];
-    const held = await directum.documents.properties(type, card.id, names);
-    const idOf = (name: string) => (held?.[name] as { Id?: number } | null | undefined)?.Id;
-    const kindId = idOf('DocumentKind');
-    if (kindId === undefined) return null;
-    const of = { kindId, businessUnitId: idOf('BusinessUnit'), departmentId: idOf('Department') };
-    return directum.documents.registerOf(of, label.number);
-  });
-  problems.demandNone();
-  return found();
 }
 
 async function create({ type }: Making, draft: ResolvedDraft, slot: string, context: RobotContext) {

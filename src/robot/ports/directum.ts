@@ -170,7 +170,7 @@ export interface DirectumPort {
       externalId: string,
       expected: boolean,
     ): Promise<{ type: DocumentType; card: DocumentCard } | null>;
-    /** A document to which others may belong; null when there is none that the account can read. */
+    /** A document to which others may belong; null when it was deleted or never was, lost rights are directum_unavailable. */
     leading(id: number): Promise<LeadingDocument | null>;
     /** Those of Directum's properties that cards of the type have in this installation. */
     having(type: DocumentType, properties: readonly string[]): Promise<ReadonlySet<string>>;
