@@ -51,7 +51,7 @@ export function createLeadingDocuments(
 
   async function find(id: number): Promise<LeadingDocument | null> {
     const can = await metadata.capabilities();
-    const bases = CONTRACTUAL.filter((leaf) => can.set(leaf) !== null);
+    const bases = CONTRACTUAL.filter((leaf) => can.set(leaf) && can.property(leaf, 'Counterparty'));
     for (const leaf of bases.length > 0 ? bases : ['Contract', 'SupAgreement']) {
       const row = await read(leaf, id);
       if (row !== null) return toLeading(row, true);

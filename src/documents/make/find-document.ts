@@ -32,8 +32,9 @@ export async function findDocument(
     await slots.bind(slot, held.card, { type: held.type.code, made: false, kindId: found.kindId ?? null });
     return found;
   }
+  const { robot } = (likeliestFirst(slot)[0] ?? contract).texts;
   throw new RobotFailure('document_not_found', {
-    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робота «${contract.texts.robot.ru}» или укажите ИД документа.`,
-    en: `The slot «${slot}» of this deal holds no Directum document. Put the robot «${contract.texts.robot.en}» before, or give a document id.`,
+    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робота «${robot.ru}» или укажите ИД документа.`,
+    en: `The slot «${slot}» of this deal holds no Directum document. Put the robot «${robot.en}» before, or give a document id.`,
   });
 }
