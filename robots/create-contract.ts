@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { labels } from '../src/documents/make/document-inputs.ts';
+import { labels } from '../src/documents/make/inputs-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
 import { contract } from '../src/documents/types/document-types.ts';
 import { field } from '../src/robot/fields.ts';

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { labels } from '../src/documents/make/document-inputs.ts';
-import { NOTHING } from '../src/documents/make/document-outputs.ts';
+import { labels, NOTHING } from '../src/documents/make/inputs-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
 import {
   contract,

@@ -27,7 +27,7 @@ type JournalType =
   /** The same, and before: deadline, performer, status. */
   | 'assignment.changed'
   | 'assignment.ended'
-  /** validTill, milestones: id, deadline, completed; and before. */
+  /** validTill (isPayment: to be paid by then), milestones: id, deadline, completed; and before. */
   | 'dates.changed'
   /** kind (trigger, notice), code, key, result (sent, gone, refused), error, person, digest. */
   | 'message.sent'

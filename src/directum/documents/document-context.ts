@@ -91,7 +91,9 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
         const { till, milestones } = dates;
         const set = till === undefined ? null : can.set(entity);
         if (set === null || till === undefined) continue;
-        const rows = await bulk.byIds(set, unique(documentIds), {
+        // A document is of one type, so those found are not asked for again.
+        const others = unique(documentIds).filter((id) => !found.some((one) => one.id === id));
+        const rows = await bulk.byIds(set, others, {
           select: ['Id', ...can.having(entity, [till])],
           ...(milestones !== undefined && {
             expand: expanding(can, entity, milestones, ['Name', 'Deadline', 'IsCompleted']),
@@ -106,12 +108,13 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
 
 const unique = (ids: readonly number[]): number[] => [...new Set(ids)];
 
-function toDates(row: Row, { till = '', milestones = '' }: DocumentType['dates']): DocumentDates {
+function toDates(row: Row, { till = '', isPayment, milestones = '' }: DocumentType['dates']): DocumentDates {
   const listed = row[milestones];
   const rows = Array.isArray(listed) ? listed.filter(isRow) : [];
   return {
     id: idOf(row),
     validTill: dateOf(row, till),
+    ...(isPayment && { isPayment }),
     milestones: rows
       .filter((one) => Number.isSafeInteger(one['Id']))
       .map((one) => ({

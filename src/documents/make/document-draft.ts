@@ -1,4 +1,4 @@
-import { knowing, RobotFailure } from '../../robot/failure.ts';
+import { type ErrorCode, knowing, RobotFailure } from '../../robot/failure.ts';
 import { counterpartyMissing, namedEmployee, responsibleEmployee } from '../../robot/people.ts';
 import type {
   DocumentCard,
@@ -13,8 +13,8 @@ import type { Checking, RobotContext } from '../../robot/robot.ts';
 import { inputMissing } from '../../robot/run/inputs.ts';
 import { parseDayOrMoment, parseItemAmount, WireValueError } from '../../robot/wire-values.ts';
 import { contract } from '../types/document-types.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
-import { toCounterpartyOutputs } from './document-outputs.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
+import { toCounterpartyOutputs } from './inputs-outputs.ts';
 import { findLeading } from './leading-document.ts';
 import { tellValues } from './told-values.ts';
 import type { Has } from './type-inputs.ts';
@@ -62,11 +62,13 @@ export async function resolveDraft(
     return catalogue.usualKind(type, label.kind);
   });
   const category = await optional(given.category, (name) => catalogue.category(name, label.category));
-  const responsible = await check(() =>
-    given.responsible === undefined
-      ? responsibleEmployee(snapshot, directum, settings, label.responsible)
-      : namedEmployee(given.responsible, snapshot, directum, label.responsible),
-  );
+  const responsible = await check(() => {
+    if (given.responsible !== undefined)
+      return namedEmployee(given.responsible, snapshot, directum, label.responsible);
+    const found = responsibleEmployee(snapshot, directum, settings, label.responsible);
+    // A card that holds no such person can do without: Directum takes own company and department of its account.
+    return has('ResponsibleEmployee') ? found : orNone(found, 'employee_not_found');
+  });
   const signatory = await check(() =>
     given.our_signatory === undefined
       ? undefined
@@ -94,8 +96,8 @@ export async function resolveDraft(
   );
   const ids = () => ({
     kindId: kind().id,
-    businessUnitId: businessUnitId() ?? responsible().businessUnitId ?? undefined,
-    departmentId: department()?.id ?? responsible().departmentId ?? undefined,
+    businessUnitId: businessUnitId() ?? responsible()?.businessUnitId ?? undefined,
+    departmentId: department()?.id ?? responsible()?.departmentId ?? undefined,
   });
   const register = await check(() =>
     type.number === 'registration' && given.number !== undefined && given.date !== undefined
@@ -129,7 +131,7 @@ export async function resolveDraft(
     categoryId: category()?.id,
     businessUnitId: has('BusinessUnit') ? ids().businessUnitId : undefined,
     departmentId: has('Department') ? ids().departmentId : undefined,
-    responsibleId: has('ResponsibleEmployee') ? responsible().id : undefined,
+    responsibleId: has('ResponsibleEmployee') ? responsible()?.id : undefined,
     ourSignatoryId: signatory()?.id,
     amount: amount() > 0 ? amount() : undefined,
     currencyId: has('Currency') ? currency()?.id : undefined,
@@ -201,16 +203,18 @@ async function ownCompany(
       en: `«${label.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name ?? '—'}» of the deal). Make it in Directum or give another in the robot.`,
     });
   }
-  const namesake = own?.name ? await orNone(catalogue.businessUnit(own.name, label)) : null;
+  const namesake = own?.name
+    ? await orNone(catalogue.businessUnit(own.name, label), 'reference_not_found')
+    : null;
   if (namesake) return namesake;
   return settings.businessUnit === null ? null : catalogue.businessUnit(settings.businessUnit, label);
 }
 
-async function orNone(search: Promise<Reference>): Promise<Reference | null> {
+async function orNone<T>(search: Promise<T>, none: ErrorCode): Promise<T | null> {
   try {
     return await search;
   } catch (error) {
-    if (error instanceof RobotFailure && error.code === 'reference_not_found') return null;
+    if (error instanceof RobotFailure && error.code === none) return null;
     throw error;
   }
 }

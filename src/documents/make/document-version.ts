@@ -2,7 +2,7 @@ import { RobotFailure } from '../../robot/failure.ts';
 import type { DocumentCard, FieldLabel, Reference } from '../../robot/ports/directum.ts';
 import type { CrmTemplate } from '../../robot/ports/portal.ts';
 import type { RobotContext } from '../../robot/robot.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
 
 /** From what the first version is made. */
 export type Version = { template: Reference } | { fileField: string } | { crmTemplate: CrmTemplate };

@@ -4,7 +4,7 @@ import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { RobotContext } from '../../robot/robot.ts';
 import { invalid } from '../../robot/run/inputs.ts';
 import { contract, type DocumentType, likeliestFirst } from '../types/document-types.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
 
 /**
  * The document named by its id, else the one in the slot: our own record first, then the key in Directum.
@@ -35,9 +35,10 @@ export async function findDocument(
     await slots.bind(slot, held.card, { type: held.type.code, made: false, kindId: found.kindId ?? null });
     return found;
   }
+  const { robot } = (likeliestFirst(slot)[0] ?? contract).texts;
   throw new RobotFailure('document_not_found', {
-    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робота «${contract.texts.robot.ru}» или укажите ИД документа.`,
-    en: `The slot «${slot}» of this deal holds no Directum document. Put the robot «${contract.texts.robot.en}» before, or give a document id.`,
+    ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робота «${robot.ru}» или укажите ИД документа.`,
+    en: `The slot «${slot}» of this deal holds no Directum document. Put the robot «${robot.en}» before, or give a document id.`,
   });
 }
 

@@ -4,11 +4,12 @@ import { Problems } from '../../robot/problems.ts';
 import type { Checking, RobotContext } from '../../robot/robot.ts';
 import type { DocumentType } from '../types/document-types.ts';
 import { type ResolvedDraft, resolveDraft } from './document-draft.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
-import { NOTHING, toCounterpartyOutputs, toOutputs } from './document-outputs.ts';
+import { REGISTERED, registered, registerOfExisting } from './document-registration.ts';
 import { addVersion, checkVersion, type Version } from './document-version.ts';
 import { findLinked, findOwned } from './find-document.ts';
-import { findLeading } from './leading-document.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
+import { NOTHING, toCounterpartyOutputs, toOutputs } from './inputs-outputs.ts';
+import { findLeading, withLeading } from './leading-document.ts';
 import { demandAgreement, demandFittingInputs } from './type-inputs.ts';
 
 /**
@@ -70,32 +71,31 @@ async function planDocument(
   return { ...found, draft, version: version(), register: draft.register };
 }
 
-async function carryOut(
-  making: Making,
-  given: DocumentInputs,
-  context: RobotContext,
-  { existing, linked, begun, draft, version, register }: Plan,
-) {
+async function carryOut(making: Making, given: DocumentInputs, context: RobotContext, plan: Plan) {
+  const { existing, linked, begun, version, register } = plan;
   const { type } = making;
   const { directum, slots, log } = context;
   if (linked) await directum.documents.adopt(type, linked.id, slots.externalId(given.slot));
-  const written = await write(making, given.slot, context, existing, draft);
+  const { card: written, changedFields, kindId = null } = await write(making, given, context, plan);
   const created = existing === null || begun;
-  await slots.bind(given.slot, written.card, {
-    type: type.code,
-    made: created,
-    kindId: written.kindId ?? null,
+  await slots.bind(given.slot, written, { type: type.code, made: created, kindId });
+  const leadingId = await wantedLeading(making, given, context, plan);
+  const isRead = existing !== null && written.leadingId === leadingId;
+  const kept =
+    leadingId === undefined || isRead
+      ? written
+      : await knowing(toOutputs(written, created, changedFields), () =>
+          directum.documents.belong(type, written.id, leadingId),
+        );
+  const card = await registered(making, given, context, {
+    card: kept,
+    register,
+    known: toOutputs(kept, created, changedFields),
   });
-  const card = created ? await belong(making, given, context, written.card) : written.card;
 
   log.info(`${type.code}.ready`, { documentId: card.id, created });
-  const outputs = toOutputs(card, created, written.changedFields);
-  const { number, date } = given;
-  if (register !== null && card.registrationNumber === null && number !== undefined && date !== undefined) {
-    const as = { register, number, date };
-    await knowing(outputs, () => directum.documents.register(type, card.id, as));
-    outputs.registration_number = number;
-  }
+  const isNumbered = !created && card !== kept;
+  const outputs = toOutputs(card, created, isNumbered ? [...changedFields, ...REGISTERED] : changedFields);
   if (version !== null)
     await knowing(outputs, () =>
       addVersion(making, version, { card, slot: given.slot, isNew: existing === null }, context),
@@ -111,15 +111,30 @@ interface Written {
 
 async function write(
   making: Making,
-  slot: string,
+  given: DocumentInputs,
   context: RobotContext,
-  existing: DocumentCard | null,
-  draft: ResolvedDraft | null,
+  { existing, draft }: Plan,
 ): Promise<Written> {
-  if (draft !== null && existing === null) return create(making, draft, slot, context);
+  if (draft !== null && existing === null)
+    return withLeading(making, given, context, draft.values.leadingId, () =>
+      create(making, draft, given.slot, context),
+    );
   if (existing === null) throw new Error('there is neither a card nor what to make it of');
   if (draft === null) return { card: existing, changedFields: [] };
   return knowing(toOutputs(existing, false), () => update(making, existing, draft, context));
+}
+
+/** The document it is to belong to, where the card was not read back since that was written. */
+async function wantedLeading(
+  making: Making,
+  given: DocumentInputs,
+  context: RobotContext,
+  { existing, begun, draft }: Plan,
+): Promise<number | undefined> {
+  if (draft !== null) return draft.values.leadingId;
+  // An earlier attempt of this run may have been cut off before it saw to that.
+  const isCutOff = begun && existing?.leadingId === null;
+  return isCutOff ? (await findLeading(making, given, context))?.id : undefined;
 }
 
 /** What would stand in the way, and what is known without writing anything (interface.md §3, Checking). */
@@ -139,43 +154,6 @@ async function checkDocument(
     Object.assign(known, error.known);
   }
   return { ...NOTHING, ...known };
-}
-
-/** A card of this run belongs to its leading document, also when an earlier attempt was cut off before it did. */
-async function belong(
-  making: Making,
-  given: DocumentInputs,
-  context: RobotContext,
-  card: DocumentCard,
-): Promise<DocumentCard> {
-  const { type } = making;
-  if (type.leading === null) return card;
-  const wanted = card.leadingId ?? (await findLeading(making, given, context))?.id;
-  if (wanted === undefined) return card;
-  return knowing(toOutputs(card, true), () => context.directum.documents.belong(type, card.id, wanted));
-}
-
-/** Where a document of an earlier attempt or run is registered that has no number yet; null for one that is to have none. */
-async function registerOfExisting(
-  { type, label }: Making,
-  { number, date }: DocumentInputs,
-  card: DocumentCard,
-  { directum }: RobotContext,
-  problems: Problems,
-): Promise<Register | null> {
-  if (type.number !== 'registration' || number === undefined || date === undefined) return null;
-  if (card.registrationNumber !== null) return null;
-  const found = await problems.of(async () => {
-    const names = ['DocumentKind', 'BusinessUnit', 'Department'];
-    const held = await directum.documents.properties(type, card.id, names);
-    const idOf = (name: string) => (held?.[name] as { Id?: number } | null | undefined)?.Id;
-    const kindId = idOf('DocumentKind');
-    if (kindId === undefined) return null;
-    const of = { kindId, businessUnitId: idOf('BusinessUnit'), departmentId: idOf('Department') };
-    return directum.documents.registerOf(of, label.number);
-  });
-  problems.demandNone();
-  return found();
 }
 
 async function create({ type }: Making, draft: ResolvedDraft, slot: string, context: RobotContext) {

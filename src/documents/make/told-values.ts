@@ -2,7 +2,7 @@ import type { LocalText } from '../../robot/failure.ts';
 import type { Employee, LeadingDocument, Reference } from '../../robot/ports/directum.ts';
 import type { ItemSnapshot } from '../../robot/ports/portal.ts';
 import type { CheckedValue, RobotContext, ValueSource } from '../../robot/robot.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
 
 /** What a check has resolved of a document. */
 interface Resolved {
@@ -13,7 +13,7 @@ interface Resolved {
   vatRate: Reference | undefined;
   amount: number;
   currency: Reference | undefined;
-  responsible: Employee;
+  responsible: Employee | null;
   signatory: Employee | undefined;
   ids: { businessUnitId: number | undefined; departmentId: number | undefined };
   businessUnitOf: 'deal' | 'responsible';
@@ -75,7 +75,7 @@ export async function tellValues(
   tell(label.paymentDue, given.payment_due, 'payment_due', 'input');
   tell(label.validFrom, given.valid_from, 'valid_from', 'input');
   tell(label.validTill, given.valid_till, 'valid_till', 'input');
-  tell(label.responsible, named(found.responsible), 'responsible', 'deal');
+  tell(label.responsible, named(found.responsible ?? undefined), 'responsible', 'deal');
   tell(label.signatory, named(found.signatory), 'our_signatory', 'directum');
   tell(label.template, given.template, 'template', 'input');
   tell(label.file, given.file_field, 'file_field', 'input');

@@ -5,7 +5,7 @@ import type { RobotContext } from '../../robot/robot.ts';
 import { inputMissing, invalid } from '../../robot/run/inputs.ts';
 import { contract } from '../types/document-types.ts';
 import { HELD_IN } from '../types/held-inputs.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
 
 /** Values that a document gets without an input. */
 const GIVEN = ['Counterparty', 'Currency'] as const;

@@ -170,13 +170,16 @@ export interface DirectumPort {
     byId(type: DocumentType, id: number): Promise<DocumentCard | null>;
     /** The oldest document with this ExternalId; null when none. `expected`: there may be one, so lost rights are looked for. */
     byExternalId(type: DocumentType, externalId: string, expected?: boolean): Promise<DocumentCard | null>;
-    /** The document with this key of whatever type; those of `types` are looked for in their order. */
+    /**
+     * The document with this key; those of `types` are looked for first, in their order. Where the installation shows the key
+     * of all types at once, one of any other type is found too.
+     */
     holderOf(
       types: readonly DocumentType[],
       externalId: string,
       expected: boolean,
     ): Promise<{ type: DocumentType; card: DocumentCard } | null>;
-    /** A document to which others may belong; null when there is none that the account can read. */
+    /** A document to which others may belong; null when it was deleted or never was, lost rights are directum_unavailable. */
     leading(id: number): Promise<LeadingDocument | null>;
     /** Those of Directum's properties that cards of the type have in this installation. */
     having(type: DocumentType, properties: readonly string[]): Promise<ReadonlySet<string>>;
