@@ -7,8 +7,13 @@ import { type ResolvedDraft, resolveDraft } from './document-draft.ts';
 import { REGISTERED, registered, registerOfExisting } from './document-registration.ts';
 import { addVersion, checkVersion, type Version } from './document-version.ts';
 import { findLinked, findOwned } from './find-document.ts';
-import type { DocumentInputs, Making } from './inputs-outputs.ts';
-import { NOTHING, toCounterpartyOutputs, toOutputs } from './inputs-outputs.ts';
+import {
+  type DocumentInputs,
+  type Making,
+  NOTHING,
+  toCounterpartyOutputs,
+  toOutputs,
+} from './inputs-outputs.ts';
 import { findLeading, withLeading } from './leading-document.ts';
 import { demandAgreement, demandFittingInputs } from './type-inputs.ts';
 
