@@ -51,6 +51,10 @@ type JournalType =
   | 'run.retried'
   /** As `run.ended`: an operator cancelled it, or the service because the application was removed. */
   | 'run.cancelled'
+  /** table, rows: how many it has, before: how many it had (null: it is new), changed: numbers of the rows that are new or different. */
+  | 'rules.changed'
+  /** table. */
+  | 'rules.removed'
   | 'journal.cut';
 
 /** Who caused a fact. */

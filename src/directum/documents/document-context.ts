@@ -7,7 +7,7 @@ import { type Bulk, expanding } from '../odata/bulk.ts';
 import { isAmong, oneOf } from '../odata/filter.ts';
 import type { Capabilities, Metadata } from '../odata/metadata.ts';
 import type { Columns } from '../odata/query.ts';
-import { dateOf, idOf, isRow, type Row, textOf } from '../odata/rows.ts';
+import { dateOf, idOf, isRow, type Row, textOf, timeOf } from '../odata/rows.ts';
 import { toAssignments } from '../tasks/assignments.ts';
 import { hasAsMain, mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
 
@@ -68,12 +68,14 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
           if (set === null) return [];
           const filterOf = (ids: readonly number[]) => hasAsMain(ids, group);
           const rows = await bulk.ofList(set, [...asked], DOCUMENTS, filterOf, {
-            select: ['Id', 'Status'],
+            select: ['Id', 'Status', 'Started'],
             expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } },
           });
           return rows.map((row) => ({
             id: idOf(row),
             status: textOf(row, 'Status') ?? '',
+            startedAt: timeOf(row, 'Started'),
+            url: links.taskUrl(idOf(row), leaf as keyof typeof TASK_GROUPS),
             documentIds: mainDocumentsOf(row, [group]).filter((id) => asked.has(id)),
           }));
         }),

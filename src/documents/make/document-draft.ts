@@ -8,13 +8,14 @@ import type {
   Register,
 } from '../../robot/ports/directum.ts';
 import type { ItemSnapshot } from '../../robot/ports/portal.ts';
-import type { RobotContext } from '../../robot/robot.ts';
-import { inputMissing } from '../../robot/run-robot.ts';
+import type { Problems } from '../../robot/problems.ts';
+import type { Checking, RobotContext } from '../../robot/robot.ts';
+import { inputMissing } from '../../robot/run/inputs.ts';
 import { parseDayOrMoment, parseItemAmount, WireValueError } from '../../robot/wire-values.ts';
 import { contract } from '../types/document-types.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
+import { type DocumentInputs, type Making, toCounterpartyOutputs } from './inputs-outputs.ts';
 import { findLeading } from './leading-document.ts';
-import type { Problems } from './problems.ts';
+import { tellValues } from './told-values.ts';
 import type { Has } from './type-inputs.ts';
 
 /** Every value of a document but its counterparty, and whose counterparty that is. */
@@ -102,8 +103,25 @@ export async function resolveDraft(
       ? directum.documents.registerOf(ids(), label.number)
       : null,
   );
+  const counterpartyId = await check(() => (hasParty ? (leading()?.counterpartyId ?? null) : null));
+  if (context.checking !== null && hasParty) {
+    await problems.of(async () => {
+      const id = counterpartyId();
+      const found = id === null ? await checkParty(snapshot, context, context.checking) : { id, url: '' };
+      Object.assign(known, toCounterpartyOutputs(found));
+      Object.assign(context.checking?.known ?? {}, toCounterpartyOutputs(found));
+    });
+  }
   problems.demandNone();
 
+  if (context.checking !== null)
+    context.checking.values.push(
+      ...(await tellValues(making, given, context, {
+        ...{ snapshot, leading: leading(), kind: kind(), category: category(), vatRate: vatRate() },
+        ...{ amount: amount(), currency: currency(), responsible: responsible(), signatory: signatory() },
+        ...{ ids: ids(), businessUnitOf: businessUnitId() === null ? 'responsible' : 'deal' },
+      })),
+    );
   const values = {
     name: given.subject ?? `${type.texts.title[settings.language]} — ${snapshot.title}`,
     subject: given.subject,
@@ -125,9 +143,16 @@ export async function resolveDraft(
     note: `${snapshot.title}\n${snapshot.url}`,
     extra: extra(),
   };
-  const counterpartyId = leading()?.counterpartyId ?? null;
-  const party = hasParty && counterpartyId === null ? snapshot.party : null;
-  return { values, counterpartyId: hasParty ? counterpartyId : null, party, register: register() };
+  const party = hasParty && counterpartyId() === null ? snapshot.party : null;
+  return { values, counterpartyId: counterpartyId(), party, register: register() };
+}
+
+/** What is wrong with the requisites is a problem each; null where the counterparty would be made. */
+async function checkParty({ party }: ItemSnapshot, { directum }: RobotContext, checking: Checking | null) {
+  if (party === null) return null;
+  const { wrong, found } = await directum.counterparties.check(party);
+  for (const problem of wrong) checking?.problems.add(problem);
+  return found;
 }
 
 /** @throws RobotFailure input_invalid when it cannot be written as it is */

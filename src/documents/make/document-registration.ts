@@ -1,8 +1,8 @@
 import { knowing } from '../../robot/failure.ts';
 import type { DocumentCard, Register } from '../../robot/ports/directum.ts';
+import type { Problems } from '../../robot/problems.ts';
 import type { RobotContext } from '../../robot/robot.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
-import type { Problems } from './problems.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
 
 /** What a registration writes. */
 export const REGISTERED = ['RegistrationNumber', 'RegistrationDate'];

@@ -3,7 +3,7 @@ import type { LeadingDocument } from '../../robot/ports/directum.ts';
 import type { RobotContext } from '../../robot/robot.ts';
 import { isSignedByBoth, isSignedByUs } from '../../robot/signature.ts';
 import { contract, likeliestFirst } from '../types/document-types.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
 
 /**
  * The document to which the new one belongs: by its id, else of a slot of the item; null when the type needs none and there

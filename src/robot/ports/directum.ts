@@ -1,5 +1,6 @@
 import type { DocumentType } from '../../documents/types/document-types.ts';
-import type { ApprovalStates, DocumentState, Signing, TaskState } from './document-state.ts';
+import type { RobotFailure } from '../failure.ts';
+import type { ApprovalStates, DocumentState, DocumentWork, Signing, TaskState } from './document-state.ts';
 import type { OpenFile, StoredFile } from './files.ts';
 import type { Party } from './portal.ts';
 
@@ -151,6 +152,14 @@ export interface DirectumPort {
      * @throws RobotFailure requisites_invalid, counterparty_ambiguous, counterparty_closed, input_missing
      */
     sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
+    /**
+     * What `sync` would look at, with nothing written: everything that is wrong with the requisites, and the card that it
+     * would find. @throws RobotFailure counterparty_ambiguous, counterparty_closed
+     */
+    check(party: Party): Promise<{
+      wrong: RobotFailure[];
+      found: Pick<CounterpartyResult, 'id' | 'url' | 'type'> | null;
+    }>;
   };
   /** Cards of one type of documents each. */
   documents: {
@@ -248,6 +257,10 @@ export interface DirectumPort {
     read(documentId: number): Promise<DocumentState | null>;
     /** The task started last that has the document as its main one, of any kind; drafts do not count. */
     newestTask(documentId: number): Promise<TaskState | null>;
+    /** Open assignments and the newest task. */
+    work(documentId: number): Promise<DocumentWork>;
+    /** `YYYY-MM-DD`; null for a document that is not registered. */
+    registrationDate(documentId: number): Promise<string | null>;
     /** The signing assignment of the task that was completed with a signature last; null when none was. */
     signing(taskId: number): Promise<Signing | null>;
     /**
