@@ -122,6 +122,8 @@ export function fakeDirectum(now: () => Date) {
     documents: (since, id) => ask('documents', () => after(documents, since, id)),
     tasks: (since, id) => ask('tasks', () => after(tasks, since, id)),
     statesOf: (ids) => ask('statesOf', () => ids.flatMap((id) => documents.get(id) ?? [])),
+    newestDocuments: async () => null,
+    newestTasks: async () => null,
     taskStatesOf: async () => null,
     anyOfTypes: () => ask('anyOfTypes', () => documents.size > 0),
   };
@@ -129,6 +131,7 @@ export function fakeDirectum(now: () => Date) {
     newestAssignment: () =>
       ask('newestAssignment', () => (fake.showsAssignments ? newest(assignments) : null)),
     assignments: (since, id) => ask('assignments', () => after(assignments, since, id)),
+    newestAssignments: async () => null,
     assignmentsOf: (ids) =>
       ask('assignmentsOf', () => [...assignments.values()].filter((one) => ids.includes(one.taskId))),
     tasksOf: (ids) =>

@@ -55,7 +55,7 @@ let paced: number;
 
 function watchWith(
   changes: ChangesPort,
-  atPace: Omit<ChangesPort, 'newest' | 'documents' | 'tasks'> = changes,
+  atPace: Omit<ChangesPort, 'newest' | 'documents' | 'tasks' | 'newestDocuments' | 'newestTasks'> = changes,
 ) {
   const documents = createDocumentStore(store.pool);
   const nothing = async () => undefined;
@@ -84,6 +84,7 @@ function watchWith(
     documentContext: {
       newestAssignment: async () => null,
       assignments: async () => ({ rows: [], next: null }),
+      newestAssignments: async () => null,
     },
     pollMs: 60_000,
     rescanMs: HOUR,
