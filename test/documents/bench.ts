@@ -17,7 +17,7 @@ import {
 } from '../../src/documents/reconcile/reconcile.ts';
 import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 import type { ItemRef } from '../../src/robot/ports/portal.ts';
-import { createWatch } from '../../src/runs/work/watch.ts';
+import { createWatch } from '../../src/runs/watch/watch.ts';
 import { createComparisons } from '../../src/store/documents/comparisons.ts';
 import { createDateChecks } from '../../src/store/documents/date-checks.ts';
 import { createDealProjection } from '../../src/store/documents/deal-projection.ts';

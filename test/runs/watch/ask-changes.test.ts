@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createAskChanges } from '../../../src/runs/work/ask-changes.ts';
+import { createAskChanges } from '../../../src/runs/watch/ask-changes.ts';
 
 const PAGE = 5;
 const SECOND = 1_000;

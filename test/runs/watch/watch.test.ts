@@ -3,7 +3,7 @@ import { createDirectum } from '../../../src/directum/directum.ts';
 import { createDeletions } from '../../../src/documents/observe/deletions.ts';
 import type { ChangesPort } from '../../../src/documents/ports/changes.ts';
 import { toSeen } from '../../../src/robot/signature.ts';
-import { createWatch } from '../../../src/runs/work/watch.ts';
+import { createWatch } from '../../../src/runs/watch/watch.ts';
 import { createMissingDocuments } from '../../../src/store/documents/missing-documents.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
