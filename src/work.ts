@@ -46,7 +46,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
   const { installations } = portals;
   const onCancelled = (robot: string) => metrics.runs.inc({ robot, ending: 'cancelled' });
 
-  const { workers, delivery, orphanedRuns } = startRunWorkers(config, modules, {
+  const { workers, outbox, orphanedRuns } = startRunWorkers(config, modules, {
     ...ports,
     tickMs,
     onCancelled,
@@ -103,11 +103,11 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       // Each on its own: a portal that is slow with triggers does not hold up what deals show.
       ...deals.steps,
     },
-    { wakes: [delivery.wake, portals.registration.check, checkRemovals], tickMs, log },
+    { wakes: [outbox.wake, portals.registration.check, checkRemovals], tickMs, log },
   );
   const reloading = setInterval(() => void installations.reload(), RELOAD_MS);
   const probe = createHealthProbe(directum.ping, { everyMs: PROBE_MS, limitMs: PROBE_LIMIT_MS });
-  delivery.wake();
+  outbox.wake();
 
   return {
     wake: workers.wake,
@@ -127,7 +127,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       // What still asks a platform is not waited for beyond these limits: the next start asks again.
       const asking = [recurring.stop(), portals.registration.stop(), portals.removals.stop()];
       await Promise.all([workers.stop(), within(2000, Promise.all(asking)).catch(() => undefined)]);
-      await within(1500, delivery.stop()).catch(() => undefined);
+      await within(1500, outbox.stop()).catch(() => undefined);
       await within(1000, refused.stop()).catch(() => undefined);
       // What was written last is sealed now and not only at the next start.
       await within(1000, seal.seal()).catch(() => undefined);

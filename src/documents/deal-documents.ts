@@ -2,9 +2,10 @@ import type { LocalText } from '../robot/failure.ts';
 import type { Log } from '../robot/ports/log.ts';
 import type { ItemRef } from '../robot/ports/portal.ts';
 import type { DocumentStores } from '../store/document-stores.ts';
-import { tellFailures } from './deliver/failures.ts';
-import { syncTasks } from './deliver/task-sync.ts';
-import { tell } from './deliver/tell.ts';
+import { commentHandler } from './deliver/failures.ts';
+import { noticeHandlers } from './deliver/notices.ts';
+import { taskHandler } from './deliver/task-sync.ts';
+import { triggerHandler } from './deliver/triggers.ts';
 import { updateDueDeals } from './deliver/update-deal.ts';
 import { createChangeRecorder } from './facts/record-changes.ts';
 import { createDeletions } from './observe/deletions.ts';
@@ -50,9 +51,10 @@ interface DealDocumentsPorts {
  */
 export function createDealDocuments(ports: DealDocumentsPorts) {
   const { stores, settings, seal, directum, portals, toItem, now, log } = ports;
-  const { documents, projection, outbox, failures, syncedTasks, dateChecks, missing, directumRate } = stores;
+  const { documents, projection, toldFacts, failures, syncedTasks, dateChecks, missing, directumRate } =
+    stores;
   const recorder = createChangeRecorder({
-    outbox,
+    toldFacts,
     syncedTasks,
     dateChecks,
     journal: stores.journal,
@@ -85,6 +87,11 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
   // A document that an item was just given, or that somebody wants to see anew, does not wait for a long row of others.
   const { refreshDue } = watchBy(directum.atRate(directumRate.owe));
   const deal = { portals, toItem, now, log };
+  const sending = {
+    ...deal,
+    ...{ queue: stores.queue, notices: stores.notices, failures, seal },
+    ...{ shown: settings.failuresShown, robotName: ports.robotName },
+  };
   const comparing = { ...stores, observer: atCommonRate.observer, ...deal };
 
   return {
@@ -100,20 +107,16 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
         return true;
       },
       show: async () => (await updateDueDeals({ store: projection, ...deal })) > 0,
-      tell: () => tell({ outbox, failures, seal, ...deal }),
-      failures: () =>
-        tellFailures({
-          failures,
-          outbox,
-          shown: settings.failuresShown,
-          robotName: ports.robotName,
-          seal,
-          ...deal,
-        }),
-      syncTasks: () => syncTasks({ syncedTasks, ...deal }),
       dates: recorder.checkDates,
       night: () => reconcileAtNight(comparing, settings.timeZone),
     },
+    /** How triggers, notices, comments and tasks leave by the outbox. */
+    handlers: [
+      triggerHandler(sending),
+      commentHandler(sending),
+      ...noticeHandlers(sending),
+      taskHandler({ ...sending, syncedTasks }),
+    ],
     /** Dates are looked at when the service starts (interface.md §5). */
     restartDates: dateChecks.restart,
     /** Compares everything now, or what one item shows. */
@@ -136,7 +139,7 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
     dropFailures: failures.forget,
     /** Drops what was told in a portal (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {
-      await outbox.forget(portal);
+      await toldFacts.forget(portal);
       await syncedTasks.forget(portal);
     },
   };

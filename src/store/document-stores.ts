@@ -9,7 +9,9 @@ import { createDocumentStore } from './documents/watched-documents.ts';
 import { writeJournal, writePeople } from './journal/write-journal.ts';
 import { createDirectumRate } from './limits/directum-rate.ts';
 import { createFailures } from './outbox/kept-failures.ts';
+import { createNotices } from './outbox/notices.ts';
 import { createOutbox } from './outbox/outbox.ts';
+import { createToldFacts } from './outbox/told-facts.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
 
 /** Tables of what deals show of their documents. */
@@ -25,7 +27,9 @@ export function openDocumentStores(options: {
   return {
     documents: createDocumentStore(pool),
     projection: createDealProjection(pool),
-    outbox: createOutbox(pool),
+    queue: createOutbox(pool),
+    toldFacts: createToldFacts(pool),
+    notices: createNotices(pool),
     failures: createFailures(pool),
     syncedTasks: createSyncedTasks({ pool, seal: keys, log, on: syncsTasks }),
     dateChecks: createDateChecks(pool),

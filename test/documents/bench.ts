@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { syncTasks } from '../../src/documents/deliver/task-sync.ts';
-import { tell } from '../../src/documents/deliver/tell.ts';
+import { noticeHandlers } from '../../src/documents/deliver/notices.ts';
+import { taskHandler } from '../../src/documents/deliver/task-sync.ts';
+import { triggerHandler } from '../../src/documents/deliver/triggers.ts';
 import { updateDueDeals } from '../../src/documents/deliver/update-deal.ts';
 import { createChangeRecorder } from '../../src/documents/facts/record-changes.ts';
 import { createDeletions } from '../../src/documents/observe/deletions.ts';
@@ -26,12 +27,15 @@ import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
 import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
+import { createNotices } from '../../src/store/outbox/notices.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
+import { createToldFacts } from '../../src/store/outbox/told-facts.ts';
 import { createWaits } from '../../src/store/runs/waits.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
 import { storeBench } from '../store/bench.ts';
 import { fakeDeals as fakeTasks } from './fake-deals.ts';
+import { outboxStep } from './outbox-step.ts';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -228,10 +232,9 @@ export async function documentBench() {
   const projection = createDealProjection(store.pool);
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
   const syncedTasks = createSyncedTasks({ pool: store.pool, seal, log: bench.log, on: true });
-  const outbox = createOutbox(store.pool);
   const dateChecks = createDateChecks(store.pool);
   const recordChanges = createChangeRecorder({
-    outbox,
+    toldFacts: createToldFacts(store.pool),
     syncedTasks,
     dateChecks,
     journal: { writeLines: writeJournal, writePeople },
@@ -297,6 +300,20 @@ export async function documentBench() {
     now,
     log: bench.log,
   });
+  const sending = () => ({
+    queue: createOutbox(store.pool),
+    notices: createNotices(store.pool),
+    failures: createFailures(store.pool),
+    syncedTasks,
+    ...{ seal, portals, toItem, now, log: bench.log },
+  });
+  const isDue = async (lanes: string[]) => {
+    const { rowCount } = await store.pool.query(
+      `SELECT FROM outbox WHERE state = 'due' AND lane = ANY($1) AND due_at <= $2 AND coalesce(locked_until <= $2, true)`,
+      [lanes, now()],
+    );
+    return rowCount !== 0;
+  };
   const show = () =>
     updateDueDeals({
       store: projection,
@@ -351,7 +368,7 @@ export async function documentBench() {
       back = 0;
       bench.lines.length = 0;
       await store.pool.query(
-        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling, missing_document, journal CASCADE',
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, outbox, missing_document, journal CASCADE',
       );
       await store.pool.query(
         `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,
@@ -413,12 +430,12 @@ export async function documentBench() {
     },
     /** Tells all that is due. */
     async tell() {
-      const failures = createFailures(store.pool);
-      while (await tell({ outbox, failures, seal, portals, toItem, now, log: bench.log }));
+      while (await isDue(['trigger', 'address', 'message']))
+        await outboxStep([triggerHandler(sending()), ...noticeHandlers(sending())], sending());
     },
     /** Writes all tasks that are due. */
     async mirror() {
-      while (await syncTasks({ syncedTasks, portals, toItem, now, log: bench.log }));
+      while (await isDue(['task'])) await outboxStep([taskHandler(sending())], sending());
     },
     /** Compares everything; answers the differences as lines. */
     async reconcile({ itemCode = null, accept = false }: Partial<Asked> = {}) {

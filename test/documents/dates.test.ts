@@ -78,7 +78,7 @@ describe('the daily check of dates', () => {
     for (let id = 1; id <= 450; id += 1) await keep(id, '2026-03-05');
     await bench.one.dateChecks.take('2026-03-02', new Date(bench.now().getTime() - 10_000));
     await Promise.all([bench.one.recordChanges.checkDates(), bench.two.recordChanges.checkDates()]);
-    const count = async () => (await bench.pool.query('SELECT count(*)::int AS n FROM telling')).rows[0].n;
+    const count = async () => (await bench.pool.query('SELECT count(*)::int AS n FROM outbox')).rows[0].n;
     expect(await count()).toBe(0);
     bench.idle(21_000);
     while (

@@ -1,5 +1,6 @@
-import { syncTasks } from '../../src/documents/deliver/task-sync.ts';
-import { tell } from '../../src/documents/deliver/tell.ts';
+import { noticeHandlers } from '../../src/documents/deliver/notices.ts';
+import { taskHandler } from '../../src/documents/deliver/task-sync.ts';
+import { triggerHandler } from '../../src/documents/deliver/triggers.ts';
 import { createChangeRecorder } from '../../src/documents/facts/record-changes.ts';
 import type { DealPort } from '../../src/documents/ports/deal.ts';
 import type { DocumentSnapshot } from '../../src/documents/ports/document.ts';
@@ -7,10 +8,13 @@ import { createDateChecks } from '../../src/store/documents/date-checks.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
+import { createNotices } from '../../src/store/outbox/notices.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
+import { createToldFacts } from '../../src/store/outbox/told-facts.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../store/bench.ts';
+import { outboxStep } from './outbox-step.ts';
 
 const START = Date.parse('2026-03-02T09:00:00Z');
 
@@ -24,12 +28,13 @@ export async function ledgerBench() {
   let deals: Record<string, DealPort> = {};
 
   const replica = (store: Store, on = true) => {
-    const outbox = createOutbox(store.pool);
+    const queue = createOutbox(store.pool);
+    const toldFacts = createToldFacts(store.pool);
     const failures = createFailures(store.pool);
     const syncedTasks = createSyncedTasks({ pool: store.pool, seal: keys, log: bench.log, on });
     const dateChecks = createDateChecks(store.pool);
     const recordChanges = createChangeRecorder({
-      outbox,
+      toldFacts,
       syncedTasks,
       dateChecks,
       journal: { writeLines: writeJournal, writePeople },
@@ -39,7 +44,8 @@ export async function ledgerBench() {
       now,
     });
     const ports = {
-      outbox,
+      queue,
+      notices: createNotices(store.pool),
       failures,
       syncedTasks,
       portals: { keys: () => Object.keys(deals), deals: (portal: string) => deals[portal] as DealPort },
@@ -80,8 +86,8 @@ export async function ledgerBench() {
           client.release();
         }
       },
-      tell: () => tell(ports),
-      mirror: () => syncTasks(ports),
+      tell: () => outboxStep([triggerHandler(ports), ...noticeHandlers(ports)], ports),
+      mirror: () => outboxStep([taskHandler(ports)], ports),
     };
   };
 
@@ -111,7 +117,7 @@ export async function ledgerBench() {
     async clear() {
       time = START;
       bench.lines.length = 0;
-      await (stores[0] as Store).pool.query('TRUNCATE telling, mirrored_task, journal');
+      await (stores[0] as Store).pool.query('TRUNCATE outbox, mirrored_task, journal');
     },
     close: () => bench.close(),
   };

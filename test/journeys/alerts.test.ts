@@ -138,8 +138,8 @@ it('QueueOld, CallUnanswered, AnswersPending, WatcherStuck and PortalBudgetEmpty
      FROM run, generate_series(1, 1001) AS n WHERE id = 'DEAL_OLD'`,
   );
   await client.query(
-    `INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
-     SELECT id, 'ghost', 'result', 1, 'sealed', now() FROM run WHERE state = 'ended' AND member_id = 'ghost'`,
+    `INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, run_id, item_code, payload, created_at, due_at)
+     SELECT 'ghost', 'ghost', 'answer', 'first', id || '/1', id, item_code, 'sealed', now(), now() FROM run WHERE state = 'ended' AND member_id = 'ghost'`,
   );
   await client.query(`DELETE FROM run WHERE id = 'DEAL_OLD'`);
   expect(heard(await scrape(), before)).toEqual(['AnswersPending']);

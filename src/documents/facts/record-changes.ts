@@ -1,7 +1,7 @@
 import type { DocumentStores } from '../../store/document-stores.ts';
 import type { DateChecks } from '../../store/documents/date-checks.ts';
 import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
-import type { NewFact, Outbox, OutboxClient } from '../../store/outbox/outbox.ts';
+import type { NewFact, OutboxClient, ToldFacts } from '../../store/outbox/told-facts.ts';
 import type { DocumentSnapshot, SnapshotChange } from '../ports/document.ts';
 import type { Fact } from '../ports/facts.ts';
 import { toWanted } from './assignment-tasks.ts';
@@ -10,7 +10,7 @@ import { JUST_MADE, toFacts } from './facts.ts';
 import { toFactsOf } from './journal-lines.ts';
 
 interface ChangeRecorderPorts {
-  outbox: Outbox;
+  toldFacts: ToldFacts;
   syncedTasks: SyncedTasks;
   dateChecks: DateChecks;
   journal: DocumentStores['journal'];
@@ -26,7 +26,7 @@ interface ChangeRecorderPorts {
  * transactions that keep their snapshots.
  */
 export function createChangeRecorder(ports: ChangeRecorderPorts) {
-  const { outbox, syncedTasks, dateChecks, journal, timeZone, steps, now } = ports;
+  const { toldFacts, syncedTasks, dateChecks, journal, timeZone, steps, now } = ports;
 
   function toRows(documentId: number, item: { portal: string; itemCode: string }, facts: Fact[]): NewFact[] {
     return facts.map(({ kind, code, key, email, text }) => ({
@@ -61,9 +61,9 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
       for (const { documentId, after } of changes) {
         const { status, dates } = after;
         if (status !== null && dates !== null)
-          await outbox.cancelDates(client, documentId, [...openDates({ status, dates }).keys()]);
+          await toldFacts.cancelDates(client, documentId, [...openDates({ status, dates }).keys()]);
       }
-      await outbox.add(client, rows, now());
+      await toldFacts.add(client, rows, now());
       const wanted = changes.map(({ documentId, items, after }) => ({
         documentId,
         items,
@@ -92,7 +92,7 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
             return toRows(documentId, item, toDueFacts(obligations, today, steps, newSince));
           }),
         );
-        await outbox.add(client, rows, now());
+        await toldFacts.add(client, rows, now());
       });
     },
   };

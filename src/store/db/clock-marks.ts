@@ -16,8 +16,18 @@ export interface Marks {
 /** Written by the clocks of our processes. Tables in the order in which all lock them (lock-order.ts). */
 export const PROCESS_MARKS: Marks[] = [
   { table: 'document', columns: ['look_at', 'asked_at'], key: ['id'] },
-  { table: 'telling', columns: ['due_at', 'created_at', 'messaged_at'], key: ['document_id', 'id'] },
-  { table: 'mirrored_task', columns: ['due_at'], key: ['assignment_id', 'portal'] },
+  {
+    table: 'outbox',
+    columns: ['due_at', 'locked_until', 'created_at', 'messaged_at'],
+    key: ['document_id', 'id'],
+    open: `kind NOT IN ('answer', 'task')`,
+  },
+  {
+    table: 'outbox',
+    columns: ['due_at', 'locked_until', 'created_at'],
+    key: ['document_id', 'id'],
+    open: `kind = 'task'`,
+  },
   {
     table: 'watched_document',
     columns: ['show_at', 'taken_until', 'created_at'],
@@ -38,7 +48,12 @@ export const PROCESS_MARKS: Marks[] = [
     limit: { column: 'deadline_at', since: 't.created_at' },
     key: ['run_id'],
   },
-  { table: 'answer', columns: ['due_at'], key: ['id'], open: `state = 'due'` },
+  {
+    table: 'outbox',
+    columns: ['due_at', 'locked_until'],
+    key: ['id'],
+    open: `kind = 'answer' AND state = 'due'`,
+  },
   { table: 'failure', columns: ['failed_at'], key: ['id'] },
   {
     table: 'watch',
@@ -75,8 +90,7 @@ export const HISTORY: Record<string, string> = {
   'document.ended_at': 'of days long gone the nightly comparison makes a few hours more or less',
   'run_attempt.started_at': 'when it began, for people',
   'run_attempt.finished_at': 'when it ended, for people',
-  'answer.sent_at': 'when it was sent, for people',
-  'telling.settled_at': 'when it was told, for people',
+  'outbox.settled_at': 'when it was sent, for people',
   'journal.at': 'when it happened, for people and reports',
   'wait.task_started_at': 'Directum wrote it, and it is compared with what Directum writes',
   'watched_document.gone_at': 'that the item is gone counts, not since when',

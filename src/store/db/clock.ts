@@ -76,7 +76,7 @@ async function moveBack(client: pg.PoolClient, all: Marks[], at: Date, ms: numbe
     await client.query(
       `WITH one AS (SELECT ${key.join(', ')} FROM ${table} WHERE (${late})${open ? ` AND ${open}` : ''}
          ORDER BY ${key.join(', ')} FOR NO KEY UPDATE)
-       UPDATE ${table} AS t SET ${moved.join(', ')} FROM one WHERE ${key.map((name) => `t.${name} = one.${name}`).join(' AND ')}`,
+       UPDATE ${table} AS t SET ${moved.join(', ')} FROM one WHERE ${key.map((name) => `t.${name} IS NOT DISTINCT FROM one.${name}`).join(' AND ')}`,
       [at, ms / 1000],
     );
   }

@@ -3,7 +3,7 @@ import type { DocumentDates, DocumentStatus, SnapshotChange } from '../../docume
 import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
-import type { OutboxClient } from '../outbox/outbox.ts';
+import type { OutboxClient } from '../outbox/told-facts.ts';
 
 interface DatedDocument {
   documentId: number;

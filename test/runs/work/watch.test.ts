@@ -395,7 +395,7 @@ it('a wait whose time is over is due without any question', async () => {
 
 it('an ended or cancelled run is no longer watched', async () => {
   const [id] = await waiting(2);
-  await runs.end(`run-${id}`, { ...attempt, ending: 'done', text: null }, {}, []);
+  await runs.end(`run-${id}`, { ...attempt, ending: 'done', text: null }, {}, null);
   expect(await waits.measure(new Date())).toMatchObject({ waits: 1, watchedDocuments: 1 });
   await runs.cancelOf('m', now());
   expect(await waits.measure(new Date())).toMatchObject({ waits: 0, watchedDocuments: 0 });
