@@ -115,6 +115,7 @@ const SUB_ROOMS: Record<string, string[]> = {
     'spool',
     'postgres',
     'journal',
+    'feeds',
     'runs',
     'documents',
     'outbox',

@@ -13,7 +13,7 @@ import { createObservers } from './observe/observe.ts';
 import type { ChangesPort } from './ports/changes.ts';
 import type { ReachablePortals } from './ports/deal.ts';
 import type { DocumentContextPort } from './ports/document-context.ts';
-import { type Asked, reconcile, reconcileAtNight, type Told } from './reconcile/reconcile.ts';
+import { type Asked, nightFeed, reconcile, type Told } from './reconcile/reconcile.ts';
 
 /** Bulk questions about watched documents and what stands around them. */
 interface Watching {
@@ -99,7 +99,7 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
     observer,
     /** What is read at the common rate: many questions, urgent to nobody. */
     atCommonRate,
-    /** Steps; each answers whether there is more of it. */
+    /** Steps of work whose rows are taken one by one, so that all processes share it; each answers whether there is more of it. */
     steps: {
       async refresh() {
         if ((await refreshDue()) === 0) return false;
@@ -107,9 +107,9 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
         return true;
       },
       show: async () => (await updateDueDeals({ store: projection, ...deal })) > 0,
-      dates: recorder.checkDates,
-      night: () => reconcileAtNight(comparing, settings.timeZone),
     },
+    /** What is due again and again, and one process does for all. */
+    feeds: [recorder.dates, nightFeed(comparing, settings.timeZone)],
     /** How triggers, notices, comments and tasks leave by the outbox. */
     handlers: [
       triggerHandler(sending),
@@ -117,8 +117,6 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
       ...noticeHandlers(sending),
       taskHandler({ ...sending, syncedTasks }),
     ],
-    /** Dates are looked at when the service starts (interface.md §5). */
-    restartDates: dateChecks.restart,
     /** Compares everything now, or what one item shows. */
     compare: (told: Told, asked: Asked) => reconcile(comparing, told, asked),
     /** Items of reachable portals that show these documents. */

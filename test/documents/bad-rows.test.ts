@@ -24,8 +24,10 @@ async function shown(...ids: number[]): Promise<void> {
 const statuses = (...ids: number[]) => Promise.all(ids.map((id) => bench.statusOf(id)));
 const refused = () => bench.lines.filter(({ event }) => event === 'document.not_kept');
 const cursor = async () => {
-  const { rows } = await bench.store.pool.query('SELECT document_cursor AS at FROM watch');
-  return (rows[0].at as Date).getTime();
+  const { rows } = await bench.store.pool.query(
+    `SELECT cursor ->> 'documents' AS at FROM feed WHERE name = 'poll'`,
+  );
+  return Date.parse(rows[0].at);
 };
 
 describe('a document that cannot be kept', () => {

@@ -10,12 +10,7 @@ import type { ChangedTask, ChangesPort } from '../../src/documents/ports/changes
 import type { DealPort, WriteResult } from '../../src/documents/ports/deal.ts';
 import type { Assignment, DocumentDates, SnapshotChange } from '../../src/documents/ports/document.ts';
 import type { DocumentContextPort } from '../../src/documents/ports/document-context.ts';
-import {
-  type Asked,
-  reconcile,
-  reconcileAtNight,
-  type Told,
-} from '../../src/documents/reconcile/reconcile.ts';
+import { type Asked, nightFeed, reconcile, type Told } from '../../src/documents/reconcile/reconcile.ts';
 import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 import type { ItemRef } from '../../src/robot/ports/portal.ts';
 import { createWatch } from '../../src/runs/work/watch.ts';
@@ -25,6 +20,7 @@ import { createDealProjection } from '../../src/store/documents/deal-projection.
 import { createMissingDocuments } from '../../src/store/documents/missing-documents.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
+import { createFeeds } from '../../src/store/feeds/feeds.ts';
 import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
 import { createNotices } from '../../src/store/outbox/notices.ts';
@@ -34,6 +30,7 @@ import { createWaits } from '../../src/store/runs/waits.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
 import { storeBench } from '../store/bench.ts';
+import { feedStep } from '../store/feed-step.ts';
 import { fakeDeals as fakeTasks } from './fake-deals.ts';
 import { outboxStep } from './outbox-step.ts';
 
@@ -271,8 +268,9 @@ export async function documentBench() {
     });
     const asked = { ...directum.ports, deletions };
     const [observer, paced] = [observeBy(asked), observeBy(asked)];
-    const watch = createWatch({
+    const { poll, rescan } = createWatch({
       waits: createWaits(store.pool),
+      feeds: createFeeds(store.pool),
       documents,
       observer,
       ...directum.ports,
@@ -283,6 +281,10 @@ export async function documentBench() {
       onWake: () => undefined,
       log: bench.log,
     });
+    const watch = {
+      poll: () => feedStep(store.pool, poll, now),
+      rescan: () => feedStep(store.pool, rescan, now),
+    };
     return { directum, portal, observer, paced, watch };
   };
   let current = sides();
@@ -370,11 +372,7 @@ export async function documentBench() {
       await store.pool.query(
         'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, outbox, missing_document, journal CASCADE',
       );
-      await store.pool.query(
-        `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,
-           task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL, rights_back_at = NULL`,
-      );
-      await store.pool.query(`UPDATE comparison SET due_at = NULL, held_until = '-infinity', after = 0`);
+      await store.pool.query('DELETE FROM feed; UPDATE watch SET rights_back_at = NULL');
     },
     /** A contract a robot just made for the item. */
     async make(item: string, id: number, slot = 'contract') {
@@ -448,7 +446,7 @@ export async function documentBench() {
       return { lines, ...result };
     },
     /** One step of the night's comparison. */
-    night: () => reconcileAtNight(comparing(), 'Europe/Moscow'),
+    night: () => feedStep(store.pool, nightFeed(comparing(), 'Europe/Moscow'), now),
     /** Documents that are held for lost rights. */
     async held(): Promise<number[]> {
       const { rows } = await store.pool.query('SELECT id FROM missing_document WHERE held ORDER BY id');

@@ -59,7 +59,6 @@ export async function ledgerBench() {
     };
     return {
       recordChanges,
-      dateChecks,
       /** One observation, in its transaction. */
       async see(
         documentId: number,

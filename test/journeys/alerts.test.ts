@@ -120,11 +120,11 @@ it('QueueOld, CallUnanswered, AnswersPending, WatcherStuck and PortalBudgetEmpty
   );
   // The watcher of this healthy service may look, and be late no more, between the two.
   const stuck = async () => {
-    await client.query(`UPDATE watch SET poll_at = now() - interval '6 minutes'`);
+    await client.query(`UPDATE feed SET due_at = now() - interval '6 minutes' WHERE name = 'poll'`);
     return heard(await scrape(), before);
   };
   await expect.poll(stuck, { timeout: 10_000 }).toEqual(['WatcherStuck']);
-  await client.query('UPDATE watch SET poll_at = now()');
+  await client.query(`UPDATE feed SET due_at = now() WHERE name = 'poll'`);
   await client.query(`DELETE FROM run WHERE member_id = 'ghost'`);
 
   // Claimed for ever by a process that keeps its lease and does nothing.

@@ -109,7 +109,7 @@ const KNOWN = {
   showings: /SET taken_until = \$3/,
   messages: /count\(DISTINCT message\)/,
   dates: /AND dates IS NOT NULL/,
-  night: /planned AS/,
+  feeds: /UPDATE feed SET holder/,
   'deletion for age': /INSERT INTO past_run/,
 };
 

@@ -1,3 +1,5 @@
+import type { Feed } from '../../lib/work/feed-runner.ts';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { DocumentStores } from '../../store/document-stores.ts';
 import type { DateChecks } from '../../store/documents/date-checks.ts';
 import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
@@ -19,6 +21,17 @@ interface ChangeRecorderPorts {
   /** DIRECTUM_DUE_DAYS. */
   steps: readonly number[];
   now: () => Date;
+}
+
+/** The feed of the daily check of dates. */
+export const DATES = 'dates';
+/** How often it is looked whether another day has begun. */
+const DATES_MS = 30_000;
+
+/** The last day that was checked to its end, and the last document of the check under way. */
+interface DatesCursor {
+  day?: string;
+  after?: number;
 }
 
 /**
@@ -75,26 +88,31 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
       await journal.writePeople(client, people);
     },
 
-    /**
-     * One step of the daily check of all dates, if it is due and no other process makes it (interface.md §5: at least once a
-     * day); true while there is more of it.
-     */
-    async checkDates(): Promise<boolean> {
-      const day = toCheckDay(now(), timeZone);
-      const after = await dateChecks.take(day, now());
-      if (after === null) return false;
-      return dateChecks.step(day, after, async (documents, client) => {
-        const today = toDay(now(), timeZone);
-        const rows = documents.flatMap(({ documentId, state, status, dates, items }) =>
-          items.flatMap((item) => {
-            const newSince = toDay(item.since, timeZone);
-            const obligations = { name: state.name, url: state.url, status, dates };
-            return toRows(documentId, item, toDueFacts(obligations, today, steps, newSince));
-          }),
-        );
-        await toldFacts.add(client, rows, now());
-      });
-    },
+    /** The daily check of all dates (interface.md §5: at least once a day). */
+    dates: {
+      name: DATES,
+      leaseMs: LEASE_MS.database,
+      retryMs: DATES_MS,
+      async step(cursor) {
+        const { day: checked = '', after = 0 } = cursor as DatesCursor;
+        const day = toCheckDay(now(), timeZone);
+        const dueAt = new Date(now().getTime() + DATES_MS);
+        if (checked >= day) return { cursor, dueAt };
+        const last = await dateChecks.step(after, async (documents, client) => {
+          const today = toDay(now(), timeZone);
+          const rows = documents.flatMap(({ documentId, state, status, dates, items }) =>
+            items.flatMap((item) => {
+              const newSince = toDay(item.since, timeZone);
+              const obligations = { name: state.name, url: state.url, status, dates };
+              return toRows(documentId, item, toDueFacts(obligations, today, steps, newSince));
+            }),
+          );
+          await toldFacts.add(client, rows, now());
+        });
+        if (last === null) return { cursor: { day, after: 0 }, dueAt };
+        return { cursor: { day: checked, after: last }, dueAt: now() };
+      },
+    } satisfies Feed as Feed,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Observer } from '../../documents/observe/observe.ts';
 import type { ChangesPort } from '../../documents/ports/changes.ts';
-import type { Log } from '../../robot/ports/log.ts';
+import type { Feed, FeedStep } from '../../lib/work/feed-runner.ts';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';
 import type { WaitStore } from '../../store/runs/waits.ts';
 import type { Waker } from './wake-runs.ts';
@@ -19,17 +20,23 @@ export interface RescanPorts {
   /** From the beginning of one rescan to that of the next. */
   everyMs: number;
   now: () => Date;
-  log: Log;
 }
 
 type Waited = { id: number; taskId: number | null };
 
-/**
- * The full rescan: reads every watched document again, for what `Modified` does not show. Goes in steps, of which several
- * processes make one at a time. The answer is one step; true while there is more of it.
- */
-export function createRescan(ports: RescanPorts, waker: Waker): () => Promise<boolean> {
-  const { waits, documents, observer, changes, now, log } = ports;
+/** The feed of the full rescan. */
+export const RESCAN = 'rescan';
+
+/** The round that is under way or was the last, when it began, and the last document that it has read. */
+interface RescanCursor {
+  round?: number;
+  startedAt?: string | null;
+  after?: number | null;
+}
+
+/** The full rescan: reads every watched document again, for what `Modified` does not show. */
+export function rescanFeed(ports: RescanPorts, waker: Waker): Feed {
+  const { waits, documents, observer, changes, now } = ports;
 
   /** The next documents, one list of those that runs wait for and those that items show. */
   async function groupAfter(after: number): Promise<{ group: Waited[]; full: boolean }> {
@@ -73,33 +80,30 @@ export function createRescan(ports: RescanPorts, waker: Waker): () => Promise<bo
 
   /**
    * Everything was read. What was missing before this round began is decided now; what is missing since may be the last few
-   * of many that vanished in the middle of the round, so another round follows at once. True when one does.
+   * of many that vanished in the middle of the round, so another round follows at once.
    */
-  async function endRound(round: number, nextRound: Date): Promise<boolean> {
+  async function endRound(round: number, nextRound: Date): Promise<FeedStep> {
     const { before, since } = await observer.deletions.notedBy('sweep', round);
     await waker.missing(before, since.length, observer);
-    const again = since.length > 0;
-    await waits.endRescan(again ? now() : nextRound, null);
-    return again;
+    return { cursor: { round }, dueAt: since.length > 0 ? now() : nextRound };
   }
 
-  return async () => {
-    const turn = await waits.takeRescan(now());
-    if (turn === null) return false;
-    const nextRound = new Date(turn.startedAt.getTime() + ports.everyMs);
-    const { group, full } = await groupAfter(turn.after);
-    const last = group.at(-1);
-    try {
-      if (last === undefined) return await endRound(turn.round, nextRound);
-      await readGroup(group, turn.round, turn.seesAssignments);
-      if (!full) return await endRound(turn.round, nextRound);
-      await waits.endRescan(now(), last.id);
-      return true;
-    } catch (error) {
-      log.warn('sweep.failed', { error });
-      // The same documents again, after a while: an outage is no reason to leave them out.
-      await waits.endRescan(new Date(now().getTime() + ports.retryMs), turn.after);
-      return false;
-    }
+  return {
+    name: RESCAN,
+    leaseMs: LEASE_MS.documents,
+    // The same documents again, after a while: an outage is no reason to leave them out.
+    retryMs: ports.retryMs,
+    async step(cursor) {
+      const known = cursor as RescanCursor;
+      const startedAt = known.startedAt ?? now().toISOString();
+      const round = (known.round ?? 0) + (known.startedAt == null ? 1 : 0);
+      const nextRound = new Date(Date.parse(startedAt) + ports.everyMs);
+      const { group, full } = await groupAfter(known.after ?? 0);
+      const last = group.at(-1);
+      if (last === undefined) return endRound(round, nextRound);
+      await readGroup(group, round, await waits.seesAssignments());
+      if (!full) return endRound(round, nextRound);
+      return { cursor: { round, startedAt, after: last.id }, dueAt: now() };
+    },
   };
 }

@@ -55,22 +55,9 @@ export const PROCESS_MARKS: Marks[] = [
     open: `kind = 'answer' AND state = 'due'`,
   },
   { table: 'failure', columns: ['failed_at'], key: ['id'] },
-  {
-    table: 'watch',
-    // Cursors are Directum's moments: one that lies before them only shows again what was seen.
-    columns: [
-      'poll_at',
-      'sweep_at',
-      'sweep_started_at',
-      'document_cursor',
-      'task_cursor',
-      'assignment_cursor',
-      'rights_back_at',
-    ],
-    key: ['single'],
-  },
-  { table: 'due_look', columns: ['look_at'], key: ['single'] },
-  { table: 'comparison', columns: ['due_at', 'held_until'], key: ['single'] },
+  // Moments in cursors are moved too (clock.ts).
+  { table: 'feed', columns: ['due_at', 'held_until'], key: ['name'] },
+  { table: 'watch', columns: ['rights_back_at'], key: ['single'] },
   { table: 'cache_entry', columns: ['expires_at'], key: ['key'] },
 ];
 

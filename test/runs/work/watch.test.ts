@@ -6,6 +6,7 @@ import { toSeen } from '../../../src/robot/signature.ts';
 import { createWatch } from '../../../src/runs/work/watch.ts';
 import { createMissingDocuments } from '../../../src/store/documents/missing-documents.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
+import { createFeeds } from '../../../src/store/feeds/feeds.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../../src/store/runs/runs.ts';
 import { createWaits } from '../../../src/store/runs/waits.ts';
@@ -14,6 +15,7 @@ import type { Store } from '../../../src/store/store.ts';
 import { memoryCache, quietLog } from '../../directum/stand.ts';
 import { startDirectum } from '../../sandbox/directum/directum.ts';
 import { type StoreBench, storeBench } from '../../store/bench.ts';
+import { feedStep } from '../../store/feed-step.ts';
 
 const HOUR = 3_600_000;
 let store: Store;
@@ -48,7 +50,7 @@ afterAll(async () => {
 
 let runs: ReturnType<typeof createRunStore>;
 let waits: ReturnType<typeof createWaits>;
-let watch: ReturnType<typeof createWatch>;
+let watch: ReturnType<typeof watchWith>;
 let woken: number;
 /** Requests that had to wait for the common pace. */
 let paced: number;
@@ -72,8 +74,9 @@ function watchWith(
     await deletions.settle(judged);
     return judged;
   };
-  return createWatch({
+  const { poll, rescan } = createWatch({
     waits,
+    feeds: createFeeds(store.pool),
     changes,
     documents,
     observer: { documents: nothing, tasks: nothing, assignments: nothing, vanished, deletions },
@@ -93,6 +96,10 @@ function watchWith(
     },
     log: quietLog,
   });
+  return {
+    poll: () => feedStep(store.pool, poll, now),
+    rescan: () => feedStep(store.pool, rescan, now),
+  };
 }
 
 beforeEach(async () => {
@@ -105,9 +112,7 @@ beforeEach(async () => {
   });
   watch = watchWith(service.changes, atPace.changes);
   await store.pool.query('TRUNCATE run, missing_document CASCADE');
-  await store.pool.query(
-    `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL, task_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL`,
-  );
+  await store.pool.query('DELETE FROM feed');
   for (const set of ['IContracts', 'IApprovalTasks'])
     for (const one of directum.all(set)) directum.remove(set, one.Id);
 });
@@ -207,16 +212,16 @@ describe('a cycle', () => {
       }),
     });
     const cursors = async () =>
-      (await store.pool.query('SELECT document_cursor, task_cursor FROM watch')).rows[0] as Record<
+      (await store.pool.query(`SELECT cursor FROM feed WHERE name = 'poll'`)).rows[0].cursor as Record<
         string,
-        Date
+        string
       >;
     const before = await cursors();
     await watch.poll();
     expect(await inState('accepted')).toEqual([second, fourth]);
     const after = await cursors();
-    for (const name of ['document_cursor', 'task_cursor'])
-      expect((after[name] as Date).getTime()).toBeGreaterThan((before[name] as Date).getTime());
+    for (const name of ['documents', 'tasks'])
+      expect(Date.parse(after[name] ?? '')).toBeGreaterThan(Date.parse(before[name] ?? ''));
   });
 
   it('wakes the ten of a thousand that changed with the same two questions', async () => {

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createClock } from '../../../src/store/db/clock.ts';
 import { DATABASE_MARKS, HISTORY, PROCESS_MARKS } from '../../../src/store/db/clock-marks.ts';
-import { createComparisons } from '../../../src/store/documents/comparisons.ts';
-import { createDateChecks } from '../../../src/store/documents/date-checks.ts';
 import { createDealProjection } from '../../../src/store/documents/deal-projection.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
+import { createFeeds } from '../../../src/store/feeds/feeds.ts';
 import { createNotices } from '../../../src/store/outbox/notices.ts';
 import { createOutbox, type Lane } from '../../../src/store/outbox/outbox.ts';
 import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
@@ -24,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 beforeEach(async () => {
   bench.lines.length = 0;
-  await store.pool.query('TRUNCATE run, document, watched_document, outbox, cache_entry CASCADE');
+  await store.pool.query('TRUNCATE run, document, watched_document, outbox, feed, cache_entry CASCADE');
   await store.pool.query(`UPDATE clock SET process_at = '-infinity', database_at = '-infinity'`);
 });
 
@@ -78,7 +77,11 @@ it('moves what is to come by as much as the clock was set back, and keeps its or
   await store.pool.query(`INSERT INTO document (id, look_at, asked_at) VALUES (1, 'infinity', $1)`, [
     new Date(before),
   ]);
-  await store.pool.query(`UPDATE due_look SET day = '2099-01-01', after = 7`);
+  const [document, task] = [new Date(before), new Date(before - 4 * HOUR_MS)];
+  await store.pool.query(
+    `INSERT INTO feed (name, due_at, cursor) VALUES ('dates', 'infinity', '{"day": "2099-01-01"}'), ('night', 'infinity', '{"after": 0}'), ('poll', now(), $1)`,
+    [JSON.stringify({ documents: document, tasks: task, assignments: null })],
+  );
   service.time.at -= 3 * HOUR_MS;
   await service.look();
   expect(await nextOf('soon')).toBe(before + 5_000);
@@ -91,7 +94,16 @@ it('moves what is to come by as much as the clock was set back, and keeps its or
   expect(await ask(`SELECT look_at = 'infinity' AS never, asked_at FROM document`)).toEqual([
     { never: true, asked_at: new Date(before - 3 * HOUR_MS) },
   ]);
-  expect(await ask('SELECT day, after FROM due_look')).toEqual([{ day: '', after: '0' }]);
+  const cursors = Object.fromEntries(
+    (await ask('SELECT name, cursor FROM feed')).map((row) => [row.name, row.cursor]),
+  );
+  expect(cursors).toMatchObject({
+    dates: {},
+    night: {},
+    poll: { tasks: task.toISOString(), assignments: null },
+  });
+  expect([cursors.dates, cursors.night]).toEqual([{}, {}]);
+  expect(Date.parse(cursors.poll.documents)).toBe(before - 3 * HOUR_MS);
   expect(told('clock.set_back')).toEqual([{ whose: 'process', seconds: 3 * 3600 }]);
   await fallSilent();
   await service.look();
@@ -191,6 +203,8 @@ const RUN = `INSERT INTO run (id, member_id, portal, robot, item_code, call, wan
   VALUES ('1', 'm', 'p', 'r', 'DEAL_1', '', true, $1, $1, $1,`;
 const ROW = `INSERT INTO outbox (recipient, portal, document_id, item_code, dedupe_key, kind, lane, created_at, due_at, locked_until, user_id)
   VALUES ('p', 'p', 1, 'DEAL_1', '',`;
+const takeFeed = async (name: string, now: Date) =>
+  (await createFeeds(store.pool).take([{ name, leaseMs: 1_000 }], now)).length === 1;
 const takeOf = async (lane: Lane, recipient: string, now: Date) => {
   const wanted = [{ lane, recipient, most: 10, lockedUntil: now }];
   return (await createOutbox(store.asyncCommitPool).take(wanted, now)).length === 1;
@@ -199,12 +213,12 @@ const takeOf = async (lane: Lane, recipient: string, now: Date) => {
 /** What is due at `$1`, and whether it is there to be taken at a moment. */
 const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }> = {
   'a poll': {
-    sql: 'UPDATE watch SET poll_at = $1',
-    take: async (now) => (await createWaits(store.pool).takePoll(now)) !== null,
+    sql: `INSERT INTO feed (name, due_at) VALUES ('poll', $1)`,
+    take: (now) => takeFeed('poll', now),
   },
   'a step of the hourly reading': {
-    sql: 'UPDATE watch SET sweep_at = $1, sweep_started_at = $1',
-    take: async (now) => (await createWaits(store.pool).takeRescan(now)) !== null,
+    sql: `INSERT INTO feed (name, due_at, cursor) VALUES ('rescan', $1, jsonb_build_object('startedAt', $1::timestamptz, 'round', 3, 'after', NULL))`,
+    take: (now) => takeFeed('rescan', now),
   },
   'a look at a document': {
     sql: 'INSERT INTO document (id, look_at) VALUES (1, $1)',
@@ -237,12 +251,12 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
     take: (now) => takeOf('task', 'p', now),
   },
   'the look at dates': {
-    sql: `UPDATE due_look SET look_at = $1, day = '2099-01-01'`,
-    take: async (now) => (await createDateChecks(store.pool).take('2026-01-01', now)) !== null,
+    sql: `INSERT INTO feed (name, held_until, cursor) VALUES ('dates', $1, '{"day": "2099-01-01"}')`,
+    take: (now) => takeFeed('dates', now),
   },
   'a step of the nightly comparison': {
-    sql: 'UPDATE comparison SET due_at = $1, held_until = $1, after = 5',
-    take: async (now) => (await createComparisons(store.pool).take(now, now)) !== null,
+    sql: `INSERT INTO feed (name, due_at, held_until, cursor) VALUES ('night', $1, $1, '{"after": 5}')`,
+    take: (now) => takeFeed('night', now),
   },
   'an answer': {
     sql: `WITH r AS (${RUN} 'ended') RETURNING id)
