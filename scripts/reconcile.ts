@@ -107,6 +107,7 @@ export const reconcile = defineCommand(
         const { steps, handlers, dueCount } = modules.deals;
         const tasks = createOutboxLoop({
           handlers: handlers.filter(({ lane }) => lane === 'task'),
+          quarantine: modules.deals.quarantine,
           seal: modules.keys,
           ...{ now, log },
         });

@@ -57,6 +57,7 @@ export function startRunWorkers(
   });
   const outbox = createOutboxLoop({
     handlers: [...answers, ...deals.handlers],
+    quarantine: deals.quarantine,
     seal: { decrypt: (text) => keys.decrypt(text) },
     now,
     log,

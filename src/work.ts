@@ -64,6 +64,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
   const watch = createWatch({
     waits,
     feeds,
+    quarantine: deals.quarantine,
     documents: deals.documents,
     observer: deals.observer,
     changes: directum.changes,

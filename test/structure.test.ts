@@ -54,7 +54,7 @@ const ROOMS: Record<string, Room> = {
   },
   'src/documents': {
     packages: [],
-    rooms: ['src/robot', LIB, DATA_ERROR, OUTBOX_HANDLER],
+    rooms: ['src/robot', LIB, DATA_ERROR, OUTAGE, OUTBOX_HANDLER],
     types: ['src/store', 'src/journal'],
     builtins: true,
   },

@@ -57,14 +57,17 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
     toldFacts,
     syncedTasks,
     dateChecks,
+    quarantine: stores.quarantine,
     journal: stores.journal,
     seal,
     timeZone: settings.timeZone,
     steps: settings.dueDays,
     now,
+    log,
   });
   const observeBy = createObservers({
     store: documents,
+    quarantine: stores.quarantine,
     onChange: recorder.record,
     onUnknown: ports.onUnknown,
     now,
@@ -97,6 +100,7 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
   return {
     documents,
     observer,
+    quarantine: stores.quarantine,
     /** What is read at the common rate: many questions, urgent to nobody. */
     atCommonRate,
     /** Steps of work whose rows are taken one by one, so that all processes share it; each answers whether there is more of it. */
@@ -106,7 +110,8 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
         await directumRate.take();
         return true;
       },
-      show: async () => (await updateDueDeals({ store: projection, ...deal })) > 0,
+      show: async () =>
+        (await updateDueDeals({ store: projection, quarantine: stores.quarantine, ...deal })) > 0,
     },
     /** What is due again and again, and one process does for all. */
     feeds: [recorder.dates, nightFeed(comparing, settings.timeZone)],

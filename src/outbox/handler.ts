@@ -7,13 +7,14 @@ export interface OpenRow extends DueRow {
 
 /**
  * What became of a row. `retry`: it may pass; `unsure`: it may have been done all the same. `blockedMs`: the recipient takes
- * nothing of the lane for so long. Null: the handler has written itself what comes next.
+ * nothing of the lane for so long. `aside`: it cannot be processed as it is. Null: the handler has written itself what comes next.
  */
 export type Outcome =
   | { ok: true }
   | { ok: false; why: 'gone' | 'refused'; reason?: string }
   | { ok: false; why: 'retry'; unsure?: 'failed' | 'lost' }
   | { ok: false; why: 'blocked'; blockedMs: number }
+  | { ok: false; why: 'aside'; reason: unknown }
   | null;
 
 export const RETRY: Outcome = { ok: false, why: 'retry' };

@@ -1,12 +1,14 @@
 import { createLoop } from '../lib/work/loop.ts';
 import type { Log } from '../robot/ports/log.ts';
 import { withoutBadRows } from '../store/db/data-error.ts';
-import type { DueRow, Lane } from '../store/outbox/outbox.ts';
+import type { Quarantine } from '../store/feeds/quarantine.ts';
+import type { DueRow, Lane, SettledRow } from '../store/outbox/outbox.ts';
 import { type Handler, type OpenRow, type Outcome, RETRY } from './handler.ts';
 import { toSettled } from './settled.ts';
 
 interface OutboxPorts {
   handlers: readonly Handler[];
+  quarantine: Pick<Quarantine, 'put' | 'release'>;
   seal: { decrypt(text: string): string };
   now: () => Date;
   log: Log;
@@ -169,6 +171,7 @@ async function settle(
     const outcome = outcomes[index] ?? null;
     return outcome === null ? [] : [{ ...toSettled(row, outcome, handler, now, ports.log), row }];
   });
+  const unkept: SettledRow[] = [];
   await withoutBadRows(
     settled,
     (some) =>
@@ -176,7 +179,22 @@ async function settle(
         some.map(({ row: _, ...one }) => one),
         now,
       ),
-    ({ row }, error) =>
-      ports.log.error('outbox.not_settled', { error, id: row.id, kind: row.kind, item: row.itemCode }),
+    ({ row, ...one }, error) => {
+      ports.log.error('outbox.not_settled', { error, id: row.id, kind: row.kind, item: row.itemCode });
+      unkept.push({ ...one, error: 'its reason cannot be kept' });
+    },
   );
+  if (unkept.length > 0) await handler.queue.settle(unkept, now);
+  const aside = rows.flatMap((row, index) => {
+    const outcome = outcomes[index];
+    return outcome?.ok === false && outcome.why === 'aside'
+      ? [{ key: toKey(row), reason: outcome.reason }]
+      : [];
+  });
+  await ports.quarantine.put('outbox', aside, now);
+  const late = rows.filter((row, index) => row.attempts > 1 && outcomes[index]?.ok === true);
+  await ports.quarantine.release('outbox', late.map(toKey));
 }
+
+/** Names a row for people. */
+const toKey = ({ portal, kind, itemCode, id }: DueRow) => `${portal} ${kind} ${itemCode} ${id}`;

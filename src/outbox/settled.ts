@@ -3,6 +3,9 @@ import type { Log } from '../robot/ports/log.ts';
 import type { DueRow, SettledRow } from '../store/outbox/outbox.ts';
 import type { Handler, Outcome } from './handler.ts';
 
+/** What was put aside is tried again so much later. */
+const ASIDE_MS = 86_400_000;
+
 /** What the outbox keeps of a row after this outcome, and what the log says of it. */
 export function toSettled(
   row: DueRow,
@@ -29,6 +32,7 @@ export function toSettled(
     return end('sent', null);
   }
   if (outcome.why === 'blocked') return again(outcome.blockedMs, null);
+  if (outcome.why === 'aside') return again(ASIDE_MS, 'put aside');
   if (outcome.why === 'gone') {
     const error = outcome.reason ?? 'gone';
     log[row.kind === 'answer' ? 'debug' : 'info']('outbox.gone', { ...facts, why: error });

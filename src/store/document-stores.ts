@@ -6,6 +6,7 @@ import { createDealProjection } from './documents/deal-projection.ts';
 import { createMissingDocuments } from './documents/missing-documents.ts';
 import { createSyncedTasks } from './documents/synced-tasks.ts';
 import { createDocumentStore } from './documents/watched-documents.ts';
+import { createQuarantine } from './feeds/quarantine.ts';
 import { writeJournal, writePeople } from './journal/write-journal.ts';
 import { createDirectumRate } from './limits/directum-rate.ts';
 import { createFailures } from './outbox/kept-failures.ts';
@@ -35,6 +36,7 @@ export function openDocumentStores(options: {
     dateChecks: createDateChecks(pool),
     missing: createMissingDocuments(pool),
     comparisons: createComparisons(pool),
+    quarantine: createQuarantine(pool),
     journal: { writeLines: writeJournal, writePeople },
     directumRate: createDirectumRate(asyncCommitPool),
   };

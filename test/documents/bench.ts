@@ -21,6 +21,7 @@ import { createMissingDocuments } from '../../src/store/documents/missing-docume
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
 import { createFeeds } from '../../src/store/feeds/feeds.ts';
+import { createQuarantine } from '../../src/store/feeds/quarantine.ts';
 import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
 import { createNotices } from '../../src/store/outbox/notices.ts';
@@ -230,15 +231,18 @@ export async function documentBench() {
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
   const syncedTasks = createSyncedTasks({ pool: store.pool, seal, log: bench.log, on: true });
   const dateChecks = createDateChecks(store.pool);
+  const quarantine = createQuarantine(store.pool);
   const recordChanges = createChangeRecorder({
     toldFacts: createToldFacts(store.pool),
     syncedTasks,
     dateChecks,
+    quarantine,
     journal: { writeLines: writeJournal, writePeople },
     seal,
     timeZone: 'Europe/Moscow',
     steps: [30, 7, 1],
     now,
+    log: bench.log,
   });
   const told: SnapshotChange[] = [];
   const unknown: string[] = [];
@@ -248,6 +252,7 @@ export async function documentBench() {
     const portal = fakeDeals();
     const observeBy = createObservers({
       store: documents,
+      quarantine,
       onChange: async (changes, client) => {
         told.push(...changes);
         await recordChanges.record(changes, client);
@@ -271,6 +276,7 @@ export async function documentBench() {
     const { poll, rescan } = createWatch({
       waits: createWaits(store.pool),
       feeds: createFeeds(store.pool),
+      quarantine,
       documents,
       observer,
       ...directum.ports,
@@ -305,6 +311,7 @@ export async function documentBench() {
   const sending = () => ({
     queue: createOutbox(store.pool),
     notices: createNotices(store.pool),
+    quarantine,
     failures: createFailures(store.pool),
     syncedTasks,
     ...{ seal, portals, toItem, now, log: bench.log },
@@ -319,6 +326,7 @@ export async function documentBench() {
   const show = () =>
     updateDueDeals({
       store: projection,
+      quarantine,
       portals,
       toItem,
       now,
@@ -332,6 +340,7 @@ export async function documentBench() {
     told,
     unknown,
     now,
+    quarantine,
     /** How many times rights came back. */
     get back() {
       return back;
@@ -370,7 +379,7 @@ export async function documentBench() {
       back = 0;
       bench.lines.length = 0;
       await store.pool.query(
-        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, outbox, missing_document, journal CASCADE',
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, outbox, missing_document, quarantine, journal CASCADE',
       );
       await store.pool.query('DELETE FROM feed; UPDATE watch SET rights_back_at = NULL');
     },

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DATES } from '../../src/documents/facts/record-changes.ts';
 import { createFeeds } from '../../src/store/feeds/feeds.ts';
+import { createQuarantine } from '../../src/store/feeds/quarantine.ts';
 import { feedStep } from '../store/feed-step.ts';
 import { type FakeDeals, fakeDeals } from './fake-deals.ts';
 import { ledgerBench } from './ledger-bench.ts';
@@ -91,5 +92,22 @@ describe('the daily check of dates', () => {
     bench.idle(21_000);
     while ((await Promise.all([check(bench.one), check(bench.two)])).includes(true));
     expect(await count()).toBe(900);
+  });
+
+  it('puts aside a document whose dates cannot be read, and goes on with the others', async () => {
+    for (let id = 1; id <= 20; id += 1) await keep(id, '2026-03-05');
+    await bench.pool.query(`UPDATE document SET dates = '{}' WHERE id = 7`);
+    await look();
+    expect(deals.fired).toHaveLength(19);
+    const list = async () =>
+      (await createQuarantine(bench.pool).list(bench.now())).map(({ feed, key }) => `${feed} ${key}`);
+    expect(await list()).toEqual(['dates 7']);
+    await bench.pool.query(
+      `UPDATE document SET dates = (SELECT dates FROM document WHERE id = 1) WHERE id = 7`,
+    );
+    bench.idle(24 * HOUR_MS);
+    await look();
+    expect(await list()).toEqual([]);
+    expect(deals.fired).toContain('DEAL_7 directum_due');
   });
 });

@@ -1,6 +1,7 @@
 import { commentHandler, type FailurePorts } from '../../src/documents/deliver/failures.ts';
 import { noticeHandlers } from '../../src/documents/deliver/notices.ts';
 import type { DealPort } from '../../src/documents/ports/deal.ts';
+import { createQuarantine } from '../../src/store/feeds/quarantine.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
 import { createNotices } from '../../src/store/outbox/notices.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
@@ -44,6 +45,7 @@ export async function failureBench() {
     const ports = () => ({
       queue,
       notices,
+      quarantine: createQuarantine(pool),
       failures,
       shown,
       robotName: (code: string) => ({ ru: `Directum: ${code}`, en: `Directum (en): ${code}` }),

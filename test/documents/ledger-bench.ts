@@ -6,6 +6,7 @@ import type { DealPort } from '../../src/documents/ports/deal.ts';
 import type { DocumentSnapshot } from '../../src/documents/ports/document.ts';
 import { createDateChecks } from '../../src/store/documents/date-checks.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
+import { createQuarantine } from '../../src/store/feeds/quarantine.ts';
 import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
 import { createNotices } from '../../src/store/outbox/notices.ts';
@@ -37,15 +38,18 @@ export async function ledgerBench() {
       toldFacts,
       syncedTasks,
       dateChecks,
+      quarantine: createQuarantine(store.pool),
       journal: { writeLines: writeJournal, writePeople },
       seal: keys,
       timeZone: 'Europe/Moscow',
       steps: [30, 7, 1],
       now,
+      log: bench.log,
     });
     const ports = {
       queue,
       notices: createNotices(store.pool),
+      quarantine: createQuarantine(store.pool),
       failures,
       syncedTasks,
       portals: { keys: () => Object.keys(deals), deals: (portal: string) => deals[portal] as DealPort },
@@ -116,7 +120,7 @@ export async function ledgerBench() {
     async clear() {
       time = START;
       bench.lines.length = 0;
-      await (stores[0] as Store).pool.query('TRUNCATE outbox, mirrored_task, journal');
+      await (stores[0] as Store).pool.query('TRUNCATE outbox, quarantine, mirrored_task, journal');
     },
     close: () => bench.close(),
   };

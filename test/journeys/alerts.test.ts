@@ -107,6 +107,16 @@ it('a healthy installation is quiet', async () => {
   expect(heard(await scrape(), before)).toEqual([]);
 });
 
+it('Quarantined is heard while something is aside', async () => {
+  const before = await scrape();
+  await client.query(
+    `INSERT INTO quarantine (feed, key, reason, since, retry_at) VALUES ('documents', '5001', '22P05', now(), now() + interval '1 day')`,
+  );
+  expect(heard(await scrape(), before)).toEqual(['Quarantined']);
+  await client.query('DELETE FROM quarantine');
+  expect(heard(await scrape(), before)).toEqual([]);
+});
+
 it('QueueOld, CallUnanswered, AnswersPending, WatcherStuck and PortalBudgetEmpty are heard in their states', async () => {
   const before = await scrape();
   await ghost('DEAL_QUEUE', '6 minutes', 'accepted');

@@ -29,19 +29,21 @@ export function taskHandler(ports: TaskSyncPorts): Handler {
         rows.map(({ key }) => Number(key)),
       );
       const done = await syncIn(portals.deals(portal), tasks, ports);
-      const again = new Map(done.map((task) => [task.assignmentId, task.again]));
-      return rows.map(({ key }): Outcome => {
-        const isAgain = again.get(Number(key));
-        if (isAgain === undefined)
-          return { ok: false, why: 'gone', reason: 'what it must show is not known' };
-        return isAgain ? RETRY : { ok: true };
-      });
+      const outcomes = new Map(done.map((task) => [task.assignmentId, task.outcome]));
+      return rows.map(
+        ({ key }): Outcome =>
+          outcomes.get(Number(key)) ?? { ok: false, why: 'gone', reason: 'what it must show is not known' },
+      );
     },
   };
 }
 
 /** What was done with each task. */
-async function syncIn(deals: DealPort, tasks: SyncedTask[], ports: TaskSyncPorts): Promise<SettledTask[]> {
+async function syncIn(
+  deals: DealPort,
+  tasks: SyncedTask[],
+  ports: TaskSyncPorts,
+): Promise<{ assignmentId: number; outcome: Outcome }[]> {
   const { syncedTasks, log } = ports;
   if (tasks.length === 0) return [];
   const planned = await planTasks(deals, tasks, ports);
@@ -91,16 +93,20 @@ async function syncIn(deals: DealPort, tasks: SyncedTask[], ports: TaskSyncPorts
     const sent = { did: result.ok ? ('closed' as const) : ('refused' as const), task: taskId };
     done.push(later ? again(task, taskId) : { ...toSettled(task, ended ? taskId : null, ended), sent });
   }
-  const unkept = new Set<number>();
+  const unkept = new Map<number, unknown>();
   await withoutBadRows(
     done,
     (some) => syncedTasks.keep(some, ports.now()),
     ({ assignmentId }, error) => {
       log.error('task.not_kept', { error, assignmentId });
-      unkept.add(assignmentId);
+      unkept.set(assignmentId, error);
     },
   );
-  return done.map((task) => (unkept.has(task.assignmentId) ? { ...task, again: true } : task));
+  return done.map(({ assignmentId, again: isAgain }) => {
+    if (unkept.has(assignmentId))
+      return { assignmentId, outcome: { ok: false, why: 'aside', reason: unkept.get(assignmentId) } };
+    return { assignmentId, outcome: isAgain ? RETRY : { ok: true } };
+  });
 }
 
 /** Writes tasks by one call. When the whole call fails, what was done before it is kept, and these are tried again. */

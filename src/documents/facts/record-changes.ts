@@ -1,8 +1,11 @@
 import type { Feed } from '../../lib/work/feed-runner.ts';
 import { LEASE_MS } from '../../lib/work/leases.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import { isOutage } from '../../store/db/outage.ts';
 import type { DocumentStores } from '../../store/document-stores.ts';
 import type { DateChecks } from '../../store/documents/date-checks.ts';
 import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
+import type { Quarantine } from '../../store/feeds/quarantine.ts';
 import type { NewFact, OutboxClient, ToldFacts } from '../../store/outbox/told-facts.ts';
 import type { DocumentSnapshot, SnapshotChange } from '../ports/document.ts';
 import type { Fact } from '../ports/facts.ts';
@@ -15,18 +18,22 @@ interface ChangeRecorderPorts {
   toldFacts: ToldFacts;
   syncedTasks: SyncedTasks;
   dateChecks: DateChecks;
+  quarantine: Pick<Quarantine, 'put' | 'release'>;
   journal: DocumentStores['journal'];
   seal: { encrypt(text: string): string };
   timeZone: string;
   /** DIRECTUM_DUE_DAYS. */
   steps: readonly number[];
   now: () => Date;
+  log: Log;
 }
 
 /** The feed of the daily check of dates. */
 export const DATES = 'dates';
 /** How often it is looked whether another day has begun. */
 const DATES_MS = 30_000;
+/** Documents of a step. */
+const DATED = 200;
 
 /** The last day that was checked to its end, and the last document of the check under way. */
 interface DatesCursor {
@@ -39,7 +46,7 @@ interface DatesCursor {
  * transactions that keep their snapshots.
  */
 export function createChangeRecorder(ports: ChangeRecorderPorts) {
-  const { toldFacts, syncedTasks, dateChecks, journal, timeZone, steps, now } = ports;
+  const { toldFacts, syncedTasks, dateChecks, quarantine, journal, timeZone, steps, now, log } = ports;
 
   function toRows(documentId: number, item: { portal: string; itemCode: string }, facts: Fact[]): NewFact[] {
     return facts.map(({ kind, code, key, email, text }) => ({
@@ -51,6 +58,39 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
       key,
       payload: text === null ? null : ports.seal.encrypt(JSON.stringify({ email, text })),
     }));
+  }
+
+  /**
+   * Checks the next documents; answers the last of them where there may be more. One that cannot be checked is found by fewer
+   * and fewer at a time, and put aside until the next day.
+   */
+  async function checkDates(after: number): Promise<number | null> {
+    for (let most = DATED; ; most = Math.ceil(most / 8)) {
+      let ids: number[] = [];
+      try {
+        const last = await dateChecks.step(after, most, async (documents, client) => {
+          ids = documents.map(({ documentId }) => documentId);
+          const today = toDay(now(), timeZone);
+          const rows = documents.flatMap(({ documentId, state, status, dates, items }) =>
+            items.flatMap((item) => {
+              const newSince = toDay(item.since, timeZone);
+              const obligations = { name: state.name, url: state.url, status, dates };
+              return toRows(documentId, item, toDueFacts(obligations, today, steps, newSince));
+            }),
+          );
+          await toldFacts.add(client, rows, now());
+        });
+        await quarantine.release('dates', ids.map(String));
+        return last;
+      } catch (error) {
+        const [documentId] = ids;
+        if (isOutage(error) || documentId === undefined) throw error;
+        if (most > 1) continue;
+        log.error('date.not_checked', { error, documentId });
+        await quarantine.put('dates', [{ key: String(documentId), reason: error }], now());
+        return documentId;
+      }
+    }
   }
 
   return {
@@ -98,17 +138,7 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
         const day = toCheckDay(now(), timeZone);
         const dueAt = new Date(now().getTime() + DATES_MS);
         if (checked >= day) return { cursor, dueAt };
-        const last = await dateChecks.step(after, async (documents, client) => {
-          const today = toDay(now(), timeZone);
-          const rows = documents.flatMap(({ documentId, state, status, dates, items }) =>
-            items.flatMap((item) => {
-              const newSince = toDay(item.since, timeZone);
-              const obligations = { name: state.name, url: state.url, status, dates };
-              return toRows(documentId, item, toDueFacts(obligations, today, steps, newSince));
-            }),
-          );
-          await toldFacts.add(client, rows, now());
-        });
+        const last = await checkDates(after);
         if (last === null) return { cursor: { day, after: 0 }, dueAt };
         return { cursor: { day: checked, after: last }, dueAt: now() };
       },

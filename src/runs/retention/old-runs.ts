@@ -36,7 +36,7 @@ export function oldRunsFeed(ports: {
 
   return {
     name: OLD_RUNS,
-    leaseMs: LEASE_MS.database,
+    leaseMs: LEASE_MS.retention,
     retryMs: PAUSE_MS,
     async step(cursor) {
       const { stopped: from = null, deleted = 0 } = cursor as OldRunsCursor;

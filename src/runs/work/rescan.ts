@@ -2,7 +2,10 @@ import type { Observer } from '../../documents/observe/observe.ts';
 import type { ChangesPort } from '../../documents/ports/changes.ts';
 import type { Feed, FeedStep } from '../../lib/work/feed-runner.ts';
 import { LEASE_MS } from '../../lib/work/leases.ts';
+import { RobotFailure } from '../../robot/failure.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';
+import type { Quarantine } from '../../store/feeds/quarantine.ts';
 import type { WaitStore } from '../../store/runs/waits.ts';
 import type { Waker } from './wake-runs.ts';
 
@@ -12,6 +15,7 @@ const GROUP = 10;
 export interface RescanPorts {
   waits: WaitStore;
   documents: Pick<DocumentStore, 'rescannedAfter'>;
+  quarantine: Quarantine;
   /** Both ask at the common rate: nobody waits for the rescan. */
   observer: Pick<Observer, 'documents' | 'vanished' | 'whole' | 'deletions'>;
   changes: Pick<ChangesPort, 'statesOf' | 'taskStatesOf'>;
@@ -20,7 +24,11 @@ export interface RescanPorts {
   /** From the beginning of one rescan to that of the next. */
   everyMs: number;
   now: () => Date;
+  log: Log;
 }
+
+/** Directum answered, and will answer the same again. */
+const isRefusal = (error: unknown) => error instanceof RobotFailure && error.code === 'directum_refused';
 
 type Waited = { id: number; taskId: number | null };
 
@@ -36,7 +44,7 @@ interface RescanCursor {
 
 /** The full rescan: reads every watched document again, for what `Modified` does not show. */
 export function rescanFeed(ports: RescanPorts, waker: Waker): Feed {
-  const { waits, documents, observer, changes, now } = ports;
+  const { waits, documents, quarantine, observer, changes, now, log } = ports;
 
   /** The next documents, one list of those that runs wait for and those that items show. */
   async function groupAfter(after: number): Promise<{ group: Waited[]; full: boolean }> {
@@ -79,6 +87,38 @@ export function rescanFeed(ports: RescanPorts, waker: Waker): Feed {
   }
 
   /**
+   * Directum may refuse the question for one of them. Then each is asked for alone, and what is refused again is put aside for
+   * a day; when all are, it is not the documents' fault.
+   */
+  async function readWithout(group: Waited[], round: number, seesAssignments: boolean): Promise<void> {
+    const keyOf = ({ id }: Waited) => String(id);
+    const known = await quarantine.find(
+      RESCAN,
+      group.map((one) => ({ key: keyOf(one) })),
+      now(),
+    );
+    const tried = group.filter((one) => known.get(keyOf(one))?.isAside !== true);
+    if (tried.length === 0) return;
+    const refused = new Map<Waited, unknown>();
+    try {
+      await readGroup(tried, round, seesAssignments);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      for (const one of tried)
+        await readGroup([one], round, seesAssignments).catch((cause) => {
+          if (!isRefusal(cause)) throw cause;
+          refused.set(one, cause);
+        });
+      if (refused.size === tried.length) throw error;
+    }
+    for (const [{ id }, error] of refused) log.error('document.not_read', { error, documentId: id });
+    const aside = [...refused].map(([one, reason]) => ({ key: keyOf(one), reason }));
+    await quarantine.put(RESCAN, aside, now());
+    const read = tried.filter((one) => known.has(keyOf(one)) && !refused.has(one));
+    await quarantine.release(RESCAN, read.map(keyOf));
+  }
+
+  /**
    * Everything was read. What was missing before this round began is decided now; what is missing since may be the last few
    * of many that vanished in the middle of the round, so another round follows at once.
    */
@@ -101,7 +141,7 @@ export function rescanFeed(ports: RescanPorts, waker: Waker): Feed {
       const { group, full } = await groupAfter(known.after ?? 0);
       const last = group.at(-1);
       if (last === undefined) return endRound(round, nextRound);
-      await readGroup(group, round, await waits.seesAssignments());
+      await readWithout(group, round, await waits.seesAssignments());
       if (!full) return endRound(round, nextRound);
       return { cursor: { round, startedAt, after: last.id }, dueAt: now() };
     },

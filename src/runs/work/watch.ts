@@ -7,6 +7,7 @@ import { RobotFailure } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';
 import type { Feeds } from '../../store/feeds/feeds.ts';
+import type { Quarantine } from '../../store/feeds/quarantine.ts';
 import type { WaitStore } from '../../store/runs/waits.ts';
 import { RESCAN, type RescanPorts, rescanFeed } from './rescan.ts';
 import { createWaker } from './wake-runs.ts';
@@ -30,6 +31,7 @@ interface Cursors {
 interface WatchPorts {
   waits: WaitStore;
   feeds: Pick<Feeds, 'restart' | 'hasten'>;
+  quarantine: Quarantine;
   /** Documents that CRM items show. */
   documents: Pick<DocumentStore, 'isEmpty' | 'rescannedAfter' | 'refreshAll'>;
   observer: Pick<Observer, 'documents' | 'tasks' | 'assignments' | 'vanished' | 'deletions'>;
@@ -175,7 +177,7 @@ export function createWatch(ports: WatchPorts) {
     poll: { name: POLL, leaseMs: LEASE_MS.poll, retryMs: pollMs, step: poll } satisfies Feed,
     rescan: rescanFeed(
       {
-        ...{ waits, documents, ...atCommonRate, now },
+        ...{ waits, documents, quarantine: ports.quarantine, ...atCommonRate, now, log },
         ...{ retryMs: Math.min(pollMs, rescanMs), everyMs: rescanMs },
       },
       waker,

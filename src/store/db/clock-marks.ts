@@ -57,6 +57,7 @@ export const PROCESS_MARKS: Marks[] = [
   { table: 'failure', columns: ['failed_at'], key: ['id'] },
   // Moments in cursors are moved too (clock.ts).
   { table: 'feed', columns: ['due_at', 'held_until'], key: ['name'] },
+  { table: 'quarantine', columns: ['retry_at'], key: ['feed', 'key'] },
   { table: 'watch', columns: ['rights_back_at'], key: ['single'] },
   { table: 'cache_entry', columns: ['expires_at'], key: ['key'] },
 ];
@@ -77,6 +78,7 @@ export const HISTORY: Record<string, string> = {
   'document.ended_at': 'of days long gone the nightly comparison makes a few hours more or less',
   'run_attempt.started_at': 'when it began, for people',
   'run_attempt.finished_at': 'when it ended, for people',
+  'quarantine.since': 'since when, for people',
   'outbox.settled_at': 'when it was sent, for people',
   'journal.at': 'when it happened, for people and reports',
   'wait.task_started_at': 'Directum wrote it, and it is compared with what Directum writes',

@@ -12,17 +12,16 @@ interface DatedDocument {
   items: SnapshotChange['items'];
 }
 
-const STEP = 200;
-
 /** Documents with dates, for their daily check. */
 export function createDateChecks(pool: pg.Pool) {
   return {
     /**
-     * One transaction over the next documents with dates; `work` records what is to be told of them. Answers the last of
-     * them where there may be more, else null.
+     * One transaction over the next `most` documents with dates; `work` records what is to be told of them. Answers the last
+     * of them where there may be more, else null.
      */
     async step(
       after: number,
+      most: number,
       work: (documents: DatedDocument[], client: OutboxClient) => Promise<void>,
     ): Promise<number | null> {
       return inTransaction(pool, async (client) => {
@@ -34,15 +33,15 @@ export function createDateChecks(pool: pg.Pool) {
              AND observed IS NOT NULL AND status IS NOT NULL ORDER BY id LIMIT $2 FOR SHARE) AS d
            JOIN watched_document AS w ON w.document_id = d.id AND w.gone_at IS NULL
            GROUP BY d.id, d.observed, d.status, d.dates ORDER BY d.id`,
-          [after, STEP],
+          [after, most],
         );
         const { rows: last } = await client.query(
           `SELECT max(id) AS id, count(*)::int AS found FROM (SELECT id FROM document WHERE id > $1 AND ended_at IS NULL
              AND dates IS NOT NULL AND observed IS NOT NULL AND status IS NOT NULL ORDER BY id LIMIT $2) AS step`,
-          [after, STEP],
+          [after, most],
         );
         await work(rows.map(toDated), client);
-        return last[0].found === STEP ? Number(last[0].id) : null;
+        return last[0].found === most ? Number(last[0].id) : null;
       });
     },
   };

@@ -2,11 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDirectum } from '../../../src/directum/directum.ts';
 import { createDeletions } from '../../../src/documents/observe/deletions.ts';
 import type { ChangesPort } from '../../../src/documents/ports/changes.ts';
+import { RobotFailure } from '../../../src/robot/failure.ts';
 import { toSeen } from '../../../src/robot/signature.ts';
 import { createWatch } from '../../../src/runs/work/watch.ts';
 import { createMissingDocuments } from '../../../src/store/documents/missing-documents.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
 import { createFeeds } from '../../../src/store/feeds/feeds.ts';
+import { createQuarantine } from '../../../src/store/feeds/quarantine.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../../src/store/runs/runs.ts';
 import { createWaits } from '../../../src/store/runs/waits.ts';
@@ -77,6 +79,7 @@ function watchWith(
   const { poll, rescan } = createWatch({
     waits,
     feeds: createFeeds(store.pool),
+    quarantine: createQuarantine(store.pool),
     changes,
     documents,
     observer: { documents: nothing, tasks: nothing, assignments: nothing, vanished, deletions },
@@ -111,7 +114,7 @@ beforeEach(async () => {
     paced += 1;
   });
   watch = watchWith(service.changes, atPace.changes);
-  await store.pool.query('TRUNCATE run, missing_document CASCADE');
+  await store.pool.query('TRUNCATE run, missing_document, quarantine CASCADE');
   await store.pool.query('DELETE FROM feed');
   for (const set of ['IContracts', 'IApprovalTasks'])
     for (const one of directum.all(set)) directum.remove(set, one.Id);
@@ -372,6 +375,45 @@ describe('the full rescan', () => {
     while (await watch.rescan());
     expect([made.length, paced]).toEqual([3, 3]);
     expect(await inState('accepted')).toEqual([ids[9]]);
+  });
+
+  it('puts aside what Directum refuses, and goes on with the others', async () => {
+    const ids = await waiting(12);
+    await begin();
+    for (const n of [4, 11])
+      directum.patch('IContracts', ids[n] as number, {
+        InternalApprovalState: 'Signed',
+        Modified: '2026-01-01T00:00:00Z',
+      });
+    const bad = ids[3] as number;
+    const statesOf: typeof service.changes.statesOf = async (some) => {
+      if (some.includes(bad)) throw new RobotFailure('directum_refused', { ru: 'нет', en: 'no' });
+      return service.changes.statesOf(some);
+    };
+    clock += HOUR;
+    const rescan = async () => {
+      while (await watchWith({ ...service.changes, statesOf }).rescan());
+    };
+    await rescan();
+    expect(await inState('accepted')).toEqual([ids[4], ids[11]]);
+    const list = async () => (await createQuarantine(store.pool).list(now())).map(({ key }) => Number(key));
+    expect(await list()).toEqual([bad]);
+    clock += HOUR;
+    await rescan();
+    clock += 25 * HOUR;
+    while (await watch.rescan());
+    expect(await list()).toEqual([]);
+  });
+
+  it('that is refused everywhere puts nothing aside', async () => {
+    await waiting(2);
+    await begin();
+    clock += HOUR;
+    const statesOf = async () => {
+      throw new RobotFailure('directum_refused', { ru: 'нет', en: 'no' });
+    };
+    expect(await watchWith({ ...service.changes, statesOf }).rescan()).toBe(false);
+    expect(await createQuarantine(store.pool).list(now())).toEqual([]);
   });
 
   it('stays at a group it could not read', async () => {
