@@ -8,7 +8,14 @@ import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 import { type Database, openDatabase } from './stand-database.ts';
 
 const OPS_TOKEN = 'canary-ops-token-of-the-growth-test';
+/** Rows that are over and done with; where a table grows by others than the rest, so many. */
 const OLD = 100_000;
+const OLD_OF: Record<string, number> = {
+  run: 300_000,
+  run_attempt: 300_000,
+  past_run: 300_000,
+  journal: 1_000_000,
+};
 /** More rows of a growing table than any statement of a loop has to look at. */
 const MANY = 5_000;
 
@@ -52,6 +59,8 @@ const PAST: Record<string, string> = {
     SELECT p, p, kind, lane, kind || n, CASE WHEN kind <> 'answer' THEN n END, CASE kind WHEN 'answer' THEN 'old' || n END, 'DEAL_' || n, 'x', 'sent',
       now(), now(), now(), CASE kind WHEN 'notice' THEN n % 50 END, n, now() - interval '9 days'
     FROM (VALUES ('answer', 'second'), ('notice', 'message'), ('trigger', 'trigger'), ('task', 'task')) AS kinds (kind, lane),`,
+  journal: `(at, portal, item_code, document_id, type, actor, data, seal_no, hash, key_id)
+    SELECT now() - interval '9 days', p, 'DEAL_' || n % 300000, n % 100000, 'run.ended', 'run x', '{}', n, n, 'k'`,
   mirrored_task: `(portal, assignment_id, item_code, document_id, wanted, wanted_hash, task_id, ended)
     SELECT p, n, 'DEAL_' || n, n, 'x', 'x', n, true`,
 };
@@ -106,18 +115,24 @@ const KNOWN = {
   rescan: /document_id > \$1 GROUP BY document_id/,
   'swept documents': /status NOT IN/,
   looks: /look_at <= \$1 ORDER BY/,
-  showings: /SET taken_until = \$3/,
   messages: /count\(DISTINCT message\)/,
   dates: /AND dates IS NOT NULL/,
   feeds: /UPDATE feed SET holder/,
   'deletion for age': /INSERT INTO past_run/,
+  'failures that are new': /FROM failure WHERE told IS NULL/,
+  sealing: /WHERE seal_no IS NULL ORDER BY id/,
+  'the end of the chain': /ORDER BY seal_no DESC LIMIT 1/,
+  'old lines': /at < \$1 AS old/,
+  quarantine: /FROM quarantine WHERE retry_at/,
+  'update-deal': /SET taken_until = \$3/,
 };
 
 it('neither /metrics nor a loop walks through what is over and done with', async () => {
   const { memberId } = stand.portal;
+  await database.query('SET synchronous_commit = off');
   for (const [table, rows] of Object.entries(PAST))
     await database.query(
-      `INSERT INTO ${table} ${rows}${rows.endsWith(',') ? '' : ' FROM'} generate_series(1000000, ${999_999 + OLD}) AS n, (SELECT '${memberId}'::text AS p) AS portal`,
+      `INSERT INTO ${table} ${rows}${rows.endsWith(',') ? '' : ' FROM'} generate_series(1000000, ${999_999 + (OLD_OF[table] ?? OLD)}) AS n, (SELECT '${memberId}'::text AS p) AS portal`,
     );
   await database.query('ANALYZE');
   await database.query(`
@@ -155,4 +170,4 @@ it('neither /metrics nor a loop walks through what is over and done with', async
     walks(plan).map((walk) => `${walk}\n${text.replaceAll(/\s+/g, ' ').slice(0, 300)}`),
   );
   expect([...new Set(found)]).toEqual([]);
-}, 180_000);
+}, 240_000);
