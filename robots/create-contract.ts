@@ -1,28 +1,14 @@
 import { z } from 'zod';
+import { labels } from '../src/documents/make/document-inputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
 import { contract } from '../src/documents/types/document-types.ts';
 import { field } from '../src/robot/fields.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
 
-const label = {
-  kind: { ru: 'Вид документа', en: 'Document kind' },
-  category: { ru: 'Категория договора', en: 'Contract category' },
-  businessUnit: { ru: 'Наша организация', en: 'Own company' },
-  department: { ru: 'Подразделение', en: 'Department' },
-  amount: { ru: 'Сумма', en: 'Amount' },
-  vatRate: { ru: 'Ставка НДС', en: 'VAT rate' },
-  responsible: { ru: 'Ответственный', en: 'Responsible' },
-  signatory: { ru: 'Подписант с нашей стороны', en: 'Our signatory' },
-  template: { ru: 'Шаблон документа', en: 'Document template' },
-  file: { ru: 'Поле с файлом', en: 'File field' },
-  extra: { ru: 'Дополнительные поля', en: 'Extra fields' },
-  validFrom: { ru: 'Действует с', en: 'Valid from' },
-  validTill: { ru: 'Действует по', en: 'Valid till' },
-  link: { ru: 'ИД готового договора', en: 'Id of an existing contract' },
-};
+const label = { ...labels, link: { ru: 'ИД готового договора', en: 'Id of an existing contract' } };
 
 const inputs = z.object({
-  subject: field.string({ ru: 'Содержание', en: 'Subject' }),
+  subject: field.string(label.subject),
   document_kind: field
     .string(label.kind, {
       ru: 'Имя или ИД; пусто = из настроек сервиса',
@@ -65,6 +51,12 @@ const inputs = z.object({
     .optional(),
   file_field: field
     .string(label.file, { ru: 'Код поля сделки с файлом', en: "Code of the deal's file field" })
+    .optional(),
+  crm_template: field
+    .string(label.crmTemplate, {
+      ru: 'Имя или ИД шаблона документов CRM: файл сделает портал',
+      en: 'Name or id of a CRM document template: the portal makes the file',
+    })
     .optional(),
   extra_fields: field
     .text(label.extra, { ru: 'Свойство=значение, по одному в строке', en: 'Property=value, one a line' })

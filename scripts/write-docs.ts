@@ -1,12 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { createDocument } from '../robots/create-document.ts';
 import { robots } from '../robots/index.ts';
 import { TRIGGER_NAMES } from '../src/bitrix24/deal/triggers.ts';
 import { defineCommand, obey } from '../src/command/command.ts';
 import { settings } from '../src/config.ts';
 import { STATUS_WORDS } from '../src/documents/facts/status-words.ts';
-import type { TriggerCode } from '../src/documents/ports/facts.ts';
+import type { ContractTrigger, TriggerCode } from '../src/documents/ports/facts.ts';
 import { commonOutputs, type ReadField, readField } from '../src/robot/descriptor.ts';
 import type { Language, LocalText } from '../src/robot/failure.ts';
 import type { AnyRobot } from '../src/robot/robot.ts';
@@ -70,8 +71,7 @@ const MEANINGS: Record<string, string> = {
   LOG_LEVEL: '`fatal`, `error`, `warn`, `info`, `debug` or `trace`.',
 };
 
-/** When each trigger fires (interface.md §5). */
-const FIRES: Record<TriggerCode, LocalText> = {
+const FIRES_OF_CONTRACTS: Record<ContractTrigger, LocalText> = {
   directum_approved: {
     ru: 'документ согласован всеми (или уже подписан); один раз',
     en: 'everybody approved the document (or it is signed already); once',
@@ -96,6 +96,16 @@ const FIRES: Record<TriggerCode, LocalText> = {
     en: 'the end of the validity or a milestone is near; once for each date and step of `DIRECTUM_DUE_DAYS`',
   },
 };
+
+/** When each trigger fires (interface.md §5). */
+function firesWhen(code: TriggerCode): LocalText {
+  const ofContract = FIRES_OF_CONTRACTS[code.replace('directum_document_', 'directum_') as ContractTrigger];
+  if (!code.startsWith('directum_document_')) return ofContract;
+  return {
+    ru: `то же для документа, который создал «${createDocument.name.ru}»`,
+    en: `the same of a document made by «${createDocument.name.en}»`,
+  };
+}
 
 const WORDS = {
   en: {
@@ -248,7 +258,7 @@ function triggersTable(language: Language): string {
   const header = WORDS[language].triggers;
   const rows = Object.entries(TRIGGER_NAMES).map(
     ([code, name]) =>
-      `| \`${code}\` | ${cell(name[language])} | ${cell(FIRES[code as TriggerCode][language])} |`,
+      `| \`${code}\` | ${cell(name[language])} | ${cell(firesWhen(code as TriggerCode)[language])} |`,
   );
   return [header, rule(header), ...rows].join('\n');
 }

@@ -90,7 +90,13 @@ export function startRunWorkers(
       item,
       proof,
       locks,
-      portal: portals.reader(memberId, item ?? { typeId: 0, id: 0, code: itemCode }, runLog, proof),
+      portal: portals.reader(
+        memberId,
+        item ?? { typeId: 0, id: 0, code: itemCode },
+        runLog,
+        proof,
+        call.access,
+      ),
       directum: directum.forPortal({
         counterpartyLinks: store.counterpartyLinks(run.portal, itemCode, run.id),
         locks,

@@ -88,7 +88,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const scope = `directum:${digest(base)}`;
   const metadata = createMetadata({ transport, cache, cacheKey: `${prefix}metadata:2`, now, log });
   const context = { reader, metadata, lookups: createLookupCache(cache, prefix, now) };
-  const catalogue = createCatalogue(context);
+  const catalogue = createCatalogue({ ...context, transport });
   const employees = createEmployees(context);
   const emails = createEmails(metadata);
   function watchBy(reader: Reader): Watching {

@@ -128,7 +128,7 @@ export function createSelfCheck(
       const set = (await metadata.capabilities()).need(what);
       return (await reader.some(set, { filter: EVERY_ROW, select: ['Id'] }, 1)).length > 0;
     },
-    catalogue: createCatalogue(context),
+    catalogue: createCatalogue({ ...context, transport }),
     employees: createEmployees(context),
     async close() {
       await agent.destroy();

@@ -23,6 +23,7 @@ const EMPTY: DocumentCard = {
   url: '',
   registrationNumber: null,
   counterparty: null,
+  leadingId: null,
   externalId: null,
   lifeCycleState: null,
   internalApprovalState: null,
@@ -67,6 +68,7 @@ export function robotBench(robot: AnyRobot, world: BenchWorld = {}) {
     documents: {
       byId: async (_type, id) => cardOf(id),
       byExternalId: async () => null,
+      holderOf: async () => null,
       async properties(_type, id, names) {
         const { properties } = documents[id] ?? {};
         if (documents[id] === undefined) return null;
@@ -93,6 +95,8 @@ export function robotBench(robot: AnyRobot, world: BenchWorld = {}) {
       begunByThisRun: async () => false,
       begunByAnyRun: async () => false,
       bind: async (slot: string, { id }: { id: number }) => void slots.set(slot, id),
+      generated: async () => null,
+      keepGenerated: async () => undefined,
       changing: async () => undefined,
       give: async () => undefined,
       release: async (slot: string) => void slots.delete(slot),

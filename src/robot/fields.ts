@@ -56,6 +56,21 @@ function select<const T extends Record<string, LocalText>>(
   });
 }
 
+/** Letters, digits, `_`, `-`, at most 32, case-blind. */
+function slotWord(name: LocalText, description: LocalText) {
+  return wire(
+    (text) => {
+      const slot = toVisible(text);
+      if (/^[A-Za-z0-9_-]{1,32}$/.test(slot)) return slot.toLowerCase();
+      throw new WireValueError({
+        ru: 'допустимы латинские буквы, цифры, _ и -, не больше 32 знаков',
+        en: 'Latin letters, digits, _ and - are allowed, at most 32 characters',
+      });
+    },
+    (value) => value,
+  ).register(fieldFacts, { type: 'string', name, description });
+}
+
 /** Fields of a robot: each is a zod schema that decodes the portal's text and knows its form (bitrix24.md B2, C3). */
 export const field = {
   string: (name: LocalText, description?: LocalText) =>
@@ -88,27 +103,16 @@ export const field = {
       name,
       ...(description && { description }),
     }),
-  /** Letters, digits, `_`, `-`, at most 32, case-blind; `of` is the type of document that a step without it means. */
+  /** A slot of the step's item, of which no usual one is meant. */
+  slotName: slotWord,
+  /** The step's own slot; `of` is the type of document that a step without it means. */
   slot: (of: { slot: string; texts: { another: LocalText } }) =>
-    wire(
-      (text) => {
-        const slot = toVisible(text);
-        if (/^[A-Za-z0-9_-]{1,32}$/.test(slot)) return slot.toLowerCase();
-        throw new WireValueError({
-          ru: 'допустимы латинские буквы, цифры, _ и -, не больше 32 знаков',
-          en: 'Latin letters, digits, _ and - are allowed, at most 32 characters',
-        });
+    slotWord(
+      { ru: 'Слот документа', en: 'Document slot' },
+      {
+        ru: `Пусто = ${of.slot}. Другое слово — ${of.texts.another.ru} той же сделки`,
+        en: `Empty = ${of.slot}. Another word is ${of.texts.another.en} of the same deal`,
       },
-      (value) => value,
-    )
-      .register(fieldFacts, {
-        type: 'string',
-        name: { ru: 'Слот документа', en: 'Document slot' },
-        description: {
-          ru: `Пусто = ${of.slot}. Другое слово — ${of.texts.another.ru} той же сделки`,
-          en: `Empty = ${of.slot}. Another word is ${of.texts.another.en} of the same deal`,
-        },
-      })
-      .default(of.slot),
+    ).default(of.slot),
   select,
 };

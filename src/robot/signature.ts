@@ -1,6 +1,6 @@
 import { shorten } from '../lib/text.ts';
 import type { LocalText } from './failure.ts';
-import type { DocumentState, TaskState } from './ports/document-state.ts';
+import type { ApprovalStates, DocumentState, TaskState } from './ports/document-state.ts';
 
 /** What a step waits for (interface.md, directum_wait_signature). */
 export type WaitFor = 'us' | 'both' | 'approval';
@@ -25,12 +25,12 @@ interface SignatureFacts {
 const RUNNING = new Set(['InProcess', 'UnderReview', 'Suspended']);
 
 /** Either proof of our signature: a card held open elsewhere keeps its old state (directum.md E.1). */
-export function isSignedByUs(document: DocumentState): boolean {
+export function isSignedByUs(document: ApprovalStates): boolean {
   return document.internalApprovalState === 'Signed' || document.lastVersionApproved;
 }
 
 /** Our signature and the counterparty's, or an exchange that ended with both (interface.md, `both`). */
-export function isSignedByBoth(document: DocumentState): boolean {
+export function isSignedByBoth(document: ApprovalStates): boolean {
   const back = isSignedByUs(document) && document.externalApprovalState === 'Signed';
   return back || document.exchangeState === 'Signed';
 }

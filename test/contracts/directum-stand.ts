@@ -33,6 +33,8 @@ export interface DirectumStand {
   /** References every contract of the suite gets, as the integrator chose them. */
   contract: Json;
   hasTokens: boolean;
+  /** A register in which the suite may number acts; null leaves those cases out. */
+  register: number | null;
   traces: Traces;
   close(): Promise<void>;
 }
@@ -46,6 +48,30 @@ export const query = (options: Record<string, string>): string =>
   `?${Object.entries(options)
     .map(([name, value]) => `$${name}=${encodeURIComponent(value)}`)
     .join('&')}`;
+
+/** An id no stand has reached; it fits the Int32 ids of old versions. */
+export const NOWHERE = 2_147_483_000;
+
+/** Remembers an entity for removal at the end. */
+export function trace(rx: DirectumStand, set: string, id: number): void {
+  rx.traces.add(`${set}(${id})`, async () => {
+    const { status, text } = await rx.ask(`${set}(${id})`, { verb: 'DELETE' });
+    if (status !== 204 && status !== 404) throw new Error(`${status} ${refusalText(text)}`);
+  });
+}
+
+/** Makes an entity and leaves word of how to remove it. */
+export async function make(
+  rx: DirectumStand,
+  set: string,
+  body: Json,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const answer = await rx.ask(set, { verb: 'POST', body, headers });
+  const id = answer.json?.Id;
+  if (typeof id === 'number') trace(rx, set, id);
+  return answer;
+}
 
 /** The words of a refusal, whatever shape it came in (directum.md A.9). */
 export function refusalText(body: string): string {
@@ -111,6 +137,7 @@ async function openSandbox(generation: '4.3' | '4.11'): Promise<DirectumStand> {
     password,
     contract: { DocumentKind: { Id: idOf('IDocumentKinds') }, BusinessUnit: { Id: idOf('IBusinessUnits') } },
     hasTokens: true,
+    register: directum.all('IDocumentRegisters').find((one) => one.Name === 'Первичные документы').Id,
     traces: new Traces(),
     close: () => directum.stop(),
   };
@@ -130,6 +157,7 @@ async function openLive(settings: Exclude<typeof live, null>): Promise<DirectumS
     return { Id: json.value[0].Id };
   };
   const department = settings.CONTRACT_DIRECTUM_DEPARTMENT;
+  const register = settings.CONTRACT_DIRECTUM_REGISTER;
   return {
     ask,
     login,
@@ -140,6 +168,7 @@ async function openLive(settings: Exclude<typeof live, null>): Promise<DirectumS
       ...(department ? { Department: await find('IDepartments', department) } : {}),
     },
     hasTokens: settings.CONTRACT_DIRECTUM_AUTH === 'token',
+    register: register ? (await find('IDocumentRegisters', register)).Id : null,
     traces,
     close: () => traces.sweep(),
   };
@@ -153,7 +182,7 @@ const live = readStand(
     'CONTRACT_DIRECTUM_KIND',
     'CONTRACT_DIRECTUM_UNIT',
   ],
-  ['CONTRACT_DIRECTUM_DEPARTMENT', 'CONTRACT_DIRECTUM_AUTH'],
+  ['CONTRACT_DIRECTUM_DEPARTMENT', 'CONTRACT_DIRECTUM_AUTH', 'CONTRACT_DIRECTUM_REGISTER'],
 );
 
 /** Both generations of the sandbox always, a live Directum RX when the environment names one. */

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  type Answer,
   basic,
   type DirectumStand,
   directumStands,
   type Json,
   MAIN_GROUP,
+  make as makeOn,
   mark,
+  NOWHERE,
   query,
   quoted,
   refusalText,
+  trace,
 } from './directum-stand.ts';
 
-/** An id no stand has reached; it fits the Int32 ids of old versions. */
-const NOWHERE = 2_147_483_000;
 const BYTES = Buffer.from('Договор № 17\r\n\u0000\u0001 конец', 'utf8');
 
 describe.each(directumStands)('Directum RX Integration Service, as $name answers', ({ name, open }) => {
@@ -25,19 +25,7 @@ describe.each(directumStands)('Directum RX Integration Service, as $name answers
   const run = `contract-suite-${mark()}`;
   const quotedName = `ООО 'Контракт' ${run}`;
 
-  /** Makes an entity and leaves word of how to remove it. */
-  async function make(set: string, body: Json, headers: Record<string, string> = {}): Promise<Answer> {
-    const answer = await rx.ask(set, { verb: 'POST', body, headers });
-    const id = answer.json?.Id;
-    if (typeof id === 'number') trace(set, id);
-    return answer;
-  }
-  function trace(set: string, id: number): void {
-    rx.traces.add(`${set}(${id})`, async () => {
-      const { status, text } = await rx.ask(`${set}(${id})`, { verb: 'DELETE' });
-      if (status !== 204 && status !== 404) throw new Error(`${status} ${refusalText(text)}`);
-    });
-  }
+  const make = (set: string, body: Json, headers?: Record<string, string>) => makeOn(rx, set, body, headers);
   const patch = (address: string, body: Json, headers: Record<string, string> = {}) =>
     rx.ask(address, { verb: 'PATCH', body, headers });
   const list = (set: string, options: Record<string, string>) => rx.ask(`${set}${query(options)}`);
@@ -242,7 +230,7 @@ describe.each(directumStands)('Directum RX Integration Service, as $name answers
       expect(made.status).toBe(204);
       const { json } = await list('ICompanies', { filter: `ExternalId eq ${quoted(ExternalId)}` });
       expect(json.value).toHaveLength(1);
-      trace('ICompanies', json.value[0].Id);
+      trace(rx, 'ICompanies', json.value[0].Id);
     });
 
     it('answers a PATCH with 204, and with the entity under Return: representation', async () => {

@@ -77,7 +77,7 @@ export async function ledgerBench() {
           const since = new Date(START - 86_400_000);
           const change = {
             documentId,
-            items: items.map((item) => ({ ...item, since })),
+            items: items.map((item) => ({ ...item, since, type: null })),
             made,
             before,
             assignmentsBefore: before?.assignments ?? [],

@@ -16,13 +16,22 @@ import {
   requisites,
   user,
 } from './commands.ts';
+import { findTemplate, generateFile } from './files/document-generator.ts';
 import { findFileField, saveItemFile } from './files/file-field.ts';
-import { type FileFetch, openItemFile } from './files/item-file.ts';
+import { openItemFile } from './files/item-file.ts';
+import type { FileFetch } from './files/portal-file.ts';
 import { personName, RUSSIA, readCountry, readParty } from './party.ts';
 import { type CrmRead, readTogether } from './read-together.ts';
 import * as shapes from './shapes.ts';
 
-export type ItemReader = (memberId: string, ref: ItemRef, log: Log, proof: CallProof) => PortalPort;
+/** `access` is the token that came with the call, where one came. */
+export type ItemReader = (
+  memberId: string,
+  ref: ItemRef,
+  log: Log,
+  proof: CallProof,
+  access?: string,
+) => PortalPort;
 
 /** What robots read of the portal: one batch hit a run (bitrix24.md F1, F4, F5). */
 export function createItemReader(options: {
@@ -31,8 +40,13 @@ export function createItemReader(options: {
   fetchFile: FileFetch;
 }): ItemReader {
   const { rest, installations } = options;
-  return (memberId, ref, log, proof) => {
+  return (memberId, ref, log, proof, access) => {
     const origin = () => installations.get(memberId)?.origin ?? '';
+    const files = () => ({
+      origin: origin(),
+      fetchFile: options.fetchFile,
+      onCut: (error: PortalError) => toRobotFailure(error, log),
+    });
     return {
       async read(request = {}) {
         try {
@@ -55,17 +69,15 @@ export function createItemReader(options: {
           throw toRobotFailure(error, log);
         }
       },
+      findTemplate: (wanted, label) => findTemplate({ rest, memberId, ref, log }, wanted, label),
+      generateFile: (request) => generateFile({ ...files(), rest, memberId, ref, access, log }, request),
       async openFile(fieldCode) {
         try {
           const answer = await rest.call(memberId, 'crm.item.get', getParams(ref.typeId, ref.id));
           const read = shapes.itemShape.safeParse(answer);
           if (!read.success)
             throw new PortalError({ code: 'UNREADABLE', kind: 'server', status: null, retry: true });
-          return await openItemFile(read.data.item, fieldCode, {
-            origin: origin(),
-            fetchFile: options.fetchFile,
-            onCut: (error) => toRobotFailure(error, log),
-          });
+          return await openItemFile(read.data.item, fieldCode, files());
         } catch (error) {
           throw toRobotFailure(error, log);
         }

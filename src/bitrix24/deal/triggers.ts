@@ -1,13 +1,12 @@
 import type { WriteResult } from '../../documents/ports/deal.ts';
-import type { TriggerCode } from '../../documents/ports/facts.ts';
+import type { ContractTrigger, TriggerCode } from '../../documents/ports/facts.ts';
 import type { LocalText } from '../../robot/failure.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { BatchAnswer } from '../rest/batch.ts';
 import { toWriteResult, type Writer } from '../rest/writes.ts';
 
-/** Triggers that an administrator may place on stages (interface.md §5). */
-export const TRIGGER_NAMES: Readonly<Record<TriggerCode, LocalText>> = {
+const CONTRACT_NAMES: Readonly<Record<ContractTrigger, LocalText>> = {
   directum_approved: { ru: 'Directum: договор согласован', en: 'Directum: contract approved' },
   directum_rejected: { ru: 'Directum: договор отклонён', en: 'Directum: contract rejected' },
   directum_rework: { ru: 'Directum: договор на доработке', en: 'Directum: contract on rework' },
@@ -19,6 +18,28 @@ export const TRIGGER_NAMES: Readonly<Record<TriggerCode, LocalText>> = {
   directum_executed: { ru: 'Directum: договор исполнен', en: 'Directum: contract executed' },
   directum_overdue: { ru: 'Directum: срок договора истёк', en: 'Directum: contract overdue' },
   directum_due: { ru: 'Directum: приближается срок по договору', en: 'Directum: contract date is near' },
+};
+
+/** Triggers that an administrator may place on stages (interface.md §5). */
+export const TRIGGER_NAMES: Readonly<Record<TriggerCode, LocalText>> = {
+  ...CONTRACT_NAMES,
+  directum_document_approved: { ru: 'Directum: документ согласован', en: 'Directum: document approved' },
+  directum_document_rejected: { ru: 'Directum: документ отклонён', en: 'Directum: document rejected' },
+  directum_document_rework: { ru: 'Directum: документ на доработке', en: 'Directum: document on rework' },
+  directum_document_signed_us: {
+    ru: 'Directum: документ подписан нами',
+    en: 'Directum: document signed by us',
+  },
+  directum_document_signed_both: {
+    ru: 'Directum: документ подписан обеими сторонами',
+    en: 'Directum: document signed by both parties',
+  },
+  directum_document_executed: { ru: 'Directum: документ исполнен', en: 'Directum: document executed' },
+  directum_document_overdue: { ru: 'Directum: срок документа истёк', en: 'Directum: document overdue' },
+  directum_document_due: {
+    ru: 'Directum: приближается срок по документу',
+    en: 'Directum: document date is near',
+  },
 };
 
 /** How many triggers run at a time: each takes the portal 0.4 to 13 s (bitrix24.md F9). */

@@ -1,6 +1,6 @@
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
-import type { FileFetch } from '../crm/files/item-file.ts';
+import type { FileFetch } from '../crm/files/portal-file.ts';
 
 /** The way to portals and their OAuth servers: straight, or through OUTBOUND_PROXY, whatever HTTP_PROXY says. */
 export interface Outbound {

@@ -3,14 +3,16 @@ import { compact, shorten, toCode, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort, FieldLabel, Reference } from '../../robot/ports/directum.ts';
 import { notExposed } from '../http/errors.ts';
+import type { Transport } from '../http/transport.ts';
 import type { DirectumContext } from '../odata/directum-context.ts';
-import { allOf, equals, type Filter, isAmong, oneOf, sameText } from '../odata/filter.ts';
+import { allOf, EVERY_ROW, equals, type Filter, isAmong, oneOf, sameText } from '../odata/filter.ts';
 import type { Expand } from '../odata/query.ts';
 import { idOf, isRow, type Row, textOf } from '../odata/rows.ts';
 import { listed } from './listed.ts';
 
 /** Makes a version from a template (directum.md C.3). */
 export const FROM_TEMPLATE = 'Docflow/CreateVersionFromTemplate';
+const KIND_BY_GUID = 'Docflow/GetDocumentKindIdByGuid';
 const KEEP_MS = 10 * 60_000;
 /** Longest part of a name that is asked for: each letter may take nine characters of a start line of 2048 (directum.md A.5). */
 const NAME_LENGTH = 120;
@@ -18,7 +20,12 @@ const NAME_LENGTH = 120;
 const IDS_LENGTH = 150;
 
 /** Directories by "name or id" (interface.md §3 Values): active records only, kept 10 minutes. */
-export function createCatalogue({ reader, metadata, lookups }: DirectumContext): DirectumPort['catalogue'] {
+export function createCatalogue({
+  reader,
+  metadata,
+  lookups,
+  transport,
+}: DirectumContext & { transport: Pick<Transport, 'get'> }): DirectumPort['catalogue'] {
   /** Active rows of a directory; only properties this installation has are asked for. */
   async function rows(leaf: string, filter: Filter, extra: string[] = [], expand?: Expand): Promise<Row[]> {
     const can = await metadata.capabilities();
@@ -71,21 +78,80 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
     return found;
   }
 
+  const guidOf = (row: Row) => {
+    const type = row['DocumentType'];
+    return isRow(type) ? (textOf(type, 'DocumentTypeGuid')?.toLowerCase() ?? null) : null;
+  };
+
+  /** What shows the type of a kind; null where Directum does not show it (directum.md B.6). */
+  async function typeOfKinds(): Promise<Expand | null> {
+    const can = await metadata.capabilities();
+    const shown =
+      can.property('DocumentType', 'DocumentTypeGuid') !== null &&
+      can.property('DocumentKind', 'DocumentType') !== null;
+    return shown ? { DocumentType: { select: ['DocumentTypeGuid'] } } : null;
+  }
+
   /** Kinds of one name for several document types: those of `type` are meant (directum.md B.6). */
   async function kindsOf({ guid, flow }: DocumentType, leaf: string, name: string): Promise<Row[]> {
-    const can = await metadata.capabilities();
-    const typed =
-      can.property('DocumentType', 'DocumentTypeGuid') !== null &&
-      can.property(leaf, 'DocumentType') !== null;
-    const expand = typed ? { DocumentType: { select: ['DocumentTypeGuid'] } } : undefined;
-    const found = await byName(leaf, name, ['DocumentFlow'], expand);
-    const ofType = found.filter((row) => {
-      const type = row['DocumentType'];
-      return isRow(type) && textOf(type, 'DocumentTypeGuid')?.toLowerCase() === guid;
-    });
+    const found = await byName(leaf, name, ['DocumentFlow'], (await typeOfKinds()) ?? undefined);
+    const ofType = found.filter((row) => guidOf(row) === guid);
     const inFlow = found.filter((row) => row['DocumentFlow'] === flow);
     if (found.length < 2) return found;
     return ofType.length > 0 ? ofType : inFlow.length > 0 ? inFlow : found;
+  }
+
+  /** A kind of the type itself: one of another type is told apart, and never taken. */
+  async function kindOfType(
+    type: DocumentType,
+    wanted: string,
+    label: FieldLabel,
+  ): Promise<Reference | null> {
+    const expand = (await typeOfKinds()) ?? undefined;
+    const id = toId(toVisible(wanted));
+    const possible = id === null || (await metadata.capabilities()).isId(id);
+    if (!possible) return null;
+    const found =
+      id === null
+        ? await byName('DocumentKind', wanted, [], expand)
+        : await rows('DocumentKind', equals('Id', id), [], expand);
+    const ofType = expand === undefined ? found : found.filter((row) => guidOf(row) === type.guid);
+    if (found.length > 0 && ofType.length === 0) {
+      const { noun } = type.texts;
+      throw new RobotFailure(
+        'reference_not_found',
+        labelled(label, {
+          ru: `вид «${clip(wanted)}» — другого типа документов, не «${noun.ru}». Укажите вид этого типа.`,
+          en: `the kind «${clip(wanted)}» is of another type of documents, not «${noun.en}». Give a kind of this type.`,
+        }),
+      );
+    }
+    return one(ofType, wanted, label);
+  }
+
+  /** The predefined kind; null where there is none any more, or Directum does not know the function (directum.md B.6, D.6). */
+  async function predefinedKind({ guid, kindGuid }: DocumentType): Promise<Reference | null> {
+    if (!(await metadata.capabilities()).has(KIND_BY_GUID)) return null;
+    try {
+      const answer = await transport.get(`${KIND_BY_GUID}(documentType=${guid},kindGuid=${kindGuid})`);
+      const id = isRow(answer) ? answer['value'] : answer;
+      if (typeof id !== 'number' || id <= 0) return null;
+      return one(await rows('DocumentKind', equals('Id', id)), String(id), { ru: '', en: '' });
+    } catch (error) {
+      // A kind that was never there is dereferenced by Directum and ends as its own error.
+      if (error instanceof RobotFailure && error.code !== 'directum_unavailable') return null;
+      throw error;
+    }
+  }
+
+  /** Default, predefined, or the only active one (interface.md directum_create_document). */
+  async function findUsualKind(type: DocumentType): Promise<Reference | null> {
+    const expand = await typeOfKinds();
+    const found = expand === null ? [] : await rows('DocumentKind', EVERY_ROW, ['IsDefault'], expand);
+    const ofType = found.filter((row) => guidOf(row) === type.guid);
+    const byDefault = ofType.filter((row) => row['IsDefault'] === true);
+    if (byDefault.length === 1) return toReference(byDefault[0]);
+    return (await predefinedKind(type)) ?? (ofType.length === 1 ? toReference(ofType[0]) : null);
   }
 
   async function unitsByTin(inn: string, kpp: string | null): Promise<Row[]> {
@@ -97,8 +163,25 @@ export function createCatalogue({ reader, metadata, lookups }: DirectumContext):
 
   return {
     documentKind(type, value, label) {
+      if (type.code !== 'contract') {
+        const wanted = value.trim();
+        const key = `DocumentKind:${type.code}:${wanted.toLowerCase()}`;
+        return kept(key, () => kindOfType(type, wanted, label), wanted, label);
+      }
       const find = (leaf: string, name: string) => kindsOf(type, leaf, name);
       return nameOrId('DocumentKind', value, label, find, `DocumentKind:${type.code}`);
+    },
+    async usualKind(type, label) {
+      const key = `ref:DocumentKind:${type.code}`;
+      const found = await lookups.remember(key, KEEP_MS, () => findUsualKind(type));
+      if (found) return found;
+      throw new RobotFailure(
+        'input_missing',
+        labelled(label, {
+          ru: `в Directum нет вида по умолчанию для типа «${type.texts.noun.ru}». Укажите вид в роботе.`,
+          en: `Directum has no default kind of the type «${type.texts.noun.en}». Give a kind in the robot.`,
+        }),
+      );
     },
     category: (value, label) => nameOrId('ContractCategory', value, label),
     department: (value, label) => nameOrId('Department', value, label),
@@ -179,8 +262,12 @@ export function toId(text: string): number | null {
   return Number.isSafeInteger(id) && id > 0 ? id : -1;
 }
 
+function toReference(row: Row | undefined): Reference | null {
+  return row === undefined ? null : { id: idOf(row), name: textOf(row, 'Name') ?? String(idOf(row)) };
+}
+
 function one(found: Row[], value: string, label: FieldLabel): Reference | null {
-  const references = found.map((row) => ({ id: idOf(row), name: textOf(row, 'Name') ?? String(idOf(row)) }));
+  const references = found.flatMap((row) => toReference(row) ?? []);
   if (references.length < 2) return references[0] ?? null;
   const ids = listed(
     references.map(({ id }) => String(id)),

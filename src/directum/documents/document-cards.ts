@@ -1,6 +1,6 @@
 import type { AbsencePort } from '../../documents/ports/changes.ts';
 import type { DocumentType } from '../../documents/types/document-types.ts';
-import { cut, shortenMiddle } from '../../lib/text.ts';
+import { cut } from '../../lib/text.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { DirectumPort, DocumentCard, DocumentDraft } from '../../robot/ports/directum.ts';
 import type { Log } from '../../robot/ports/log.ts';
@@ -8,11 +8,14 @@ import { parseExtra } from '../directories/extra-fields.ts';
 import { badAnswer, lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
+import type { DirectumContext } from '../odata/directum-context.ts';
 import { equals } from '../odata/filter.ts';
-import type { Reader } from '../odata/list-reader.ts';
-import type { Metadata } from '../odata/metadata.ts';
 import { equalValues, idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 import { DOCUMENTS } from '../odata/visibility.ts';
+import { hasKey, keyOf, noteWithKey, withKey } from './document-keys.ts';
+import { toProperties } from './document-properties.ts';
+import { createLeadingDocuments } from './leading-documents.ts';
+import { createRegistration } from './registration.ts';
 
 const READ = [
   'Name',
@@ -25,12 +28,11 @@ const READ = [
   'HasVersions',
 ];
 
+const BASE = 'OfficialDocument';
 const KEY_NOT_NEEDED = new Set<string>(['directum_refused', 'directum_access_denied']);
 
-interface Ports {
+interface Ports extends DirectumContext {
   transport: Transport;
-  reader: Reader;
-  metadata: Metadata;
   links: Links;
   absence: AbsencePort;
   log: Log;
@@ -39,17 +41,23 @@ interface Ports {
 /** Cards of documents (directum.md B.4, B.5, J.1, J.2, J.6; interface.md directum_create_contract). */
 export function createDocumentCards({
   transport,
-  reader,
-  metadata,
   links,
   absence,
   log,
+  ...context
 }: Ports): DirectumPort['documents'] {
-  async function query({ entity }: DocumentType, extra: readonly string[] = []) {
+  const { reader, metadata } = context;
+  const { registerOf, register } = createRegistration({ ...context, transport, log });
+
+  async function query(type: DocumentType, extra: readonly string[] = []) {
+    const { entity, leading } = type;
     const can = await metadata.capabilities();
-    const names = [...new Set([...READ, ...extra])];
+    const own = [...(hasKey(can, type) ? [] : ['Note']), ...(leading ? [leading.property] : [])];
+    const names = [...new Set([...READ, ...own, ...extra])];
     const isRef = (name: string) => can.property(entity, name)?.startsWith('>') === true;
-    const refs: Record<string, { select: string[] }> = { Counterparty: { select: ['Id', 'Name'] } };
+    const refs: Record<string, { select: string[] }> = {};
+    if (can.property(entity, 'Counterparty') !== null || type.code === 'contract')
+      refs['Counterparty'] = { select: ['Id', 'Name'] };
     for (const name of names.filter(isRef)) refs[name] ??= { select: ['Id'] };
     if (can.property(entity, 'HasVersions') === null) refs['Versions'] = { select: ['Id'] };
     return {
@@ -70,7 +78,8 @@ export function createDocumentCards({
       registrationNumber: textOf(row, 'RegistrationNumber'),
       counterparty:
         counterparty === null ? null : { id: counterparty, url: links.counterpartyUrl(counterparty) },
-      externalId: textOf(row, 'ExternalId'),
+      leadingId: type.leading === null ? null : refOf(row, type.leading.property),
+      externalId: keyOf(row),
       lifeCycleState: textOf(row, 'LifeCycleState'),
       internalApprovalState: textOf(row, 'InternalApprovalState'),
       externalApprovalState: textOf(row, 'ExternalApprovalState'),
@@ -107,7 +116,8 @@ export function createDocumentCards({
     expected = false,
   ): Promise<DocumentCard | null> {
     const { set, ...rest } = await query(type);
-    const ask = () => reader.all(set, { ...rest, filter: equals('ExternalId', externalId) });
+    const filter = withKey(await metadata.capabilities(), type, externalId);
+    const ask = () => reader.all(set, { ...rest, filter });
     let rows = await ask();
     if (rows.length === 0 && expected) {
       await seen(null);
@@ -115,7 +125,7 @@ export function createDocumentCards({
       rows = await ask();
     }
     // Some databases compare without case; the key is exact.
-    const own = rows.filter((row) => row['ExternalId'] === externalId).sort((a, b) => idOf(a) - idOf(b));
+    const own = rows.filter((row) => keyOf(row) === externalId).sort((a, b) => idOf(a) - idOf(b));
     if (own.length > 1) log.warn(`${type.code}.key_doubled`, { documentIds: own.map((row) => idOf(row)) });
     return own[0] ? toCard(type, own[0]) : null;
   }
@@ -127,10 +137,14 @@ export function createDocumentCards({
   }
 
   async function create(type: DocumentType, externalId: string, draft: DocumentDraft): Promise<DocumentCard> {
-    const set = (await metadata.capabilities()).need(type.entity);
-    const subject = cut(draft.subject, 250);
+    const can = await metadata.capabilities();
+    const set = can.need(type.entity);
     // Kinds without a generated name need one; the others build their own (directum.md J.1).
-    const body = { ...toProperties(draft), Name: subject, ExternalId: externalId };
+    const body = {
+      ...toProperties(type, draft),
+      Name: cut(draft.name ?? draft.subject ?? '', 250),
+      ...(hasKey(can, type) ? { ExternalId: externalId } : { Note: noteWithKey(draft.note, externalId) }),
+    };
     let made: unknown;
     try {
       made = await transport.send('POST', set, body);
@@ -145,7 +159,13 @@ export function createDocumentCards({
       return late;
     }
     if (isRow(made) && textOf(made, 'Name') !== null && 'RegistrationNumber' in made) {
-      return toCard(type, { ...made, Counterparty: { Id: draft.counterpartyId }, ExternalId: externalId });
+      return toCard(type, {
+        ...made,
+        ...(draft.counterpartyId !== undefined && { Counterparty: { Id: draft.counterpartyId } }),
+        ...(type.leading &&
+          draft.leadingId !== undefined && { [type.leading.property]: { Id: draft.leadingId } }),
+        ExternalId: externalId,
+      });
     }
     // `Return: minimal` by configuration, or an answer without what we tell: the card is read.
     const read = isRow(made) ? await byId(type, idOf(made)) : await byExternalId(type, externalId);
@@ -160,10 +180,12 @@ export function createDocumentCards({
     draft: DocumentDraft,
     onWrite?: (properties: string[]) => Promise<void>,
   ) {
-    const wanted = toProperties(draft);
+    const wanted = toProperties(type, draft);
     const { set, ...rest } = await query(type, Object.keys(wanted));
     const row = await reader.one(set, id, rest);
     if (!row) throw await unreadable(type, id);
+    const key = hasKey(await metadata.capabilities(), type) ? null : keyOf(row);
+    if (key !== null && draft.note !== undefined) wanted['Note'] = noteWithKey(draft.note, key);
     const patch: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(wanted)) {
       if (!equalValues(row[name], value)) patch[name] = value;
@@ -190,11 +212,53 @@ export function createDocumentCards({
     return { card, changedFields };
   }
 
+  async function noteOf(set: string, id: number, key: string): Promise<string> {
+    const row = await reader.one(set, id, { select: ['Id', 'Note'] });
+    return noteWithKey(row && textOf(row, 'Note'), key);
+  }
+
+  async function holderOf(types: readonly DocumentType[], externalId: string, expected: boolean) {
+    const can = await metadata.capabilities();
+    // Older installations show the key on sets of single types only (directum.md H.1).
+    if (can.set(BASE) !== null && can.property(BASE, 'ExternalId') !== null) {
+      const filter = equals('ExternalId', externalId);
+      const ask = () => reader.all(can.need(BASE), { filter, select: ['Id', 'ExternalId'] });
+      let rows = await ask();
+      if (rows.length === 0 && expected) {
+        await seen(null);
+        rows = await ask();
+      }
+      if (rows.length === 0) return null;
+    }
+    for (const type of types) {
+      if (can.set(type.entity) === null) continue;
+      const card = await byExternalId(type, externalId, expected);
+      if (card !== null) return { type, card };
+    }
+    return null;
+  }
+
   return {
     byId,
     byExternalId,
+    holderOf,
+    leading: createLeadingDocuments(context),
+    having: async ({ entity }, names) => new Set((await metadata.capabilities()).having(entity, names)),
+    registerOf,
+    register,
     create,
     update,
+    async belong(type, id, leadingId) {
+      const card = await byId(type, id);
+      if (!card) throw await unreadable(type, id);
+      if (type.leading === null || card.leadingId === leadingId) return card;
+      const set = (await metadata.capabilities()).need(type.entity);
+      await transport.send('PATCH', `${set}(${id})`, { [type.leading.property]: { Id: leadingId } });
+      const again = await byId(type, id);
+      if (again?.leadingId !== leadingId)
+        log.warn(`${type.code}.leading_not_kept`, { documentId: id, leadingId });
+      return again ?? card;
+    },
     async adopt(type, id, externalId) {
       const card = await byId(type, id);
       if (!card) throw gone(type);
@@ -204,9 +268,13 @@ export function createDocumentCards({
         log.info(`${type.code}.key_foreign`, { documentId: id });
         return;
       }
-      const set = (await metadata.capabilities()).need(type.entity);
+      const can = await metadata.capabilities();
+      const set = can.need(type.entity);
       try {
-        await transport.send('PATCH', `${set}(${id})`, { ExternalId: externalId });
+        const written = hasKey(can, type)
+          ? { ExternalId: externalId }
+          : { Note: await noteOf(set, id, externalId) };
+        await transport.send('PATCH', `${set}(${id})`, written);
       } catch (error) {
         const closed = error instanceof RobotFailure && KEY_NOT_NEEDED.has(error.code);
         if (!closed) throw error;
@@ -232,30 +300,6 @@ export function createDocumentCards({
     },
     parseExtra: (type, lines, label, readMoment) => parseExtra(metadata, type, lines, label, readMoment),
   };
-}
-
-/** Directum properties of a draft: references as `{ Id }`, dates as midnight (directum.md A.6, A.11). */
-function toProperties(draft: DocumentDraft): Record<string, unknown> {
-  const ref = (id: number | undefined) => (id === undefined ? undefined : { Id: id });
-  const date = (day: string | undefined) => (day === undefined ? undefined : `${day}T00:00:00Z`);
-  const all: Record<string, unknown> = {
-    DocumentKind: ref(draft.documentKindId),
-    Counterparty: ref(draft.counterpartyId),
-    DocumentGroup: ref(draft.categoryId),
-    BusinessUnit: ref(draft.businessUnitId),
-    Department: ref(draft.departmentId),
-    ResponsibleEmployee: ref(draft.responsibleId),
-    OurSignatory: ref(draft.ourSignatoryId),
-    Subject: cut(draft.subject, 250),
-    TotalAmount: draft.amount,
-    Currency: ref(draft.currencyId),
-    VatRate: ref(draft.vatRateId),
-    ValidFrom: date(draft.validFrom),
-    ValidTill: date(draft.validTill),
-    Note: draft.note === undefined ? undefined : shortenMiddle(draft.note, 1000),
-    ...draft.extra,
-  };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
 function noProperty({ texts }: DocumentType, name: string): RobotFailure {

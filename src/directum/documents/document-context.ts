@@ -86,11 +86,14 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
       const can = await metadata.capabilities();
       const found: DocumentDates[] = [];
       for (const { entity, dates } of documentTypes) {
-        const set = can.set(entity);
-        if (set === null) continue;
+        const { till, milestones } = dates;
+        const set = till === undefined ? null : can.set(entity);
+        if (set === null || till === undefined) continue;
         const rows = await bulk.byIds(set, unique(documentIds), {
-          select: ['Id', ...can.having(entity, [dates.till])],
-          expand: expanding(can, entity, dates.milestones, ['Name', 'Deadline', 'IsCompleted']),
+          select: ['Id', ...can.having(entity, [till])],
+          ...(milestones !== undefined && {
+            expand: expanding(can, entity, milestones, ['Name', 'Deadline', 'IsCompleted']),
+          }),
         });
         found.push(...rows.map((row) => toDates(row, dates)));
       }
@@ -101,7 +104,7 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
 
 const unique = (ids: readonly number[]): number[] => [...new Set(ids)];
 
-function toDates(row: Row, { till, milestones }: DocumentType['dates']): DocumentDates {
+function toDates(row: Row, { till = '', milestones = '' }: DocumentType['dates']): DocumentDates {
   const listed = row[milestones];
   const rows = Array.isArray(listed) ? listed.filter(isRow) : [];
   return {

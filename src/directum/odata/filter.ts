@@ -35,6 +35,9 @@ export const equals = (path: string, value: Value): Filter => compare(path, 'eq'
 export const differs = (path: string, value: Value): Filter => compare(path, 'ne', value);
 export const isGreater = (path: string, value: Value): Filter => compare(path, 'gt', value);
 
+/** The property holds the text somewhere. */
+export const contains = (path: string, text: string): Filter => write({ [path]: { contains: text } });
+
 /** All records: a big set is refused without any filter (directum.md A.5). */
 export const EVERY_ROW: Filter = isGreater('Id', 0);
 

@@ -1,7 +1,7 @@
 import { isSignedByBoth, isSignedByUs } from '../../robot/signature.ts';
 import { isAnswered, newestRework, type Rework, reworkComments } from '../observe/rework.ts';
 import type { Assignment, DocumentSnapshot, DocumentStatus } from '../ports/document.ts';
-import type { Fact, TriggerCode } from '../ports/facts.ts';
+import type { ContractTrigger, Fact } from '../ports/facts.ts';
 import { type NoticeCode, type NoticeDetails, toNoticeText } from './notices.ts';
 
 /**
@@ -135,7 +135,7 @@ function isAsked({ status, performer }: Assignment): boolean {
   return status === 'InProcess' && performer?.email != null;
 }
 
-function trigger(code: TriggerCode, key: string): Fact {
+function trigger(code: ContractTrigger, key: string): Fact {
   return { kind: 'trigger', code, key, email: null, text: null };
 }
 

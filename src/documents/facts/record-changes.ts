@@ -8,11 +8,13 @@ import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
 import type { Quarantine } from '../../store/feeds/quarantine.ts';
 import type { NewFact, OutboxClient, ToldFacts } from '../../store/outbox/told-facts.ts';
 import type { DocumentSnapshot, SnapshotChange } from '../ports/document.ts';
-import type { Fact } from '../ports/facts.ts';
+import { type Fact, triggerOf } from '../ports/facts.ts';
 import { toWanted } from './assignment-tasks.ts';
 import { openDates, toCheckDay, toDay, toDueFacts } from './due.ts';
 import { JUST_MADE, toFacts } from './facts.ts';
 import { toFactsOf } from './journal-lines.ts';
+
+type Item = Pick<SnapshotChange['items'][number], 'portal' | 'itemCode' | 'type'>;
 
 interface ChangeRecorderPorts {
   toldFacts: ToldFacts;
@@ -48,13 +50,13 @@ interface DatesCursor {
 export function createChangeRecorder(ports: ChangeRecorderPorts) {
   const { toldFacts, syncedTasks, dateChecks, quarantine, journal, timeZone, steps, now, log } = ports;
 
-  function toRows(documentId: number, item: { portal: string; itemCode: string }, facts: Fact[]): NewFact[] {
+  function toRows(documentId: number, item: Item, facts: Fact[]): NewFact[] {
     return facts.map(({ kind, code, key, email, text }) => ({
       portal: item.portal,
       itemCode: item.itemCode,
       documentId,
       kind,
-      code,
+      code: kind === 'trigger' ? triggerOf(code, item.type) : code,
       key,
       payload: text === null ? null : ports.seal.encrypt(JSON.stringify({ email, text })),
     }));

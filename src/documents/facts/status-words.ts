@@ -45,7 +45,10 @@ export const STATUS_WORDS: Readonly<Record<DocumentStatus, { title: LocalText; w
   },
   executed: {
     title: { ru: 'Исполнен', en: 'Executed' },
-    when: { ru: 'состояние «Исполнен»', en: 'life cycle state `Closed`' },
+    when: {
+      ru: 'состояние «Исполнен», у счёта — «Оплачен»',
+      en: 'life cycle state `Closed`, of an invoice `Paid`',
+    },
   },
   annulled: {
     title: { ru: 'Аннулирован', en: 'Annulled' },

@@ -1,17 +1,30 @@
 import { knowing, RobotFailure } from '../../robot/failure.ts';
 import { counterpartyMissing, namedEmployee, responsibleEmployee } from '../../robot/people.ts';
-import type { DocumentCard, DocumentDraft, FieldLabel, Reference } from '../../robot/ports/directum.ts';
+import type {
+  DocumentCard,
+  DocumentDraft,
+  FieldLabel,
+  Reference,
+  Register,
+} from '../../robot/ports/directum.ts';
 import type { ItemSnapshot } from '../../robot/ports/portal.ts';
 import type { RobotContext } from '../../robot/robot.ts';
 import { inputMissing } from '../../robot/run-robot.ts';
 import { parseDayOrMoment, parseItemAmount, WireValueError } from '../../robot/wire-values.ts';
+import { contract } from '../types/document-types.ts';
 import type { DocumentInputs, Making } from './document-inputs.ts';
+import { findLeading } from './leading-document.ts';
 import type { Problems } from './problems.ts';
+import type { Has } from './type-inputs.ts';
 
-/** Every value of a document but its counterparty, and whose counterparty that is: null stands for the card's own. */
+/** Every value of a document but its counterparty, and whose counterparty that is. */
 export interface ResolvedDraft {
   values: Omit<DocumentDraft, 'counterpartyId'>;
+  /** Of the leading document; null: of the party, or the card's own where that is null too. */
+  counterpartyId: number | null;
   party: ItemSnapshot['party'];
+  /** Where it is registered under the given number. */
+  register: Register | null;
 }
 
 /**
@@ -19,12 +32,13 @@ export interface ResolvedDraft {
  * problem is told with. @throws the first problem that was found
  */
 export async function resolveDraft(
-  { type, label }: Making,
+  making: Making,
   given: DocumentInputs,
   context: RobotContext,
-  { counterparty, known }: { counterparty: DocumentCard['counterparty']; known: Record<string, unknown> },
+  { existing, known, has }: { existing: DocumentCard | null; known: Record<string, unknown>; has: Has },
   problems: Problems,
 ): Promise<ResolvedDraft> {
+  const { type, label } = making;
   const { portal, directum, settings } = context;
   const { catalogue } = directum;
   const check = <T>(work: () => Promise<T> | T) => problems.of(() => knowing(known, async () => work()));
@@ -33,13 +47,17 @@ export async function resolveDraft(
 
   const people = [given.responsible, given.our_signatory].filter((id) => id !== undefined);
   const snapshot = (await check(() => portal.read({ users: people })))();
+  const leading = await check(() => findLeading(making, given, context));
+  const hasParty = has('Counterparty');
   await check(() => {
-    if (!snapshot.party && counterparty === null) throw counterpartyMissing();
+    if (hasParty && !snapshot.party && !existing?.counterparty && !leading()?.counterpartyId)
+      throw counterpartyMissing();
   });
   const kindRef = given.document_kind ?? settings.documentKinds[type.code];
   const kind = await check(() => {
-    if (!kindRef) throw inputMissing(label.kind);
-    return catalogue.documentKind(type, kindRef, label.kind);
+    if (kindRef) return catalogue.documentKind(type, kindRef, label.kind);
+    if (type.code === contract.code) throw inputMissing(label.kind);
+    return catalogue.usualKind(type, label.kind);
   });
   const category = await optional(given.category, (name) => catalogue.category(name, label.category));
   const responsible = await check(() =>
@@ -53,9 +71,18 @@ export async function resolveDraft(
       : namedEmployee(given.our_signatory, snapshot, directum, label.signatory),
   );
   const department = await optional(given.department, (name) => catalogue.department(name, label.department));
-  const businessUnit = await check(() => ownCompany(given, snapshot, context, label.businessUnit));
+  const businessUnitId = await check(async () =>
+    given.business_unit === undefined && leading()?.businessUnitId
+      ? leading()?.businessUnitId
+      : ((await ownCompany(given, snapshot, context, label.businessUnit))?.id ?? null),
+  );
   const vatRate = await optional(given.vat_rate, (name) => catalogue.vatRate(name, label.vatRate));
-  const amount = await check(() => given.amount?.amount ?? itemAmount(snapshot, label.amount));
+  const amount = await check(() => {
+    if (!has('TotalAmount')) return 0;
+    const sum = given.amount?.amount ?? itemAmount(snapshot, label.amount);
+    if (type.needsAmount && sum <= 0) throw inputMissing(label.amount);
+    return sum;
+  });
   const currencyCode = given.amount?.currency ?? snapshot.currency;
   const currency = await check(() =>
     amount() > 0 && currencyCode ? catalogue.currency(currencyCode, label.amount) : undefined,
@@ -63,25 +90,42 @@ export async function resolveDraft(
   const extra = await optional(given.extra_fields, (lines) =>
     directum.documents.parseExtra(type, lines, label.extra, (text) => readMoment(text, settings.timeZone)),
   );
+  const ids = () => ({
+    kindId: kind().id,
+    businessUnitId: businessUnitId() ?? responsible().businessUnitId ?? undefined,
+    departmentId: department()?.id ?? responsible().departmentId ?? undefined,
+  });
+  const register = await check(() =>
+    type.number === 'registration' && given.number !== undefined && given.date !== undefined
+      ? directum.documents.registerOf(ids(), label.number)
+      : null,
+  );
   problems.demandNone();
 
   const values = {
+    name: given.subject ?? `${type.texts.title[settings.language]} — ${snapshot.title}`,
     subject: given.subject,
     documentKindId: kind().id,
+    leadingId: leading()?.id,
     categoryId: category()?.id,
-    businessUnitId: businessUnit()?.id ?? responsible().businessUnitId ?? undefined,
-    departmentId: department()?.id ?? responsible().departmentId ?? undefined,
-    responsibleId: responsible().id,
+    businessUnitId: has('BusinessUnit') ? ids().businessUnitId : undefined,
+    departmentId: has('Department') ? ids().departmentId : undefined,
+    responsibleId: has('ResponsibleEmployee') ? responsible().id : undefined,
     ourSignatoryId: signatory()?.id,
     amount: amount() > 0 ? amount() : undefined,
-    currencyId: currency()?.id,
+    currencyId: has('Currency') ? currency()?.id : undefined,
     vatRateId: vatRate()?.id,
+    number: given.number,
+    date: given.date,
+    paymentDue: given.payment_due,
     validFrom: given.valid_from,
     validTill: given.valid_till,
     note: `${snapshot.title}\n${snapshot.url}`,
     extra: extra(),
   };
-  return { values, party: snapshot.party };
+  const counterpartyId = leading()?.counterpartyId ?? null;
+  const party = hasParty && counterpartyId === null ? snapshot.party : null;
+  return { values, counterpartyId: hasParty ? counterpartyId : null, party, register: register() };
 }
 
 /** @throws RobotFailure input_invalid when it cannot be written as it is */

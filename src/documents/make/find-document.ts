@@ -1,7 +1,7 @@
 import { RobotFailure } from '../../robot/failure.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { RobotContext } from '../../robot/robot.ts';
-import { contract, documentTypes } from '../types/document-types.ts';
+import { contract, likeliestFirst } from '../types/document-types.ts';
 
 /**
  * The document named by its id, else the one in the slot: our own record first, then the key in Directum.
@@ -25,13 +25,12 @@ export async function findDocument(
   const recorded = await slots.find(slot);
   const own = recorded === null ? null : await directum.states.read(recorded);
   if (own) return own;
-  for (const type of documentTypes) {
-    const card = await directum.documents.byExternalId(type, slots.externalId(slot), recorded === null);
-    const found = card && (await directum.states.read(card.id));
-    if (card && found) {
-      await slots.bind(slot, card, { type: type.code, made: false, kindId: found.kindId ?? null });
-      return found;
-    }
+  const key = slots.externalId(slot);
+  const held = await directum.documents.holderOf(likeliestFirst(slot), key, recorded === null);
+  const found = held && (await directum.states.read(held.card.id));
+  if (held && found) {
+    await slots.bind(slot, held.card, { type: held.type.code, made: false, kindId: found.kindId ?? null });
+    return found;
   }
   throw new RobotFailure('document_not_found', {
     ru: `В слоте «${slot}» этой сделки нет документа Directum. Поставьте раньше робота «${contract.texts.robot.ru}» или укажите ИД документа.`,

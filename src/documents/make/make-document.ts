@@ -1,11 +1,14 @@
 import { knowing, RobotFailure } from '../../robot/failure.ts';
-import type { DocumentCard } from '../../robot/ports/directum.ts';
+import type { DocumentCard, FieldLabel, Register } from '../../robot/ports/directum.ts';
 import type { RobotContext } from '../../robot/robot.ts';
 import { invalid } from '../../robot/run-robot.ts';
+import { contract, type DocumentType, likeliestFirst } from '../types/document-types.ts';
 import { type ResolvedDraft, resolveDraft } from './document-draft.ts';
 import type { DocumentInputs, Making } from './document-inputs.ts';
 import { addVersion, checkVersion } from './document-version.ts';
+import { findLeading } from './leading-document.ts';
 import { Problems } from './problems.ts';
+import { demandAgreement, demandFittingInputs, type Has } from './type-inputs.ts';
 
 /**
  * Finds the document of an item's slot, or makes it (interface.md §3): find it by its key, resolve the inputs, make or
@@ -13,12 +16,18 @@ import { Problems } from './problems.ts';
  */
 export async function makeDocument(making: Making, given: DocumentInputs, context: RobotContext) {
   const problems = new Problems();
-  await problems.of(() => demandAgreement(making, given));
+  await demandAgreement(making, given, problems);
+  const has = await demandFittingInputs(making, given, context, problems);
   problems.demandNone();
-  return context.slots.alone(given.slot, () => findOrMake(making, given, context, problems));
+  return context.slots.alone(given.slot, () => findOrMake(making, given, context, { has, problems }));
 }
 
-async function findOrMake(making: Making, given: DocumentInputs, context: RobotContext, problems: Problems) {
+async function findOrMake(
+  making: Making,
+  given: DocumentInputs,
+  context: RobotContext,
+  { has, problems }: { has: Has; problems: Problems },
+) {
   const { type } = making;
   const { directum, slots, log } = context;
   const owned = await findOwned(making, given.slot, context);
@@ -26,16 +35,18 @@ async function findOrMake(making: Making, given: DocumentInputs, context: RobotC
     owned !== null && given.link_document_id === undefined && (await slots.begunByThisRun(given.slot));
   const linked = owned === null ? await findLinked(making, given, context) : null;
   const existing = owned ?? linked;
+  const known = existing === null ? {} : toOutputs(existing, begun);
   const version = await problems.of(() =>
-    knowing(owned ? toOutputs(owned, begun) : {}, () => checkVersion(making, given, context, existing)),
+    knowing(owned ? known : {}, () => checkVersion(making, given, context, existing)),
   );
   let write: () => Promise<{ card: DocumentCard; changedFields: string[]; kindId?: number }>;
-  if (existing !== null && (given.if_exists === 'keep' || begun || !isOpenDraft(existing))) {
+  let register: Register | null;
+  if (existing !== null && (given.if_exists === 'keep' || begun || !isOpen(type, existing))) {
     write = async () => ({ card: existing, changedFields: [] });
+    register = await registerOfExisting(making, given, existing, context, problems);
   } else {
-    const known = existing === null ? {} : toOutputs(existing, begun);
-    const counterparty = existing?.counterparty ?? null;
-    const draft = await resolveDraft(making, given, context, { counterparty, known }, problems);
+    const draft = await resolveDraft(making, given, context, { existing, known, has }, problems);
+    ({ register } = draft);
     write = () =>
       existing === null
         ? create(making, draft, given.slot, context)
@@ -44,31 +55,62 @@ async function findOrMake(making: Making, given: DocumentInputs, context: RobotC
   problems.demandNone();
 
   if (linked) await directum.documents.adopt(type, linked.id, slots.externalId(given.slot));
-  const { card, changedFields, kindId = null } = await write();
+  const { card: written, changedFields, kindId = null } = await write();
   const created = existing === null || begun;
-  await slots.bind(given.slot, card, { type: type.code, made: created, kindId });
+  await slots.bind(given.slot, written, { type: type.code, made: created, kindId });
+  const card = created ? await belong(making, given, context, written) : written;
 
   log.info(`${type.code}.ready`, { documentId: card.id, created });
   const outputs = toOutputs(card, created, changedFields);
+  const { number, date } = given;
+  if (register !== null && card.registrationNumber === null && number !== undefined && date !== undefined) {
+    const as = { register, number, date };
+    await knowing(outputs, () => directum.documents.register(type, card.id, as));
+    outputs.registration_number = number;
+  }
   const first = version();
-  if (first !== null) await knowing(outputs, () => addVersion(making, first, card, given.slot, context));
+  if (first !== null)
+    await knowing(outputs, () =>
+      addVersion(making, first, { card, slot: given.slot, isNew: existing === null }, context),
+    );
   return outputs;
 }
 
-/** Inputs that contradict each other. @throws RobotFailure input_invalid */
-function demandAgreement({ label }: Making, given: DocumentInputs): void {
-  if (given.template !== undefined && given.file_field !== undefined) {
-    throw invalid(label.file, given.file_field, {
-      ru: 'указаны и шаблон, и файл; оставьте что-то одно',
-      en: 'both a template and a file are given; leave one of them',
-    });
-  }
-  if (given.valid_from && given.valid_till && given.valid_from > given.valid_till) {
-    throw invalid(label.validTill, given.valid_till, {
-      ru: `раньше, чем «${label.validFrom.ru}»; исправьте даты`,
-      en: `it is before «${label.validFrom.en}»; mend the dates`,
-    });
-  }
+/** A card of this run belongs to its leading document, also when an earlier attempt was cut off before it did. */
+async function belong(
+  making: Making,
+  given: DocumentInputs,
+  context: RobotContext,
+  card: DocumentCard,
+): Promise<DocumentCard> {
+  const { type } = making;
+  if (type.leading === null) return card;
+  const wanted = card.leadingId ?? (await findLeading(making, given, context))?.id;
+  if (wanted === undefined) return card;
+  return knowing(toOutputs(card, true), () => context.directum.documents.belong(type, card.id, wanted));
+}
+
+/** Where a document of an earlier attempt or run is registered that has no number yet; null for one that is to have none. */
+async function registerOfExisting(
+  { type, label }: Making,
+  { number, date }: DocumentInputs,
+  card: DocumentCard,
+  { directum }: RobotContext,
+  problems: Problems,
+): Promise<Register | null> {
+  if (type.number !== 'registration' || number === undefined || date === undefined) return null;
+  if (card.registrationNumber !== null) return null;
+  const found = await problems.of(async () => {
+    const names = ['DocumentKind', 'BusinessUnit', 'Department'];
+    const held = await directum.documents.properties(type, card.id, names);
+    const idOf = (name: string) => (held?.[name] as { Id?: number } | null | undefined)?.Id;
+    const kindId = idOf('DocumentKind');
+    if (kindId === undefined) return null;
+    const of = { kindId, businessUnitId: idOf('BusinessUnit'), departmentId: idOf('Department') };
+    return directum.documents.registerOf(of, label.number);
+  });
+  problems.demandNone();
+  return found();
 }
 
 async function create({ type }: Making, draft: ResolvedDraft, slot: string, context: RobotContext) {
@@ -78,7 +120,7 @@ async function create({ type }: Making, draft: ResolvedDraft, slot: string, cont
   const card = await knowing(toCounterpartyOutputs(counterparty), () =>
     directum.documents.create(type, slots.externalId(slot), {
       ...draft.values,
-      counterpartyId: counterparty?.id,
+      counterpartyId: draft.counterpartyId ?? counterparty?.id,
     }),
   );
   return { card, changedFields: [], kindId: draft.values.documentKindId };
@@ -93,7 +135,7 @@ async function update(
   const counterparty = draft.party
     ? await directum.counterparties.sync(draft.party, 'none')
     : card.counterparty;
-  const values = { ...draft.values, counterpartyId: counterparty?.id };
+  const values = { ...draft.values, counterpartyId: draft.counterpartyId ?? counterparty?.id };
   return directum.documents.update(type, card.id, values, (names) => slots.changing(card.id, names));
 }
 
@@ -106,6 +148,7 @@ function toOutputs(card: DocumentCard, created: boolean, changedFields: string[]
     ...toCounterpartyOutputs(card.counterparty),
     created,
     changed_fields: changedFields.join(','),
+    leading_id: card.leadingId ?? undefined,
   };
 }
 
@@ -115,18 +158,39 @@ function toCounterpartyOutputs(counterparty: DocumentCard['counterparty']) {
 
 /** The slot's document: our own record first, then the key in Directum; a deleted one frees the slot. */
 async function findOwned(
-  { type }: Making,
+  { type, label }: Making,
   slot: string,
   { directum, slots }: RobotContext,
 ): Promise<DocumentCard | null> {
+  const isContract = type.code === contract.code;
   const known = await slots.find(slot);
   const read = (id: number) => knowing({ document_id: id }, () => directum.documents.byId(type, id));
-  const own = known === null ? null : await read(known);
+  const own =
+    known === null
+      ? null
+      : await read(known).catch((error: unknown) => {
+          const isOther = error instanceof RobotFailure && error.code === 'document_not_found' && !isContract;
+          throw isOther ? ofAnotherType(type, slot, known, label.slot) : error;
+        });
   if (own) return own;
   if (known !== null) await slots.release(slot, known);
   // One whose making was cut off is there although nobody remembers its id.
   const expected = known === null && (await slots.begunByAnyRun(slot));
-  return directum.documents.byExternalId(type, slots.externalId(slot), expected);
+  const key = slots.externalId(slot);
+  if (isContract) return directum.documents.byExternalId(type, key, expected);
+  // A slot of another name than the type's own may have been another robot's too.
+  const types = slot === type.slot && !expected ? [type] : likeliestFirst(slot);
+  const held = await directum.documents.holderOf(types, key, expected);
+  if (held !== null && held.type.code !== type.code)
+    throw ofAnotherType(type, slot, held.card.id, label.slot);
+  return held?.card ?? null;
+}
+
+function ofAnotherType({ texts }: DocumentType, slot: string, id: number, label: FieldLabel): RobotFailure {
+  return invalid(label, slot, {
+    ru: `в этом слоте документ другого типа (ИД ${id}), не «${texts.noun.ru}»; укажите другое слово`,
+    en: `this slot holds a document of another type (id ${id}), not «${texts.noun.en}»; give another word`,
+  });
 }
 
 /** The document made by hand that is to be bound to the free slot; null when none is named. */
@@ -148,11 +212,13 @@ async function findLinked(
   });
 }
 
-/** `update` writes only while the document is a draft that nobody, the counterparty included, approves or has signed. */
-function isOpenDraft(card: DocumentCard): boolean {
+/** `update` writes only while nobody, the counterparty included, approves the document or has signed it. */
+function isOpen({ openWhile }: DocumentType, card: DocumentCard): boolean {
   const closed = ['OnApproval', 'PendingSign', 'Signed'];
   // A signature under a locked card leaves the state behind (directum.md E.1).
   if (card.lastVersionApproved) return false;
   const states = [card.internalApprovalState, card.externalApprovalState];
-  return card.lifeCycleState === 'Draft' && !states.some((state) => closed.includes(state ?? ''));
+  if (states.some((state) => closed.includes(state ?? ''))) return false;
+  if (openWhile === 'draft') return card.lifeCycleState === 'Draft';
+  return !['Obsolete', 'Paid', 'Terminated', 'Closed'].includes(card.lifeCycleState ?? '');
 }

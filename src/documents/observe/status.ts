@@ -36,7 +36,7 @@ const is =
 
 /** Interface.md §5, "Status": the first that holds; none of them is `created`. `Active` proves nothing. */
 const RULES: readonly Rule[] = [
-  { status: 'executed', of: ['lifeCycleState'], holds: is('lifeCycleState', 'Closed') },
+  { status: 'executed', of: ['lifeCycleState'], holds: is('lifeCycleState', 'Closed', 'Paid') },
   { status: 'annulled', of: ['lifeCycleState'], holds: is('lifeCycleState', 'Obsolete', 'Terminated') },
   {
     status: 'signed_both',

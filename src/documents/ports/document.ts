@@ -61,8 +61,11 @@ export interface DocumentSnapshot {
 /** A document before and after an observation, with the items that show it (`portal` is the slots' portal key). */
 export interface SnapshotChange {
   documentId: number;
-  /** `since` is when the item began to show it. */
-  items: { portal: string; itemCode: string; since: Date }[];
+  /**
+   * `since` is when the item began to show it; `type` that of the document in its slot, null where it was given by its id
+   * alone.
+   */
+  items: { portal: string; itemCode: string; since: Date; type: string | null }[];
   /** A robot made it, so whatever its first snapshot shows is new; the first snapshot of other documents is not. */
   made: boolean;
   /** Null for the first snapshot. */

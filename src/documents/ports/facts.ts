@@ -1,15 +1,29 @@
 import type { LocalText } from '../../robot/failure.ts';
+import { contract } from '../types/document-types.ts';
 
-/** Codes of the triggers an administrator places on stages (interface.md §5). */
-export type TriggerCode =
-  | 'directum_approved'
-  | 'directum_rejected'
-  | 'directum_rework'
-  | 'directum_signed_us'
-  | 'directum_signed_both'
-  | 'directum_executed'
-  | 'directum_overdue'
-  | 'directum_due';
+/** What a trigger tells of a document. */
+type TriggerStep =
+  | 'approved'
+  | 'rejected'
+  | 'rework'
+  | 'signed_us'
+  | 'signed_both'
+  | 'executed'
+  | 'overdue'
+  | 'due';
+
+/** Triggers of contracts and of documents given by their ids (interface.md §5). */
+export type ContractTrigger = `directum_${TriggerStep}`;
+
+/**
+ * Codes of the triggers an administrator places on stages. Documents of other types have their own, so that a signed act
+ * moves no deal that waits for its contract.
+ */
+export type TriggerCode = ContractTrigger | `directum_document_${TriggerStep}`;
+
+/** The code of a trigger in an item whose slot holds a document of this type; null where no slot holds it. */
+export const triggerOf = (code: string, type: string | null): string =>
+  type === null || type === contract.code ? code : code.replace(/^directum_/, 'directum_document_');
 
 /** A fact that must be told once: of one document, kind and key. */
 export interface Fact {

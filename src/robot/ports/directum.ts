@@ -1,5 +1,5 @@
 import type { DocumentType } from '../../documents/types/document-types.ts';
-import type { DocumentState, Signing, TaskState } from './document-state.ts';
+import type { ApprovalStates, DocumentState, Signing, TaskState } from './document-state.ts';
 import type { OpenFile, StoredFile } from './files.ts';
 import type { Party } from './portal.ts';
 
@@ -22,6 +22,9 @@ export interface DocumentCard {
   url: string;
   registrationNumber: string | null;
   counterparty: { id: number; url: string } | null;
+  /** The document it belongs to. */
+  leadingId: number | null;
+  /** Our key on it, in whatever property the installation has for it. */
   externalId: string | null;
   lifeCycleState: string | null;
   internalApprovalState: string | null;
@@ -32,9 +35,16 @@ export interface DocumentCard {
 
 /** Values of a document, ids of directory records; undefined is not written. */
 export interface DocumentDraft {
-  subject: string;
+  /** For kinds that do not build a name of their own; the subject where it is absent. */
+  name?: string | undefined;
+  subject?: string | undefined;
   documentKindId: number;
   counterpartyId?: number | undefined;
+  leadingId?: number | undefined;
+  /** Of the paper; the date `YYYY-MM-DD`. */
+  number?: string | undefined;
+  date?: string | undefined;
+  paymentDue?: string | undefined;
   categoryId?: number | undefined;
   businessUnitId?: number | undefined;
   departmentId?: number | undefined;
@@ -51,6 +61,26 @@ export interface DocumentDraft {
   /** Checked values of the customer's own properties, ready for OData. */
   extra?: Record<string, unknown> | undefined;
 }
+
+/** A document to which another one belongs. */
+export interface LeadingDocument extends ApprovalStates {
+  id: number;
+  name: string;
+  /** A contract or an agreement. */
+  contractual: boolean;
+  counterpartyId: number | null;
+  businessUnitId: number | null;
+}
+
+/** Whose number it is that is to be given. */
+export interface NumberedKind {
+  kindId: number;
+  businessUnitId: number | undefined;
+  departmentId: number | undefined;
+}
+
+/** A document register (журнал). */
+export type Register = Reference;
 
 export type UpdateMode = 'fill' | 'overwrite' | 'none';
 
@@ -91,6 +121,11 @@ export interface DirectumPort {
     /** "Name or id", active only. `label` is the field's title for the error text.
      *  @throws RobotFailure reference_not_found, reference_ambiguous */
     documentKind(type: DocumentType, nameOrId: string, label: FieldLabel): Promise<Reference>;
+    /**
+     * The kind for a step that names none: the type's default, else its predefined one, else the only active one.
+     * @throws RobotFailure input_missing
+     */
+    usualKind(type: DocumentType, label: FieldLabel): Promise<Reference>;
     category(nameOrId: string, label: FieldLabel): Promise<Reference>;
     /** Also by TIN. */
     businessUnit(nameOrIdOrTin: string, label: FieldLabel): Promise<Reference>;
@@ -126,6 +161,27 @@ export interface DirectumPort {
     byId(type: DocumentType, id: number): Promise<DocumentCard | null>;
     /** The oldest document with this ExternalId; null when none. `expected`: there may be one, so lost rights are looked for. */
     byExternalId(type: DocumentType, externalId: string, expected?: boolean): Promise<DocumentCard | null>;
+    /** The document with this key of whatever type; those of `types` are looked for in their order. */
+    holderOf(
+      types: readonly DocumentType[],
+      externalId: string,
+      expected: boolean,
+    ): Promise<{ type: DocumentType; card: DocumentCard } | null>;
+    /** A document to which others may belong; null when there is none that the account can read. */
+    leading(id: number): Promise<LeadingDocument | null>;
+    /** Those of Directum's properties that cards of the type have in this installation. */
+    having(type: DocumentType, properties: readonly string[]): Promise<ReadonlySet<string>>;
+    /**
+     * The register in which documents of the kind get a number that people give. `label` is the field of the number.
+     * @throws RobotFailure input_invalid
+     */
+    registerOf(kind: NumberedKind, label: FieldLabel): Promise<Register>;
+    /** Registers a document under a number and a date `YYYY-MM-DD`. */
+    register(
+      type: DocumentType,
+      id: number,
+      as: { register: Register; number: string; date: string },
+    ): Promise<void>;
     /**
      * Makes the card. A request that broke off is looked for by ExternalId before the failure is reported.
      */
@@ -137,6 +193,11 @@ export interface DirectumPort {
       draft: DocumentDraft,
       onWrite?: (properties: string[]) => Promise<void>,
     ): Promise<{ card: DocumentCard; changedFields: string[] }>;
+    /**
+     * Sees to it that a card just made belongs to its leading document: Directum drops it where it sets the counterparty
+     * later (directum.md J.2).
+     */
+    belong(type: DocumentType, id: number, leadingId: number): Promise<DocumentCard>;
     /** Writes our key on a card that has none; a card that may not be changed stays without. */
     adopt(type: DocumentType, id: number, externalId: string): Promise<void>;
     /**

@@ -29,6 +29,10 @@ export interface DocumentSlotsPort {
     document: { id: number; url: string; file?: { size: number; sha256: string } },
     how?: Bound,
   ): Promise<void>;
+  /** Id on the portal of the document from which the first version of the slot's document is made; null when none is known. */
+  generated(slot: string): Promise<number | null>;
+  /** Remembers it. */
+  keepGenerated(slot: string, documentId: number, generatedId: number): Promise<void>;
   /** Remembers that this run is about to write these properties of a document; `bind` makes them a line of the journal. */
   changing(documentId: number, properties: string[]): Promise<void>;
   /** The item was given a document by its id: from now on the item shows it too. */

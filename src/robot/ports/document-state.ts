@@ -1,15 +1,19 @@
-/** What Directum shows of a document's approval and signing (directum.md E.1). Its own values; empty is null. */
-export interface DocumentState {
-  id: number;
-  name: string;
-  url: string;
-  /** ISO with offset, by Directum's clock. */
-  modified: string | null;
+/** States by which a document counts as approved, signed, or over (directum.md B.8, E.1). */
+export interface ApprovalStates {
   lifeCycleState: string | null;
   internalApprovalState: string | null;
   externalApprovalState: string | null;
   exchangeState: string | null;
   lastVersionApproved: boolean;
+}
+
+/** What Directum shows of a document's approval and signing (directum.md E.1). Its own values; empty is null. */
+export interface DocumentState extends ApprovalStates {
+  id: number;
+  name: string;
+  url: string;
+  /** ISO with offset, by Directum's clock. */
+  modified: string | null;
   registrationNumber: string | null;
   ourSignatory: string | null;
   /** Of its document kind. Absent in what an earlier version kept. */

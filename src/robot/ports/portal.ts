@@ -1,3 +1,4 @@
+import type { LocalText } from '../failure.ts';
 import type { OpenFile, StoredFile } from './files.ts';
 
 /** Which CRM item a call is about; `code` is the portal's own spelling (`DEAL_915`, `DYNAMIC_177_5`). */
@@ -92,6 +93,27 @@ export interface ReadRequest {
   contactId?: number;
 }
 
+/** A template of the portal's document generator. */
+export interface CrmTemplate {
+  id: number;
+  name: string;
+}
+
+/** What the document generator is to make of the item. */
+export interface GenerateRequest {
+  template: CrmTemplate;
+  /** Title of the document on the portal, by which it is found again. */
+  key: string;
+  /** The robot's field that names the template. */
+  label: LocalText;
+  /** Nothing can have been made under the key yet. */
+  isNew: boolean;
+  /** Id of the document on the portal that was kept for the key; null when there is none. */
+  known: number | null;
+  /** Keeps the id for later attempts, before the file is read. */
+  keep(generatedId: number): Promise<void>;
+}
+
 /** The portal as a robot sees it: the item its step runs on. */
 export interface PortalPort {
   /**
@@ -109,6 +131,16 @@ export interface PortalPort {
    * @throws RobotFailure file_unusable, portal_unavailable, portal_access_denied
    */
   checkFileField(fieldCode: string): Promise<void>;
+  /**
+   * The template of the document generator with this id or name, for the item's type. `label` is the robot's field.
+   * @throws RobotFailure reference_not_found, reference_ambiguous, portal_unavailable, portal_access_denied
+   */
+  findTemplate(wanted: string, label: LocalText): Promise<CrmTemplate>;
+  /**
+   * Opens the docx that the portal makes of the item, or made before under the same key.
+   * @throws RobotFailure reference_not_found, input_invalid, file_unusable, portal_unavailable, portal_access_denied
+   */
+  generateFile(request: GenerateRequest): Promise<OpenFile>;
   /**
    * Puts the file into the field; a field of many files keeps those it has.
    * @throws RobotFailure file_unusable, portal_unavailable, portal_access_denied, item_not_found

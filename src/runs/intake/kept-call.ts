@@ -11,19 +11,22 @@ export interface KeptCall {
   properties: Properties;
   /** The step's own limit; 0 or absent when it has none. */
   timeoutSeconds?: number;
+  /** Access token of the user as whom the step runs; absent when the call brought none. */
+  access?: string | undefined;
 }
 
 /** What is kept of a call; everything else of it is a column of its own, or not kept. */
-export function toKeptCall(call: KeptCall): KeptCall {
-  const { documentId, eventToken, workflowId, properties, timeoutSeconds = 0 } = call;
-  return { documentId, eventToken, workflowId, properties, timeoutSeconds };
+export function toKeptCall(call: ArrivedCall): KeptCall {
+  const { documentId, eventToken, workflowId, properties, timeoutSeconds = 0, tokens } = call;
+  return { documentId, eventToken, workflowId, properties, timeoutSeconds, access: tokens?.access };
 }
 
 /** A step's call as it arrives, of which a run is made. */
-interface ArrivedCall extends KeptCall {
+interface ArrivedCall extends Omit<KeptCall, 'access'> {
   memberId: string;
   code: string;
   useSubscription: boolean;
+  tokens: { access: string } | null;
 }
 
 /** The run of a call; `portal` is the key of its portal in Directum, `maxHours` RUN_MAX_HOURS. */

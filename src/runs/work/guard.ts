@@ -9,6 +9,7 @@ type Reads<Port> = readonly (keyof Port & string)[];
 const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group]> } = {
   catalogue: [
     'documentKind',
+    'usualKind',
     'category',
     'businessUnit',
     'businessUnitByTin',
@@ -18,16 +19,26 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
     'vatRate',
   ],
   employees: ['byEmail', 'byReference'],
-  documents: ['byId', 'byExternalId', 'properties', 'parseExtra'],
+  documents: [
+    'byId',
+    'byExternalId',
+    'holderOf',
+    'leading',
+    'having',
+    'registerOf',
+    'properties',
+    'parseExtra',
+  ],
   versions: ['hasBody', 'checkFile'],
   states: ['read', 'newestTask', 'signing', 'fetchSigned'],
 };
 /** `read` brings the proof of the call with it. */
-const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField'];
+const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField', 'findTemplate'];
 const SLOTS_READS: Reads<DocumentSlotsPort> = [
   'externalId',
   'alone',
   'find',
+  'generated',
   'begunByThisRun',
   'begunByAnyRun',
 ];

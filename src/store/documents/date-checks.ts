@@ -3,6 +3,7 @@ import type { DocumentDates, DocumentStatus, SnapshotChange } from '../../docume
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import type { OutboxClient } from '../outbox/told-facts.ts';
+import { SLOT_TYPE } from './slot-type.ts';
 
 interface DatedDocument {
   documentId: number;
@@ -27,7 +28,8 @@ export function createDateChecks(pool: pg.Pool) {
       return inTransaction(pool, async (client) => {
         const { rows } = await client.query(
           `SELECT d.id, d.observed, d.status, d.dates,
-             json_agg(json_build_object('portal', w.portal, 'itemCode', w.item_code, 'since', w.created_at)
+             json_agg(json_build_object('portal', w.portal, 'itemCode', w.item_code, 'since', w.created_at,
+               'type', ${SLOT_TYPE})
                ORDER BY w.portal, w.item_code) AS items
            FROM (SELECT * FROM document WHERE id > $1 AND ended_at IS NULL AND dates IS NOT NULL
              AND observed IS NOT NULL AND status IS NOT NULL ORDER BY id LIMIT $2 FOR SHARE) AS d
@@ -55,9 +57,11 @@ function toDated(row: Record<string, unknown>): DatedDocument {
     state: row['observed'] as DocumentState,
     status: row['status'] as DocumentStatus,
     dates: row['dates'] as DocumentDates,
-    items: (row['items'] as { portal: string; itemCode: string; since: string }[]).map((item) => ({
-      ...item,
-      since: new Date(item.since),
-    })),
+    items: (row['items'] as { portal: string; itemCode: string; since: string; type: string | null }[]).map(
+      (item) => ({
+        ...item,
+        since: new Date(item.since),
+      }),
+    ),
   };
 }

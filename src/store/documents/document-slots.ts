@@ -117,6 +117,23 @@ export function createDocumentSlots(
       await watch(document.id, slot);
     },
 
+    async generated(slot) {
+      const { rows } = await pool.query(
+        'SELECT generated_id FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3',
+        [portalKey, itemCode, slot.toLowerCase()],
+      );
+      return rows[0]?.generated_id == null ? null : Number(rows[0].generated_id);
+    },
+
+    async keepGenerated(slot, documentId, generatedId) {
+      locks.check();
+      await pool.query(
+        `UPDATE document_slot SET generated_id = $5
+         WHERE portal = $1 AND item_code = $2 AND slot = $3 AND document_id = $4`,
+        [portalKey, itemCode, slot.toLowerCase(), documentId, generatedId],
+      );
+    },
+
     changing: (documentId, properties) => beginChange(pool, runId, `document ${documentId}`, properties),
 
     give: (documentId) => watch(documentId, null),
@@ -138,15 +155,17 @@ const BIND = `
   WITH former AS (SELECT document_id FROM document_slot WHERE portal = $1 AND item_code = $2 AND slot = $3),
   ${takenChange('$8', '$9')},
   bound AS (
-    INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO document_slot AS s (portal, item_code, slot, document_id, url, file_size, file_sha256, type)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($11::jsonb->>'type', 'contract'))
     ON CONFLICT (portal, item_code, slot) DO UPDATE SET
       document_id = excluded.document_id,
       url = excluded.url,
       file_size = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
         THEN s.file_size ELSE excluded.file_size END,
       file_sha256 = CASE WHEN excluded.file_sha256 IS NULL AND s.document_id = excluded.document_id
-        THEN s.file_sha256 ELSE excluded.file_sha256 END
+        THEN s.file_sha256 ELSE excluded.file_sha256 END,
+      type = CASE WHEN $11::jsonb ? 'type' OR s.document_id <> excluded.document_id THEN excluded.type ELSE s.type END,
+      generated_id = CASE WHEN s.document_id = excluded.document_id THEN s.generated_id END
     RETURNING document_id),
   fresh AS (SELECT document_id FROM bound WHERE NOT EXISTS (SELECT FROM former WHERE former.document_id = bound.document_id)),
   line (n, type, data) AS (

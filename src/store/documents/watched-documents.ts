@@ -15,6 +15,7 @@ import {
   lockedItems,
   lockedSlots,
 } from '../locks/lock-order.ts';
+import { SLOT_TYPE } from './slot-type.ts';
 
 /** The transaction of one observation; whoever records facts of it writes through this. */
 export type DocumentClient = pg.PoolClient;
@@ -51,8 +52,8 @@ export function createDocumentStore(pool: pg.Pool) {
       [known],
     );
     const items = await client.query(
-      `SELECT document_id, portal, item_code, created_at FROM watched_document WHERE document_id = ANY($1) AND gone_at IS NULL
-       ORDER BY portal, item_code`,
+      `SELECT document_id, portal, item_code, created_at, ${SLOT_TYPE} AS type FROM watched_document AS w
+       WHERE document_id = ANY($1) AND gone_at IS NULL ORDER BY portal, item_code`,
       [known],
     );
     const seenOf = Map.groupBy(assignments.rows, (row) => Number(row.document_id));
@@ -75,6 +76,7 @@ export function createDocumentStore(pool: pg.Pool) {
             portal: one.portal as string,
             itemCode: one.item_code as string,
             since: one.created_at as Date,
+            type: one.type as string | null,
           })),
         },
       ]),

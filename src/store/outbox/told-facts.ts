@@ -50,7 +50,8 @@ export function createToldFacts(pool: pg.Pool) {
     async cancelDates(client: OutboxClient, documentId: number, open: string[]): Promise<void> {
       await client.query(
         `WITH one AS (SELECT id FROM outbox WHERE document_id = $1 AND state = 'due' AND message IS NULL
-           AND code IN ('directum_due', 'directum_overdue', 'due', 'overdue') AND split_part(key, '/', 1) <> ALL($2) ${IN_ORDER})
+           AND code IN ('directum_due', 'directum_overdue', 'directum_document_due', 'directum_document_overdue', 'due', 'overdue')
+           AND split_part(key, '/', 1) <> ALL($2) ${IN_ORDER})
          DELETE FROM outbox USING one WHERE outbox.id = one.id`,
         [documentId, open],
       );

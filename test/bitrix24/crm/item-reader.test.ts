@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
-import { fileName } from '../../../src/bitrix24/crm/files/item-file.ts';
+import { fileName } from '../../../src/bitrix24/crm/files/portal-file.ts';
 import type { ItemRef } from '../../../src/robot/ports/portal.ts';
 import { fakePortal, installed, MEMBER, type Methods, type Params, PROVEN, refuse } from '../fake-portal.ts';
 

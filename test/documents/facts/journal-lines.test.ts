@@ -9,7 +9,7 @@ const NOW = new Date('2026-03-02T11:00:00Z');
 const at = (day: number) => new Date(Date.UTC(2026, 1, day));
 
 function change(more: Partial<SnapshotChange>): SnapshotChange {
-  const items = [{ portal: 'p', itemCode: 'DEAL_1', since: at(1) }];
+  const items = [{ portal: 'p', itemCode: 'DEAL_1', since: at(1), type: null }];
   const before = snapshot('created');
   return { documentId: 5001, items, made: false, before, assignmentsBefore: [], after: before, ...more };
 }
@@ -50,7 +50,12 @@ describe('a status', () => {
   });
 
   it('has one line in each portal, under the item that showed it first', () => {
-    const item = (portal: string, itemCode: string, day: number) => ({ portal, itemCode, since: at(day) });
+    const item = (portal: string, itemCode: string, day: number) => ({
+      portal,
+      itemCode,
+      since: at(day),
+      type: null,
+    });
     const items = [item('p', 'DEAL_1', 3), item('p', 'DEAL_2', 2), item('q', 'DEAL_1', 4)];
     const { lines } = factsOf({ items, after: snapshot('approved') });
     expect(lines.map(({ portal, itemCode }) => `${portal} ${itemCode}`).toSorted()).toEqual([

@@ -17,7 +17,7 @@ describe('a status', () => {
     [{}, 'created'],
     [{ lifeCycleState: 'Active' }, 'created'],
     [{ lifeCycleState: null }, 'created'],
-    [{ lifeCycleState: 'Paid' }, 'created'],
+    [{ lifeCycleState: 'Paid' }, 'executed'],
     [{ internalApprovalState: 'Reviewed' }, 'created'],
     [{ externalApprovalState: 'Signed' }, 'created'],
     [{ externalApprovalState: 'OnApproval', exchangeState: 'Sent' }, 'created'],

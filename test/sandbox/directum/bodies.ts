@@ -1,4 +1,4 @@
-import type { Ask, Reply } from './odata.ts';
+import type { Ask, Reply } from './ask.ts';
 import { bad, missing, Refusal } from './refusal.ts';
 import type { Entity, Store } from './store.ts';
 import { fromBase64, newBody } from './write.ts';

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { Auth } from './auth.ts';
 import type { World } from './function-args.ts';
 import { type JournalEntry, listen } from './http.ts';
+import { counterpartyLast } from './leading.ts';
 import { metadata } from './metadata.ts';
 import { type Misbehave, Trouble } from './misbehave.ts';
 import { buildModel, type Generation, type Installation } from './model.ts';
@@ -11,6 +12,7 @@ import { type People, people } from './people.ts';
 import { Refusal } from './refusal.ts';
 import { seed } from './seed.ts';
 import { type Entity, Store } from './store.ts';
+import { tasksOf } from './task-documents.ts';
 import { Tasks } from './tasks.ts';
 import { type Builders, builders } from './test-data.ts';
 
@@ -57,11 +59,8 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
   const store = new Store(model, now);
   const trouble = new Trouble();
   const cards = new Set<number>();
-  const tasks = new Tasks(
-    store,
-    (id) => cards.has(id),
-    (document) => !trouble.forbid.has(store.typeOf(document).set),
-  );
+  const changeable = (entity: Entity) => !trouble.forbid.has(store.typeOf(entity).set);
+  const tasks = new Tasks(store, (id) => cards.has(id), changeable);
   const data = builders(store);
   const caller = seed(data.add, data.patch, model, { login, employeeless: options.employeeless ?? false });
 
@@ -74,12 +73,12 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
       `Карточка «${entity.Name ?? entity.Id}» заблокирована пользователем Петрова Анна. Объект заблокирован.`,
     );
   };
-  const readable = (entity: Entity) =>
+  store.readable = (entity) =>
     ![...trouble.hidden].some(
       ([set, ids]) =>
         model.isA(entity.$type, model.sets.get(set)?.name ?? set) && (ids === null || ids.has(entity.Id)),
     );
-  const world: World = { store, tasks, caller, offset, saving, readable };
+  const world: World = { store, tasks, caller, offset, saving, changeable };
   const acting = people(world, cards);
   const journal: JournalEntry[] = [];
   const limits = {
@@ -87,7 +86,10 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
     sizeGuard: options.sizeGuard ?? 20,
     refuseCounterpartiesSet: options.refuseCounterpartiesSet ?? false,
     forbidden: (set: string) => trouble.forbid.has(set),
-    saving,
+    writing: () => trouble.refuseWrite(),
+    order: (fields: Record<string, unknown>, before: Entity | null) => {
+      if (trouble.counterpartyLast) counterpartyLast(fields, before);
+    },
   };
   const service = new Service(world, limits);
   const server = await listen(
@@ -98,7 +100,7 @@ export async function startDirectum(options: DirectumOptions = {}): Promise<Dire
       now,
       answer: (ask) => service.answer(ask),
       metadata: () => metadata(model),
-      page: new Page(store, { ...acting, tasksOf: (id) => tasks.tasksOf(id) }),
+      page: new Page(store, { ...acting, tasksOf: (id) => tasksOf(store, id) }),
     },
     host,
     options.port ?? 0,

@@ -1,18 +1,17 @@
 import { calendarDay } from './dates.ts';
-import { saveDocument } from './document-rules.ts';
+import { saveRegistration } from './document-rules.ts';
 import { type Fn, officialDocument, type World } from './function-args.ts';
 import { relationNames } from './leading.ts';
 import { bad, invented } from './refusal.ts';
-import { fittingSettings, registerFits } from './registration.ts';
+import { defaultRegister, registerFits } from './registration.ts';
 import type { Entity } from './store.ts';
 import { addRow, newBody } from './write.ts';
 
-/** Saves registration fields with the checks of any other save. */
+/** The service account saves registration fields, with the checks of any other save. */
 function register(world: World, document: Entity, fields: Entity): void {
+  if (!world.changeable(document)) throw invented('Нет прав на изменение документа.');
   world.saving(document);
-  const next = { ...document, ...fields };
-  saveDocument(world.store, next, document, world.caller);
-  Object.assign(document, next, { Modified: world.store.now().toISOString() });
+  saveRegistration(world.store, document, fields, world.caller.user);
 }
 
 function usable(
@@ -104,8 +103,7 @@ export const documentFunctions: Fn[] = [
       const { store } = world;
       const document = officialDocument(world, documentId, 'Register document');
       const numerable = store.find('DocumentKind', document.DocumentKind)?.NumberingType === 'Numerable';
-      const [setting] = numerable ? fittingSettings(store, 'Numeration', document) : [];
-      const found = store.find('DocumentRegister', setting?.DocumentRegister);
+      const found = numerable ? defaultRegister(store, document) : undefined;
       if (!number || !date || !found) return false;
       register(world, document, {
         DocumentRegister: found.Id,

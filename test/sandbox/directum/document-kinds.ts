@@ -24,8 +24,8 @@ function kindsOf(store: Store, typeName: string): Entity[] {
 }
 
 /** The kind a new document gets when none was sent: one flagged so and available to the account (contract J.1). */
-export function defaultKind(store: Store, typeName: string, readable: (kind: Entity) => boolean) {
-  return kindsOf(store, typeName).find((kind) => kind.IsDefault && readable(kind));
+export function defaultKind(store: Store, typeName: string): Entity | undefined {
+  return kindsOf(store, typeName).find((kind) => kind.IsDefault && store.readable(kind));
 }
 
 /** The document's kind, which must be an active one of its type unless it was there before. */

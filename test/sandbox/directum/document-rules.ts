@@ -12,12 +12,7 @@ export interface Caller {
 }
 
 /** What creation logic fills in before the body is looked at twice. */
-export function newDocument(
-  store: Store,
-  entity: Entity,
-  caller: Caller,
-  readable: (entity: Entity) => boolean,
-): void {
+export function newDocument(store: Store, entity: Entity, caller: Caller): void {
   const { model } = store;
   const now = store.now().toISOString();
   Object.assign(entity, {
@@ -34,7 +29,7 @@ export function newDocument(
   entity.PreparedBy ??= employee?.Id ?? null;
   if (model.type(entity.$type).props.has('ResponsibleEmployee'))
     entity.ResponsibleEmployee ??= employee?.Id ?? null;
-  entity.DocumentKind ??= defaultKind(store, entity.$type, readable)?.Id ?? null;
+  entity.DocumentKind ??= defaultKind(store, entity.$type)?.Id ?? null;
   // Creation logic has the last word on the state (contract J.8); PATCH it afterwards.
   entity.LifeCycleState = 'Draft';
   entity.RegistrationState ??= 'NotRegistered';
@@ -55,7 +50,7 @@ function generatedName(store: Store, entity: Entity, kind: Entity): string {
 }
 
 /** BeforeSave and the property handlers of official documents (contract B.4, B.5, J). */
-export function saveDocument(store: Store, entity: Entity, before: Entity | null, caller: Caller): void {
+export function saveDocument(store: Store, entity: Entity, before: Entity | null, user: number): void {
   const { model } = store;
   if (!model.isA(entity.$type, 'OfficialDocument')) {
     if (!entity.Name) throw invented('Не заполнено обязательное свойство "Имя".');
@@ -69,7 +64,7 @@ export function saveDocument(store: Store, entity: Entity, before: Entity | null
   if (!before && kind.AutoNumbering === true) autoNumber(store, entity);
   if (!before && (kind.AutoNumbering === true || kind.NumberingType === 'NotNumerable'))
     entity.LifeCycleState = 'Active';
-  checkRegistration(store, entity, before, caller.user);
+  checkRegistration(store, entity, before, user);
   if (model.type(entity.$type).props.has('TotalAmount')) saveMoney(store, entity, before);
   if (before && before.Counterparty !== entity.Counterparty) clearForeign(store, entity);
   if (model.isA(entity.$type, 'ContractualDocument')) saveContract(store, entity);
@@ -79,6 +74,13 @@ export function saveDocument(store: Store, entity: Entity, before: Entity | null
   else if (!entity.Name) throw invented('Не заполнено обязательное свойство "Имя".');
   entity.DocumentDate = entity.RegistrationDate ?? entity.Date ?? entity.Created.slice(0, 10);
   settle(entity);
+}
+
+/** Registers, reserves or takes a registration back: the fields are saved as `user` with the checks of any other save. */
+export function saveRegistration(store: Store, document: Entity, fields: Entity, user: number): void {
+  const next = { ...document, ...fields };
+  saveDocument(store, next, document, user);
+  Object.assign(document, next, { Modified: store.now().toISOString() });
 }
 
 /** A contract comes into force by itself once registered and signed by both sides. */

@@ -12,13 +12,13 @@ export interface World {
   offset: string;
   /** Throws when somebody keeps the card open. */
   saving(entity: Entity): void;
-  /** Whether the service account may read it. */
-  readable(entity: Entity): boolean;
+  /** Whether the service account may change it. */
+  changeable(entity: Entity): boolean;
 }
 
-export function officialDocument({ store, readable }: World, id: number, where: string): Entity {
+export function officialDocument({ store }: World, id: number, where: string): Entity {
   const found = store.find('OfficialDocument', id);
-  if (!found || !readable(found)) throw bad(`${where}. Document with ID (${id}) not found.`);
+  if (!found || !store.readable(found)) throw bad(`${where}. Document with ID (${id}) not found.`);
   return found;
 }
 

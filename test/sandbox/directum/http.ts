@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Ask, Reply } from './ask.ts';
 import type { Auth } from './auth.ts';
 import { play, type Trouble } from './misbehave.ts';
-import type { Ask, Reply } from './odata.ts';
 import type { Page } from './page.ts';
 import { errorBody, Refusal } from './refusal.ts';
 

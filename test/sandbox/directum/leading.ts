@@ -34,6 +34,14 @@ export function followLeading(store: Store, entity: Entity, before: Entity | nul
   if (foreign && before?.Counterparty !== entity.Counterparty) entity[name] = null;
 }
 
+const dependents = ['LeadingDocument', 'Contract', 'Contact', 'CounterpartySignatory'];
+
+/** A counterparty applied after them clears what the same body said about its people and documents (contract J.10). */
+export function counterpartyLast(fields: Record<string, unknown>, before: Entity | null): void {
+  if (!fields['Counterparty'] || fields['Counterparty'] === before?.Counterparty) return;
+  for (const name of dependents) if (name in fields) fields[name] = null;
+}
+
 /** The relation that Directum makes by itself from the property; one that it made before goes with it. */
 export function relateLeading(store: Store, entity: Entity): void {
   const name = relationOf(store, entity);

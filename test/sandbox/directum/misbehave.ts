@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { noRights } from './refusal.ts';
 
 export interface Rule {
   verb?: string;
@@ -24,6 +25,14 @@ export interface Misbehave {
   lockCards(times: number): void;
   unauthorized: boolean;
   forbid: Set<string>;
+  /** Every request that would change something is refused, also a GET that does, and counted in `refusedWrites`. */
+  refuseWrites: boolean;
+  readonly refusedWrites: number;
+  /**
+   * A counterparty written together with what hangs on it (leading document, contract, contact, their signatory) is applied
+   * last, so those vanish and have to be written once more (contract J.10: the order of properties is the server's).
+   */
+  counterpartyLast: boolean;
   /**
    * Takes from the account the right to read everything of a set and of the types below it, or single entities of it:
    * they are absent from lists and 404 by id, while the set stays in `$metadata` (contract A.3, A.9).
@@ -38,6 +47,9 @@ export class Trouble implements Misbehave {
   down = false;
   unauthorized = false;
   forbid = new Set<string>();
+  counterpartyLast = false;
+  refuseWrites = false;
+  refusedWrites = 0;
   locks = 0;
   /** Hidden ids by set; null = all. */
   readonly hidden = new Map<string, Set<number> | null>();
@@ -63,6 +75,13 @@ export class Trouble implements Misbehave {
     this.hidden.clear();
     for (const response of this.held.splice(0)) response.destroy();
     Object.assign(this, { down: false, unauthorized: false, forbid: new Set(), locks: 0, rules: [] });
+    Object.assign(this, { refuseWrites: false, refusedWrites: 0, counterpartyLast: false });
+  }
+
+  refuseWrite(): void {
+    if (!this.refuseWrites) return;
+    this.refusedWrites += 1;
+    throw noRights();
   }
 
   /** Leaves a caller waiting until the next reset. */

@@ -1,36 +1,25 @@
+import { type Ask, json, queryOf, type Reply, returned } from './ask.ts';
 import { answerBody } from './bodies.ts';
-import { saveCounterparty } from './counterparty-rules.ts';
-import { newDocument, saveDocument } from './document-rules.ts';
+import { newDocument } from './document-rules.ts';
 import { bodyArgs, literalArgs, type World } from './function-args.ts';
 import { available } from './functions.ts';
 import { relateLeading } from './leading.ts';
 import type { Prop, Type } from './model.ts';
-import { checkQuery, parseQuery, type Query, Shaper } from './query.ts';
-import { bad, missing, Refusal } from './refusal.ts';
+import { type Query, Shaper } from './query.ts';
+import { bad, missing, noRights, Refusal } from './refusal.ts';
+import { checkRemoval, checkSave, saveChanged } from './saving.ts';
 import type { Entity } from './store.ts';
-import { addRow, apply, checkRequired, readBody } from './write.ts';
+import { addRow, apply, readBody } from './write.ts';
 
-export interface Ask {
-  verb: string;
-  /** Decoded segments below /Integration/odata/. */
-  segments: string[];
-  query: string;
-  headers: Record<string, string | string[] | undefined>;
-  body: Buffer;
-}
-export interface Reply {
-  status: number;
-  json?: unknown;
-  text?: string;
-  bytes?: Buffer;
-}
 export interface Limits {
   base: string;
   sizeGuard: number;
   refuseCounterpartiesSet: boolean;
   forbidden(set: string): boolean;
-  /** Throws the lock text when the card of an existing entity cannot be saved now. */
-  saving(entity: Entity): void;
+  /** Lets the properties of a body vanish that another one of it clears. */
+  order(fields: Record<string, unknown>, before: Entity | null): void;
+  /** Throws, and counts it, while the stand refuses every write. */
+  writing(): void;
 }
 
 const guarded = ['ElectronicDocument', 'Task', 'Assignment', 'Notice', 'Counterparty'];
@@ -51,19 +40,17 @@ export class Service {
   answer(ask: Ask): Reply {
     const [first = '', ...rest] = ask.segments;
     const { model } = this.world.store;
+    const fn = available(model.generation).find(
+      (one) => one.module === first && one.name === /^\w+/.exec(rest[0] ?? '')?.[0],
+    );
+    if (ask.verb !== 'GET' || fn?.writes) this.limits.writing();
     if (first === '' && ask.verb === 'GET') return this.serviceDocument();
     const address = /^(\w+)(?:\((.*)\))?$/s.exec(first);
     const type = model.sets.get(address?.[1] ?? '');
     if (type) return this.set(ask, type, address?.[2], rest);
-    const fn = available(model.generation).find(
-      (one) => one.module === first && one.name === /^\w+/.exec(rest[0] ?? '')?.[0],
-    );
     if (!fn || fn.verb !== ask.verb || rest.length !== 1) throw missing();
     if (fn.verb === 'POST')
-      return this.outcome(
-        fn.run(this.world, bodyArgs(fn, ask.body.length ? this.json(ask) : {})),
-        fn.returns,
-      );
+      return this.outcome(fn.run(this.world, bodyArgs(fn, ask.body.length ? json(ask) : {})), fn.returns);
     const call = /^\w+\((.*)\)$/s.exec(rest[0] ?? '');
     if (!call) throw missing();
     return this.outcome(fn.run(this.world, literalArgs(fn, call[1] ?? '')), fn.returns);
@@ -92,20 +79,8 @@ export class Service {
     return { status: 200, json: { '@odata.context': `${this.limits.base}$metadata#${edm}`, value } };
   }
 
-  private json(ask: Ask): unknown {
-    const type = String(ask.headers['content-type'] ?? '');
-    if (!/^application\/json\b/i.test(type))
-      throw new Refusal(415, 'Тип содержимого не поддерживается, ожидается application/json.');
-    try {
-      return JSON.parse(ask.body.toString('utf8'));
-    } catch {
-      throw bad('Тело запроса не является корректным JSON.');
-    }
-  }
-
   private set(ask: Ask, type: Type, key: string | undefined, rest: string[]): Reply {
-    if (ask.verb !== 'GET' && this.limits.forbidden(type.set))
-      throw new Refusal(403, 'Нет прав на выполнение операции.');
+    if (ask.verb !== 'GET' && this.limits.forbidden(type.set)) throw noRights();
     if (key === undefined) {
       if (rest.length === 1 && rest[0] === '$count' && ask.verb === 'GET') return this.countAll(ask, type);
       if (rest.length > 0) throw missing();
@@ -115,19 +90,14 @@ export class Service {
     }
     if (!/^-?\d+$/.test(key)) throw bad(`Недопустимый ключ "${key}".`);
     const entity = this.world.store.find(type.name, Number(key));
-    if (!entity || !this.world.readable(entity)) throw missing();
+    if (!entity || !this.world.store.readable(entity)) throw missing();
+    if (ask.verb !== 'GET' && !this.world.changeable(entity)) throw noRights();
     if (rest.length > 0) return this.inside(ask, entity, rest);
-    const query = this.query(ask, type);
+    const query = queryOf(this.world.store, ask, type);
     if (ask.verb === 'GET') return this.one(type, entity, query);
     if (ask.verb === 'PATCH') return this.change(ask, type, entity, query);
     if (ask.verb === 'DELETE') return this.remove(entity);
     throw new Refusal(405, 'Метод не поддерживается.');
-  }
-
-  private query(ask: Ask, type: Type): Query {
-    const query = parseQuery(ask.query);
-    checkQuery(this.world.store, type, query);
-    return query;
   }
 
   private one(type: Type, entity: Entity, query: Query, status = 200): Reply {
@@ -139,14 +109,15 @@ export class Service {
   private candidates(type: Type, query: Query): Entity[] {
     if (type.name === 'Counterparty' && this.limits.refuseCounterpartiesSet)
       throw bad('Запрос к набору ICounterparties не поддерживается.');
-    const all = this.world.store.list(type.name).filter((entity) => this.world.readable(entity));
+    const { store } = this.world;
+    const all = store.list(type.name).filter((entity) => store.readable(entity));
     if (query.filter === null && guarded.includes(type.root) && all.length > this.limits.sizeGuard)
       throw bad('Превышено максимальное количество сущностей в запросе. Используйте фильтрацию.');
     return all;
   }
 
   private list(ask: Ask, type: Type): Reply {
-    const query = this.query(ask, type);
+    const query = queryOf(this.world.store, ask, type);
     const { rows, total } = this.shaper.pick(type, this.candidates(type, query), query);
     if (rows.length === 0 && !query.count) return { status: 204 };
     const count = query.count ? { '@odata.count': total } : {};
@@ -158,80 +129,49 @@ export class Service {
   }
 
   private countAll(ask: Ask, type: Type): Reply {
-    const query = this.query(ask, type);
+    const query = queryOf(this.world.store, ask, type);
     const { total } = this.shaper.pick(type, this.candidates(type, query), query);
     return total === 0 ? { status: 204 } : { status: 200, text: `\uFEFF${total}` };
   }
 
-  private returned(ask: Ask): string {
-    return String(ask.headers['return'] ?? '').toLowerCase();
-  }
-
   private create(ask: Ask, type: Type): Reply {
     const { store, offset, caller } = this.world;
-    const query = this.query(ask, type);
+    const query = queryOf(this.world.store, ask, type);
     if (type.abstract || ['Task', 'Assignment', 'Notice'].includes(type.root))
       throw bad(`Создание сущностей "${type.name}" не поддерживается.`);
-    const fields = readBody(store, type, this.json(ask), offset);
+    const fields = readBody(store, type, json(ask), offset);
     const entity: Entity = { $type: type.name, Id: 0 };
+    this.limits.order(fields, null);
     apply(store, entity, fields);
     if (type.props.has('Status')) entity.Status ??= 'Active';
-    if (type.root === 'ElectronicDocument') newDocument(store, entity, caller, this.world.readable);
-    this.rules(entity, null);
+    if (type.root === 'ElectronicDocument') newDocument(store, entity, caller);
+    checkSave(this.world, entity, null);
     entity.Id = store.nextId(type.name);
     for (const prop of type.props.values())
       if (prop.kind === 'rows') for (const row of entity[prop.name] ?? []) row.$owner = entity.Id;
     store.put(entity);
     relateLeading(store, entity);
-    return this.returned(ask) === 'minimal' && query.expand.size === 0
+    return returned(ask) === 'minimal' && query.expand.size === 0
       ? { status: 204 }
       : this.one(type, entity, query, 201);
   }
 
-  private rules(entity: Entity, before: Entity | null): void {
-    const { store } = this.world;
-    const { root } = store.typeOf(entity);
-    if (root === 'Counterparty') saveCounterparty(entity, before);
-    if (root === 'ElectronicDocument') saveDocument(store, entity, before, this.world.caller);
-    if (entity.$type === 'Employee') entity.Name = store.find('Person', entity.Person)?.Name ?? entity.Name;
-    checkRequired(store, entity);
-  }
-
-  /** Saves a changed copy, so a refused change leaves nothing behind. */
-  private save(entity: Entity, change: (copy: Entity) => void): void {
-    this.limits.saving(entity);
-    const { store } = this.world;
-    const copy: Entity = { ...entity };
-    change(copy);
-    this.rules(copy, entity);
-    if (store.typeOf(entity).props.has('Modified')) copy.Modified = store.now().toISOString();
-    Object.assign(entity, copy);
-    relateLeading(store, entity);
-  }
-
   private change(ask: Ask, type: Type, entity: Entity, query: Query): Reply {
     const { store, offset } = this.world;
-    if (this.limits.forbidden(store.typeOf(entity).set))
-      throw new Refusal(403, 'Нет прав на выполнение операции.');
-    const fields = readBody(store, type, this.json(ask), offset);
+    const fields = readBody(store, type, json(ask), offset);
     const steps = ['Task', 'Assignment'].includes(type.root) && ('Status' in fields || 'Result' in fields);
+    this.limits.order(fields, entity);
     if (steps) throw bad('Состояние задачи или задания нельзя изменить напрямую.');
-    this.save(entity, (copy) => apply(store, copy, fields));
-    return this.returned(ask) === 'representation' || query.expand.size > 0
+    saveChanged(this.world, entity, (copy) => apply(store, copy, fields));
+    return returned(ask) === 'representation' || query.expand.size > 0
       ? this.one(type, entity, query)
       : { status: 204 };
   }
 
   private remove(entity: Entity): Reply {
     const { store } = this.world;
-    this.limits.saving(entity);
-    const linked = store
-      .list('ExternalEntityLink')
-      .some((one) => one.EntityId === entity.Id && one.IsDeleted !== true);
-    const user = store.pointsAt(entity);
-    const kept = ['Counterparty', 'ElectronicDocument'].includes(store.typeOf(entity).root) && linked;
-    if (kept || (user && user !== entity))
-      throw bad('Сущность используется в других объектах, удаление невозможно.');
+    this.world.saving(entity);
+    checkRemoval(store, entity);
     store.delete(entity.$type, entity.Id);
     return { status: 204 };
   }
@@ -244,14 +184,14 @@ export class Service {
     if (prop?.kind === 'ref' && path.length === 1 && ask.verb === 'GET') {
       const target = store.find(prop.target, store.read(entity, prop));
       const type = store.model.type(prop.target);
-      return target ? this.one(type, target, this.query(ask, type)) : { status: 204 };
+      return target ? this.one(type, target, queryOf(this.world.store, ask, type)) : { status: 204 };
     }
     if (prop?.kind !== 'rows') throw missing();
     if (key === undefined) return this.rows(ask, entity, prop, path);
     const row = (entity[name] ?? []).find((one: Entity) => one.Id === Number(key));
     if (!row) throw missing();
     return path.length > 1
-      ? answerBody(store, ask, row, path.slice(1), () => this.json(ask))
+      ? answerBody(store, ask, row, path.slice(1), () => json(ask))
       : this.row(ask, entity, prop, row);
   }
 
@@ -260,43 +200,44 @@ export class Service {
     const type = store.model.type(prop.target);
     if (path.length > 1) throw missing();
     if (ask.verb === 'GET') {
-      const query = this.query(ask, type);
+      const query = queryOf(this.world.store, ask, type);
       const { rows } = this.shaper.pick(type, store.read(entity, prop), query);
       if (rows.length === 0) return { status: 204 };
       return { status: 200, json: { value: rows.map((row) => this.shaper.shape(type, row, query)) } };
     }
     if (ask.verb === 'DELETE') {
-      this.save(entity, (copy) => {
+      saveChanged(this.world, entity, (copy) => {
         copy[prop.name] = [];
       });
       return { status: 204 };
     }
     if (ask.verb !== 'POST') throw new Refusal(405, 'Метод не поддерживается.');
-    const fields = readBody(store, type, this.json(ask), offset);
+    const fields = readBody(store, type, json(ask), offset);
     let row: Entity;
     if (prop.name === 'Versions' && !entity.ExchangeState) {
       // A version goes in past a card lock, properties do not (contract A.10).
       row = addRow(store, entity, prop, { Author: this.world.caller.user, ...fields });
       entity.Modified = store.now().toISOString();
     } else
-      this.save(entity, (copy) => {
+      saveChanged(this.world, entity, (copy) => {
         row = addRow(store, copy, prop, fields);
       });
-    if (this.returned(ask) !== 'representation') return { status: 204 };
-    return { status: 201, json: this.shaper.shape(type, row, this.query(ask, type)) };
+    if (returned(ask) !== 'representation') return { status: 204 };
+    return { status: 201, json: this.shaper.shape(type, row, queryOf(this.world.store, ask, type)) };
   }
 
   private row(ask: Ask, entity: Entity, prop: Prop, row: Entity): Reply {
     const { store, offset } = this.world;
     const type = store.model.type(prop.target);
-    if (ask.verb === 'GET') return { status: 200, json: this.shaper.shape(type, row, this.query(ask, type)) };
+    if (ask.verb === 'GET')
+      return { status: 200, json: this.shaper.shape(type, row, queryOf(this.world.store, ask, type)) };
     if (ask.verb === 'DELETE')
-      this.save(entity, (copy) => {
+      saveChanged(this.world, entity, (copy) => {
         copy[prop.name] = copy[prop.name].filter((one: Entity) => one !== row);
       });
     else if (ask.verb === 'PATCH') {
-      const fields = readBody(store, type, this.json(ask), offset);
-      this.save(entity, () => undefined);
+      const fields = readBody(store, type, json(ask), offset);
+      saveChanged(this.world, entity, () => undefined);
       Object.assign(row, fields);
     } else throw new Refusal(405, 'Метод не поддерживается.');
     return { status: 204 };

@@ -6,6 +6,7 @@ export interface Acts {
   requestRework(taskId: number, comment?: string): void;
   sign(documentId: number): void;
   abortTask(taskId: number): void;
+  register(documentId: number): void;
   tasksOf(documentId: number): Entity[];
 }
 
@@ -25,6 +26,7 @@ const labels: Record<string, string> = {
     Obsolete: 'Аннулирован',
     Terminated: 'Расторгнут',
     Closed: 'Исполнен',
+    Paid: 'Оплачен',
   },
   ...{
     OnApproval: 'На согласовании',
@@ -37,6 +39,7 @@ const labels: Record<string, string> = {
     Unsigned: 'Не подписан',
     Registered: 'Зарегистрирован',
     NotRegistered: 'Не зарегистрирован',
+    Reserved: 'Номер зарезервирован',
   },
   ...{
     InProcess: 'В работе',
@@ -146,7 +149,9 @@ export class Page {
       return `<h2>${escaped(task.Subject)} (${label(task.Status)})</h2><table>${rows.join('')}</table>${buttons}`;
     });
     const isDocument = this.store.find('OfficialDocument', documentId);
-    return blocks.join('') + (isDocument ? `<p>${button('sign', documentId, 'Подписать')}</p>` : '');
+    const buttons =
+      button('sign', documentId, 'Подписать') + button('register', documentId, 'Зарегистрировать');
+    return blocks.join('') + (isDocument ? `<p>${buttons}</p>` : '');
   }
 
   private act(form: URLSearchParams, response: ServerResponse): void {
@@ -158,6 +163,7 @@ export class Page {
       else if (act === 'rework') this.acts.requestRework(id, 'На доработку');
       else if (act === 'abort') this.acts.abortTask(id);
       else if (act === 'sign') this.acts.sign(id);
+      else if (act === 'register') this.acts.register(id);
       response.writeHead(303, { location: `/Client/card?id=${back}` }).end();
     } catch (error) {
       this.html(

@@ -1,6 +1,9 @@
-import { settle } from './document-rules.ts';
+import { saveRegistration, settle } from './document-rules.ts';
 import type { World } from './function-args.ts';
+import { defaultRegister, registerFits, registrars } from './registration.ts';
 import { type Entity, lastVersion } from './store.ts';
+import { documentOf, tasksOf } from './task-documents.ts';
+import { registering } from './task-lines.ts';
 import { newBody } from './write.ts';
 
 export interface People {
@@ -25,6 +28,16 @@ export interface People {
   /** Somebody opens the card (null: all cards are closed again). */
   lockCard(documentId: number | null): void;
   deleteDocument(id: number): void;
+  /**
+   * A clerk registers a document by hand; empty = the register of its setting (else the first that fits), today, the next
+   * number. `reserve` only keeps the number. Completes the registration assignment where one is open.
+   */
+  register(
+    documentId: number,
+    by?: { register?: number; number?: string; date?: string; reserve?: boolean },
+  ): void;
+  /** A clerk takes a registration back. */
+  unregister(documentId: number): void;
   /** The bytes of the last version are gone from the storage: reading them is 500. */
   loseBody(documentId: number): void;
 }
@@ -37,7 +50,7 @@ const reworks: Record<string, string> = {
   EntityReworkAssignment: 'ForReapproval',
 };
 
-export function people({ store, tasks }: World, cards: Set<number>): People {
+export function people({ store, tasks, caller }: World, cards: Set<number>): People {
   const find = (type: string, id: number): Entity => {
     const found = store.find(type, id);
     if (!found) throw new Error(`sandbox: no ${type} ${id}`);
@@ -69,7 +82,7 @@ export function people({ store, tasks }: World, cards: Set<number>): People {
     },
     sign(documentId, options = {}) {
       const document = find('OfficialDocument', documentId);
-      const running = tasks.tasksOf(documentId).filter((task) => task.Status === 'InProcess');
+      const running = tasksOf(store, documentId).filter((task) => task.Status === 'InProcess');
       const assignment = running.flatMap((task) => open(task.Id, signings))[0];
       const by = options.by ?? assignment?.Performer ?? store.list('SignatureSetting')[0]?.Recipient;
       if (!options.confirmOnly) tasks.sign(document, by);
@@ -87,7 +100,7 @@ export function people({ store, tasks }: World, cards: Set<number>): People {
       const one = find('Assignment', assignmentId);
       const task = find('Task', one.Task);
       tasks.complete(one, result, one.Performer, comment);
-      const document = tasks.document(task);
+      const document = documentOf(store, task);
       if (result === 'Sign' && document) tasks.sign(document, one.Performer);
     },
     forward(assignmentId, employeeId, comment) {
@@ -107,6 +120,33 @@ export function people({ store, tasks }: World, cards: Set<number>): People {
     lockCard(documentId) {
       if (documentId === null) cards.clear();
       else cards.add(documentId);
+    },
+    register(documentId, by = {}) {
+      const document = find('OfficialDocument', documentId);
+      const registers = store.list('DocumentRegister');
+      const chosen = by.register
+        ? find('DocumentRegister', by.register)
+        : (defaultRegister(store, document) ?? registers.find((one) => registerFits(store, one, document)));
+      if (!chosen) throw new Error(`sandbox: no register fits document ${documentId}`);
+      const fields = {
+        DocumentRegister: chosen.Id,
+        RegistrationNumber: by.number ?? null,
+        RegistrationDate: by.date ?? store.now().toISOString().slice(0, 10),
+        RegistrationState: by.reserve ? 'Reserved' : 'Registered',
+      };
+      saveRegistration(store, document, fields, registrars(store, chosen)?.[0] ?? caller.user);
+      for (const task of tasksOf(store, documentId))
+        for (const one of open(task.Id, [registering])) tasks.complete(one, 'Execute', one.Performer);
+    },
+    unregister(documentId) {
+      const nothing = {
+        DocumentRegister: null,
+        RegistrationNumber: null,
+        RegistrationDate: null,
+        Index: null,
+      };
+      const fields = { ...nothing, RegistrationState: 'NotRegistered' };
+      saveRegistration(store, find('OfficialDocument', documentId), fields, caller.user);
     },
     deleteDocument: (id) => store.delete('ElectronicDocument', find('ElectronicDocument', id).Id),
     loseBody(documentId) {

@@ -14,6 +14,7 @@ export class Refusal extends Error {
 export const bad = (text: string) => new Refusal(400, text);
 /** The refusal is in the contract, its words are not: they are invented here, and nothing may depend on them. */
 export const invented = (text: string) => bad(text);
+export const noRights = () => new Refusal(403, 'Нет прав на выполнение операции.');
 export const missing = (text = 'Ресурс не найден.') => new Refusal(404, text);
 
 let turn = 0;

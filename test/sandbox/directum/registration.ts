@@ -1,7 +1,7 @@
 import { bad, invented } from './refusal.ts';
 import type { Entity, Store } from './store.ts';
 
-export type SettingType = 'Registration' | 'Reservation' | 'Numeration';
+type SettingType = 'Registration' | 'Reservation' | 'Numeration';
 
 /** Empty rows of a setting are no condition. */
 function meets(setting: Entity, rows: string, name: string, id: number | null): boolean {
@@ -10,7 +10,7 @@ function meets(setting: Entity, rows: string, name: string, id: number | null): 
 }
 
 /** Settings for this kind, own company and department (contract B.6), the one with the highest priority first. */
-export function fittingSettings(store: Store, type: SettingType, document: Entity): Entity[] {
+function fittingSettings(store: Store, type: SettingType, document: Entity): Entity[] {
   const fits = (one: Entity) =>
     one.SettingType === type &&
     one.Status === 'Active' &&
@@ -25,7 +25,7 @@ export function fittingSettings(store: Store, type: SettingType, document: Entit
 }
 
 /** Which settings speak for a kind: numerable kinds are numbered, registrable ones registered, the rest neither. */
-export function settingType(kind: Entity | undefined, reserving = false): SettingType | null {
+function settingType(kind: Entity | undefined, reserving = false): SettingType | null {
   if (kind?.NumberingType === 'Numerable') return 'Numeration';
   if (kind?.NumberingType !== 'Registrable') return null;
   return reserving ? 'Reservation' : 'Registration';
@@ -47,10 +47,23 @@ export function registerFits(store: Store, register: Entity, document: Entity, r
   return settings.length === 0 || settings.some((one) => one.DocumentRegister === register.Id);
 }
 
+/** The register of the setting that comes first, for who names none. */
+export function defaultRegister(store: Store, document: Entity): Entity | undefined {
+  const type = settingType(store.find('DocumentKind', document.DocumentKind));
+  const [setting] = type === null ? [] : fittingSettings(store, type, document);
+  return store.find('DocumentRegister', setting?.DocumentRegister);
+}
+
 /** Registers of a registration group are for its members (contract D.5: registration rights of the account). */
-export function mayRegister(store: Store, register: Entity, user: number): boolean {
+function mayRegister(store: Store, register: Entity, user: number): boolean {
+  const members = registrars(store, register);
+  return members === null || members.includes(user);
+}
+
+/** Who may register in it; null = everybody. */
+export function registrars(store: Store, register: Entity): number[] | null {
   const group = store.find('RegistrationGroup', register.RegistrationGroup);
-  return !group || (group.RecipientLinks ?? []).some((row: Entity) => row.Member === user);
+  return group ? (group.RecipientLinks ?? []).map((row: Entity) => row.Member) : null;
 }
 
 const periodLengths: Record<string, number> = { Year: 4, Month: 7, Day: 10 };
@@ -87,8 +100,7 @@ function nextNumber(store: Store, register: Entity, document: Entity): string {
 
 /** A kind that numbers itself gets its number at the first save (contract D.5). */
 export function autoNumber(store: Store, entity: Entity): void {
-  const [setting] = fittingSettings(store, 'Numeration', entity);
-  const register = store.find('DocumentRegister', setting?.DocumentRegister);
+  const register = defaultRegister(store, entity);
   if (!register)
     throw bad('Для автоматической нумерации документа необходима подходящая настройка нумерации.');
   entity.DocumentRegister = register.Id;

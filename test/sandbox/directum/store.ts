@@ -25,6 +25,8 @@ interface Relation {
 export class Store {
   readonly model: Model;
   readonly now: () => Date;
+  /** Whether the service account may read an entity; the stand puts its rights here. */
+  readable: (entity: Entity) => boolean = () => true;
   relations: Relation[] = [];
   private readonly tables = new Map<string, Map<number, Entity>>();
   private readonly counters = new Map<string, number>();

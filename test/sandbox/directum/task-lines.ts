@@ -6,6 +6,9 @@ export const documentGroups: Record<string, string> = {
   SimpleTask: '6e1c8f1c-0d0f-4c02-9b0c-0a7c3f7d2a11',
 };
 
+/** The group of a document's addenda; the page gives no GUID of it, only that it is another one. */
+export const addendaGroup = '852b3e7d-f178-47d3-8fad-a64021065cfd';
+
 interface Line {
   approval: string;
   good: string;
@@ -41,7 +44,11 @@ export const lines: Record<string, Line> = {
   },
 };
 
+/** Comes after the signature where a rule has a registrar. */
+export const registering = 'ApprovalRegistrationAssignment';
+
 export const results: Record<string, string[]> = {
+  ApprovalRegistrationAssignment: ['Execute', 'ForRevision'],
   ApprovalAssignment: ['Approved', 'ForRevision', 'Forward', 'WithSuggestions'],
   ApprovalSigningAssignment: ['Sign', 'ConfirmSign', 'ForRevision', 'Abort'],
   ApprovalReworkAssignment: ['ForReapproving', 'Forward'],

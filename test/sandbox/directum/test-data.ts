@@ -1,3 +1,4 @@
+import { relateLeading } from './leading.ts';
 import type { Prop } from './model.ts';
 import type { Entity, Store } from './store.ts';
 import { addRow, newBody } from './write.ts';
@@ -24,6 +25,8 @@ export interface Builders {
    */
   patch(set: string, id: number, fields: Record<string, unknown>): void;
   versions(documentId: number): VersionView[];
+  /** Relations a document stands in, as base or as the related one. */
+  relations(documentId: number): { name: string; base: number; related: number }[];
 }
 
 export function builders(store: Store): Builders {
@@ -81,7 +84,8 @@ export function builders(store: Store): Builders {
       if (store.model.isA(type.name, 'OfficialDocument'))
         Object.assign(entity, { LifeCycleState: 'Draft', RegistrationState: 'NotRegistered' });
       put(entity, type.name, fields);
-      return store.put(entity).Id;
+      relateLeading(store, store.put(entity));
+      return entity.Id;
     },
     get(set, id) {
       const found = store.find(typeOf(set).name, id);
@@ -92,9 +96,14 @@ export function builders(store: Store): Builders {
     patch(set, id, fields) {
       const entity = must(set, id);
       put(entity, entity.$type, fields);
+      relateLeading(store, entity);
       if (store.typeOf(entity).props.has('Modified') && !('Modified' in fields))
         entity.Modified = store.now().toISOString();
     },
+    relations: (documentId) =>
+      store.relations
+        .filter((one) => one.base === documentId || one.related === documentId)
+        .map(({ name, base, related }) => ({ name, base, related })),
     versions: (documentId) =>
       must('IElectronicDocuments', documentId).Versions?.map((one: Entity) => ({
         id: one.Id,

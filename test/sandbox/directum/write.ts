@@ -36,7 +36,8 @@ function readReference(store: Store, type: Type, prop: Prop, value: unknown): nu
   const { Id: id, ...rest } = value as Entity;
   if (!Number.isInteger(id) || Object.keys(rest).some((key) => !key.startsWith('@')))
     throw mismatch(type, prop);
-  if (!store.find(prop.target, id))
+  const found = store.find(prop.target, id);
+  if (!found || !store.readable(found))
     throw bad(`Сущность ${prop.target} с ИД ${id} не найдена (свойство "${prop.name}").`);
   return id;
 }

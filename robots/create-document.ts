@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { labels } from '../src/documents/make/document-inputs.ts';
+import { makeDocument } from '../src/documents/make/make-document.ts';
+import { contract, type DocumentTypeCode, furtherTypes } from '../src/documents/types/document-types.ts';
+import type { LocalText } from '../src/robot/failure.ts';
+import { field } from '../src/robot/fields.ts';
+import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
+
+const offered = Object.fromEntries(furtherTypes.map(({ code, texts }) => [code, texts.title])) as Record<
+  Exclude<DocumentTypeCode, 'contract'>,
+  LocalText
+>;
+
+const inputs = z.object({
+  document_type: field.select({ ru: 'Тип документа', en: 'Document type' }, offered),
+  subject: field
+    .string(labels.subject, {
+      ru: 'Обязательно для допсоглашения и простого документа',
+      en: 'Needed for an agreement and a simple document',
+    })
+    .optional(),
+  document_kind: field
+    .string(labels.kind, {
+      ru: 'Имя или ИД; пусто = вид этого типа по умолчанию',
+      en: 'Name or id; empty = the default kind of this type',
+    })
+    .optional(),
+  leading_slot: field
+    .slotName(labels.leadingSlot, {
+      ru: `Документ, к которому он относится; пусто = ${contract.slot}`,
+      en: `The document it belongs to; empty = ${contract.slot}`,
+    })
+    .optional(),
+  leading_document_id: field
+    .int(labels.leadingId, { ru: 'Вместо слота', en: 'In place of the slot' })
+    .optional(),
+  require_signed: field
+    .select(labels.requireSigned, {
+      no: { ru: 'Нет', en: 'No' },
+      us: { ru: 'Нами', en: 'By us' },
+      both: { ru: 'Обеими сторонами', en: 'By both sides' },
+    })
+    .default('no'),
+  business_unit: field
+    .string(labels.businessUnit, {
+      ru: 'Имя, ИД или ИНН; пусто = как у ведущего документа, иначе из сделки',
+      en: 'Name, id or TIN; empty = as of the leading document, else of the deal',
+    })
+    .optional(),
+  department: field
+    .string(labels.department, {
+      ru: 'Имя или ИД; пусто = ответственного',
+      en: 'Name or id; empty = of the responsible',
+    })
+    .optional(),
+  amount: field
+    .money(labels.amount, {
+      ru: 'Например 1200000.50|RUB; пусто = сумма сделки',
+      en: 'For example 1200000.50|RUB; empty = amount of the deal',
+    })
+    .optional(),
+  vat_rate: field.string(labels.vatRate, { ru: 'Имя или процент', en: 'Name or percent' }).optional(),
+  number: field
+    .string(labels.number, {
+      ru: 'Бумажного документа; пусто = пронумерует Directum',
+      en: 'Of the paper; empty = Directum numbers',
+    })
+    .optional(),
+  date: field.date(labels.date).optional(),
+  payment_due: field.date(labels.paymentDue).optional(),
+  valid_from: field.date(labels.validFrom).optional(),
+  valid_till: field.date(labels.validTill).optional(),
+  responsible: field
+    .user(labels.responsible, { ru: 'Пусто = ответственный сделки', en: 'Empty = responsible of the deal' })
+    .optional(),
+  our_signatory: field.user(labels.signatory).optional(),
+  template: field
+    .string(labels.template, { ru: 'Имя или ИД шаблона Directum', en: 'Name or id of a Directum template' })
+    .optional(),
+  file_field: field
+    .string(labels.file, { ru: 'Код поля сделки с файлом', en: "Code of the deal's file field" })
+    .optional(),
+  crm_template: field
+    .string(labels.crmTemplate, {
+      ru: 'Имя или ИД шаблона документов CRM: файл сделает портал',
+      en: 'Name or id of a CRM document template: the portal makes the file',
+    })
+    .optional(),
+  extra_fields: field
+    .text(labels.extra, { ru: 'Свойство=значение, по одному в строке', en: 'Property=value, one a line' })
+    .optional(),
+  slot: field
+    .slotName(labels.slot, {
+      ru: 'Пусто = тип документа. Другое слово — другой документ той же сделки',
+      en: 'Empty = the document type. Another word is another document of the same deal',
+    })
+    .optional(),
+  link_document_id: field.int(labels.link).optional(),
+  if_exists: field
+    .select(
+      { ru: 'Если документ уже есть', en: 'If the document exists' },
+      { keep: { ru: 'Оставить', en: 'Keep' }, update: { ru: 'Обновить', en: 'Update' } },
+    )
+    .default('keep'),
+});
+
+/** Creates an act, an invoice, an agreement and the like in Directum RX: one per item and slot. */
+export const createDocument = defineRobot({
+  code: 'directum_create_document',
+  name: {
+    ru: 'Directum: создать документ (акт, счёт, допсоглашение …)',
+    en: 'Directum: create document (act, invoice, agreement …)',
+  },
+  description: {
+    ru: 'Создаёт в Directum RX акт, счёт, дополнительное соглашение, УПД, накладную, приложение или простой документ. Повторный запуск вернёт тот же документ.',
+    en: 'Creates an act, invoice, supplementary agreement, universal transfer document, waybill, addendum or simple document in Directum RX. A repeat returns the same document.',
+  },
+  items: SALES_ITEMS,
+  inputs,
+
+  outputs: z.object({
+    document_id: field.int({ ru: 'ИД документа', en: 'Document id' }),
+    document_url: field.string({ ru: 'Ссылка на документ', en: 'Document link' }),
+    document_name: field.string({ ru: 'Имя документа', en: 'Document name' }),
+    registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
+    counterparty_id: field.int({ ru: 'ИД контрагента', en: 'Counterparty id' }).optional(),
+    counterparty_url: field.string({ ru: 'Ссылка на контрагента', en: 'Counterparty link' }),
+    created: field.bool({ ru: 'Создан сейчас', en: 'Created now' }),
+    changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
+    leading_id: field.int({ ru: 'ИД ведущего документа', en: 'Id of the leading document' }).optional(),
+  }),
+
+  async run({ document_type: code, ...given }, context) {
+    // The select offers these types only.
+    const type = furtherTypes.find((one) => one.code === code) ?? contract;
+    return makeDocument({ type, label: labels }, { ...given, slot: given.slot ?? type.slot }, context);
+  },
+});

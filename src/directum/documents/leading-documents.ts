@@ -1,0 +1,65 @@
+import { documentTypes } from '../../documents/types/document-types.ts';
+import type { LeadingDocument } from '../../robot/ports/directum.ts';
+import type { DirectumContext } from '../odata/directum-context.ts';
+import { leafOf } from '../odata/metadata.ts';
+import { idOf, type Row, refOf, textOf } from '../odata/rows.ts';
+
+const BASE = 'OfficialDocument';
+/** The base of contracts and agreements, by the names that it has (directum.md B.5). */
+const CONTRACTUAL = ['ContractualDocument', 'ContractualDocumentBase'];
+const STATES = [
+  'Name',
+  'LifeCycleState',
+  'InternalApprovalState',
+  'ExternalApprovalState',
+  'ExchangeState',
+  'LastVersionApproved',
+];
+
+/** Documents to which others belong: whose they are, and whether they are signed. */
+export function createLeadingDocuments({ reader, metadata }: DirectumContext) {
+  async function read(leaf: string, id: number): Promise<Row | null> {
+    const can = await metadata.capabilities();
+    const set = can.set(leaf);
+    if (set === null) return null;
+    const refs = can.having(leaf, ['Counterparty', 'BusinessUnit']);
+    return reader.one(set, id, {
+      select: ['Id', ...can.having(leaf, STATES)],
+      expand: Object.fromEntries(refs.map((name) => [name, { select: ['Id'] }])),
+    });
+  }
+
+  function toLeading(row: Row, contractual: boolean): LeadingDocument {
+    return {
+      id: idOf(row),
+      name: textOf(row, 'Name') ?? '',
+      contractual,
+      counterpartyId: refOf(row, 'Counterparty'),
+      businessUnitId: refOf(row, 'BusinessUnit'),
+      lifeCycleState: textOf(row, 'LifeCycleState'),
+      internalApprovalState: textOf(row, 'InternalApprovalState'),
+      externalApprovalState: textOf(row, 'ExternalApprovalState'),
+      exchangeState: textOf(row, 'ExchangeState'),
+      lastVersionApproved: row['LastVersionApproved'] === true,
+    };
+  }
+
+  /** Null when there is none that the account can read. */
+  return async function leading(id: number): Promise<LeadingDocument | null> {
+    const can = await metadata.capabilities();
+    if (!can.isId(id)) return null;
+    const bases = CONTRACTUAL.filter((leaf) => can.set(leaf) !== null);
+    for (const leaf of bases.length > 0 ? bases : ['Contract', 'SupAgreement']) {
+      const row = await read(leaf, id);
+      if (row !== null) return toLeading(row, true);
+    }
+    const row = await read(BASE, id);
+    if (row === null) return null;
+    // Only its own type has a counterparty.
+    const leaf = leafOf(textOf(row, '@odata.type') ?? '');
+    const type = documentTypes.find(({ entity }) => entity === leaf);
+    const own =
+      type === undefined || can.property(leaf, 'Counterparty') === null ? null : await read(leaf, id);
+    return toLeading(own ?? row, false);
+  };
+}
