@@ -36,8 +36,8 @@ export interface Handler {
   giveUpMs?: number;
   /** What is refused is tried again after so long, until it is given up. */
   refusedAgainMs?: number;
-  /** Something that has to be done before rows are taken. */
-  prepare?(recipients: string[]): Promise<void>;
+  /** Something that has to be done before rows are taken; true while there is more of it. */
+  prepare?(recipients: string[]): Promise<boolean>;
   /** Another way to take rows than up to `most` of each recipient. */
   take?(recipients: string[], lockedUntil: Date): Promise<DueRow[]>;
   /** Sends rows of one recipient; an outcome for each, in their order. What it throws makes all of them due again. */

@@ -24,7 +24,8 @@ const nameOf = ({ handler, recipient }: Line) => `${handler.lane} ${recipient}`;
 
 /**
  * Sends what is due in the outbox, by the handler of its lane. Each lane of a recipient goes at its own pace: a portal that is
- * slow, or takes nothing for a while, delays no other portal, and second answers delay no first ones.
+ * slow, or takes nothing for a while, delays no other portal, and second answers delay no first ones. Answers have a queue of their
+ * own, which waits for no decision about other messages.
  */
 export function createOutboxLoop(ports: OutboxPorts) {
   const { handlers, now, log } = ports;
@@ -40,18 +41,17 @@ export function createOutboxLoop(ports: OutboxPorts) {
     log.warn('outbox.blocked', { lane: line.handler.lane, recipient: line.recipient, ms });
   };
 
-  const loop = createLoop(async () => {
-    const wanted = [...asked];
-    asked.clear();
+  async function pass(of: readonly Handler[]): Promise<boolean> {
+    const wanted = of.filter((handler) => asked.delete(handler));
     const lines = wanted.flatMap((handler) =>
       handler
         .recipients()
         .map((recipient) => ({ handler, recipient }))
         .filter(isFree),
     );
-    for (const [handler, of] of Map.groupBy(lines, (line) => line.handler)) {
+    for (const [handler, own] of Map.groupBy(lines, (line) => line.handler)) {
       try {
-        await handler.prepare?.(of.map(({ recipient }) => recipient));
+        if (await handler.prepare?.(own.map(({ recipient }) => recipient))) asked.add(handler);
       } catch (error) {
         log.warn('outbox.not_prepared', { error, lane: handler.lane });
       }
@@ -68,12 +68,20 @@ export function createOutboxLoop(ports: OutboxPorts) {
         });
       underWay.set(nameOf(line), sending);
     }
-    return false;
-  }, log);
+    return of.some((handler) => asked.has(handler));
+  }
+
+  const loops = [...Map.groupBy(handlers, ({ queue }) => queue).values()].map((of) => ({
+    of,
+    loop: createLoop(() => pass(of), log),
+  }));
 
   function wake(lanes?: readonly Lane[]): void {
-    for (const handler of handlers) if (lanes?.includes(handler.lane) ?? true) asked.add(handler);
-    loop.wake();
+    for (const { of, loop } of loops) {
+      const wanted = of.filter(({ lane }) => lanes?.includes(lane) ?? true);
+      for (const handler of wanted) asked.add(handler);
+      if (wanted.length > 0) loop.wake();
+    }
   }
 
   return {
@@ -81,7 +89,7 @@ export function createOutboxLoop(ports: OutboxPorts) {
     wake,
     /** Until what is under way has ended. */
     async stop(): Promise<void> {
-      await loop.stop();
+      await Promise.all(loops.map(({ loop }) => loop.stop()));
       await Promise.all(underWay.values());
     },
   };

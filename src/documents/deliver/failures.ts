@@ -38,11 +38,10 @@ export function commentHandler(ports: FailurePorts): Handler {
     leaseMs: LEASE_MS.portal,
     giveUpMs: GIVE_UP_MS,
     async prepare(recipients) {
-      const decide = () =>
-        failures.decide(recipients, AT_A_TIME, MOST_ITEMS, (failure, facts) =>
-          toDecision(failure, facts, ports),
-        );
-      while ((await decide()) === AT_A_TIME);
+      const decided = await failures.decide(recipients, AT_A_TIME, MOST_ITEMS, (failure, facts) =>
+        toDecision(failure, facts, ports),
+      );
+      return decided === AT_A_TIME;
     },
     async send(portal, rows) {
       const deals = portals.deals(portal);
