@@ -37,6 +37,12 @@ const SEALED = [
     from: `mirrored_task AS m WHERE EXISTS (SELECT FROM outbox
       WHERE outbox.portal = m.portal AND kind = 'task' AND dedupe_key = assignment_id::text AND state = 'due')`,
   },
+  {
+    name: { en: 'decision tables', ru: 'таблицы правил' },
+    column: 'rows',
+    from: 'rule_table',
+    context: 'rules',
+  },
 ];
 
 /** Tries one value of each kind and key. Answers how many there are, and what cannot be opened and why. */

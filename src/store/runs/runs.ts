@@ -112,7 +112,7 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
      */
     async end(
       id: string,
-      attempt: Attempt & { unanswerable?: boolean },
+      attempt: Attempt & { unanswerable?: boolean; untold?: boolean },
       outcome: unknown,
       answer: NewAnswer | null,
       by?: Hold,
@@ -124,11 +124,11 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
            tried AS (INSERT INTO run_attempt SELECT id, attempts, $5, $6, $2, $3 FROM changed ON CONFLICT DO NOTHING),
            over AS (DELETE FROM wait USING changed WHERE wait.run_id = changed.id),
            told AS (INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, run_id, item_code, payload, created_at, due_at)
-             SELECT member_id, portal, 'answer', 'first', id || '/1', id, item_code, $7, ended_at, $13 FROM changed WHERE $7::text IS NOT NULL
+             SELECT member_id, portal, 'answer', 'first', id || '/1', id, item_code, $7, ended_at, $14 FROM changed WHERE $7::text IS NOT NULL
              ON CONFLICT DO NOTHING),
            failed AS (INSERT INTO failure (run_id, portal, robot, item_code, code, text, wants_answer, quiet, failed_at)
              SELECT id, portal, robot, item_code, ending, last_text, wants_answer, ending = ANY($9), ended_at FROM changed
-             WHERE (proven OR $12) AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer OR $12)),
+             WHERE (proven OR $12) AND NOT $13 AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer OR $12)),
            noted AS (${lineOfRun(
              `CASE WHEN $10::text IS NULL THEN 'run.cancelled' ELSE 'run.ended' END`,
              `CASE WHEN $10::text IS NULL THEN 'operator' ELSE 'run ' || id END`,
@@ -148,6 +148,7 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
           by?.holder ?? null,
           by?.takes ?? null,
           attempt.unanswerable ?? false,
+          attempt.untold ?? false,
           answer?.dueAt ?? null,
         ],
       );
