@@ -9,7 +9,7 @@ import { storeBench } from './bench.ts';
 const COLUMNS: Record<'open' | 'sealed' | 'beside' | 'content', string> = {
   sealed: `former_crowd.calls keyv.value mirrored_task.wanted outbox.payload run.call`,
   beside: `journal_person.email journal_person.name`,
-  content: `assignment.seen cache_entry.value document.dates document.observed document_slot.shown failure.text run.last_text
+  content: `assignment.seen cache_entry.value document.dates document.observed document_slot.shown failure.text rule_table.rows run.last_text
     run.outcome run_attempt.text wait.facts watched_document.shown`,
   open: `begun_change.fields begun_change.run_id begun_change.subject cache_entry.key counterparty_pair.crm_key
     counterparty_pair.portal counterparty_pair.type document.status document.status_since document_intent.external_id
@@ -19,7 +19,7 @@ const COLUMNS: Record<'open' | 'sealed' | 'beside' | 'content', string> = {
     journal.type journal_person.key keyv.key mirrored_task.item_code mirrored_task.portal mirrored_task.wanted_hash
     missing_document.look outbox.code outbox.dedupe_key outbox.item_code outbox.key outbox.kind outbox.lane outbox.last_error
     outbox.message outbox.portal outbox.recipient outbox.run_id outbox.series outbox.state past_portal.member_id
-    past_portal.portal past_run.id portal_budget.member_id quarantine.feed quarantine.key quarantine.reason quarantine.version
+    past_portal.portal past_run.id portal_budget.member_id quarantine.feed quarantine.key quarantine.reason quarantine.version rule_table.name rule_table.portal
     run.ending run.holder run.id run.item_code run.last_code run.member_id run.portal run.robot run.state run_attempt.ending
     run_attempt.run_id saved_file.run_id saved_file.sha256 schema_migration.name wait.run_id wait.seen wait.task_status
     wait.wait_for watched_document.item_code watched_document.portal`,

@@ -49,9 +49,8 @@ interface SyncedTasksOptions {
   log: Log;
 }
 
-/** As all who write several tasks lock them (lock-order.ts). */
+/** As all lock several tasks (lock-order.ts). */
 const IN_ORDER = 'ORDER BY m.assignment_id, m.portal FOR UPDATE OF m';
-
 /** The tasks that come as `$1`, locked, with the columns that come with them. */
 const lockedOf = (columns = '') =>
   `one AS (SELECT g.* FROM mirrored_task AS m
@@ -59,13 +58,9 @@ const lockedOf = (columns = '') =>
       ON m.portal = g.portal AND m.assignment_id = g."assignmentId" ${IN_ORDER})`;
 
 const IS_LOCKED = 'm.portal = one.portal AND m.assignment_id = one."assignmentId"';
-
 const IS_ITS_ROW = `outbox.portal = m.portal AND outbox.kind = 'task' AND outbox.dedupe_key = m.assignment_id::text`;
 
-/**
- * The end of a statement that writes tasks as `due`: they are to be written to the portal from `$2` on, also where somebody is
- * writing them as they were. Rows of the outbox that are there are locked in the order of all (lock-order.ts).
- */
+/** The end of a statement that writes tasks as `due`: they leave from `$2` on, also where somebody is writing them as they were. */
 const MAKE_DUE = `
   , held AS MATERIALIZED (SELECT outbox.id FROM outbox JOIN due AS m ON ${IS_ITS_ROW}
      ORDER BY outbox.document_id, outbox.id FOR UPDATE OF outbox)
@@ -75,10 +70,7 @@ const MAKE_DUE = `
    ON CONFLICT (portal, kind, dedupe_key) DO UPDATE SET state = 'due', created_at = excluded.created_at, due_at = excluded.due_at,
      locked_until = NULL, attempts = 0, takes = outbox.takes + 1, last_error = NULL, settled_at = NULL`;
 
-/**
- * Which assignment is which task of a portal, and what the task must show. That it is to be written stands in the outbox, in
- * one row for each task, which is due again with each change.
- */
+/** Which assignment is which task of a portal, and what it must show; its row of the outbox is due again with each change. */
 export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
   const toTask = (row: Record<string, unknown>): SyncedTask => ({
     portal: row['portal'] as string,
