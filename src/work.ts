@@ -12,7 +12,7 @@ import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { startRunWorkers } from './run-workers.ts';
 import { OLD_RUNS, oldRunsFeed } from './runs/retention/old-runs.ts';
-import { createWatch } from './runs/work/watch.ts';
+import { createWatch } from './runs/watch/watch.ts';
 import { createFeeds } from './store/feeds/feeds.ts';
 import { createJournalSeal } from './store/journal/seal-journal.ts';
 import { writeJournal } from './store/journal/write-journal.ts';

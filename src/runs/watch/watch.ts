@@ -1,19 +1,20 @@
 import type { Observer } from '../../documents/observe/observe.ts';
-import type { ChangesPort } from '../../documents/ports/changes.ts';
+import type { ChangedTask, ChangesPort } from '../../documents/ports/changes.ts';
+import type { Assignment } from '../../documents/ports/document.ts';
 import type { DocumentContextPort } from '../../documents/ports/document-context.ts';
 import type { Feed, FeedStep } from '../../lib/work/feed-runner.ts';
 import { LEASE_MS } from '../../lib/work/leases.ts';
 import { RobotFailure } from '../../robot/failure.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';
 import type { Feeds } from '../../store/feeds/feeds.ts';
 import type { Quarantine } from '../../store/feeds/quarantine.ts';
 import type { WaitStore } from '../../store/runs/waits.ts';
+import { createAskChanges } from './ask-changes.ts';
 import { RESCAN, type RescanPorts, rescanFeed } from './rescan.ts';
 import { createWaker } from './wake-runs.ts';
 
-/** Times come from Directum's clock and rows may appear late: each question asks a little further back (directum.md G.2). */
-const OVERLAP_MS = 5 * 60_000;
 const BEGINNING = new Date(0);
 /** Directum's clock is surely not further behind ours; `npm run doctor` reports smaller differences already. */
 const LAG_MS = 60 * 60_000;
@@ -36,7 +37,7 @@ interface WatchPorts {
   documents: Pick<DocumentStore, 'isEmpty' | 'rescannedAfter' | 'refreshAll'>;
   observer: Pick<Observer, 'documents' | 'tasks' | 'assignments' | 'vanished' | 'deletions'>;
   changes: Omit<ChangesPort, 'statesOf' | 'taskStatesOf' | 'anyOfTypes'>;
-  documentContext: Pick<DocumentContextPort, 'newestAssignment' | 'assignments'>;
+  documentContext: Pick<DocumentContextPort, 'newestAssignment' | 'assignments' | 'newestAssignments'>;
   /** For the full rescan. */
   atCommonRate: Pick<RescanPorts, 'observer' | 'changes'>;
   pollMs: number;
@@ -56,26 +57,55 @@ export function createWatch(ports: WatchPorts) {
   const { waits, feeds, documents, observer, changes, documentContext, now, log } = ports;
   const { atCommonRate, pollMs, rescanMs } = ports;
   const waker = createWaker(ports);
-
-  /** Asks what changed since `cursor`, page by page; answers the new cursor. */
-  async function askChanges<T extends { modified: string | null }>(
-    cursor: Date,
-    page: (since: string, after: number) => Promise<{ rows: T[]; next: number | null }>,
-    take: (rows: T[], askedAt: Date) => Promise<void>,
-    hold: () => Promise<void>,
-  ): Promise<Date> {
-    const since = new Date(Math.max(0, cursor.getTime() - OVERLAP_MS)).toISOString();
-    let latest = cursor.getTime();
-    for (let after: number | null = 0; after !== null; ) {
-      const askedAt = now();
-      const { rows, next } = await page(since, after);
-      if (rows.length > 0) await take(rows, askedAt);
-      for (const { modified } of rows) if (modified !== null) latest = Math.max(latest, Date.parse(modified));
-      after = next;
-      if (after !== null) await hold();
+  /** What the present cycle could not keep is asked for again. */
+  let missed = false;
+  // Runs are woken even while what items show cannot be kept.
+  const observed = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      missed = true;
+      log.warn('observation.failed', { error });
     }
-    // A card dated in the future must not hide all changes until then.
-    return new Date(Math.min(latest, Math.max(cursor.getTime(), now().getTime())));
+  };
+  let hold = async (): Promise<void> => undefined;
+  const asking = { now, onPage: () => hold() };
+  const askDocuments = createAskChanges<DocumentState>(
+    {
+      page: changes.documents,
+      newest: changes.newestDocuments,
+      take: (rows, askedAt) => observed(() => waker.documents(rows, askedAt, observer)),
+      awaitedSince: waits.savedSince,
+    },
+    asking,
+  );
+  const askTasks = createAskChanges<ChangedTask>(
+    {
+      page: changes.tasks,
+      newest: changes.newestTasks,
+      take: takeTasks,
+      awaitedSince: waits.tasksSavedSince,
+    },
+    asking,
+  );
+  const askAssignments = createAskChanges<Assignment>(
+    {
+      page: documentContext.assignments,
+      newest: documentContext.newestAssignments,
+      take: (rows, askedAt) => observed(() => observer.assignments(rows, askedAt)),
+      // No run waits for an assignment.
+      awaitedSince: async () => new Set(),
+    },
+    asking,
+  );
+
+  async function takeTasks(rows: ChangedTask[]): Promise<void> {
+    const started = rows.filter((row) => row.status !== 'Draft');
+    const tasks = started.flatMap(({ documentIds, id, status, startedAt: since }) =>
+      documentIds.map((documentId) => ({ documentId, id, status, startedAt: since })),
+    );
+    await waker.tasks(tasks);
+    await observed(() => observer.tasks(started));
   }
 
   function toCursor(newest: string | null): Date {
@@ -116,19 +146,11 @@ export function createWatch(ports: WatchPorts) {
   }
 
   /** One cycle: three questions, however many runs wait and documents are shown. */
-  async function poll(cursor: unknown, hold: () => Promise<void>): Promise<FeedStep> {
+  async function poll(cursor: unknown, holding: () => Promise<void>): Promise<FeedStep> {
     const turn = toCursors(cursor);
     const dueAt = new Date(now().getTime() + pollMs);
-    let missed = false;
-    // Runs are woken even while what items show cannot be kept; the same questions are then asked again.
-    const observed = async (work: () => Promise<void>) => {
-      try {
-        await work();
-      } catch (error) {
-        missed = true;
-        log.warn('observation.failed', { error });
-      }
-    };
+    missed = false;
+    hold = holding;
     await recheckHeld();
     await hold();
     // With an old cursor the first question of the next wait would ask for everything since.
@@ -140,37 +162,25 @@ export function createWatch(ports: WatchPorts) {
       await feeds.restart(RESCAN, { startedAt: null, after: null });
       return { cursor: begun, dueAt };
     }
-    const documentCursor = await askChanges(
-      turn.documents,
-      changes.documents,
-      (rows, askedAt) => observed(() => waker.documents(rows, askedAt, observer)),
-      hold,
-    );
-    const taskCursor = await askChanges(
-      turn.tasks,
-      changes.tasks,
-      async (rows) => {
-        const started = rows.filter((row) => row.status !== 'Draft');
-        const tasks = started.flatMap(({ documentIds, id, status, startedAt: since }) =>
-          documentIds.map((documentId) => ({ documentId, id, status, startedAt: since })),
-        );
-        await waker.tasks(tasks);
-        await observed(() => observer.tasks(started));
+    const asked = [await askDocuments(turn.documents), await askTasks(turn.tasks)];
+    const [documentsAsked, tasksAsked] = asked;
+    let assignments: Date | null;
+    if (turn.assignments === null) ({ assignments } = await begin(turn));
+    else {
+      const found = await askAssignments(turn.assignments);
+      asked.push(found);
+      assignments = found.cursor;
+    }
+    if (missed) return { cursor, dueAt };
+    for (const { keep } of asked) keep();
+    return {
+      cursor: {
+        documents: documentsAsked?.cursor ?? turn.documents,
+        tasks: tasksAsked?.cursor ?? turn.tasks,
+        assignments,
       },
-      hold,
-    );
-    const { assignments } =
-      turn.assignments === null
-        ? await begin(turn)
-        : {
-            assignments: await askChanges(
-              turn.assignments,
-              documentContext.assignments,
-              (rows, askedAt) => observed(() => observer.assignments(rows, askedAt)),
-              hold,
-            ),
-          };
-    return { cursor: missed ? cursor : { documents: documentCursor, tasks: taskCursor, assignments }, dueAt };
+      dueAt,
+    };
   }
 
   return {
