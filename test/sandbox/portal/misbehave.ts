@@ -72,6 +72,9 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
     lockedSteps: 0,
     portalDeleted: false,
     operating: new Map(),
+    operatingCost: new Map(),
+    refused: new Map(),
+    addressTotalStuck: false,
     expireAccessTokens: () => {
       for (const grant of world().access.values()) grant.expiresAt = 0;
     },
@@ -92,6 +95,9 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
       misbehave.wholeFieldNames = false;
       misbehave.missingMethods.clear();
       misbehave.operating.clear();
+      misbehave.operatingCost.clear();
+      misbehave.refused.clear();
+      misbehave.addressTotalStuck = false;
     },
   };
   return misbehave;

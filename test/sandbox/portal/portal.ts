@@ -13,7 +13,7 @@ import { bizprocMethods } from './bizproc-methods.ts';
 import { commentMethods } from './comment-methods.ts';
 import { createWorld, SCOPES } from './create-world.ts';
 import { crmMethods } from './crm-methods.ts';
-import { addFile, addItem, addUser, textRow } from './data.ts';
+import { addDepartment, addFile, addItem, addUser, textRow } from './data.ts';
 import { addType, documentType, ensureStage, itemsOf } from './entities.ts';
 import { itemMethods } from './item-methods.ts';
 import {
@@ -26,6 +26,9 @@ import {
   update,
 } from './life.ts';
 import { createMisbehave } from './misbehave.ts';
+import { peopleMethods } from './people-methods.ts';
+import { requisiteMethods } from './requisite-methods.ts';
+import { createRights } from './rights.ts';
 import { isOffered, robotMethods } from './robots.ts';
 import { createApp, listen } from './server.ts';
 import { taskMethods } from './task-methods.ts';
@@ -66,6 +69,8 @@ export async function startPortal(options: PortalOptions) {
     ...bizprocMethods(world),
     ...itemMethods(world),
     ...crmMethods(world),
+    ...requisiteMethods(world),
+    ...peopleMethods(world),
     ...userFieldMethods(world),
     ...timelineMethods(world),
     ...commentMethods(world),
@@ -119,6 +124,7 @@ export async function startPortal(options: PortalOptions) {
       world.addresses.push(address);
     },
     addUser: (fields: Fields): number => addUser(world, fields),
+    addDepartment: (fields: Fields): number => addDepartment(world, fields),
     addItem: (entityTypeId: number, fields: Fields): number => addItem(world, entityTypeId, fields),
     addType: (entityTypeId: number, title?: string) => addType(world, entityTypeId, title),
     addStage: (entityTypeId: number, stage: string, name?: string): void =>
@@ -205,6 +211,7 @@ export async function startPortal(options: PortalOptions) {
       return `${world.url}/rest/${userId}/${secret}/`;
     },
     misbehave: world.misbehave,
+    rights: createRights(world),
     /** Until every call, event and answer under way has been dealt with. */
     settled: async (): Promise<void> => {
       while (world.background.size > 0) await Promise.allSettled([...world.background]);

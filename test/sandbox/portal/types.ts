@@ -98,6 +98,12 @@ export interface Misbehave {
   portalDeleted: boolean;
   /** Seconds of operating time used, by method; 420 and more is 429. */
   operating: Map<string, number>;
+  /** Seconds of operating time that each call of a method takes from its ten minutes. */
+  operatingCost: Map<string, number>;
+  /** Methods that are refused, alone and in a batch; `batch` itself too. */
+  refused: Map<string, { status?: number; error: string; description?: string }>;
+  /** crm.address.list says 50 for every longer list and names no next page. */
+  addressTotalStuck: boolean;
   expireAccessTokens(): void;
   killRefreshTokens(): void;
   renameTo(newUrl?: string): Promise<string>;

@@ -73,6 +73,10 @@ export interface World {
   access: Map<string, Grant>;
   refresh: Map<string, { userId: number; accessToken: string; expiresAt: number }>;
   users: Map<number, Fields>;
+  departments: Map<number, Fields>;
+  /** `type:id` of items a user may not read, and types of which he may read none. */
+  hidden: Map<number, Set<string>>;
+  closed: Map<number, Set<number>>;
   items: Map<number, Map<number, Fields>>;
   types: Map<number, { id: number; entityTypeId: number; title: string }>;
   userFields: UserField[];
@@ -97,6 +101,8 @@ export interface World {
   rules: Rule[];
   misbehave: Misbehave;
   counters: Map<string, number>;
+  /** Operating seconds by method and minute. */
+  operated: Map<string, { minute: number; seconds: number }[]>;
 }
 
 export function nextId(world: World, what: string, first = 1): number {
