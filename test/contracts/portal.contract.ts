@@ -276,6 +276,43 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
       });
     });
 
+    describe('and its documents from templates', () => {
+      const generator = (method: string, params: object) =>
+        portal.call(`crm.documentgenerator.${method}`, params);
+
+      it('are a list, and none at first', async () => {
+        const filter = { entityTypeId: DEAL, entityId: deal };
+        const listed = await generator('document.list', { filter });
+        expect(listed['result'].documents).toEqual([]);
+        expect(listed['total']).toBe(0);
+      });
+
+      it('are refused with the code 100 without a template, with 0 of one nobody has', async () => {
+        const add = (templateId?: number) =>
+          generator('document.add', { templateId, entityTypeId: DEAL, entityId: deal });
+        for (const [reply, code] of [
+          [await add(), '100'],
+          [await add(NOWHERE), '0'],
+        ] as const) {
+          expect(reply['status']).toBe(400);
+          expect(String(reply['error'])).toBe(code);
+        }
+      });
+
+      it('have templates in a map by id, which is a list when there are none', async () => {
+        const { result } = await generator('template.list', { filter: { entityTypeId: ['2'] } });
+        for (const [id, template] of Object.entries<Json>(result.templates))
+          expect(template).toMatchObject({ id, name: expect.stringMatching(/./) });
+      });
+
+      it('nobody made: get is 400 with a text', async () => {
+        expect(await generator('document.get', { id: NOWHERE })).toMatchObject({
+          status: 400,
+          error_description: expect.stringMatching(/not found/i),
+        });
+      });
+    });
+
     describe('in a batch', () => {
       const batch = (cmd: object, halt = 0) => portal.call('batch', { halt, cmd });
       const dealGet = () => `crm.item.get?entityTypeId=${DEAL}&id=${deal}&useOriginalUfNames=Y`;

@@ -8,6 +8,7 @@ import { isObject, type Methods, phpMap, type Reply, RestError, text } from './w
 import type { World } from './world.ts';
 
 const MAX_COMMANDS = 50;
+const NOT_ALLOWED = new Set(['batch', 'upload', 'download']);
 async function runCommand(
   world: World,
   methods: Methods,
@@ -21,7 +22,7 @@ async function runCommand(
   let params: Fields = {};
   try {
     params = parseForm(mark < 0 ? '' : command.slice(mark + 1));
-    if (method === 'batch' || world.misbehave.refuseInBatch.has(method)) {
+    if (NOT_ALLOWED.has(method) || world.misbehave.refuseInBatch.has(method)) {
       throw new RestError(405, 'ERROR_BATCH_METHOD_NOT_ALLOWED', 'Method is not allowed for batch usage');
     }
     params = resolve(params, told) as Fields;

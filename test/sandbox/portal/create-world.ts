@@ -1,3 +1,4 @@
+import { emptyGenerator } from './generator/memory.ts';
 import type { PortalOptions } from './types.ts';
 import { hex, type World } from './world.ts';
 
@@ -43,6 +44,7 @@ export function createWorld(options: PortalOptions): Omit<World, 'misbehave'> {
     notices: [],
     tasks: new Map(),
     taskComments: new Map(),
+    generator: emptyGenerator(),
     robots: new Map(),
     events: [],
     triggers: new Map(),

@@ -15,6 +15,9 @@ import { createWorld, SCOPES } from './create-world.ts';
 import { crmMethods } from './crm-methods.ts';
 import { addDepartment, addFile, addItem, addUser, textRow } from './data.ts';
 import { addType, documentType, ensureStage, itemsOf } from './entities.ts';
+import { addTemplate, type GivenTemplate, type MadeDocument } from './generator/memory.ts';
+import { generatorMethods } from './generator/methods.ts';
+import { templateMethods } from './generator/template-methods.ts';
 import { itemMethods } from './item-methods.ts';
 import {
   clickActivity,
@@ -75,6 +78,8 @@ export async function startPortal(options: PortalOptions) {
     ...timelineMethods(world),
     ...commentMethods(world),
     ...taskMethods(world),
+    ...generatorMethods(world),
+    ...templateMethods(world),
   };
   const app = createApp(world, methods, options.rate ?? { perSecond: 2, bucket: 50 });
   const first = await listen(app, options.port ?? 0, host);
@@ -154,6 +159,8 @@ export async function startPortal(options: PortalOptions) {
     clickActivity: (activityId: number, button: string) => clickActivity(world, activityId, button),
     notices: () => [...world.notices],
     tasks: (): Fields[] => [...world.tasks.values()],
+    addTemplate: (template: GivenTemplate): number => addTemplate(world, template),
+    documents: (): MadeDocument[] => [...world.generator.documents.values()],
     robots: (): string[] => [...world.robots.keys()],
     triggerRuns: world.triggerRuns,
 

@@ -51,6 +51,9 @@ export interface Invocation {
 
 /** Refuses a method by name for as long as the test wants; `batch` is one of them. */
 function demandAllowed(world: World, method: string): void {
+  if (world.misbehave.documents.moduleOff && method.startsWith('crm.documentgenerator.')) {
+    throw new RestError(400, '0', 'Module documentgenerator is not installed');
+  }
   const refusal = world.misbehave.refused.get(method);
   if (refusal === undefined) return;
   throw new RestError(refusal.status ?? 400, refusal.error, refusal.description ?? 'Refused');

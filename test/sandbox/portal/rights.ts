@@ -36,5 +36,9 @@ export function createRights(world: World) {
       void setOf(world.closed, userId).add(entityTypeId),
     openType: (userId: number, entityTypeId: number): void =>
       void setOf(world.closed, userId).delete(entityTypeId),
+    /** What he may not do with documents made from templates. */
+    closeDocuments: (userId: number, ...what: ('templates' | 'create' | 'view')[]): void => {
+      for (const one of what) setOf(world.generator.lacking, userId).add(one);
+    },
   };
 }

@@ -85,7 +85,21 @@ export interface Rule {
   times?: number;
 }
 
+export interface DocumentMisbehave {
+  /** The module is not installed. */
+  moduleOff: boolean;
+  /** How many documents the tariff allows. */
+  limit: number | null;
+  numberFails: boolean;
+  /** How long after a document its PDF is there; the docx has its own delay, none in life. */
+  pdfDelayMs: number;
+  docxDelayMs: number;
+  /** The converter fails: no PDF ever. */
+  transformationError: boolean;
+}
+
 export interface Misbehave {
+  documents: DocumentMisbehave;
   next(rule: Rule): void;
   doubleCalls: boolean;
   dropCalls: boolean;

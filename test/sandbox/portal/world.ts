@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Generator } from './generator/memory.ts';
 import type {
   Activity,
   Delivery,
@@ -91,6 +92,7 @@ export interface World {
   notices: Notice[];
   tasks: Map<number, Fields>;
   taskComments: Map<number, { authorId: number; message: string }[]>;
+  generator: Generator;
   robots: Map<string, Registration>;
   events: { event: string; handler: string; authType: number }[];
   triggers: Map<string, string>;
