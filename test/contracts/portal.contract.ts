@@ -509,4 +509,68 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
       expect(await bind('ONNOSUCHEVENT')).toMatchObject({ status: 400, error: 'ERROR_EVENT_NOT_FOUND' });
     });
   });
+
+  describe('a placement', () => {
+    const PLACEMENT = 'CRM_DEAL_DETAIL_TAB';
+    const tab = { PLACEMENT, HANDLER: `${HANDLER}/tab/${mark()}` };
+    const bind = (more: object = {}) => portal.call('placement.bind', { ...tab, ...more });
+    const unbind = () => portal.call('placement.unbind', tab);
+
+    it('for deals is offered to the application', async () => {
+      const { result } = await portal.call('placement.list');
+      expect(result).toContain(PLACEMENT);
+    });
+
+    it('is bound once, listed with its titles, and counted twice when it goes', async () => {
+      portal.traces.add(`placement ${PLACEMENT} to ${tab.HANDLER}`, unbind);
+      const LANG_ALL = { ru: { TITLE: 'Проверка' }, en: { TITLE: 'Contract suite' } };
+      expect(await bind({ LANG_ALL })).toMatchObject({ status: 200, result: true });
+      expect(await bind()).toMatchObject({
+        status: 400,
+        error: 'ERROR_CORE',
+        error_description: expect.stringContaining('already binded'),
+      });
+      const { result } = await portal.call('placement.get');
+      const ours = result.find((one: Json) => one['handler'] === tab.HANDLER);
+      expect(ours).toMatchObject({ placement: PLACEMENT, langAll: { en: { TITLE: 'Contract suite' } } });
+      expect(await unbind()).toMatchObject({ result: { count: 2 } });
+      expect(await unbind()).toMatchObject({ result: { count: 0 } });
+    });
+
+    it.each([
+      ['nobody knows', { PLACEMENT: 'CRM_NO_SUCH_TAB' }, 'ERROR_PLACEMENT_NOT_FOUND'],
+      [
+        "that is a robot's own",
+        { PLACEMENT: 'BIZPROC_ACTIVITY_PROPERTIES_DIALOG' },
+        'ERROR_PLACEMENT_NOT_FOUND',
+      ],
+      ['without a name', { PLACEMENT: '' }, 'ERROR_ARGUMENT'],
+      ['at an address without a dot', { HANDLER: 'https://localhost/x' }, 'ERROR_WRONG_HANDLER_URL'],
+    ])('%s is refused', async (_what, more, error) => {
+      expect(await bind(more)).toMatchObject({ status: 400, error });
+    });
+  });
+
+  describe('people', () => {
+    it("are told by user.current as the token's owner, with his departments and without rights", async () => {
+      const { result } = await portal.call('user.current');
+      expect(result).toMatchObject({ ID: me, UF_DEPARTMENT: expect.any(Array) });
+      expect(result).not.toHaveProperty('ADMIN');
+    });
+
+    it('are listed by many ids; an empty list has no total', async () => {
+      const list = (ids: unknown[]) =>
+        portal.call('user.get', { FILTER: { ID: ids }, sort: 'ID', order: 'ASC' });
+      expect((await list([me, NOWHERE]))['result']).toMatchObject([{ ID: me }]);
+      const none = await list([NOWHERE]);
+      expect(none['result']).toEqual([]);
+      expect(none).not.toHaveProperty('total');
+    });
+
+    it('work in departments that have an id, a name and a parent', async () => {
+      const { result } = await portal.call('department.get');
+      expect(result[0]).toMatchObject({ ID: expect.anything(), NAME: expect.stringMatching(/./) });
+      expect(result.length).toBeGreaterThan(0);
+    });
+  });
 });

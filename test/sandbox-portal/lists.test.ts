@@ -251,6 +251,34 @@ describe('refusals', () => {
   });
 });
 
+describe('a portal that refuses every write', () => {
+  it('counts them, alone and in a batch, and goes on telling and taking answers', async () => {
+    portal.misbehave.refuseWrites = true;
+    const deal = portal.addItem(2, { title: 'Смета' });
+    const fields = { title: 'Иначе' };
+    const refusal = { status: 403, error: 'ACCESS_DENIED' };
+    expect(await rest('crm.item.update', { entityTypeId: 2, id: deal, fields })).toMatchObject(refusal);
+    const cmd = {
+      bind: 'event.bind?event=ONAPPUPDATE&handler=https://service.example/',
+      notice: 'im.notify.system.add?USER_ID=1&MESSAGE=a',
+      log: 'bizproc.activity.log?EVENT_TOKEN=a|b|c&LOG_MESSAGE=a',
+      proof: 'bizproc.activity.log?EVENT_TOKEN=a|b|c&LOG_MESSAGE=',
+      answer: 'bizproc.event.send?EVENT_TOKEN=a|b|c',
+      item: `crm.item.get?entityTypeId=2&id=${deal}`,
+      me: 'profile',
+    };
+    const { result } = await rest('batch', { cmd });
+    expect(Object.keys(result.result)).toEqual(['item', 'me']);
+    expect(portal.misbehave.refusedWrites).toBe(4);
+    expect(portal.item(2, deal)['title']).toBe('Смета');
+    portal.misbehave.reset();
+    expect(portal.misbehave.refusedWrites).toBe(0);
+    expect(await rest('crm.item.update', { entityTypeId: 2, id: deal, fields })).toMatchObject({
+      status: 200,
+    });
+  });
+});
+
 describe('references of a batch', () => {
   it('rewrite texts of people too, and take a whole level where the path breaks off', async () => {
     const deal = portal.addItem(2, { title: 'Смета' });

@@ -84,6 +84,8 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
     operatingCost: new Map(),
     refused: new Map(),
     addressTotalStuck: false,
+    refuseWrites: false,
+    refusedWrites: 0,
     documents: goodDocuments(),
     frames: { silent: false, refreshFails: false },
     expireAccessTokens: () => {
@@ -109,6 +111,8 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
       misbehave.operatingCost.clear();
       misbehave.refused.clear();
       misbehave.addressTotalStuck = false;
+      misbehave.refuseWrites = false;
+      misbehave.refusedWrites = 0;
       misbehave.documents = goodDocuments();
       misbehave.frames = { silent: false, refreshFails: false };
     },

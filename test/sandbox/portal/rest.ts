@@ -5,7 +5,7 @@ import { obey } from './misbehave.ts';
 import { operate, operatingOf, secondsToReset } from './operating.ts';
 import { demandScope, grantOf, tokenOf } from './tokens.ts';
 import type { Fields } from './types.ts';
-import { isObject, type Methods, type Reply, RestError } from './wire.ts';
+import { isObject, type Methods, type Reply, RestError, text, upperKeys } from './wire.ts';
 import { type Grant, isAdmin, type World } from './world.ts';
 
 export interface Rate {
@@ -49,6 +49,14 @@ export interface Invocation {
   viaBatch: boolean;
 }
 
+const READS = /(^|\.)(get|list|fields|getfields|info|current|admin|profile|scope|methods|instances)$/;
+
+/** Whether a call changes something; the empty message that proves a token writes nothing (bitrix24.md D3). */
+function isWrite({ method, params }: Invocation): boolean {
+  if (READS.test(method) || method === 'bizproc.event.send') return false;
+  return method !== 'bizproc.activity.log' || text(upperKeys(params)['LOG_MESSAGE']) !== '';
+}
+
 /** Refuses a method by name for as long as the test wants; `batch` is one of them. */
 function demandAllowed(world: World, method: string): void {
   if (world.misbehave.documents.moduleOff && method.startsWith('crm.documentgenerator.')) {
@@ -66,6 +74,10 @@ export async function invoke(world: World, methods: Methods, call: Invocation): 
     throw new RestError(404, 'ERROR_METHOD_NOT_FOUND', 'Method not found!');
   }
   demandAllowed(world, call.method);
+  if (world.misbehave.refuseWrites && isWrite(call)) {
+    world.misbehave.refusedWrites++;
+    throw new RestError(403, 'ACCESS_DENIED', 'Access denied.');
+  }
   operate(world, call.method);
   demandScope(call.grant, method.scope);
   if (method.app === true && call.grant.context !== 'app') {

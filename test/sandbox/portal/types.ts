@@ -132,6 +132,9 @@ export interface Misbehave {
   operatingCost: Map<string, number>;
   /** Methods that are refused, alone and in a batch; `batch` itself too. */
   refused: Map<string, { status?: number; error: string; description?: string }>;
+  /** Every method that would change something is refused and counted; a step's proof and its answer are not meant. */
+  refuseWrites: boolean;
+  refusedWrites: number;
   /** crm.address.list says 50 for every longer list and names no next page. */
   addressTotalStuck: boolean;
   expireAccessTokens(): void;
