@@ -62,7 +62,7 @@ export const syncCounterparty = defineRobot({
     if (!snapshot.party) throw counterpartyMissing();
     if (checking !== null) {
       const { wrong, found } = await directum.counterparties.check(snapshot.party);
-      for (const problem of wrong) checking.problems.add(problem);
+      for (const problem of wrong) checking.problems.take(problem);
       return {
         counterparty_id: found?.id,
         counterparty_url: found?.url ?? '',

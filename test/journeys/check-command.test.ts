@@ -39,6 +39,17 @@ it('prints every problem and ends with 1', async () => {
   ).toEqual(['input_missing', 'reference_not_found', 'reference_not_found', 'requisites_invalid']);
 });
 
+it('looks at the other inputs although the item is gone', async () => {
+  const { deal } = addDeal(stand);
+  stand.portal.removeItem(2, deal);
+  const { code, out } = await check(
+    ...[CREATE, '--item', String(deal), '--input', 'subject=Поставка', '--input', 'document_kind=Нет'],
+  );
+  expect(code).toBe(1);
+  const lines = out.trim().split('\n');
+  expect(lines.map((line) => line.split(':')[0])).toEqual(['item_not_found', 'reference_not_found']);
+});
+
 it('refuses what it does not know', async () => {
   expect(await check('directum_wait_signature', '--item', '1')).toMatchObject({ code: 1 });
   expect((await check(CREATE)).err).toContain('--item');

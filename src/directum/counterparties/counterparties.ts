@@ -7,7 +7,7 @@ import type { Party } from '../../robot/ports/portal.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
 import type { DirectumContext } from '../odata/directum-context.ts';
-import { idOf } from '../odata/rows.ts';
+import { idOf, textOf } from '../odata/rows.ts';
 import { assertReadable } from '../odata/visibility.ts';
 import { createCards } from './counterparty-cards.ts';
 import {
@@ -106,7 +106,8 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
         choose(await findCandidates(ports, card, externalId), card, externalId);
       if (found === null) return { wrong, found };
       const id = idOf(found.row);
-      return { wrong, found: { id, url: links.counterpartyUrl(id), type: found.type } };
+      const name = textOf(found.row, 'Name') ?? '';
+      return { wrong, found: { id, name, url: links.counterpartyUrl(id), type: found.type } };
     },
 
     async sync(party, mode) {
