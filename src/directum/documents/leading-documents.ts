@@ -2,7 +2,7 @@ import { documentTypes } from '../../documents/types/document-types.ts';
 import type { LeadingDocument, Reference } from '../../robot/ports/directum.ts';
 import { lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';
-import type { DirectumContext } from '../odata/directum-context.ts';
+import type { DirectumContext } from '../odata/lookup-cache.ts';
 import { leafOf } from '../odata/metadata.ts';
 import { idOf, isRow, type Row, textOf } from '../odata/rows.ts';
 import { DOCUMENTS } from '../odata/visibility.ts';
