@@ -65,3 +65,45 @@ it('tells registration and signature', async () => {
     registration_date: '2026-03-02',
   });
 });
+
+it('names who signed under a locked card, and who signed in the exchange', async () => {
+  const { deal } = addDeal(stand);
+  const { document_id } = await runStep(stand, deal, 'directum_create_contract', {
+    subject: 'Поставка',
+    template: 'Типовой договор',
+  });
+  const id = Number(document_id);
+  const [meant, signer] = ['smirnova@acme.example', 'sidorov@acme.example'].map(
+    (email) => stand.directum.all('IEmployees').find((one) => one['Email'] === email)!,
+  );
+  stand.directum.approve(await startTask(stand, id));
+  stand.directum.patch('IContracts', id, { OurSignatory: meant!['Id'] });
+  stand.directum.lockCard(id);
+  stand.directum.sign(id, { by: Number(signer!['Id']) });
+  expect(await ask(deal)).toMatchObject({ ok: 'Y', status: 'signed_us', signed_by: signer!['Name'] });
+  const { deal: other } = addDeal(stand);
+  const made = await runStep(stand, other, 'directum_create_contract', { subject: 'Поставка' });
+  stand.directum.patch('IContracts', Number(made['document_id']), {
+    ExchangeState: 'Signed',
+    OurSignatory: signer!['Id'],
+  });
+  expect(await ask(other)).toMatchObject({ status: 'signed_both', signed_by: signer!['Name'] });
+});
+
+it('tells what it knows where assignments may not be read', async () => {
+  const { deal } = addDeal(stand);
+  const { document_id: id } = await runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка' });
+  await startTask(stand, Number(id));
+  const forbidden = { status: 403, body: { error: 'Нет прав' } };
+  stand.directum.misbehave.next({ verb: 'GET', path: /IAssignments/, ...forbidden, times: 50 });
+  const found = await ask(deal);
+  stand.directum.misbehave.reset();
+  expect(found).toMatchObject({
+    ok: 'N',
+    error_code: 'directum_access_denied',
+    status: 'on_approval',
+    held_by: '',
+    internal_state: 'OnApproval',
+    checked_document_id: id,
+  });
+});
