@@ -158,11 +158,15 @@ export interface DirectumPort {
      */
     sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
     /**
-     * What `sync` would look at, with nothing written: everything that is wrong with the requisites, and the card that it
-     * would find. @throws RobotFailure counterparty_ambiguous, counterparty_closed
+     * What `sync` would look at, with nothing written: everything that is wrong with the requisites, the card that it would
+     * find, and what it would write, by Directum's names of properties. @throws RobotFailure counterparty_ambiguous, counterparty_closed
      */
-    check(party: Party): Promise<{
+    check(
+      party: Party,
+      mode: UpdateMode,
+    ): Promise<{
       wrong: RobotFailure[];
+      values: Record<string, string>;
       found: (CounterpartyRef & Pick<CounterpartyResult, 'type'>) | null;
     }>;
   };

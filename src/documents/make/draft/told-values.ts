@@ -115,7 +115,7 @@ export async function checkParty(
   { problems }: Checking,
 ): Promise<CounterpartyRef | null> {
   if (party === null) return null;
-  const { wrong, found } = await directum.counterparties.check(party);
+  const { wrong, found } = await directum.counterparties.check(party, 'none');
   for (const problem of wrong) problems.take(problem);
   return found;
 }
