@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { robots } from '../../robots/index.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
@@ -92,6 +94,65 @@ it('does not ask for what a table would fill that is not there', async () => {
   const { codes } = await check(deal, CREATE, { rules: 'нет такой', vat_rate: 'сорок' });
   expect(codes).toEqual(['rule_not_found', 'reference_not_found']);
 });
+
+const ODD = [
+  '',
+  '  ',
+  '{{Поле}}',
+  '0',
+  '-1',
+  '7',
+  '999999',
+  'Y',
+  'нет такого',
+  'user_1',
+  'user_999',
+  '1|USD',
+  '\u0000',
+  '2026-13-45',
+  'a=b\nc',
+];
+const GOOD: Record<string, string[]> = {
+  document_type: [
+    'act',
+    'outgoing_invoice',
+    'incoming_invoice',
+    'supplementary_agreement',
+    'addendum',
+    'simple',
+  ],
+  document_kind: ['Договор'],
+  date: ['2026-02-03'],
+  valid_till: ['01.02.2026'],
+  require_signed: ['no', 'both'],
+  if_exists: ['keep', 'update'],
+  update_mode: ['fill', 'none'],
+  template: ['Типовой договор'],
+};
+
+it('whatever the inputs hold is answered by problems, and nothing is written', async () => {
+  const checkable = robots.filter(({ inputs }) => Object.hasOwn(inputs.shape, 'check_only'));
+  const steps = checkable.map(({ code, inputs }) => {
+    const codes = Object.keys(inputs.shape).filter((input) => input !== 'check_only');
+    const texts = codes.map((input) => [input, fc.constantFrom(...(GOOD[input] ?? []), ...ODD)] as const);
+    const given = fc.record(Object.fromEntries(texts), { requiredKeys: [] });
+    return given.map((properties) => ({ code, properties }));
+  });
+  const { deal } = addDeal(stand);
+  stand.directum.misbehave.reset();
+  await runStep(stand, deal, CREATE, { subject: 'Поставка' });
+  stand.directum.misbehave.refuseWrites = true;
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(...steps), async ({ code, properties }) => {
+      const { found, lines, codes } = await check(deal, code, properties);
+      expect(found['error_code']).not.toBe('internal_error');
+      expect(found['error_code']).toBe(codes[0] ?? '');
+      expect(found['ok']).toBe(lines.length === 0 ? 'Y' : 'N');
+      expect(new Set(lines).size).toBe(lines.length);
+    }),
+    { numRuns: 80 },
+  );
+}, 60_000);
 
 it('makes nothing where it cannot be read whether it is a check', async () => {
   const { deal } = addDeal(stand);
