@@ -55,7 +55,9 @@ export const documentStatus = defineRobot({
     const last = await slots.lastStatus(id);
     const state = typeof document === 'number' ? null : document;
     const known = Object.keys(STATUS_WORDS) as (keyof typeof STATUS_WORDS)[];
-    const { status } = toStatus(state, known.find((one) => one === last?.status) ?? null);
+    // One that is shown again is not deleted, whatever its states mean.
+    const before = known.find((one) => one === last?.status && one !== 'deleted') ?? null;
+    const { status } = toStatus(state, before);
     const since = last?.status === status ? last?.since : state?.modified;
     const told = {
       status: status ?? '',

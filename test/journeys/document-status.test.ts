@@ -50,6 +50,16 @@ it('says that the slot’s document is deleted, and that an id or a slot holds n
   expect(await ask(empty)).toMatchObject({ ok: 'N', error_code: 'document_not_found', status: '' });
 });
 
+it('keeps the last known status of a document whose state nobody knows', async () => {
+  const { deal } = addDeal(stand);
+  const { document_id: id } = await runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка' });
+  await startTask(stand, Number(id));
+  const shown = () => JSON.stringify(stand.portal.activities(2, deal).map(({ layout }) => layout));
+  await expect.poll(shown, { timeout: 10_000 }).toContain('На согласовании');
+  stand.directum.patch('IContracts', Number(id), { LifeCycleState: 'Frozen' });
+  expect(await ask(deal)).toMatchObject({ ok: 'Y', status: 'on_approval', lifecycle_state: 'Frozen' });
+});
+
 it('tells registration and signature', async () => {
   const { deal } = addDeal(stand);
   const { document_id: id } = await runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка' });
