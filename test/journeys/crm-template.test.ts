@@ -115,35 +115,30 @@ it.each([
 });
 
 it('makes no second one after a process killed between the portal and Directum, and writes no address down', async () => {
-  const asked = (method: string) => stand.portal.journal.filter((hit) => hit.method === method).length;
-  const kills: [string, () => void, () => boolean][] = [
-    ['made', () => stand.portal.misbehave.next({ method: ADD, hangAfterEffect: true }), () => true],
-    [
-      'on its way',
-      () => stand.portal.misbehave.next({ method: 'crm.documentgenerator.document.download', hang: true }),
-      () => asked('crm.documentgenerator.document.download') > 0,
-    ],
-    [
-      'in Directum',
-      () => stand.directum.misbehave.next({ verb: 'PUT', path: /Body/, hang: true }),
-      () => stand.directum.journal.some(({ verb, status }) => verb === 'PUT' && status === 0),
-    ],
+  const DOWNLOAD = 'crm.documentgenerator.document.download';
+  const hanging = () =>
+    stand.portal.journal.filter(({ method, error }) => method === DOWNLOAD && error === 'hang').length +
+    stand.directum.journal.filter(
+      ({ verb, path, status }) => verb === 'PUT' && /Body/.test(path) && status === 0,
+    ).length;
+  const kills: [trouble: () => void, hangs: number][] = [
+    [() => stand.portal.misbehave.next({ method: ADD, hangAfterEffect: true }), 0],
+    [() => stand.portal.misbehave.next({ method: DOWNLOAD, hang: true }), 1],
+    [() => stand.directum.misbehave.next({ verb: 'PUT', path: /Body/, hang: true }), 1],
   ];
   await stand.pause();
   let process: Process = await startProcess(stand.env);
   const lines: string[] = [];
-  for (const [, trouble, isReached] of kills) {
+  for (const [trouble, hangs] of kills) {
     const { deal } = addDeal(stand);
+    const before = hanging();
     trouble();
     const stage = `C1:KILL${deal}`;
     stand.portal.placeRobot(stage, CODE, { subject: 'Поставка', crm_template: SALE });
     const workflow = await stand.portal.moveItem(2, deal, stage);
     await expect
-      .poll(() => generated(deal).length === 1 && isReached(), {
-        timeout: 20_000,
-        interval: 20,
-      })
-      .toBe(true);
+      .poll(() => [generated(deal).length, hanging() - before], { timeout: 20_000, interval: 20 })
+      .toEqual([1, hangs]);
     await process.kill();
     lines.push(...process.lines);
     process = await startProcess(stand.env);
