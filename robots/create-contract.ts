@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { labels } from '../src/documents/make/document-inputs.ts';
+import { labels } from '../src/documents/make/inputs-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
 import { contract } from '../src/documents/types/document-types.ts';
 import { field } from '../src/robot/fields.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
+import { toFills } from '../src/robot/rules/fills.ts';
 
 const label = { ...labels, link: { ru: 'ИД готового договора', en: 'Id of an existing contract' } };
 
@@ -69,6 +70,8 @@ const inputs = z.object({
       { keep: { ru: 'Оставить', en: 'Keep' }, update: { ru: 'Обновить', en: 'Update' } },
     )
     .default('keep'),
+  rules: field.rules(),
+  check_only: field.checkOnly(),
 });
 
 /** Creates a contract card in Directum RX for the counterparty of a deal: one per item and slot. */
@@ -81,9 +84,10 @@ export const createContract = defineRobot({
   },
   items: SALES_ITEMS,
   inputs,
+  fills: toFills(inputs),
 
   outputs: z.object({
-    document_id: field.int({ ru: 'ИД договора', en: 'Contract id' }),
+    document_id: field.int({ ru: 'ИД договора', en: 'Contract id' }).optional(),
     document_url: field.string({ ru: 'Ссылка на договор', en: 'Contract link' }),
     document_name: field.string({ ru: 'Имя договора', en: 'Contract name' }),
     registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
@@ -91,6 +95,8 @@ export const createContract = defineRobot({
     counterparty_url: field.string({ ru: 'Ссылка на контрагента', en: 'Counterparty link' }),
     created: field.bool({ ru: 'Создан сейчас', en: 'Created now' }),
     changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
+    rule: field.rule(),
+    problems: field.problems(),
   }),
 
   run: (given, context) => makeDocument({ type: contract, label }, given, context),

@@ -1,10 +1,16 @@
 import { z } from 'zod';
-import { labels } from '../src/documents/make/document-inputs.ts';
+import { labels, NOTHING } from '../src/documents/make/inputs-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
-import { contract, type DocumentTypeCode, furtherTypes } from '../src/documents/types/document-types.ts';
+import {
+  contract,
+  type DocumentType,
+  type DocumentTypeCode,
+  furtherTypes,
+} from '../src/documents/types/document-types.ts';
 import type { LocalText } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
+import { toFills } from '../src/robot/rules/fills.ts';
 
 const offered = Object.fromEntries(furtherTypes.map(({ code, texts }) => [code, texts.title])) as Record<
   Exclude<DocumentTypeCode, 'contract'>,
@@ -102,7 +108,32 @@ const inputs = z.object({
       { keep: { ru: 'Оставить', en: 'Keep' }, update: { ru: 'Обновить', en: 'Update' } },
     )
     .default('keep'),
+  rules: field.rules(),
+  check_only: field.checkOnly(),
 });
+
+/** Inputs that not every type takes (interface.md §3); what an installation's cards lack besides is asked when a table is checked. */
+function takes({ code, leading, number }: DocumentType, input: string): boolean {
+  switch (input) {
+    case 'payment_due':
+      return code === 'incoming_invoice';
+    case 'valid_from':
+    case 'valid_till':
+      return code === 'supplementary_agreement';
+    case 'number':
+    case 'date':
+      return number !== null;
+    case 'leading_slot':
+    case 'require_signed':
+      return leading !== null;
+    case 'amount':
+    case 'vat_rate':
+    case 'responsible':
+      return code !== 'addendum' && code !== 'simple';
+    default:
+      return true;
+  }
+}
 
 /** Creates an act, an invoice, an agreement and the like in Directum RX: one per item and slot. */
 export const createDocument = defineRobot({
@@ -117,9 +148,12 @@ export const createDocument = defineRobot({
   },
   items: SALES_ITEMS,
   inputs,
+  fills: Object.fromEntries(
+    furtherTypes.map((type) => [type.code, toFills(inputs).filter((input) => takes(type, input))]),
+  ),
 
   outputs: z.object({
-    document_id: field.int({ ru: 'ИД документа', en: 'Document id' }),
+    document_id: field.int({ ru: 'ИД документа', en: 'Document id' }).optional(),
     document_url: field.string({ ru: 'Ссылка на документ', en: 'Document link' }),
     document_name: field.string({ ru: 'Имя документа', en: 'Document name' }),
     registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
@@ -128,11 +162,14 @@ export const createDocument = defineRobot({
     created: field.bool({ ru: 'Создан сейчас', en: 'Created now' }),
     changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
     leading_id: field.int({ ru: 'ИД ведущего документа', en: 'Id of the leading document' }).optional(),
+    rule: field.rule(),
+    problems: field.problems(),
   }),
 
   async run({ document_type: code, ...given }, context) {
-    // The select offers these types only.
-    const type = furtherTypes.find((one) => one.code === code) ?? contract;
+    const type = furtherTypes.find((one) => one.code === code);
+    // Only a check comes here without a type, and has told so.
+    if (type === undefined) return NOTHING;
     return makeDocument({ type, label: labels }, { ...given, slot: given.slot ?? type.slot }, context);
   },
 });

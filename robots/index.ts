@@ -1,6 +1,7 @@
 import type { AnyRobot } from '../src/robot/robot.ts';
 import { createContract } from './create-contract.ts';
 import { createDocument } from './create-document.ts';
+import { documentStatus } from './document-status.ts';
 import { startApproval } from './start-approval.ts';
 import { syncCounterparty } from './sync-counterparty.ts';
 import { waitSignature } from './wait-signature.ts';
@@ -12,4 +13,5 @@ export const robots: readonly AnyRobot[] = [
   syncCounterparty,
   waitSignature,
   startApproval,
+  documentStatus,
 ];

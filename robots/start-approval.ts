@@ -7,7 +7,7 @@ import { field } from '../src/robot/fields.ts';
 import { namedEmployee } from '../src/robot/people.ts';
 import type { DocumentState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
-import { inputMissing, invalid } from '../src/robot/run-robot.ts';
+import { inputMissing, invalid } from '../src/robot/run/inputs.ts';
 import { parseDateTime, WireValueError } from '../src/robot/wire-values.ts';
 
 const label = {
@@ -48,6 +48,7 @@ const inputs = z.object({
     .datetime(label.deadline, { ru: 'Только для свободного согласования', en: 'Free approval only' })
     .optional(),
   comment: field.text({ ru: 'Комментарий', en: 'Comment' }).optional(),
+  rules: field.rules(),
 });
 
 /** Sends a document of Directum RX to approval: one running task per document. */
@@ -60,6 +61,7 @@ export const startApproval = defineRobot({
   },
   items: SALES_ITEMS,
   inputs,
+  fills: ['approval_type', 'our_signatory', 'approvers', 'comment'],
 
   outputs: z.object({
     task_id: field.int({ ru: 'ИД задачи', en: 'Task id' }),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { field } from '../src/robot/fields.ts';
 import { counterpartyMissing } from '../src/robot/people.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
-import { invalid } from '../src/robot/run-robot.ts';
+import { invalid } from '../src/robot/run/inputs.ts';
 
 const contactName = { ru: 'ИД контакта', en: 'Contact id' };
 
@@ -36,17 +36,19 @@ export const syncCounterparty = defineRobot({
         },
       )
       .default('fill'),
+    check_only: field.checkOnly(),
   }),
 
   outputs: z.object({
-    counterparty_id: field.int({ ru: 'ИД контрагента', en: 'Counterparty id' }),
+    counterparty_id: field.int({ ru: 'ИД контрагента', en: 'Counterparty id' }).optional(),
     counterparty_url: field.string({ ru: 'Ссылка на контрагента', en: 'Counterparty link' }),
     action: field.string({ ru: 'Что сделано', en: 'Action' }),
     counterparty_type: field.string({ ru: 'Тип контрагента', en: 'Counterparty type' }),
     changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
+    problems: field.problems(),
   }),
 
-  async run(inputs, { portal, directum, log }) {
+  async run(inputs, { portal, directum, checking, log }) {
     if (inputs.company_id !== undefined && inputs.contact_id !== undefined) {
       throw invalid(contactName, String(inputs.contact_id), {
         ru: 'указаны и компания, и контакт; оставьте что-то одно',
@@ -58,6 +60,17 @@ export const syncCounterparty = defineRobot({
       ...(inputs.contact_id !== undefined && { contactId: inputs.contact_id }),
     });
     if (!snapshot.party) throw counterpartyMissing();
+    if (checking !== null) {
+      const { wrong, found } = await directum.counterparties.check(snapshot.party);
+      for (const problem of wrong) checking.problems.add(problem);
+      return {
+        counterparty_id: found?.id,
+        counterparty_url: found?.url ?? '',
+        action: '',
+        counterparty_type: found?.type ?? '',
+        changed_fields: '',
+      };
+    }
     const synced = await directum.counterparties.sync(snapshot.party, inputs.update_mode);
     log.info('counterparty.synced', { counterpartyId: synced.id, action: synced.action });
     return {

@@ -6,7 +6,7 @@ import { field } from '../src/robot/fields.ts';
 import type { DirectumPort } from '../src/robot/ports/directum.ts';
 import type { DocumentState, TaskState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, type RobotContext, SALES_ITEMS, Waiting } from '../src/robot/robot.ts';
-import { invalid } from '../src/robot/run-robot.ts';
+import { invalid } from '../src/robot/run/inputs.ts';
 import { isSignedByUs, toVerdict, toWaitText, type Verdict } from '../src/robot/signature.ts';
 
 const hoursName = { ru: 'Ждать не дольше, часов', en: 'Wait at most, hours' };

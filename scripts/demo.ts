@@ -6,6 +6,7 @@ import { type Directum, startDirectum } from '../test/sandbox/directum/directum.
 import { freePort, packageSettings } from '../test/sandbox/package-settings.ts';
 import { type Portal, startPortal } from '../test/sandbox/portal/portal.ts';
 import { type Expected, watchDeal } from './demo/deal-card.ts';
+import { PAPERS, showPapers } from './demo/papers.ts';
 import { runReconcile, startPackage } from './demo/process.ts';
 import { answerOf, type Say, until } from './demo/waiting.ts';
 import { APPROVE, CONTRACT_STAGE, CREATE, furnish, SIGNED_STAGE, SYNC, WAIT } from './demo/world.ts';
@@ -13,7 +14,7 @@ import { APPROVE, CONTRACT_STAGE, CREATE, furnish, SIGNED_STAGE, SYNC, WAIT } fr
 const OPTIONS = {
   once: { about: { en: 'ends by itself', ru: 'завершается сама' } },
 } as const;
-const TOTAL = 14;
+const TOTAL = 14 + PAPERS;
 const DAY_MS = 86_400_000;
 
 async function show({
@@ -321,6 +322,14 @@ async function show({
       `${t('deal    ', 'сделка  ')} ${portal.url}/crm/deal/details/${deal}/`,
       `${t('contract', 'договор ')} ${made['document_url']}`,
     );
+    let number = 14;
+    await showPapers({
+      ...{ portal, directum, settings, deal, contract: id, t },
+      step(text, ...details) {
+        number += 1;
+        step(number, text, ...details);
+      },
+    });
     print(
       `OK ${t(
         `deal ${deal} shows contract ${id} of Directum, signed by both sides`,

@@ -8,6 +8,7 @@ import { createLog } from '../src/log.ts';
 import { openModules } from '../src/modules.ts';
 import { toDescriptor } from '../src/robot/descriptor.ts';
 import type { LocalText } from '../src/robot/failure.ts';
+import { isAt, NO_INSTALLATION, noInstallationOn } from './portal-option.ts';
 import { explainPortal } from './portal-words.ts';
 
 /** Exit codes that an operator's script can use (interface.md §4). */
@@ -70,6 +71,10 @@ async function registerOn(
     if (listed.problems.some(({ off }) => !off)) return FAILED;
     return changes === 0 ? DONE : PENDING;
   }
+  if (await modules.store.isOlderConnected()) {
+    complain(installation, OLDER, order);
+    return FAILED;
+  }
   const { failed, others } = await applyRegistration({
     rest: portals.rest,
     installations: portals.installations,
@@ -114,13 +119,7 @@ export const register = defineCommand(
         .filter(({ origin }) => values.portal === undefined || isAt(origin, values.portal));
       if (live.length === 0) {
         const { portal } = values;
-        warn(
-          say(
-            portal === undefined
-              ? NO_INSTALLATION
-              : { en: `no installation on ${portal}`, ru: `нет установки на портале ${portal}` },
-          ),
-        );
+        warn(say(portal === undefined ? NO_INSTALLATION : noInstallationOn(portal)));
         return FAILED;
       }
       let worst = DONE;
@@ -143,16 +142,9 @@ export const register = defineCommand(
   },
 );
 
-const KEPT = { en: ' (kept; --remove deletes it)', ru: ' (остаётся; удаляет --remove)' };
-const NO_INSTALLATION = {
-  en: 'no installation: install the application on the portal first',
-  ru: 'установок нет: сначала установите приложение на портале',
+const OLDER = {
+  en: 'a process of an earlier version of the service is connected to the database; stop it first: it does not know all that would be registered',
+  ru: 'к базе подключён процесс прежней версии сервиса; сначала остановите его: он знает не всё, что было бы зарегистрировано',
 };
-
-/** Whether an origin is `HOST[:PORT]` as an operator writes it: case-blind, the usual port named or not. */
-function isAt(origin: string, written: string): boolean {
-  const address = `${new URL(origin).protocol}//${written.trim()}`;
-  return URL.canParse(address) && new URL(address).origin === origin;
-}
-
+const KEPT = { en: ' (kept; --remove deletes it)', ru: ' (остаётся; удаляет --remove)' };
 if (import.meta.main) process.exitCode = await obey(register, process);

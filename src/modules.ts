@@ -34,6 +34,8 @@ interface ModulesPorts {
   /** Counts what goes to both platforms; a command counts nothing. */
   metrics?: Metrics;
   leaseMs?: number | undefined;
+  /** What was read of Directum before does not count: for a check of how things are now. */
+  asksAnew?: boolean;
   /** Nothing is made or changed that is not there yet: for commands beside the service. */
   onlyOpen?: boolean;
 }
@@ -43,7 +45,7 @@ interface ModulesPorts {
  * show of their documents. @throws NotThere when there is nothing to open yet, with `onlyOpen`
  */
 export async function openModules(config: Config, ports: ModulesPorts) {
-  const { log, now, metrics, leaseMs, onlyOpen } = ports;
+  const { log, now, metrics, leaseMs, onlyOpen, asksAnew } = ports;
   // Said before anything of a key that is missing, too.
   if (onlyOpen && config.DATABASE_URL === undefined) await requireEmbedded(config.DATA_DIR);
   const robots = ports.robots ?? (await loadRobots(config.ROBOTS_DIR));
@@ -79,7 +81,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
     password: config.DIRECTUM_PASSWORD,
     auth: config.DIRECTUM_AUTH,
     ...(config.DIRECTUM_CA_FILE !== undefined && { ca: config.DIRECTUM_CA_FILE }),
-    cache: store.cache,
+    cache: asksAnew ? { get: async () => undefined, set: async () => undefined } : store.cache,
     now,
     log,
     onBack: hasten,
@@ -122,6 +124,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
     log,
     onRequest: ({ method, seconds }) => metrics?.portalSeconds.observe({ method }, seconds),
     onRefresh: (result) => metrics?.refreshes.inc({ result }),
+    isOlderThere: store.isOlderConnected,
     isDirectumDown: () => directum.isDown(),
     async onRefreshAsked({ memberId, documentId }) {
       const portal = portals.installations.get(memberId)?.portalKey;

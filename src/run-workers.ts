@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { isLive, isReady } from './bitrix24/auth/installation.ts';
 import { toLanguage } from './bitrix24/rest/values.ts';
 import { parseItemRef } from './bitrix24/robots/robot-call.ts';
+import { toRobotSettings } from './check-item.ts';
 import type { Config } from './config.ts';
 import { LEASE_MS } from './lib/work/leases.ts';
 import { scopeLog } from './log.ts';
 import type { Modules } from './modules.ts';
+import { listTables } from './portal-rules.ts';
 import type { Log } from './robot/ports/log.ts';
+import { createRules } from './rules/fill/fill-inputs.ts';
 import { createDelivery, type DeliveryPorts } from './runs/answer/deliver.ts';
 import type { KeptCall } from './runs/intake/kept-call.ts';
 import type { RunContext } from './runs/work/attempt.ts';
@@ -77,18 +80,24 @@ export function startRunWorkers(
       { memberId, item, eventToken, workflowId, receivedAt, accepted: run.proven, onAccepted },
       runLog,
     );
+    const portal = portals.reader(
+      memberId,
+      item ?? { typeId: 0, id: 0, code: itemCode },
+      runLog,
+      proof,
+      call.access,
+    );
     return {
       language: languageOf(memberId),
       item,
       proof,
       locks,
-      portal: portals.reader(
-        memberId,
-        item ?? { typeId: 0, id: 0, code: itemCode },
-        runLog,
-        proof,
-        call.access,
-      ),
+      portal,
+      rules: createRules({
+        tables: () => listTables(store.ruleTables, run.portal),
+        portal,
+        timeZone: config.TIME_ZONE,
+      }),
       directum: directum.forPortal({
         counterpartyLinks: store.counterpartyLinks(run.portal, itemCode, run.id),
         locks,
@@ -122,14 +131,7 @@ export function startRunWorkers(
         waits,
         waitMaxHours: config.WAIT_MAX_HOURS,
         robots: byCode,
-        settings: {
-          documentKinds: {
-            ...(config.DIRECTUM_CONTRACT_KIND !== undefined && { contract: config.DIRECTUM_CONTRACT_KIND }),
-          },
-          businessUnit: config.DIRECTUM_BUSINESS_UNIT ?? null,
-          responsible: config.DIRECTUM_RESPONSIBLE ?? null,
-          timeZone: config.TIME_ZONE,
-        },
+        settings: toRobotSettings(config),
         seal: keys,
         contextOf: (run, call, runLog) => contextOf(run, call, isHeld, runLog),
         languageOf,

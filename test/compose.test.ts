@@ -34,8 +34,10 @@ it('the image holds the commands of an operator, and whatever they import', () =
     from.split(' '),
   );
   const isCopied = (file: string) => copied.some((one) => file === one || file.startsWith(`${one}/`));
-  const needed = ['register', 'doctor', 'runs', 'reconcile', 'backup', 'restore'].map(
-    (name) => `scripts/${name}.ts`,
+  // All but what is of use only beside the source: the demo and the bench with their stand-ins, and the documents.
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const needed = Object.entries(scripts).flatMap(([name, script]) =>
+    /^(demo|bench|docs)/.test(name) ? [] : (/^node (scripts\/\S+)$/.exec(script)?.[1] ?? []),
   );
   // The list grows while it is walked.
   for (const file of needed)

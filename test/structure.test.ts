@@ -29,11 +29,13 @@ const TYPES = 'src/documents/types';
 /** What an error of the database means for those who write. */
 const DATA_ERROR = 'src/store/db/data-error.ts';
 const OUTAGE = 'src/store/db/outage.ts';
+const STATUS = 'src/documents/observe/status.ts';
+const STATUS_WORDS = 'src/documents/facts/status-words.ts';
 const ROOMS: Record<string, Room> = {
   'src/lib': { packages: [], rooms: [], types: ['src/robot'], builtins: true },
   robots: {
     packages: ['zod'],
-    rooms: ['src/robot', TEXT, TYPES, 'src/documents/make'],
+    rooms: ['src/robot', TEXT, TYPES, 'src/documents/make', STATUS, STATUS_WORDS],
     types: [],
     builtins: false,
   },
@@ -81,6 +83,12 @@ const ROOMS: Record<string, Room> = {
     builtins: true,
   },
   'src/journal': { packages: [], rooms: [LIB], types: ['src/robot', 'src/documents'], builtins: true },
+  'src/rules': {
+    packages: ['yaml', 'zod'],
+    rooms: ['src/robot', LIB, TYPES],
+    types: [],
+    builtins: false,
+  },
   'src/own-robots': {
     packages: [],
     rooms: ['robots', 'src/robot', TYPES, 'src/documents/make', 'src/store/db/told-error.ts'],
@@ -98,6 +106,7 @@ const SUB_ROOMS: Record<string, string[]> = {
   'src/bitrix24': ['rest', 'auth', 'crm', 'robots', 'deal', 'registration', 'install'],
   'src/directum': ['http', 'odata', 'directories', 'counterparties', 'tasks', 'documents'],
   'src/documents': ['types', 'make', 'ports', 'observe', 'facts', 'deliver', 'reconcile'],
+  'src/rules': ['tables', 'fill', 'check'],
   'src/runs': ['intake', 'work', 'answer', 'retention'],
   'src/store': [
     'db',
@@ -110,13 +119,22 @@ const SUB_ROOMS: Record<string, string[]> = {
     'runs',
     'documents',
     'outbox',
+    'rules',
     'backup',
   ],
 };
 /** Files a folder holds at the most before it is parted into sub-rooms. */
 const MOST_FILES = 9;
 /** Where the rooms are put together: these may import any room, and no package of theirs. */
-const COMPOSITION = ['src/main.ts', 'src/service.ts', 'src/modules.ts', 'src/work.ts', 'src/run-workers.ts'];
+const COMPOSITION = [
+  'src/main.ts',
+  'src/check-item.ts',
+  'src/portal-rules.ts',
+  'src/service.ts',
+  'src/modules.ts',
+  'src/work.ts',
+  'src/run-workers.ts',
+];
 
 interface Import {
   from: string;

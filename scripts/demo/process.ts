@@ -1,7 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 const ROOT = new URL('../../', import.meta.url);
 /** A working folder without an `.env`. */
@@ -30,11 +29,26 @@ export function startPackage(env: Record<string, string>): { child: ChildProcess
   return { child, output: () => output };
 }
 
+/** What a command of the package prints, and how it ends. */
+export function runCommand(
+  name: string,
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<{ code: number; out: string }> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [fileOf(`scripts/${name}.ts`), ...args],
+      { cwd, env: environment(env) },
+      (error, stdout, stderr) =>
+        resolve({ code: error ? Number(error.code ?? 1) : 0, out: stdout || stderr }),
+    );
+  });
+}
+
 /** What `npm run reconcile` prints. @throws when it ends with another exit code than 0 */
 export async function runReconcile(env: Record<string, string>): Promise<string[]> {
-  const { stdout } = await promisify(execFile)(process.execPath, [fileOf('scripts/reconcile.ts')], {
-    cwd,
-    env: environment(env),
-  });
-  return stdout.trim().split('\n');
+  const { code, out } = await runCommand('reconcile', [], env);
+  if (code !== 0) throw new Error(out);
+  return out.trim().split('\n');
 }

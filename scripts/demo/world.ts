@@ -4,8 +4,11 @@ export const SYNC = 'directum_sync_counterparty';
 export const CREATE = 'directum_create_contract';
 export const APPROVE = 'directum_start_approval';
 export const WAIT = 'directum_wait_signature';
+export const DOCUMENT = 'directum_create_document';
 export const CONTRACT_STAGE = 'C1:CONTRACT';
 export const SIGNED_STAGE = 'C1:SIGNED';
+export const WON_STAGE = 'C1:WON';
+export const INVOICE_STAGE = 'C1:INVOICE';
 /** What the designer fills in on the robot that makes the contract. */
 const CONTRACT = { subject: 'Договор по сделке {=Document:TITLE}', template: 'Типовой договор' };
 
@@ -39,6 +42,11 @@ export function furnish(portal: Portal) {
   portal.placeRobot(CONTRACT_STAGE, CREATE, CONTRACT, { after: true });
   portal.placeRobot(CONTRACT_STAGE, APPROVE, { approval_type: 'rule' }, { after: true });
   portal.placeRobot(CONTRACT_STAGE, WAIT, { max_wait_hours: 240 }, { after: true });
+  const act = { document_type: 'act', require_signed: 'both', template: 'Акт выполненных работ' };
+  portal.placeRobot(WON_STAGE, DOCUMENT, act);
+  portal.placeRobot(WON_STAGE, APPROVE, { slot: 'act', approval_type: 'rule' }, { after: true });
+  portal.placeRobot(WON_STAGE, WAIT, { slot: 'act', max_wait_hours: 240 }, { after: true });
+  portal.placeRobot(INVOICE_STAGE, DOCUMENT, { document_type: 'outgoing_invoice' });
   portal.addStage(2, SIGNED_STAGE, 'Договор подписан');
   portal.placeTrigger(SIGNED_STAGE, 'directum_signed_both');
   return { manager, lawyer, director, deal };

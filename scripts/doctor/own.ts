@@ -198,6 +198,18 @@ const keys: Check<OfStore> = {
   },
 };
 
+export const versions: Check<OfStore> = {
+  check: 'versions',
+  ru: 'версии',
+  find: async ({ store }) =>
+    (await store.isOlderConnected())
+      ? bad(
+          'A process of an earlier version of the service is connected to the database: robots are registered again once it stops. Stop it.',
+          'К базе подключён процесс прежней версии сервиса: пока он работает, роботы не регистрируются. Остановите его.',
+        )
+      : good('all processes are of this version', 'все процессы этой версии'),
+};
+
 /** Database, then keys, then what both are needed for. Nothing is made where nothing is. */
 export async function openAll(config: Config, further: readonly Check<OfStore>[]): Promise<Opened> {
   const lines: Line[] = [];

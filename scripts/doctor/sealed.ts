@@ -36,6 +36,12 @@ const SEALED = [
     column: 'wanted',
     from: `mirrored_task WHERE due_at IS NOT NULL`,
   },
+  {
+    name: { en: 'decision tables', ru: 'таблицы правил' },
+    column: 'rows',
+    from: 'rule_table',
+    context: 'rules',
+  },
 ];
 
 /** Tries one value of each kind and key. Answers how many there are, and what cannot be opened and why. */

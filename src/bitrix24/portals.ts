@@ -3,6 +3,7 @@ import type { Log } from '../robot/ports/log.ts';
 import { createInstallations, type InstallationStore, type Installations } from './auth/installation.ts';
 import { createTokenKeeper, type RefreshResult } from './auth/oauth.ts';
 import { createProver } from './auth/proof.ts';
+import { createItemFields, type ItemFieldsReader } from './crm/item-fields.ts';
 import { createItemReader, type ItemReader } from './crm/item-reader.ts';
 import { createDeals, type Deals } from './deal/deals.ts';
 import type { RefreshAsked } from './install/events.ts';
@@ -25,6 +26,7 @@ interface Portals {
   rest: PortalRest;
   installer: { openPage: OpenPage; handleEvent: HandleEvent };
   reader: ItemReader;
+  itemFields: ItemFieldsReader;
   answers: Answers;
   deals: Deals;
   registration: RegistrationCheck;
@@ -45,6 +47,8 @@ export function createPortals(options: {
   portalRate: PortalRatePort;
   /** Declared robots with option titles in the portal's language, which cannot be a map (bitrix24.md B2). */
   robots: (language: string) => readonly RobotRegistration[];
+  /** An earlier release works on the same database: what it does not know is not registered meanwhile. */
+  isOlderThere?: () => Promise<boolean>;
   now: () => Date;
   log: Log;
   timeoutMs?: number;
@@ -55,7 +59,7 @@ export function createPortals(options: {
   /** A person asked for a document's newest state; without it the click is taken and ignored. */
   onRefreshAsked?: (refresh: RefreshAsked) => void | Promise<void>;
 }): Portals {
-  const { config, locks, robots, timeoutMs, now, log } = options;
+  const { config, locks, robots, timeoutMs, isOlderThere = async () => false, now, log } = options;
   const { agents, postForm, fetchFile } = createOutbound(config.outboundProxy);
   const installations = createInstallations({ store: options.store, locks, now, log });
   const keeper = createTokenKeeper({
@@ -80,11 +84,14 @@ export function createPortals(options: {
     onRequest: options.onRequest,
   });
   const prover = createProver({ config, installations, rest, log });
-  const installer = createInstaller({ config, installations, rest, robots, locks, now, log });
+  const installer = createInstaller({
+    ...{ config, installations, rest, robots, locks, isOlderThere, now, log },
+  });
   const installedRobots = createInstalledRobots({ rest, installations, now, log });
   const { oauthServers, publicUrl } = config;
   const callCheck = createCallCheck({ installations, prover, oauthServers, log });
   const desk = createProofDesk(rest);
+  const itemFields = createItemFields(rest);
 
   return {
     installations,
@@ -106,10 +113,13 @@ export function createPortals(options: {
         log,
       }),
     },
-    reader: createItemReader({ rest, installations, fetchFile }),
+    reader: createItemReader({ rest, installations, fetchFile, itemFields }),
+    itemFields,
     answers: createAnswers({ rest, log }),
     deals: createDeals({ rest, installations, locks, log }),
-    registration: createRegistrationCheck({ rest, installations, locks, robots, publicUrl, now, log }),
+    registration: createRegistrationCheck({
+      ...{ rest, installations, locks, robots, publicUrl, isOlderThere, now, log },
+    }),
     installedRobots,
     removals: createRemovals({ rest, keeper, installations, locks, now, log }),
     checkCall: callCheck.check,

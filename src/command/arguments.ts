@@ -1,15 +1,16 @@
 import { parseArgs } from 'node:util';
 import type { Language, LocalText } from '../robot/failure.ts';
 
-/** An option as `--help` shows it; with `value` it takes one. */
+/** An option as `--help` shows it; with `value` it takes one, with `many` it may be given again and again. */
 interface Option {
   value?: string;
+  many?: true;
   about: LocalText;
 }
 export type Options = Record<string, Option>;
 
 export type Values<O extends Options> = {
-  [K in keyof O]?: O[K] extends { value: string } ? string : boolean;
+  [K in keyof O]?: O[K] extends { many: true } ? string[] : O[K] extends { value: string } ? string : boolean;
 };
 
 /** How a command is given and what it does, for `--help` and for messages about mistakes. */
@@ -48,9 +49,13 @@ export function readArguments<O extends Options>(
     allowPositionals: true,
     tokens: true,
     options: Object.fromEntries(
-      Object.entries(options).map(([name, { value }]) => [
+      Object.entries(options).map(([name, { value, many = false }]) => [
         name,
-        { type: value === undefined ? 'boolean' : 'string', ...(name === 'help' && { short: 'h' }) } as const,
+        {
+          type: value === undefined ? 'boolean' : 'string',
+          multiple: many,
+          ...(name === 'help' && { short: 'h' }),
+        } as const,
       ]),
     ),
   });

@@ -22,6 +22,7 @@ import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
 import { DOCUMENTS } from './odata/visibility.ts';
 import { createApprovals } from './tasks/approvals.ts';
+import { createDocumentWork } from './tasks/document-work.ts';
 
 export type { Capabilities } from './odata/metadata.ts';
 
@@ -49,7 +50,7 @@ interface Watching {
   changes: ChangesPort;
   /** Assignments, tasks and dates. */
   documentContext: DocumentContextPort;
-  states: DirectumPort['states'];
+  states: ReturnType<typeof createStates>['states'];
 }
 
 export interface DirectumService extends Watching {
@@ -125,7 +126,11 @@ export function createDirectum(options: DirectumOptions): DirectumService {
           lockScope: `${scope}:approval`,
           login: options.login,
         }),
-        states: { ...watching.states, read: (documentId) => readProven(documentId, ports.absence) },
+        states: {
+          ...watching.states,
+          work: createDocumentWork(watching.documentContext),
+          read: (documentId) => readProven(documentId, ports.absence),
+        },
       };
     },
     ...watching,

@@ -27,7 +27,7 @@ type JournalType =
   /** The same, and before: deadline, performer, status. */
   | 'assignment.changed'
   | 'assignment.ended'
-  /** validTill, milestones: id, deadline, completed; and before. */
+  /** validTill (isPayment: to be paid by then), milestones: id, deadline, completed; and before. */
   | 'dates.changed'
   /** kind (trigger, notice), code, key, result (sent, gone, refused), error, person, digest. */
   | 'message.sent'
@@ -51,6 +51,10 @@ type JournalType =
   | 'run.retried'
   /** As `run.ended`: an operator cancelled it, or the service because the application was removed. */
   | 'run.cancelled'
+  /** table, rows: how many it has, before: how many it had (null: it is new), changed: numbers of the rows that are new or different. */
+  | 'rules.changed'
+  /** table. */
+  | 'rules.removed'
   | 'journal.cut';
 
 /** Who caused a fact. */

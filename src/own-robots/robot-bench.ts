@@ -1,7 +1,8 @@
 import type { DirectumPort, DocumentCard } from '../robot/ports/directum.ts';
 import type { ItemSnapshot, PortalPort } from '../robot/ports/portal.ts';
 import type { AnyRobot } from '../robot/robot.ts';
-import { type Properties, runRobot, toAnswer } from '../robot/run-robot.ts';
+import type { Properties } from '../robot/run/inputs.ts';
+import { runRobot, toAnswer } from '../robot/run-robot.ts';
 
 /** What stands around a robot under test; whatever a test does not give is empty. */
 export interface BenchWorld {
@@ -97,10 +98,12 @@ export function robotBench(robot: AnyRobot, world: BenchWorld = {}) {
       bind: async (slot: string, { id }: { id: number }) => void slots.set(slot, id),
       generated: async () => null,
       keepGenerated: async () => undefined,
+      lastStatus: async () => null,
       changing: async () => undefined,
       give: async () => undefined,
       release: async (slot: string) => void slots.delete(slot),
     },
+    rules: { fill: async (_robot: AnyRobot, properties: Properties) => ({ properties, row: null }) },
     wait: {
       until: () => new Date(8.64e15),
       left: () => 1,

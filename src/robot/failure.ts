@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'counterparty_closed'
   | 'file_unusable'
   | 'document_not_found'
+  | 'rule_not_found'
   | 'document_not_signed'
   | 'document_not_approvable'
   | 'approval_unavailable'

@@ -56,6 +56,9 @@ function select<const T extends Record<string, LocalText>>(
   });
 }
 
+/** Title of the input that names a decision table, for errors too. */
+export const RULES: LocalText = { ru: 'Таблица правил', en: 'Decision table' };
+
 /** Letters, digits, `_`, `-`, at most 32, case-blind. */
 function slotWord(name: LocalText, description: LocalText) {
   return wire(
@@ -71,6 +74,8 @@ function slotWord(name: LocalText, description: LocalText) {
   ).register(fieldFacts, { type: 'string', name, description });
 }
 
+const isYes = (text: string): boolean => ['Y', '1'].includes(toCode(text));
+
 /** Fields of a robot: each is a zod schema that decodes the portal's text and knows its form (bitrix24.md B2, C3). */
 export const field = {
   string: (name: LocalText, description?: LocalText) =>
@@ -80,10 +85,7 @@ export const field = {
   int: (name: LocalText, description?: LocalText) =>
     wire(parseId, String).register(fieldFacts, { type: 'int', name, ...(description && { description }) }),
   bool: (name: LocalText) =>
-    wire(
-      (text) => ['Y', '1'].includes(toCode(text)),
-      (value) => (value ? 'Y' : 'N'),
-    ).register(fieldFacts, { type: 'bool', name }),
+    wire(isYes, (value) => (value ? 'Y' : 'N')).register(fieldFacts, { type: 'bool', name }),
   /** Calendar date as `YYYY-MM-DD`. */
   date: (name: LocalText) => wire(parseDate, (value) => value).register(fieldFacts, { type: 'date', name }),
   /** The wire's text: reading it needs the time zone of the settings (`parseDateTime`). */
@@ -115,4 +117,21 @@ export const field = {
       },
     ).default(of.slot),
   select,
+  /** Name of a decision table (interface.md §8), of a robot with `fills`. */
+  rules: () =>
+    field
+      .string(RULES, {
+        ru: 'Пусто = таблица default, если она есть',
+        en: 'Empty = the table default, if any',
+      })
+      .optional(),
+  /** The robot only looks (interface.md §3, Checking). */
+  checkOnly: () =>
+    wire(isYes, (value) => (value ? 'Y' : 'N'))
+      .register(fieldFacts, { type: 'bool', name: { ru: 'Только проверить', en: 'Check only' } })
+      .default(false),
+  /** What a check found, one line a problem; the robot leaves it to the core. */
+  problems: () => field.text({ ru: 'Неполадки', en: 'Problems' }).optional(),
+  /** Which row of which table filled empty inputs; the robot leaves it to the core. */
+  rule: () => field.string({ ru: 'Строка таблицы правил', en: 'Row of the decision table' }).optional(),
 };

@@ -6,8 +6,8 @@ import type { RobotSettings } from './robot.ts';
 /** The employee of a person named in an input. @throws RobotFailure employee_not_found */
 export async function namedEmployee(
   userId: number,
-  snapshot: ItemSnapshot,
-  directum: DirectumPort,
+  snapshot: Pick<ItemSnapshot, 'users'>,
+  directum: Pick<DirectumPort, 'employees'>,
   label: FieldLabel,
 ): Promise<Employee> {
   const user = snapshot.users.get(userId);

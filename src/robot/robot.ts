@@ -12,6 +12,7 @@ import type { DocumentState, TaskState } from './ports/document-state.ts';
 import type { Log } from './ports/log.ts';
 import type { ItemRef, PortalPort } from './ports/portal.ts';
 import type { WaitPort } from './ports/wait.ts';
+import type { Problems } from './problems.ts';
 
 export interface RobotSettings {
   /** Document kinds by the code of a document type, for steps that name none. */
@@ -27,6 +28,26 @@ export type ItemKind = 'deal' | 'lead' | 'quote' | 'smart_invoice' | 'dynamic' |
 
 export const SALES_ITEMS: readonly ItemKind[] = ['deal', 'lead', 'quote', 'smart_invoice', 'dynamic'];
 
+/** Where a value of a document comes from, when a check tells it. */
+export type ValueSource = 'input' | 'deal' | 'setting' | 'responsible' | 'leading' | 'directum';
+
+/** A value that a document would be made with. */
+export interface CheckedValue {
+  field: LocalText;
+  value: string;
+  /** Code of the input that gave it, where one did. */
+  input: string | null;
+  from: ValueSource;
+}
+
+/** A run that only checks (interface.md §3, Checking): what it finds is collected, and nothing is written. */
+export interface Checking {
+  problems: Problems;
+  values: CheckedValue[];
+  /** Outputs that are known without doing anything. */
+  known: Record<string, unknown>;
+}
+
 /** What a robot is given to do its work. */
 export interface RobotContext {
   item: ItemRef;
@@ -35,6 +56,8 @@ export interface RobotContext {
   slots: DocumentSlotsPort;
   wait: WaitPort;
   settings: RobotSettings;
+  /** Null when the work is to be done. */
+  checking: Checking | null;
   log: Log;
 }
 
@@ -71,6 +94,11 @@ interface Robot<Inputs extends Shape = Shape, Outputs extends Shape = Shape> {
   /** It may wait; when its time is over it answers whether Directum does or not. */
   waits?: true;
   inputs: z.ZodObject<Inputs>;
+  /**
+   * Of a robot with an input `rules`: the inputs that a decision table may fill (interface.md §8); by `document_type` for a
+   * robot that makes several.
+   */
+  fills?: readonly string[] | Readonly<Record<string, readonly string[]>>;
   outputs: z.ZodObject<Outputs>;
   /** Idempotent and resumable: it may be run again after a crash at any point. @throws RobotFailure */
   run(

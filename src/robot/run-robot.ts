@@ -1,9 +1,13 @@
 import type { z } from 'zod';
-import { shorten, shortenMiddle, toClean, toCode } from '../lib/text.ts';
+import { shortenMiddle } from '../lib/text.ts';
 import { type commonOutputs, readField } from './descriptor.ts';
 import { type ErrorCode, type Language, type LocalText, RobotFailure } from './failure.ts';
 import type { ItemRef } from './ports/portal.ts';
-import { type AnyRobot, type ItemKind, type RobotContext, Waiting } from './robot.ts';
+import { Problems } from './problems.ts';
+import { type AnyRobot, type CheckedValue, type ItemKind, type RobotContext, Waiting } from './robot.ts';
+import type { RulesPort, TakenRow } from './rules/port.ts';
+import { blameRow, toRuleOutput } from './rules/taken-row.ts';
+import { type Properties, readEach, readInputs, toTexts } from './run/inputs.ts';
 
 export type Outcome = Ending | { kind: 'waiting'; wait: Waiting };
 
@@ -22,34 +26,105 @@ export type Ending =
 /** What interface.md promises of `error_text`, whose end says what to do. */
 const ERROR_TEXT = 500;
 
-/** What the step sent: codes to text or lists of text. */
-export type Properties = Readonly<Record<string, string | readonly string[]>>;
+/** What a run gives its robot, before it is known whether it works or checks. */
+type RunPorts = Omit<RobotContext, 'item' | 'checking'> & {
+  item: ItemRef | null;
+  documentType: string;
+  rules: RulesPort;
+};
 
 /**
  * One attempt of a robot: reads the inputs, runs, encodes the outputs. Never throws: every ending is an outcome.
  */
-export async function runRobot(
-  robot: AnyRobot,
-  properties: Properties,
-  context: Omit<RobotContext, 'item'> & { item: ItemRef | null; documentType: string },
-): Promise<Outcome> {
+export async function runRobot(robot: AnyRobot, properties: Properties, ports: RunPorts): Promise<Outcome> {
+  let row: TakenRow | null = null;
   try {
-    const { item } = context;
-    if (!item || !robot.items.includes(itemKind(item.typeId))) throw unsupported(context.documentType);
-    const outputs = await robot.run(readInputs(robot, properties), { ...context, item });
+    const item = fittingItem(robot, ports);
+    if (isCheck(robot, properties))
+      return toOutcome(robot, await checkRobot(robot, properties, ports), ports.settings.language);
+    const filled =
+      robot.fills === undefined ? { properties, row } : await ports.rules.fill(robot, properties);
+    row = filled.row;
+    const context = { ...ports, item, checking: null };
+    const outputs = await robot.run(readInputs(robot, filled.properties), context);
     if (outputs instanceof Waiting) return { kind: 'waiting', wait: outputs };
-    return { kind: 'done', values: { ...emptyOutputs(robot), ...encode(robot, outputs) } };
+    return done(robot, { ...toRuleOutput(row), ...outputs });
   } catch (error) {
-    const failure = error instanceof RobotFailure ? error : unexpected(error);
-    return {
-      kind: 'failed',
-      code: failure.code,
-      text: failure.text,
-      heals: failure.heals,
-      values: { ...emptyOutputs(robot), ...encode(robot, failure.known) },
-      cause: failure.cause,
-    };
+    const failure = error instanceof RobotFailure ? blameRow(error, robot, row) : unexpected(error);
+    return failed(robot, failure, {});
   }
+}
+
+/** Does this step only want to know what would stand in its way (interface.md §3, Checking)? */
+export function isCheck(robot: AnyRobot, properties: Properties): boolean {
+  const [given = ''] = toTexts(properties['check_only']);
+  const schema = robot.inputs.shape['check_only'] as z.ZodType | undefined;
+  return schema?.safeParse(given).data === true;
+}
+
+/** What a check found. */
+export interface Checked {
+  /** In the order of looking; empty when the robot would do its work. */
+  problems: readonly RobotFailure[];
+  /** What the document would be made with. */
+  values: readonly CheckedValue[];
+  /** The row of a decision table that filled inputs. */
+  row: TakenRow | null;
+  /** Outputs that are known without doing anything. */
+  known: Record<string, unknown>;
+}
+
+/**
+ * Everything that stands in a robot's way, inputs that cannot be read among it; nothing is written.
+ * @throws RobotFailure for what may pass by itself, and for an item that the robot does not work on
+ */
+export async function checkRobot(robot: AnyRobot, properties: Properties, ports: RunPorts): Promise<Checked> {
+  const item = fittingItem(robot, ports);
+  const problems = new Problems();
+  const values: CheckedValue[] = [];
+  const unfilled = { properties, row: null };
+  const fill = robot.fills === undefined ? unfilled : ports.rules.fill(robot, properties);
+  const tell = await problems.of(() => fill);
+  const filled = problems.all.length === 0 ? tell() : unfilled;
+  const given = await readEach(robot, filled.properties, problems);
+  const known: Record<string, unknown> = {};
+  try {
+    const outputs = await robot.run(given, { ...ports, item, checking: { problems, values, known } });
+    if (!(outputs instanceof Waiting)) Object.assign(known, outputs);
+  } catch (error) {
+    if (!(error instanceof RobotFailure) || error.heals) throw error;
+    problems.add(error);
+    Object.assign(known, error.known);
+  }
+  return {
+    problems: problems.all.map((problem) => blameRow(problem, robot, filled.row)),
+    values,
+    row: filled.row,
+    known: { ...toRuleOutput(filled.row), ...known },
+  };
+}
+
+function toOutcome(robot: AnyRobot, { problems, known }: Checked, language: Language): Ending {
+  const [first] = problems;
+  if (first === undefined) return done(robot, known);
+  const lines = problems.map(({ code, text }) => `${code}: ${text[language]}`.replaceAll(/\s+/g, ' '));
+  return failed(robot, first, { ...known, problems: lines.join('\n') });
+}
+
+/** @throws RobotFailure item_unsupported */
+function fittingItem(robot: AnyRobot, { item, documentType }: RunPorts): ItemRef {
+  if (!item || !robot.items.includes(itemKind(item.typeId))) throw unsupported(documentType);
+  return item;
+}
+
+function done(robot: AnyRobot, outputs: Record<string, unknown>): Ending {
+  return { kind: 'done', values: { ...emptyOutputs(robot), ...encode(robot, outputs) } };
+}
+
+function failed(robot: AnyRobot, failure: RobotFailure, known: Record<string, unknown>): Ending {
+  const { code, text, heals, cause } = failure;
+  const values = { ...emptyOutputs(robot), ...encode(robot, { ...known, ...failure.known }) };
+  return { kind: 'failed', code, text, heals, values, cause };
 }
 
 /** The outcome of an attempt that was not made, because the last cause is known to last; `values` are what was known then. */
@@ -90,57 +165,6 @@ function unexpected(cause: unknown): RobotFailure {
     },
     { cause },
   );
-}
-
-/** Decodes a step's properties; blank means "not filled in". @throws RobotFailure input_missing, input_invalid */
-export function readInputs(robot: AnyRobot, properties: Properties): z.output<AnyRobot['inputs']> {
-  const given: Record<string, unknown> = {};
-  for (const [code, schema] of Object.entries(robot.inputs.shape) as [string, z.ZodType][]) {
-    const { multiple, name } = readField(code, schema);
-    const raw = properties[code];
-    const list = (typeof raw === 'string' ? [raw] : (raw ?? []))
-      // A run may be of a call that an earlier version took, which did not clean calls.
-      .map((text) => toClean(text).trim())
-      .filter((text) => toCode(text) !== '');
-    const unresolved = list.find((text) => text.includes('{=') || text.includes('{{'));
-    if (unresolved !== undefined) {
-      throw invalid(name, unresolved, {
-        ru: 'подстановка не сработала; выберите поле заново в настройке робота',
-        en: 'the placeholder was not resolved; choose the field again in the robot settings',
-      });
-    }
-    if (list.length > 0) given[code] = multiple ? list : list[0];
-  }
-  const parsed = robot.inputs.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const code = String(issue?.path[0]);
-  const { name } = readField(code, robot.inputs.shape[code] as z.ZodType);
-  if (!(code in given)) throw inputMissing(name);
-  const params = issue && 'params' in issue ? (issue.params as { text?: LocalText } | undefined) : undefined;
-  const value = [given[code]].flat()[Number(issue?.path[1] ?? 0)];
-  throw invalid(
-    name,
-    String(value),
-    params?.text ?? { ru: 'значение не подходит', en: 'the value does not fit' },
-  );
-}
-
-/** A required field without a value. */
-export function inputMissing(name: LocalText): RobotFailure {
-  return new RobotFailure('input_missing', {
-    ru: `Не заполнено поле «${name.ru}». Заполните его в настройке робота.`,
-    en: `The field «${name.en}» is empty. Fill it in the robot settings.`,
-  });
-}
-
-/** A field whose value cannot be used. */
-export function invalid(name: LocalText, value: string, why: LocalText): RobotFailure {
-  const shown = shorten(value, 60);
-  return new RobotFailure('input_invalid', {
-    ru: `Поле «${name.ru}» содержит «${shown}»: ${why.ru}.`,
-    en: `The field «${name.en}» holds «${shown}»: ${why.en}.`,
-  });
 }
 
 function emptyOutputs(robot: AnyRobot): Record<string, string> {

@@ -10,6 +10,7 @@ import type { Log } from '../robot/ports/log.ts';
 import { readSchema } from './backup/tables.ts';
 import { type Clock, createClock } from './db/clock.ts';
 import { createPool, pin } from './db/connection.ts';
+import { isOlderConnected, poolName } from './db/process-versions.ts';
 import { NotThere, ToldError } from './db/told-error.ts';
 import { createCounterpartyLinks } from './documents/counterparty-links.ts';
 import { createDocumentSlots, forgetPortal } from './documents/document-slots.ts';
@@ -18,6 +19,7 @@ import { createAdvisoryLocks } from './locks/advisory-locks.ts';
 import { type ConcurrencySlots, createConcurrencySlots, type SlotKind } from './locks/concurrency-slots.ts';
 import { createLockSession } from './locks/lock-session.ts';
 import { startEmbedded } from './postgres/embedded.ts';
+import { createRuleTables, type RuleTables } from './rules/rule-tables.ts';
 import { type Cache, createCache } from './secrets/cache.ts';
 import { createDocuments, type Documents } from './secrets/encrypted-kv.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
@@ -59,6 +61,10 @@ export interface Store {
   counterpartyLinks(portalKey: string, itemCode: string, runId: string): CounterpartyLinksPort;
   /** Without `attempt` nobody can take the run over. */
   slots(portalKey: string, itemCode: string, runId: string, attempt?: AttemptLocks): DocumentSlotsPort;
+  /** A process of an earlier release works on this database. */
+  isOlderConnected(): Promise<boolean>;
+  /** Decision tables of the portals. */
+  ruleTables: RuleTables;
   installations<T>(): Documents<T>;
   /** Drops what links CRM records of the portal to Directum (uninstallation with CLEAN=1). */
   forgetPortal(portalKey: string): Promise<void>;
@@ -85,10 +91,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   // not stop the others.
   const settings = { idle_in_transaction_session_timeout: String(leaseMs) };
   const onLost = (error: Error) => log.warn('database.connection_lost', { reason: error.message });
-  const pool = createPool({ url, name: 'directum-robots', size: POOL_SIZE, settings, onLost });
+  const pool = createPool({ url, name: poolName('directum-robots'), size: POOL_SIZE, settings, onLost });
   const asyncCommitPool = createPool({
     url,
-    name: 'directum-robots-relaxed',
+    name: poolName('directum-robots-relaxed'),
     size: ASYNC_COMMIT_POOL_SIZE,
     settings: { ...settings, ...ASYNC_COMMIT },
     onLost,
@@ -106,6 +112,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     pool,
     asyncCommitPool,
     url,
+    isOlderConnected: () => isOlderConnected(pool),
     locks,
     concurrencySlots: (kind, total) => createConcurrencySlots(session, kind, total),
     cache: createCache({ pool, log, now }),
@@ -114,6 +121,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     counterpartyLinks: (...of) => createCounterpartyLinks({ pool, now }, ...of),
     slots: (portalKey, itemCode, runId, attempt = { ...locks, check: () => undefined }) =>
       createDocumentSlots({ pool, asyncCommitPool, locks: attempt, now }, portalKey, itemCode, runId),
+    ruleTables: createRuleTables({ pool, keys, now }),
     installations: <T>() => createDocuments<T>({ pool, keys, namespace: 'installation' }),
     forgetPortal: (portalKey) => forgetPortal(pool, portalKey),
     close() {

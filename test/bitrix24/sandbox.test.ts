@@ -172,7 +172,7 @@ it('registers triggers and fields with the robots, and again after an update', a
   await portal.settled();
   const { triggers, userFields } = portal.world;
   expect(triggers.get('directum_signed_us')).toBe('Directum: договор подписан нами');
-  expect(triggers.size).toBe(8);
+  expect(triggers.size).toBe(16);
   expect(userFields.map(({ entityId, fieldName, userTypeId }) => [entityId, fieldName, userTypeId])).toEqual([
     ['CRM_DEAL', 'UF_CRM_DIRECTUM_STATUS', 'enumeration'],
     ['CRM_DEAL', 'UF_CRM_DIRECTUM_ID', 'integer'],
@@ -187,7 +187,7 @@ it('registers triggers and fields with the robots, and again after an update', a
   portal.world.userFields.length = 2;
   await portal.update();
   await portal.settled();
-  expect(triggers.size).toBe(8);
+  expect(triggers.size).toBe(16);
   expect(portal.world.userFields).toHaveLength(5);
   expect(lines.join()).not.toContain('registration.incomplete');
 });

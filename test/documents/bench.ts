@@ -133,7 +133,9 @@ export function fakeDirectum(now: () => Date) {
       ask('assignmentsOf', () => [...assignments.values()].filter((one) => ids.includes(one.taskId))),
     tasksOf: (ids) =>
       ask('tasksOf', () =>
-        [...tasks.values()].filter((task) => task.documentIds.some((id) => ids.includes(id))),
+        [...tasks.values()]
+          .filter((task) => task.documentIds.some((id) => ids.includes(id)))
+          .map((task) => ({ ...task, url: `task/${task.id}` })),
       ),
     datesOf: (ids) => ask('datesOf', () => ids.flatMap((id) => dates.get(id) ?? [])),
   };

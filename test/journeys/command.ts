@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { backup } from '../../scripts/backup.ts';
+import { check } from '../../scripts/check.ts';
 import { doctor } from '../../scripts/doctor.ts';
 import { journal } from '../../scripts/journal.ts';
 import { reconcile } from '../../scripts/reconcile.ts';
 import { register } from '../../scripts/register.ts';
 import { restore } from '../../scripts/restore.ts';
+import { rules } from '../../scripts/rules.ts';
 import { runs } from '../../scripts/runs.ts';
 
 /**
@@ -23,7 +25,7 @@ export interface Ended {
 }
 
 type Settings = Record<string, string | undefined>;
-const COMMANDS = { backup, doctor, journal, reconcile, register, restore, runs };
+const COMMANDS = { backup, check, doctor, journal, reconcile, register, restore, rules, runs };
 export type Command = keyof typeof COMMANDS;
 
 /** A command beside the service or without it, in the test's own process: Node need not start each time. */

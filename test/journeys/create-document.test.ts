@@ -274,6 +274,11 @@ describe('whatever the type', () => {
     expect(await create(deal, 'act', { slot: 'warm' })).toMatchObject({ created: 'Y' });
     const asked = stand.directum.journal
       .slice(from)
+      // The watcher asks about lists of what changed, the robot about keys and cards.
+      .filter(
+        ({ path, query }) =>
+          !/Id eq|Modified gt/.test(query.replaceAll('ExternalId eq', '')) || path.includes('('),
+      )
       .map(({ verb, path }) => `${verb} ${path.split(/[(?]/)[0]}`);
     expect(asked.filter((one) => /Contract|Official|Compan|Kind|Employee/.test(one))).toEqual([
       'GET IOfficialDocuments',

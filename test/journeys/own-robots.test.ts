@@ -40,7 +40,7 @@ it('a robot of a folder outside is registered and works; without its file its ca
     });
     expect(await runStep(stand, deal, CODE, {})).toMatchObject({ ok: 'Y', registered: '2026-03-02' });
     expect((await runProcess('doctor', [], env)).out).toMatch(
-      /роботы: как объявлено: 5|robots: 5 as declared/,
+      /роботы: как объявлено: 6|robots: 6 as declared/,
     );
   } finally {
     await service.terminate();

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { robots as all } from '../../robots/index.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 const CREATE = 'directum_create_contract';
@@ -78,7 +79,7 @@ it('sends no answer between an update of the application and the new registratio
   expect(sent()).toHaveLength(before);
   held.letThrough();
   await updated;
-  expect(robots()).toBe(4);
+  expect(robots()).toBe(all.length);
   expect((await stand.portal.waitForStep(workflow, CREATE, 15_000)).outputs).toMatchObject(whole);
 }, 60_000);
 
@@ -87,7 +88,7 @@ it('repeats a registration that failed half-way, and only then lets answers go',
   const before = sent().length;
   stand.portal.misbehave.next({ method: 'bizproc.robot.add', ...refusal });
   await stand.portal.update();
-  expect(robots()).toBe(3);
+  expect(robots()).toBe(all.length - 1);
   const held = holdRobots();
   // As long as it is put off.
   aheadMs += 5_000;
@@ -97,7 +98,7 @@ it('repeats a registration that failed half-way, and only then lets answers go',
   expect(sent()).toHaveLength(before);
   held.letThrough();
   expect((await stand.portal.waitForStep(workflow, CREATE, 30_000)).outputs).toMatchObject(whole);
-  expect(robots()).toBe(4);
+  expect(robots()).toBe(all.length);
 }, 60_000);
 
 it('repeats a registration that the portal could not take at all', async () => {
@@ -106,7 +107,7 @@ it('repeats a registration that the portal could not take at all', async () => {
   await stand.portal.update();
   // Robots may be there again by now: a second try comes with the next tick.
   expect(stand.lines.slice(from).join('')).toContain('robots.not_registered');
-  await expect.poll(robots, { timeout: 15_000 }).toBe(4);
+  await expect.poll(robots, { timeout: 15_000 }).toBe(all.length);
   expect(stand.portal.world.events.map(({ event }) => event).sort()).toEqual([
     'ONAPPINSTALL',
     'ONAPPUNINSTALL',
@@ -128,7 +129,7 @@ it('looks once a day: two hits at most while nothing is missing, and vanished ro
   stand.portal.world.robots.delete(CREATE);
   const lines = stand.lines.length;
   aheadMs += DAY_MS + 60_000;
-  await expect.poll(robots, { timeout: 10_000 }).toBe(4);
+  await expect.poll(robots, { timeout: 10_000 }).toBe(all.length);
   // The next day may begin only when this one's registration is written down.
   await expect
     .poll(() => stand.lines.slice(lines).some((line) => line.includes('robots.registered')))
@@ -150,11 +151,11 @@ it('holds the answer of a robot that vanished while its step waited until the ro
   stand.directum.misbehave.down = false;
   await ended();
   await new Promise((resolve) => setTimeout(resolve, 1_000));
-  expect(robots()).toBe(3);
+  expect(robots()).toBe(all.length - 1);
   expect(sent()).toHaveLength(before);
   held.letThrough();
   expect((await stand.portal.waitForStep(workflow, CREATE, 40_000)).outputs).toMatchObject(whole);
-  expect(robots()).toBe(4);
+  expect(robots()).toBe(all.length);
 }, 90_000);
 
 it('notices within a minute, by asking before an answer leaves, that the portal dropped the robots untold', async () => {
@@ -163,7 +164,7 @@ it('notices within a minute, by asking before an answer leaves, that the portal 
   aheadMs += 61_000;
   stand.directum.misbehave.down = false;
   expect((await stand.portal.waitForStep(workflow, CREATE, 40_000)).outputs).toMatchObject(whole);
-  expect(robots()).toBe(4);
+  expect(robots()).toBe(all.length);
   const asked = () => stand.portal.journal.filter(({ method }) => method === 'bizproc.robot.list').length;
   const before = asked();
   expect(await runStep(stand, addDeal(stand).deal, CREATE, { subject: 'Поставка' })).toMatchObject(whole);

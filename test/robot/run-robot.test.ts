@@ -5,7 +5,8 @@ import { readField, toDescriptor } from '../../src/robot/descriptor.ts';
 import { RobotFailure } from '../../src/robot/failure.ts';
 import { field } from '../../src/robot/fields.ts';
 import { defineRobot } from '../../src/robot/robot.ts';
-import { readInputs, runRobot, toAnswer } from '../../src/robot/run-robot.ts';
+import { readInputs } from '../../src/robot/run/inputs.ts';
+import { runRobot, toAnswer } from '../../src/robot/run-robot.ts';
 
 const probe = defineRobot({
   code: 'directum_probe',

@@ -158,6 +158,7 @@ async function live(until: Date): Promise<void> {
               log: quietLog,
             }),
             slots: {} as DocumentSlotsPort,
+            rules: { fill: async (_robot, properties) => ({ properties, row: null }) },
             proof: { isAccepted: () => true, isForged: () => false, demand: async () => undefined },
             locks: memoryLocks(),
           }),

@@ -1,5 +1,6 @@
 import type { ItemRef, ReadRequest } from '../../robot/ports/portal.ts';
 import type { BatchCommand } from '../rest/batch.ts';
+import { fieldsCommand } from './item-fields.ts';
 
 const LEAD = 1;
 export const CONTACT = 3;
@@ -60,11 +61,16 @@ export const link = (ref: ItemRef): BatchCommand => ({
 export const hasLink = ({ typeId }: ItemRef): boolean => ![LEAD, COMPANY, CONTACT].includes(typeId);
 
 /** All commands of one read; later ones refer to earlier by `$result` (bitrix24.md H3). */
-export function plan(ref: ItemRef, request: ReadRequest): Record<string, BatchCommand> {
+export function plan(
+  ref: ItemRef,
+  request: ReadRequest,
+  { asksFields = false }: { asksFields?: boolean } = {},
+): Record<string, BatchCommand> {
   const isRecord = ref.typeId === COMPANY || ref.typeId === CONTACT;
   const companyId = request.companyId ?? (ref.typeId === COMPANY ? ref.id : '$result[item][item][companyId]');
   const contactId = request.contactId ?? (ref.typeId === CONTACT ? ref.id : '$result[item][item][contactId]');
   const commands: Record<string, BatchCommand> = { item: item(ref.typeId, ref.id), presets };
+  if (asksFields) commands['fields'] = fieldsCommand(ref.typeId);
   if (hasLink(ref)) commands['link'] = link(ref);
   const sides: [string, number, number | string, boolean][] = [
     [

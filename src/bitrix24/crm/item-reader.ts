@@ -20,7 +20,9 @@ import { findTemplate, generateFile } from './files/document-generator.ts';
 import { findFileField, saveItemFile } from './files/file-field.ts';
 import { openItemFile } from './files/item-file.ts';
 import type { FileFetch } from './files/portal-file.ts';
+import { fieldsCommand, fieldsShape, type ItemFieldsReader } from './item-fields.ts';
 import { personName, RUSSIA, readCountry, readParty } from './party.ts';
+import { toUser } from './portal-users.ts';
 import { type CrmRead, readTogether } from './read-together.ts';
 import * as shapes from './shapes.ts';
 
@@ -38,10 +40,13 @@ export function createItemReader(options: {
   rest: PortalRest;
   installations: Installations;
   fetchFile: FileFetch;
+  itemFields: ItemFieldsReader;
 }): ItemReader {
-  const { rest, installations } = options;
+  const { rest, installations, itemFields } = options;
   return (memberId, ref, log, proof, access) => {
     const origin = () => installations.get(memberId)?.origin ?? '';
+    /** What the decision tables read of the item, for the robot that runs right after them. */
+    let shared: { snapshot: ItemSnapshot; at: number } | null = null;
     const files = () => ({
       origin: origin(),
       fetchFile: options.fetchFile,
@@ -49,8 +54,14 @@ export function createItemReader(options: {
     });
     return {
       async read(request = {}) {
+        const isOfItem = request.companyId === undefined && request.contactId === undefined;
+        const fresh = shared !== null && performance.now() - shared.at < SHARED_MS ? shared.snapshot : null;
+        const reading = { rest, memberId, ref, request, proof, log, origin: origin(), itemFields };
         try {
-          return await readItem({ rest, memberId, ref, request, proof, log, origin: origin() });
+          if (fresh !== null && isOfItem) return await withUsers(fresh, reading);
+          const snapshot = await readItem(reading);
+          if (request.share) shared = { snapshot, at: performance.now() };
+          return snapshot;
         } catch (error) {
           throw toRobotFailure(error, log);
         }
@@ -86,6 +97,9 @@ export function createItemReader(options: {
   };
 }
 
+/** A snapshot that is older is read again. */
+const SHARED_MS = 60_000;
+
 interface Reading {
   rest: PortalRest;
   memberId: string;
@@ -94,11 +108,14 @@ interface Reading {
   proof: CallProof;
   log: Log;
   origin: string;
+  itemFields: ItemFieldsReader;
 }
 
 async function readItem(reading: Reading): Promise<ItemSnapshot> {
-  const { ref, request, origin } = reading;
-  const read = await readTogether({ ...reading, commands: plan(ref, request) });
+  const { ref, request, origin, memberId, itemFields } = reading;
+  const known = request.itemFields ? itemFields.known(memberId, ref.typeId) : null;
+  const asksFields = request.itemFields === true && known === null;
+  const read = await readTogether({ ...reading, commands: plan(ref, request, { asksFields }) });
   const { item: fields } = await read.get(
     'item',
     item(ref.typeId, ref.id),
@@ -106,6 +123,11 @@ async function readItem(reading: Reading): Promise<ItemSnapshot> {
     (r) => r.item.id === ref.id,
   );
   const facts = shapes.itemFactsShape.parse(fields);
+  const kinds = asksFields
+    ? await itemFields.load(memberId, ref.typeId, () =>
+        read.get('fields', fieldsCommand(ref.typeId), fieldsShape),
+      )
+    : known;
   const linked = hasLink(ref) ? await read.getIfThere('link', link(ref), shapes.linkShape) : null;
   return {
     ref,
@@ -122,7 +144,17 @@ async function readItem(reading: Reading): Promise<ItemSnapshot> {
     ),
     users: await readUsers(read, facts.assignedById, extraUsers(request)),
     fields,
+    ...(kinds && { itemFields: kinds }),
   };
+}
+
+/** The snapshot with the people who are asked for besides those it has. */
+async function withUsers(snapshot: ItemSnapshot, reading: Reading): Promise<ItemSnapshot> {
+  const missing = extraUsers(reading.request).filter((id) => !snapshot.users.has(id));
+  if (missing.length === 0) return snapshot;
+  const commands = Object.fromEntries(missing.map((id) => [`user_${id}`, user(id)]));
+  const read = await readTogether({ ...reading, commands });
+  return { ...snapshot, users: new Map([...snapshot.users, ...(await readUsers(read, null, missing))]) };
 }
 
 /** Card of the item on the portal. */
@@ -173,8 +205,7 @@ async function readUsers(
     const rows = await ask(named ? `user_${id}` : 'responsible', user(id), shapes.usersShape, about);
     const row = rows?.[0];
     if (row === undefined) continue;
-    const name = [row.LAST_NAME, row.NAME, row.SECOND_NAME].filter(Boolean).join(' ');
-    users.set(id, { id, email: row.EMAIL, name: name || (row.EMAIL ?? `user ${id}`) });
+    users.set(id, toUser(row));
   }
   return users;
 }

@@ -31,6 +31,8 @@ interface Steps {
   memberId: string;
   robots: (language: string) => readonly RobotRegistration[];
   publicUrl: string;
+  /** An earlier release works beside us, which does not know all that our robots declare. */
+  isOlderThere: () => Promise<boolean>;
   now: () => Date;
   log: Log;
 }
@@ -55,9 +57,18 @@ export async function runInstallSteps(steps: Steps): Promise<StepsResult> {
   if (missingScopes.length > 0) log.warn('scopes.missing', { memberId, scopes: missingScopes });
   // Only the feature of a missing scope is off, and robots are the feature of this one (interface.md §2).
   if (missingScopes.includes('bizproc')) return { failures, missingScopes, notes: [] };
+  if (await steps.isOlderThere()) {
+    log.warn('registration.waits', { memberId, reason: 'a process of an earlier release is connected' });
+    return { failures: [...failures, OLDER], missingScopes, notes: [] };
+  }
   const registered = await registerRobots(steps, portal, installation);
   return { failures: [...failures, ...registered.failures], missingScopes, notes: registered.notes };
 }
+
+const OLDER: LocalText = {
+  ru: 'Роботы пока не добавлены: сервис обновляется, и его прежняя версия ещё работает. Они добавятся сами, когда она остановится.',
+  en: 'The robots are not added yet: the service is being updated and its former version still runs. They are added by themselves once it stops.',
+};
 
 interface FirstHit {
   /** The batch's answer, or a single call where the portal would not take the method inside a batch. @throws PortalError */

@@ -41,6 +41,7 @@ export function createInstaller(options: {
   rest: PortalRest;
   robots: (language: string) => readonly RobotRegistration[];
   locks: LocksPort;
+  isOlderThere: () => Promise<boolean>;
   now: () => Date;
   log: Log;
 }): Installer {

@@ -32,6 +32,7 @@ export function createRegistrationCheck(options: {
   rest: PortalRest;
   installations: Installations;
   locks: LocksPort;
+  isOlderThere: () => Promise<boolean>;
   robots: (language: string) => readonly RobotRegistration[];
   publicUrl: string;
   now: () => Date;

@@ -1,14 +1,8 @@
 import { z } from 'zod';
 import type { LocalText } from '../../robot/failure.ts';
 import { hasScope } from '../auth/installation.ts';
-import {
-  DEAL_ENTITY,
-  DEAL_LIST,
-  DEAL_TYPE,
-  type FieldFacts,
-  fieldsCommand,
-  readFacts,
-} from '../deal/fields/field-facts.ts';
+import { fieldsCommand } from '../crm/item-fields.ts';
+import { DEAL_ENTITY, DEAL_LIST, DEAL_TYPE, type FieldFacts, readFacts } from '../deal/fields/field-facts.ts';
 import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
 import { isPassing } from '../rest/writes.ts';
 

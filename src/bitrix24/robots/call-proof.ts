@@ -47,6 +47,15 @@ export interface CallToProve {
   onAccepted(): Promise<void>;
 }
 
+/** Somebody looks who is not the portal: there is no call to prove. */
+export const NO_CALL: CallProof = {
+  isAccepted: () => true,
+  isForged: () => false,
+  commands: () => ({}),
+  readAnswers: async () => undefined,
+  demand: async () => undefined,
+};
+
 const PROOF = 'proof';
 /** Needs no scope and no right, so it fails only where the whole hit does (bitrix24.md A2b). */
 const WITNESS: BatchCommand = { method: 'profile', params: {} };

@@ -18,7 +18,7 @@ import {
   findCandidates,
   isCompatible,
 } from './counterparty-match.ts';
-import { type Card, toCard } from './requisites.ts';
+import { type Card, toCard, wrongRequisites } from './requisites.ts';
 
 const MOST_OTHERS = 8;
 const COUNTERPARTIES = { ru: 'контрагентов', en: 'counterparties' };
@@ -38,8 +38,8 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
   const { reader, metadata, links, counterpartyLinks, locks, lockScope, log } = ports;
   const cards = createCards(ports);
 
-  /** The card that our link of this key leads to; the link to a deleted card is released. */
-  async function linked(crmKey: string): Promise<Found | null> {
+  /** The card that our link of this key leads to; the link to a deleted card is released, unless nothing may be written. */
+  async function linked(crmKey: string, isCheck: boolean): Promise<Found | null> {
     const link = await counterpartyLinks.find(crmKey);
     if (!link) return null;
     const { set, ...query } = await cardQuery(metadata, link.type);
@@ -53,7 +53,7 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
         COUNTERPARTIES,
       );
       log.info('counterparty.gone', { counterpartyId: link.id });
-      await counterpartyLinks.release(crmKey);
+      if (!isCheck) await counterpartyLinks.release(crmKey);
       return null;
     }
     return { type: link.type, row };
@@ -63,12 +63,12 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
    * The card of the requisites, whatever has become of their numbers; else that of the CRM record, unless these
    * requisites name somebody else: a deal may choose a branch, or another legal entity of one company.
    */
-  async function known(party: Party, card: Card): Promise<Found | null> {
+  async function known(party: Party, card: Card, isCheck = false): Promise<Found | null> {
     const own = toRequisiteKey(party, card);
     const bare = toCrmKey(party);
-    let found = own === bare ? null : await linked(own);
+    let found = own === bare ? null : await linked(own, isCheck);
     if (found === null) {
-      found = await linked(bare);
+      found = await linked(bare, isCheck);
       if (found && own !== bare && !isCompatible(found.row, card)) return null;
     }
     if (found) assertOpen(found);
@@ -96,6 +96,19 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
   }
 
   return {
+    async check(party) {
+      const wrong = wrongRequisites(party);
+      if (wrong.length > 0) return { wrong, found: null };
+      const externalId = counterpartyLinks.externalId(toCrmKey(party));
+      const card = toCard(party);
+      const found =
+        (await known(party, card, true)) ??
+        choose(await findCandidates(ports, card, externalId), card, externalId);
+      if (found === null) return { wrong, found };
+      const id = idOf(found.row);
+      return { wrong, found: { id, url: links.counterpartyUrl(id), type: found.type } };
+    },
+
     async sync(party, mode) {
       const crmKey = toCrmKey(party);
       const externalId = counterpartyLinks.externalId(crmKey);

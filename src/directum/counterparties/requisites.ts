@@ -81,15 +81,29 @@ function toForeignIds({ foreignIds, inn }: Requisite): string[] {
   return [...new Set(numbers)].filter((number) => number.length <= TIN);
 }
 
+/** Takes what is wrong with requisites: it throws, or collects all of it. */
+type Report = (failure: RobotFailure) => void;
+
+const refuse: Report = (failure) => {
+  throw failure;
+};
+
+/** Everything that is wrong with the requisites of a party; empty when it can have a card. */
+export function wrongRequisites(party: Party): RobotFailure[] {
+  const found: RobotFailure[] = [];
+  toCard(party, (failure) => found.push(failure));
+  return found;
+}
+
 /**
  * Classifies and checks a party (interface.md directum_sync_counterparty; directum.md B.1, J.4).
  * @throws RobotFailure requisites_invalid
  */
-export function toCard(party: Party): Card {
+export function toCard(party: Party, report: Report = refuse): Card {
   const requisite = party.requisite;
   const russian = isRussian(requisite);
   if (russian === null) {
-    throw invalid(party, FIELD.preset, {
+    tell(report, party, FIELD.preset, {
       ru: 'удалён или недоступен, а по самим реквизитам страна не видна',
       en: 'is deleted or cannot be read, and the requisites themselves do not tell the country',
     });
@@ -103,10 +117,10 @@ export function toCard(party: Party): Card {
   const hasKpp = type === 'company' && (nonresident || inn?.length !== 12);
   const kpp = hasKpp ? (compact(requisite?.kpp)?.toUpperCase() ?? null) : null;
   const ogrn = compact(requisite?.ogrn) ?? ogrnip;
-  if (!nonresident) checkRussian(party, { type, inn, kpp, ogrn });
+  if (!nonresident) checkRussian(party, { type, inn, kpp, ogrn }, report);
 
   const values: Record<string, string | null> =
-    type === 'person' ? personNames(party) : companyNames(party, proprietor);
+    type === 'person' ? personNames(party, report) : companyNames(party, proprietor, report);
   const okpo = compact(requisite?.okpo);
   const ids = nonresident && requisite ? toForeignIds(requisite) : inn === null ? [] : [inn];
   Object.assign(values, {
@@ -139,32 +153,33 @@ export function toCard(party: Party): Card {
 function checkRussian(
   party: Party,
   given: { type: Card['type']; inn: string | null; kpp: string | null; ogrn: string | null },
+  report: Report,
 ): void {
   const { type, inn, kpp, ogrn } = given;
   if (inn === null && type === 'company') {
-    throw invalid(party, FIELD.inn, { ru: 'не указан', en: 'is not given' });
+    tell(report, party, FIELD.inn, { ru: 'не указан', en: 'is not given' });
   }
   if (inn !== null && !isInn(inn)) {
-    throw invalid(party, FIELD.inn, { ru: `неверный: «${clip(inn)}»`, en: `is wrong: «${clip(inn)}»` });
+    tell(report, party, FIELD.inn, { ru: `неверный: «${clip(inn)}»`, en: `is wrong: «${clip(inn)}»` });
   }
-  if (type === 'person' && inn !== null && inn.length !== 12) {
-    throw invalid(party, FIELD.inn, {
+  if (type === 'person' && inn !== null && isInn(inn) && inn.length !== 12) {
+    tell(report, party, FIELD.inn, {
       ru: 'у физического лица должен быть из 12 цифр',
       en: 'of a person must have 12 digits',
     });
   }
   if (kpp !== null && !isKpp(kpp)) {
-    throw invalid(party, FIELD.kpp, { ru: `неверный: «${clip(kpp)}»`, en: `is wrong: «${clip(kpp)}»` });
+    tell(report, party, FIELD.kpp, { ru: `неверный: «${clip(kpp)}»`, en: `is wrong: «${clip(kpp)}»` });
   }
   if (type === 'company' && ogrn !== null && !isOgrn(ogrn)) {
-    throw invalid(party, ogrn.length === 15 ? FIELD.ogrnip : FIELD.ogrn, {
+    tell(report, party, ogrn.length === 15 ? FIELD.ogrnip : FIELD.ogrn, {
       ru: `неверный: «${clip(ogrn)}»`,
       en: `is wrong: «${clip(ogrn)}»`,
     });
   }
 }
 
-function companyNames(party: Party, proprietor: boolean): Record<string, string | null> {
+function companyNames(party: Party, proprietor: boolean, report: Report): Record<string, string | null> {
   const requisite = party.requisite;
   const person = fullName(party);
   const built = party.kind === 'contact' || proprietor ? person && `ИП ${person}` : null;
@@ -172,21 +187,25 @@ function companyNames(party: Party, proprietor: boolean): Record<string, string 
   const names = [requisite?.companyName, title, requisite?.companyFullName, built];
   const name = names.find((text) => text && toVisible(text) !== '');
   if (!name) {
-    throw invalid(party, FIELD.name, {
+    tell(report, party, FIELD.name, {
       ru: 'не указано ни в карточке, ни в реквизитах',
       en: 'is given neither in the card nor in the requisites',
     });
   }
-  return { Name: name, LegalName: requisite?.companyFullName ?? null };
+  return { Name: name ?? null, LegalName: requisite?.companyFullName ?? null };
 }
 
-function personNames(party: Party): Record<string, string | null> {
+function personNames(party: Party, report: Report): Record<string, string | null> {
   const requisite = party.requisite;
   const LastName = requisite?.lastName ?? party.lastName;
   const FirstName = requisite?.firstName ?? party.firstName;
-  if (!LastName?.trim()) throw invalid(party, FIELD.lastName, { ru: 'не указана', en: 'is not given' });
-  if (!FirstName?.trim()) throw invalid(party, FIELD.firstName, { ru: 'не указано', en: 'is not given' });
-  return { LastName, FirstName, MiddleName: requisite?.secondName ?? party.secondName };
+  if (!LastName?.trim()) tell(report, party, FIELD.lastName, { ru: 'не указана', en: 'is not given' });
+  if (!FirstName?.trim()) tell(report, party, FIELD.firstName, { ru: 'не указано', en: 'is not given' });
+  return {
+    LastName: LastName ?? null,
+    FirstName: FirstName ?? null,
+    MiddleName: requisite?.secondName ?? party.secondName,
+  };
 }
 
 function fullName(party: Party): string {
@@ -201,13 +220,14 @@ function fullName(party: Party): string {
 }
 
 /** Names a CRM record as its user sees it. */
-function invalid(party: Party, field: LocalText, what: LocalText): RobotFailure {
+function tell(report: Report, party: Party, field: LocalText, what: LocalText): void {
   // Only here a record without a name goes by its code.
   const name = clip(party.name || `${party.kind.toUpperCase()}_${party.id}`);
-  return new RobotFailure('requisites_invalid', {
+  const failure = new RobotFailure('requisites_invalid', {
     ru: `«${field.ru}» ${what.ru} (${party.kind === 'company' ? 'компания' : 'контакт'} «${name}»). Исправьте реквизиты в CRM и запустите робота снова.`,
     en: `«${field.en}» ${what.en} (${party.kind} «${name}»). Mend the requisites in CRM and run the robot again.`,
   });
+  report(failure);
 }
 
 const clip = (text: string): string => shorten(text, 80);

@@ -7,7 +7,7 @@ import { allOf, equals, type Filter, sameText } from '../odata/filter.ts';
 import type { Expand } from '../odata/query.ts';
 import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 import { canReadAny } from '../odata/visibility.ts';
-import { toId } from './catalogue.ts';
+import { toId } from './records.ts';
 
 /** Short, because people change departments and e-mails on a working day. */
 export const KEEP_EMPLOYEE_MS = 5 * 60_000;

@@ -25,6 +25,14 @@ const OWNED = new Set(
   ].map((name) => name.toLowerCase()),
 );
 
+/** Besides, of a type: what it belongs to, and its paper's number and dates (directum.md B.5). */
+const ownedOf = ({ leading, number, dates }: DocumentType): string[] =>
+  [
+    ...(leading === null ? [] : [leading.property]),
+    ...(number === 'own' ? ['Number', 'Date'] : []),
+    ...(dates.till === undefined ? [] : [dates.till]),
+  ].map((name) => name.toLowerCase());
+
 /** A date or date-time as a robot's field has it, in the form Directum takes; null when it is none. */
 type ReadMoment = (text: string) => string | null;
 
@@ -72,7 +80,7 @@ async function typeOf(
   name: string,
   label: FieldLabel,
 ): Promise<string> {
-  if (OWNED.has(name.toLowerCase())) {
+  if (OWNED.has(name.toLowerCase()) || ownedOf(type).includes(name.toLowerCase())) {
     throw invalid(label, name, {
       ru: 'для него есть отдельное поле робота; заполните это поле',
       en: 'the robot has its own field for it; use that field',

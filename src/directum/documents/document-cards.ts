@@ -9,10 +9,9 @@ import { badAnswer, lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
 import type { DirectumContext } from '../odata/directum-context.ts';
-import { equals } from '../odata/filter.ts';
 import { equalValues, idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 import { DOCUMENTS } from '../odata/visibility.ts';
-import { hasKey, keyOf, noteWithKey, withKey } from './document-keys.ts';
+import { createKeyLookups, hasKey, keyOf, noteWithKey } from './document-keys.ts';
 import { toProperties } from './document-properties.ts';
 import { createLeadingDocuments } from './leading-documents.ts';
 import { createRegistration } from './registration.ts';
@@ -28,7 +27,6 @@ const READ = [
   'HasVersions',
 ];
 
-const BASE = 'OfficialDocument';
 const KEY_NOT_NEEDED = new Set<string>(['directum_refused', 'directum_access_denied']);
 
 interface Ports extends DirectumContext {
@@ -110,24 +108,14 @@ export function createDocumentCards({
     return seen;
   }
 
-  async function byExternalId(
-    type: DocumentType,
-    externalId: string,
-    expected = false,
-  ): Promise<DocumentCard | null> {
-    const { set, ...rest } = await query(type);
-    const filter = withKey(await metadata.capabilities(), type, externalId);
-    const ask = () => reader.all(set, { ...rest, filter });
-    let rows = await ask();
-    if (rows.length === 0 && expected) {
-      await seen(null);
-      // The rights may have come back between the two questions.
-      rows = await ask();
-    }
-    // Some databases compare without case; the key is exact.
-    const own = rows.filter((row) => keyOf(row) === externalId).sort((a, b) => idOf(a) - idOf(b));
-    if (own.length > 1) log.warn(`${type.code}.key_doubled`, { documentIds: own.map((row) => idOf(row)) });
-    return own[0] ? toCard(type, own[0]) : null;
+  const { byExternalId, holderOf } = createKeyLookups({
+    ...{ reader, metadata, log, query, toCard },
+    proveRights: () => seen(null),
+  });
+
+  async function noteOf(set: string, id: number, key: string): Promise<string> {
+    const row = await reader.one(set, id, { select: ['Id', 'Note'] });
+    return noteWithKey(row && textOf(row, 'Note'), key);
   }
 
   /** Of a card that could be read a moment ago. */
@@ -212,37 +200,11 @@ export function createDocumentCards({
     return { card, changedFields };
   }
 
-  async function noteOf(set: string, id: number, key: string): Promise<string> {
-    const row = await reader.one(set, id, { select: ['Id', 'Note'] });
-    return noteWithKey(row && textOf(row, 'Note'), key);
-  }
-
-  async function holderOf(types: readonly DocumentType[], externalId: string, expected: boolean) {
-    const can = await metadata.capabilities();
-    // Older installations show the key on sets of single types only (directum.md H.1).
-    if (can.set(BASE) !== null && can.property(BASE, 'ExternalId') !== null) {
-      const filter = equals('ExternalId', externalId);
-      const ask = () => reader.all(can.need(BASE), { filter, select: ['Id', 'ExternalId'] });
-      let rows = await ask();
-      if (rows.length === 0 && expected) {
-        await seen(null);
-        rows = await ask();
-      }
-      if (rows.length === 0) return null;
-    }
-    for (const type of types) {
-      if (can.set(type.entity) === null) continue;
-      const card = await byExternalId(type, externalId, expected);
-      if (card !== null) return { type, card };
-    }
-    return null;
-  }
-
   return {
     byId,
     byExternalId,
     holderOf,
-    leading: createLeadingDocuments(context),
+    leading: createLeadingDocuments(context, seen),
     having: async ({ entity }, names) => new Set((await metadata.capabilities()).having(entity, names)),
     registerOf,
     register,

@@ -7,7 +7,7 @@ import { type Bulk, expanding } from '../odata/bulk.ts';
 import { isAmong, oneOf } from '../odata/filter.ts';
 import type { Capabilities, Metadata } from '../odata/metadata.ts';
 import type { Columns } from '../odata/query.ts';
-import { dateOf, idOf, isRow, type Row, textOf } from '../odata/rows.ts';
+import { dateOf, idOf, isRow, type Row, textOf, timeOf } from '../odata/rows.ts';
 import { toAssignments } from '../tasks/assignments.ts';
 import { hasAsMain, mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
 
@@ -68,12 +68,14 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
           if (set === null) return [];
           const filterOf = (ids: readonly number[]) => hasAsMain(ids, group);
           const rows = await bulk.ofList(set, [...asked], DOCUMENTS, filterOf, {
-            select: ['Id', 'Status'],
+            select: ['Id', 'Status', 'Started'],
             expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } },
           });
           return rows.map((row) => ({
             id: idOf(row),
             status: textOf(row, 'Status') ?? '',
+            startedAt: timeOf(row, 'Started'),
+            url: links.taskUrl(idOf(row), leaf as keyof typeof TASK_GROUPS),
             documentIds: mainDocumentsOf(row, [group]).filter((id) => asked.has(id)),
           }));
         }),
@@ -89,7 +91,9 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
         const { till, milestones } = dates;
         const set = till === undefined ? null : can.set(entity);
         if (set === null || till === undefined) continue;
-        const rows = await bulk.byIds(set, unique(documentIds), {
+        // A document is of one type, so those found are not asked for again.
+        const others = unique(documentIds).filter((id) => !found.some((one) => one.id === id));
+        const rows = await bulk.byIds(set, others, {
           select: ['Id', ...can.having(entity, [till])],
           ...(milestones !== undefined && {
             expand: expanding(can, entity, milestones, ['Name', 'Deadline', 'IsCompleted']),
@@ -104,12 +108,13 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
 
 const unique = (ids: readonly number[]): number[] => [...new Set(ids)];
 
-function toDates(row: Row, { till = '', milestones = '' }: DocumentType['dates']): DocumentDates {
+function toDates(row: Row, { till = '', isPayment, milestones = '' }: DocumentType['dates']): DocumentDates {
   const listed = row[milestones];
   const rows = Array.isArray(listed) ? listed.filter(isRow) : [];
   return {
     id: idOf(row),
     validTill: dateOf(row, till),
+    ...(isPayment && { isPayment }),
     milestones: rows
       .filter((one) => Number.isSafeInteger(one['Id']))
       .map((one) => ({

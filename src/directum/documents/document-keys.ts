@@ -1,8 +1,14 @@
-import type { DocumentType } from '../../documents/types/document-types.ts';
+import { type DocumentType, documentTypes } from '../../documents/types/document-types.ts';
 import { shortenMiddle } from '../../lib/text.ts';
+import type { DirectumPort, DocumentCard } from '../../robot/ports/directum.ts';
+import type { Log } from '../../robot/ports/log.ts';
 import { contains, equals, type Filter } from '../odata/filter.ts';
-import type { Capabilities } from '../odata/metadata.ts';
-import { type Row, textOf } from '../odata/rows.ts';
+import type { Reader } from '../odata/list-reader.ts';
+import type { Capabilities, Metadata } from '../odata/metadata.ts';
+import type { Columns } from '../odata/query.ts';
+import { idOf, type Row, textOf } from '../odata/rows.ts';
+
+const BASE = 'OfficialDocument';
 
 /** Longest note that Directum takes (directum.md B.4). */
 const NOTE = 1_000;
@@ -13,7 +19,7 @@ export const hasKey = (can: Capabilities, { entity }: DocumentType): boolean =>
   can.property(entity, 'ExternalId') !== null;
 
 /** Documents that may have the key; the answer is compared with `keyOf`. */
-export const withKey = (can: Capabilities, type: DocumentType, key: string): Filter =>
+const withKey = (can: Capabilities, type: DocumentType, key: string): Filter =>
   hasKey(can, type) ? equals('ExternalId', key) : contains('Note', key);
 
 /** Our key on a card: its `ExternalId`, else the last line of its note. */
@@ -32,3 +38,67 @@ export const noteWithKey = (note: string | null | undefined, key: string): strin
   shortenMiddle(note ? `${note}\n${key}` : key, NOTE);
 
 export const plainNote = (note: string): string => shortenMiddle(note, NOTE);
+
+interface Ports {
+  reader: Reader;
+  metadata: Metadata;
+  log: Log;
+  /** What is asked for of a card of the type. */
+  query(type: DocumentType): Promise<Columns & { set: string }>;
+  toCard(type: DocumentType, row: Row): DocumentCard;
+  /** @throws RobotFailure directum_unavailable while rights seem to be lost */
+  proveRights(): Promise<unknown>;
+}
+
+/** Documents by our key (directum.md H.1, J.6). */
+export function createKeyLookups({
+  reader,
+  metadata,
+  log,
+  query,
+  toCard,
+  proveRights,
+}: Ports): Pick<DirectumPort['documents'], 'byExternalId' | 'holderOf'> {
+  /** Where rows are expected and none come, the rights are proven, and may have come back between the two questions. */
+  async function askTwice(ask: () => Promise<Row[]>, expected: boolean): Promise<Row[]> {
+    const rows = await ask();
+    if (rows.length > 0 || !expected) return rows;
+    await proveRights();
+    return ask();
+  }
+
+  async function byExternalId(
+    type: DocumentType,
+    externalId: string,
+    expected = false,
+  ): Promise<DocumentCard | null> {
+    const { set, ...rest } = await query(type);
+    const filter = withKey(await metadata.capabilities(), type, externalId);
+    const rows = await askTwice(() => reader.all(set, { ...rest, filter }), expected);
+    // Some databases compare without case; the key is exact.
+    const own = rows.filter((row) => keyOf(row) === externalId).sort((a, b) => idOf(a) - idOf(b));
+    if (own.length > 1) log.warn(`${type.code}.key_doubled`, { documentIds: own.map((row) => idOf(row)) });
+    return own[0] ? toCard(type, own[0]) : null;
+  }
+
+  return {
+    byExternalId,
+    async holderOf(types, externalId, expected) {
+      const can = await metadata.capabilities();
+      // Older installations show the key on sets of single types only (directum.md H.1).
+      const onBase = can.set(BASE) !== null && can.property(BASE, 'ExternalId') !== null;
+      if (onBase) {
+        const asked = { filter: equals('ExternalId', externalId), select: ['Id', 'ExternalId'] };
+        const rows = await askTwice(() => reader.all(can.need(BASE), asked), expected);
+        if (rows.length === 0) return null;
+      }
+      // Whoever has a key that is there is found, of whatever type it is.
+      for (const type of onBase ? new Set([...types, ...documentTypes]) : types) {
+        if (can.set(type.entity) === null) continue;
+        const card = await byExternalId(type, externalId, expected && !onBase);
+        if (card !== null) return { type, card };
+      }
+      return null;
+    },
+  };
+}

@@ -1,8 +1,10 @@
 import { documentTypes } from '../../documents/types/document-types.ts';
 import type { LeadingDocument } from '../../robot/ports/directum.ts';
+import { lostRights } from '../http/errors.ts';
 import type { DirectumContext } from '../odata/directum-context.ts';
 import { leafOf } from '../odata/metadata.ts';
 import { idOf, type Row, refOf, textOf } from '../odata/rows.ts';
+import { DOCUMENTS } from '../odata/visibility.ts';
 
 const BASE = 'OfficialDocument';
 /** The base of contracts and agreements, by the names that it has (directum.md B.5). */
@@ -17,7 +19,10 @@ const STATES = [
 ];
 
 /** Documents to which others belong: whose they are, and whether they are signed. */
-export function createLeadingDocuments({ reader, metadata }: DirectumContext) {
+export function createLeadingDocuments(
+  { reader, metadata }: DirectumContext,
+  seen: (id: number) => Promise<'gone' | 'shown'>,
+) {
   async function read(leaf: string, id: number): Promise<Row | null> {
     const can = await metadata.capabilities();
     const set = can.set(leaf);
@@ -44,11 +49,9 @@ export function createLeadingDocuments({ reader, metadata }: DirectumContext) {
     };
   }
 
-  /** Null when there is none that the account can read. */
-  return async function leading(id: number): Promise<LeadingDocument | null> {
+  async function find(id: number): Promise<LeadingDocument | null> {
     const can = await metadata.capabilities();
-    if (!can.isId(id)) return null;
-    const bases = CONTRACTUAL.filter((leaf) => can.set(leaf) !== null);
+    const bases = CONTRACTUAL.filter((leaf) => can.set(leaf) && can.property(leaf, 'Counterparty'));
     for (const leaf of bases.length > 0 ? bases : ['Contract', 'SupAgreement']) {
       const row = await read(leaf, id);
       if (row !== null) return toLeading(row, true);
@@ -61,5 +64,15 @@ export function createLeadingDocuments({ reader, metadata }: DirectumContext) {
     const own =
       type === undefined || can.property(leaf, 'Counterparty') === null ? null : await read(leaf, id);
     return toLeading(own ?? row, false);
+  }
+
+  /** Null when it was deleted or never was. @throws RobotFailure directum_unavailable while rights seem to be lost */
+  return async function leading(id: number): Promise<LeadingDocument | null> {
+    if (!(await metadata.capabilities()).isId(id)) return null;
+    const found = await find(id);
+    if (found !== null || (await seen(id)) === 'gone') return found;
+    const again = await find(id);
+    if (again === null) throw lostRights(DOCUMENTS);
+    return again;
   };
 }

@@ -23,14 +23,14 @@ export function createRegistration({
   log,
 }: DirectumContext & { transport: Transport; log: Log }) {
   /** Active settings of registration or numbering that fit kind, own company and department; no row is no condition. */
-  async function fitting(settingType: string, of: NumberedKind): Promise<Row[]> {
+  async function fitting(settingType: string, flow: string | null, of: NumberedKind): Promise<Row[]> {
     const can = await metadata.capabilities();
     const expand = Object.fromEntries(
       Object.entries(LINKS).map(([rows, name]) => [rows, { expand: { [name]: { select: ['Id'] } } }]),
     );
     const rows = await reader.all(can.need('RegistrationSetting'), {
       filter: allOf(equals('SettingType', settingType), equals('Status', 'Active')),
-      select: ['Id', 'Name'],
+      select: ['Id', 'Name', ...can.having('RegistrationSetting', ['DocumentFlow'])],
       expand: { ...expand, DocumentRegister: { select: ['Id', 'Name'] } },
     });
     const meets = (row: Row, links: keyof typeof LINKS, id: number | undefined) => {
@@ -40,6 +40,7 @@ export function createRegistration({
     };
     return rows.filter(
       (row) =>
+        [null, flow].includes(textOf(row, 'DocumentFlow')) &&
         meets(row, 'DocumentKinds', of.kindId) &&
         meets(row, 'BusinessUnits', of.businessUnitId) &&
         meets(row, 'Departments', of.departmentId),
@@ -56,7 +57,10 @@ export function createRegistration({
       const can = await metadata.capabilities();
       if (!can.has(REGISTER)) throw notExposed(REGISTER);
       const kind = await reader.one(can.need('DocumentKind'), of.kindId, {
-        select: ['Id', ...can.having('DocumentKind', ['Name', 'NumberingType', 'AutoNumbering'])],
+        select: [
+          'Id',
+          ...can.having('DocumentKind', ['Name', 'NumberingType', 'AutoNumbering', 'DocumentFlow']),
+        ],
       });
       const refuse = (text: LocalText) =>
         new RobotFailure('input_invalid', {
@@ -76,7 +80,7 @@ export function createRegistration({
           ru: 'в Directum не нумеруется. Оставьте номер и дату пустыми.',
           en: 'is not numbered in Directum. Leave number and date empty.',
         });
-      const found = await fitting(type, of);
+      const found = await fitting(type, kind && textOf(kind, 'DocumentFlow'), of);
       const [only, ...others] = found;
       const register = only?.['DocumentRegister'];
       if (only !== undefined && others.length === 0 && isRow(register))

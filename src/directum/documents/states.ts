@@ -8,7 +8,7 @@ import type { Bulk } from '../odata/bulk.ts';
 import { allOf, differs, equals } from '../odata/filter.ts';
 import type { Reader } from '../odata/list-reader.ts';
 import { leafOf, type Metadata } from '../odata/metadata.ts';
-import { idOf, isRow, type Row, refOf, textOf, timeOf } from '../odata/rows.ts';
+import { dateOf, idOf, isRow, type Row, refOf, textOf, timeOf } from '../odata/rows.ts';
 import { canReadAny } from '../odata/visibility.ts';
 import { hasAsMain, mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
 import { createSignedFile } from './signed-file.ts';
@@ -36,7 +36,7 @@ interface Ports {
 
 /** States of documents and their tasks, one by one for a run and many at once for the watcher (directum.md E to G). */
 export function createStates({ transport, reader, metadata, links, bulk }: Ports): {
-  states: DirectumPort['states'];
+  states: Omit<DirectumPort['states'], 'work'>;
   changes: ChangesPort;
 } {
   async function documentQuery() {
@@ -78,6 +78,13 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
     return row && toState(row);
   }
 
+  async function registrationDate(documentId: number): Promise<string | null> {
+    const can = await metadata.capabilities();
+    if (can.property(LEAF, 'RegistrationDate') === null) return null;
+    const row = await reader.one(can.need(LEAF), documentId, { select: ['Id', 'RegistrationDate'] });
+    return row && dateOf(row, 'RegistrationDate');
+  }
+
   async function newestTask(documentId: number): Promise<TaskState | null> {
     const can = await metadata.capabilities();
     const found = await Promise.all(
@@ -109,7 +116,13 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   }
 
   return {
-    states: { read, newestTask, signing, fetchSigned: createSignedFile({ transport, reader, metadata }) },
+    states: {
+      read,
+      newestTask,
+      registrationDate,
+      signing,
+      fetchSigned: createSignedFile({ transport, reader, metadata }),
+    },
     changes: {
       newest: (kind) => bulk.newest(kind === 'documents' ? LEAF : 'Task'),
       async documents(since, after) {

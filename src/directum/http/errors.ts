@@ -11,9 +11,11 @@ export class DirectumAnswer extends Error {
   readonly quoted: string | null;
   /** Its own words without customers' data (`withoutData`), for recognising refusals. */
   readonly words: string;
+  readonly status: number;
 
   constructor(status: number, said: { quoted: string | null; words: string }) {
     super(`Directum answered ${status}`);
+    this.status = status;
     this.quoted = said.quoted;
     this.words = said.words;
   }

@@ -37,7 +37,8 @@ export function toDueFacts(
   const facts: Fact[] = [];
   for (const [date, { milestones, validTill }] of openDates(of)) {
     const daysLeft = daysBetween(today, date);
-    const details = { name: of.name, url: of.url, date, milestones };
+    const isPayment = validTill && of.dates.isPayment === true;
+    const details = { name: of.name, url: of.url, date, milestones, isPayment };
     if (daysLeft < 0) {
       if (newSince !== null && date < newSince) continue;
       if (validTill) facts.push(trigger('directum_overdue', date));

@@ -102,9 +102,10 @@ function datesOf({ before, after, made }: SnapshotChange): Fact[] {
 /** The dates without the names of milestones, which people write. */
 function toObligations(dates: DocumentDates | null) {
   if (dates === null) return null;
-  const { validTill, milestones } = dates;
+  const { validTill, isPayment, milestones } = dates;
   return {
     validTill,
+    ...(isPayment && { isPayment }),
     milestones: milestones.map(({ id, deadline, completed }) => ({ id, deadline, completed })),
   };
 }

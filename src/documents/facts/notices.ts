@@ -23,6 +23,8 @@ export interface NoticeDetails {
   date?: string;
   daysLeft?: number;
   milestones?: string[];
+  /** It is the day by which the document, an invoice, is to be paid. */
+  isPayment?: boolean;
   /** Where the work is to be done: the assignment's card. */
   workUrl?: string;
 }
@@ -169,7 +171,8 @@ function toLink(url: string | undefined): string {
   return url ? ` ${url}` : '';
 }
 
-function toObligation(name: string, { milestones = [] }: NoticeDetails): LocalText {
+function toObligation(name: string, { milestones = [], isPayment = false }: NoticeDetails): LocalText {
+  if (isPayment) return { ru: `Оплата документа «${name}»`, en: `Payment of the document «${name}»` };
   if (milestones.length === 0)
     return { ru: `Срок действия документа «${name}»`, en: `Validity of the document «${name}»` };
   const named = milestones.map((one) => `«${toPlain(one, NAME_LETTERS)}»`).join(', ');

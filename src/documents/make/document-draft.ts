@@ -1,4 +1,4 @@
-import { knowing, RobotFailure } from '../../robot/failure.ts';
+import { type ErrorCode, knowing, RobotFailure } from '../../robot/failure.ts';
 import { counterpartyMissing, namedEmployee, responsibleEmployee } from '../../robot/people.ts';
 import type {
   DocumentCard,
@@ -8,13 +8,14 @@ import type {
   Register,
 } from '../../robot/ports/directum.ts';
 import type { ItemSnapshot } from '../../robot/ports/portal.ts';
-import type { RobotContext } from '../../robot/robot.ts';
-import { inputMissing } from '../../robot/run-robot.ts';
+import type { Problems } from '../../robot/problems.ts';
+import type { Checking, RobotContext } from '../../robot/robot.ts';
+import { inputMissing } from '../../robot/run/inputs.ts';
 import { parseDayOrMoment, parseItemAmount, WireValueError } from '../../robot/wire-values.ts';
 import { contract } from '../types/document-types.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
+import { type DocumentInputs, type Making, toCounterpartyOutputs } from './inputs-outputs.ts';
 import { findLeading } from './leading-document.ts';
-import type { Problems } from './problems.ts';
+import { tellValues } from './told-values.ts';
 import type { Has } from './type-inputs.ts';
 
 /** Every value of a document but its counterparty, and whose counterparty that is. */
@@ -60,11 +61,13 @@ export async function resolveDraft(
     return catalogue.usualKind(type, label.kind);
   });
   const category = await optional(given.category, (name) => catalogue.category(name, label.category));
-  const responsible = await check(() =>
-    given.responsible === undefined
-      ? responsibleEmployee(snapshot, directum, settings, label.responsible)
-      : namedEmployee(given.responsible, snapshot, directum, label.responsible),
-  );
+  const responsible = await check(() => {
+    if (given.responsible !== undefined)
+      return namedEmployee(given.responsible, snapshot, directum, label.responsible);
+    const found = responsibleEmployee(snapshot, directum, settings, label.responsible);
+    // A card that holds no such person can do without: Directum takes own company and department of its account.
+    return has('ResponsibleEmployee') ? found : orNone(found, 'employee_not_found');
+  });
   const signatory = await check(() =>
     given.our_signatory === undefined
       ? undefined
@@ -92,16 +95,33 @@ export async function resolveDraft(
   );
   const ids = () => ({
     kindId: kind().id,
-    businessUnitId: businessUnitId() ?? responsible().businessUnitId ?? undefined,
-    departmentId: department()?.id ?? responsible().departmentId ?? undefined,
+    businessUnitId: businessUnitId() ?? responsible()?.businessUnitId ?? undefined,
+    departmentId: department()?.id ?? responsible()?.departmentId ?? undefined,
   });
   const register = await check(() =>
     type.number === 'registration' && given.number !== undefined && given.date !== undefined
       ? directum.documents.registerOf(ids(), label.number)
       : null,
   );
+  const counterpartyId = await check(() => (hasParty ? (leading()?.counterpartyId ?? null) : null));
+  if (context.checking !== null && hasParty) {
+    await problems.of(async () => {
+      const id = counterpartyId();
+      const found = id === null ? await checkParty(snapshot, context, context.checking) : { id, url: '' };
+      Object.assign(known, toCounterpartyOutputs(found));
+      Object.assign(context.checking?.known ?? {}, toCounterpartyOutputs(found));
+    });
+  }
   problems.demandNone();
 
+  if (context.checking !== null)
+    context.checking.values.push(
+      ...(await tellValues(making, given, context, {
+        ...{ snapshot, leading: leading(), kind: kind(), category: category(), vatRate: vatRate() },
+        ...{ amount: amount(), currency: currency(), responsible: responsible(), signatory: signatory() },
+        ...{ ids: ids(), businessUnitOf: businessUnitId() === null ? 'responsible' : 'deal' },
+      })),
+    );
   const values = {
     name: given.subject ?? `${type.texts.title[settings.language]} — ${snapshot.title}`,
     subject: given.subject,
@@ -110,7 +130,7 @@ export async function resolveDraft(
     categoryId: category()?.id,
     businessUnitId: has('BusinessUnit') ? ids().businessUnitId : undefined,
     departmentId: has('Department') ? ids().departmentId : undefined,
-    responsibleId: has('ResponsibleEmployee') ? responsible().id : undefined,
+    responsibleId: has('ResponsibleEmployee') ? responsible()?.id : undefined,
     ourSignatoryId: signatory()?.id,
     amount: amount() > 0 ? amount() : undefined,
     currencyId: has('Currency') ? currency()?.id : undefined,
@@ -123,9 +143,16 @@ export async function resolveDraft(
     note: `${snapshot.title}\n${snapshot.url}`,
     extra: extra(),
   };
-  const counterpartyId = leading()?.counterpartyId ?? null;
-  const party = hasParty && counterpartyId === null ? snapshot.party : null;
-  return { values, counterpartyId: hasParty ? counterpartyId : null, party, register: register() };
+  const party = hasParty && counterpartyId() === null ? snapshot.party : null;
+  return { values, counterpartyId: counterpartyId(), party, register: register() };
+}
+
+/** What is wrong with the requisites is a problem each; null where the counterparty would be made. */
+async function checkParty({ party }: ItemSnapshot, { directum }: RobotContext, checking: Checking | null) {
+  if (party === null) return null;
+  const { wrong, found } = await directum.counterparties.check(party);
+  for (const problem of wrong) checking?.problems.add(problem);
+  return found;
 }
 
 /** @throws RobotFailure input_invalid when it cannot be written as it is */
@@ -175,16 +202,18 @@ async function ownCompany(
       en: `«${label.en}»: Directum has no active own company with TIN ${own.inn}${kpp.en} («${own.name ?? '—'}» of the deal). Make it in Directum or give another in the robot.`,
     });
   }
-  const namesake = own?.name ? await orNone(catalogue.businessUnit(own.name, label)) : null;
+  const namesake = own?.name
+    ? await orNone(catalogue.businessUnit(own.name, label), 'reference_not_found')
+    : null;
   if (namesake) return namesake;
   return settings.businessUnit === null ? null : catalogue.businessUnit(settings.businessUnit, label);
 }
 
-async function orNone(search: Promise<Reference>): Promise<Reference | null> {
+async function orNone<T>(search: Promise<T>, none: ErrorCode): Promise<T | null> {
   try {
     return await search;
   } catch (error) {
-    if (error instanceof RobotFailure && error.code === 'reference_not_found') return null;
+    if (error instanceof RobotFailure && error.code === none) return null;
     throw error;
   }
 }

@@ -2,10 +2,10 @@ import { RobotFailure } from '../../robot/failure.ts';
 import type { DocumentCard, FieldLabel, Reference } from '../../robot/ports/directum.ts';
 import type { CrmTemplate } from '../../robot/ports/portal.ts';
 import type { RobotContext } from '../../robot/robot.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
 
 /** From what the first version is made. */
-type Version = { template: Reference } | { fileField: string } | { crmTemplate: CrmTemplate };
+export type Version = { template: Reference } | { fileField: string } | { crmTemplate: CrmTemplate };
 
 /**
  * Looks at the template or file before anything is made, so that a wrong one leaves no half document; null when none

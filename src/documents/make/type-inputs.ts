@@ -1,23 +1,12 @@
 import { RobotFailure } from '../../robot/failure.ts';
 import type { FieldLabel } from '../../robot/ports/directum.ts';
+import type { Problems } from '../../robot/problems.ts';
 import type { RobotContext } from '../../robot/robot.ts';
-import { inputMissing, invalid } from '../../robot/run-robot.ts';
+import { inputMissing, invalid } from '../../robot/run/inputs.ts';
 import { contract } from '../types/document-types.ts';
-import type { DocumentInputs, Making } from './document-inputs.ts';
-import type { Problems } from './problems.ts';
+import { HELD_IN } from '../types/held-inputs.ts';
+import type { DocumentInputs, Making } from './inputs-outputs.ts';
 
-/** Properties that hold an input, for those that not every type has (directum.md B.4, B.5). */
-const HELD_IN = {
-  amount: 'TotalAmount',
-  vat_rate: 'VatRate',
-  responsible: 'ResponsibleEmployee',
-  payment_due: 'PaymentDueDate',
-  valid_from: 'ValidFrom',
-  valid_till: 'ValidTill',
-  our_signatory: 'OurSignatory',
-  department: 'Department',
-  business_unit: 'BusinessUnit',
-} as const satisfies Partial<Record<keyof DocumentInputs, string>>;
 /** Values that a document gets without an input. */
 const GIVEN = ['Counterparty', 'Currency'] as const;
 

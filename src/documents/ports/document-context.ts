@@ -1,3 +1,4 @@
+import type { TaskState } from '../../robot/ports/document-state.ts';
 import type { ChangesPage } from './changes.ts';
 import type { Assignment, DocumentDates } from './document.ts';
 
@@ -10,7 +11,7 @@ export interface DocumentContextPort {
   /** All assignments of these tasks, sub-tasks included. */
   assignmentsOf(taskIds: number[]): Promise<Assignment[]>;
   /** Started tasks that have one of the documents as their main one, with the documents. */
-  tasksOf(documentIds: number[]): Promise<{ id: number; status: string; documentIds: number[] }[]>;
+  tasksOf(documentIds: number[]): Promise<(TaskState & { url: string; documentIds: number[] })[]>;
   /** Dates of those of the documents that are of a type with dates. */
   datesOf(documentIds: number[]): Promise<DocumentDates[]>;
 }

@@ -19,6 +19,8 @@ export type DocumentStatus =
 export interface DocumentDates {
   id: number;
   validTill: string | null;
+  /** `validTill` is the day by which an invoice is to be paid. */
+  isPayment?: true;
   milestones: { id: number; name: string; deadline: string | null; completed: boolean }[];
 }
 

@@ -41,7 +41,7 @@ export interface DocumentType {
   /** `update` writes to it while it is a draft, or, where it is in force at once, while nothing is decided (J.1). */
   openWhile: 'draft' | 'undecided';
   /** Properties that hold its dates (directum.md B.5); none is looked at of a type without them. */
-  dates: { till?: string; milestones?: string };
+  dates: { till?: string; isPayment?: true; milestones?: string };
   texts: {
     /** Title of the robot that makes it. */
     robot: LocalText;
@@ -118,7 +118,7 @@ export const furtherTypes: readonly DocumentType[] = [
     slot: 'incoming_invoice',
     leading: { property: 'Contract', required: false, contractual: true },
     number: 'own',
-    dates: { till: 'PaymentDueDate' },
+    dates: { till: 'PaymentDueDate', isPayment: true },
     texts: texts.incoming_invoice,
   },
   {
@@ -130,7 +130,7 @@ export const furtherTypes: readonly DocumentType[] = [
     slot: 'supplementary_agreement',
     leading: { ...accounting.leading, required: true },
     needsSubject: true,
-    dates: { till: 'ValidTill' },
+    dates: { till: 'ValidTill', milestones: 'Milestones' },
     texts: texts.supplementary_agreement,
   },
   {

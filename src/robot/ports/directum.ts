@@ -1,5 +1,6 @@
 import type { DocumentType } from '../../documents/types/document-types.ts';
-import type { ApprovalStates, DocumentState, Signing, TaskState } from './document-state.ts';
+import type { RobotFailure } from '../failure.ts';
+import type { ApprovalStates, DocumentState, DocumentWork, Signing, TaskState } from './document-state.ts';
 import type { OpenFile, StoredFile } from './files.ts';
 import type { Party } from './portal.ts';
 
@@ -151,6 +152,14 @@ export interface DirectumPort {
      * @throws RobotFailure requisites_invalid, counterparty_ambiguous, counterparty_closed, input_missing
      */
     sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
+    /**
+     * What `sync` would look at, with nothing written: everything that is wrong with the requisites, and the card that it
+     * would find. @throws RobotFailure counterparty_ambiguous, counterparty_closed
+     */
+    check(party: Party): Promise<{
+      wrong: RobotFailure[];
+      found: Pick<CounterpartyResult, 'id' | 'url' | 'type'> | null;
+    }>;
   };
   /** Cards of one type of documents each. */
   documents: {
@@ -161,13 +170,16 @@ export interface DirectumPort {
     byId(type: DocumentType, id: number): Promise<DocumentCard | null>;
     /** The oldest document with this ExternalId; null when none. `expected`: there may be one, so lost rights are looked for. */
     byExternalId(type: DocumentType, externalId: string, expected?: boolean): Promise<DocumentCard | null>;
-    /** The document with this key of whatever type; those of `types` are looked for in their order. */
+    /**
+     * The document with this key; those of `types` are looked for first, in their order. Where the installation shows the key
+     * of all types at once, one of any other type is found too.
+     */
     holderOf(
       types: readonly DocumentType[],
       externalId: string,
       expected: boolean,
     ): Promise<{ type: DocumentType; card: DocumentCard } | null>;
-    /** A document to which others may belong; null when there is none that the account can read. */
+    /** A document to which others may belong; null when it was deleted or never was, lost rights are directum_unavailable. */
     leading(id: number): Promise<LeadingDocument | null>;
     /** Those of Directum's properties that cards of the type have in this installation. */
     having(type: DocumentType, properties: readonly string[]): Promise<ReadonlySet<string>>;
@@ -245,6 +257,10 @@ export interface DirectumPort {
     read(documentId: number): Promise<DocumentState | null>;
     /** The task started last that has the document as its main one, of any kind; drafts do not count. */
     newestTask(documentId: number): Promise<TaskState | null>;
+    /** Open assignments and the newest task. */
+    work(documentId: number): Promise<DocumentWork>;
+    /** `YYYY-MM-DD`; null for a document that is not registered. */
+    registrationDate(documentId: number): Promise<string | null>;
     /** The signing assignment of the task that was completed with a signature last; null when none was. */
     signing(taskId: number): Promise<Signing | null>;
     /**

@@ -33,6 +33,8 @@ export interface DocumentSlotsPort {
   generated(slot: string): Promise<number | null>;
   /** Remembers it. */
   keepGenerated(slot: string, documentId: number, generatedId: number): Promise<void>;
+  /** The status that a document was last seen in, and since when (ISO with offset); null while nothing is known of it. */
+  lastStatus(documentId: number): Promise<{ status: string; since: string | null } | null>;
   /** Remembers that this run is about to write these properties of a document; `bind` makes them a line of the journal. */
   changing(documentId: number, properties: string[]): Promise<void>;
   /** The item was given a document by its id: from now on the item shows it too. */

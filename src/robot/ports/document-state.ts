@@ -20,6 +20,16 @@ export interface DocumentState extends ApprovalStates {
   kindId?: number | null;
 }
 
+/** Who works on a document now, by the tasks that have it as their main one. */
+export interface DocumentWork {
+  /** Names of those who hold open assignments. */
+  holders: string[];
+  /** When the oldest of these assignments was made, ISO with offset; null when there is none. */
+  since: string | null;
+  /** Card of the task started last; null when there is none. */
+  taskUrl: string | null;
+}
+
 /** An approval task of any kind. */
 export interface TaskState {
   id: number;

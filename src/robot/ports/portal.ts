@@ -83,6 +83,18 @@ export interface ItemSnapshot {
   users: ReadonlyMap<number, PortalUser>;
   /** Raw field values by code (`UF_CRM_…` original spelling, system fields camelCase). */
   fields: Record<string, unknown>;
+  /** What kinds of fields these are, by the same codes, where `itemFields` was asked for. */
+  itemFields?: ItemFields;
+}
+
+/** Fields of a type of CRM items by their codes. */
+export type ItemFields = ReadonlyMap<string, ItemField>;
+
+export interface ItemField {
+  /** The portal's word: `string`, `date`, `employee`, `enumeration` … (bitrix24.md F6). */
+  type: string;
+  /** Titles of a list's values by their ids; empty for any other type. */
+  items: ReadonlyMap<string, string>;
 }
 
 export interface ReadRequest {
@@ -91,6 +103,10 @@ export interface ReadRequest {
   /** Another company or contact than the item's own. */
   companyId?: number;
   contactId?: number;
+  /** The kinds of the item's fields are wanted too. */
+  itemFields?: true;
+  /** Later reads of the same attempt may have what this one brings. */
+  share?: true;
 }
 
 /** A template of the portal's document generator. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { PROMPT_SECONDS, pauseMs } from '../../lib/work/backoff.ts';
-import type { Properties } from '../../robot/run-robot.ts';
+import type { Properties } from '../../robot/run/inputs.ts';
 import type { NewRun } from '../../store/runs/incoming-calls.ts';
 
 /** What a step sent, as it is kept sealed in the run's row. */

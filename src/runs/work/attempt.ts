@@ -5,7 +5,8 @@ import type { AttemptLocks } from '../../robot/ports/locks.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { ItemRef, PortalPort } from '../../robot/ports/portal.ts';
 import type { AnyRobot, RobotSettings } from '../../robot/robot.ts';
-import { type Ending, failAgain, type Outcome, runRobot, toAnswer } from '../../robot/run-robot.ts';
+import type { RulesPort } from '../../robot/rules/port.ts';
+import { type Ending, failAgain, isCheck, type Outcome, runRobot, toAnswer } from '../../robot/run-robot.ts';
 import { toSeen } from '../../robot/signature.ts';
 import { isOutage } from '../../store/db/outage.ts';
 import type { NewAnswer, RunStore, StoredRun } from '../../store/runs/runs.ts';
@@ -24,6 +25,7 @@ export interface RunContext {
   portal: PortalPort;
   directum: DirectumPort;
   slots: DocumentSlotsPort;
+  rules: RulesPort;
   /** Whether the portal confirms that it made the call. */
   proof: CallProof;
   locks: AttemptLocks;
@@ -82,7 +84,10 @@ export async function attemptOnce(run: StoredRun, robot: AnyRobot, ports: Attemp
   // An ending needs the proof too, though nothing on the way to it did.
   const isAgain = reached.kind === 'failed' && reached.heals && finishedAt < deadlineAt;
   const missing = isAgain || proof.isForged() ? null : await unproven(robot, proof);
-  const made: Made = { run, call, startedAt, finishedAt, deadlineAt, wasSkipped, log };
+  const made: Made = {
+    ...{ run, call, startedAt, finishedAt, deadlineAt, wasSkipped, log },
+    isCheck: isCheck(robot, call.properties),
+  };
   const outcome = missing ?? reached;
   const isKept = await keep(made, proof.isForged() ? 'forged' : outcome, context.language, ports);
   if (!isKept) log.warn('attempt.dropped', { reason: 'the run is not this attempt’s any more' });
@@ -110,6 +115,7 @@ interface Made {
   deadlineAt: Date;
   /** The robot was not run, because it would have failed as the last time. */
   wasSkipped: boolean;
+  isCheck: boolean;
   log: Log;
 }
 
@@ -131,7 +137,7 @@ async function reach(
   let { deadlineAt } = run;
   const reached = await runRobot(robot, call.properties, {
     ...context,
-    ...guardEffects(context),
+    ...guardEffects({ ...context, isCheck: isCheck(robot, call.properties) }),
     documentType: call.documentId[2],
     wait: {
       until: (hours) => {
@@ -191,7 +197,9 @@ async function end(made: Made, outcome: Ending, language: Language, ports: Attem
   const { run, call, log } = made;
   const attempt = toAttempt(made, outcome);
   const answers = toAnswers(run, call.eventToken, outcome, language, ports);
-  if (!(await ports.runs.end(run.id, attempt, outcome.values, answers, run))) return false;
+  // What a check finds is its answer, and no failure of the item (interface.md §3, Checking).
+  const untold = made.isCheck;
+  if (!(await ports.runs.end(run.id, { ...attempt, untold }, outcome.values, answers, run))) return false;
   const facts = factsOf(made, attempt.ending);
   if (outcome.kind === 'failed')
     log[outcome.code === 'internal_error' ? 'error' : 'warn']('run.failed', {

@@ -19,6 +19,7 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
     'vatRate',
   ],
   employees: ['byEmail', 'byReference'],
+  counterparties: ['check'],
   documents: [
     'byId',
     'byExternalId',
@@ -30,7 +31,7 @@ const DIRECTUM_READS: { [Group in keyof DirectumPort]?: Reads<DirectumPort[Group
     'parseExtra',
   ],
   versions: ['hasBody', 'checkFile'],
-  states: ['read', 'newestTask', 'signing', 'fetchSigned'],
+  states: ['read', 'newestTask', 'work', 'registrationDate', 'signing', 'fetchSigned'],
 };
 /** `read` brings the proof of the call with it. */
 const PORTAL_READS: Reads<PortalPort> = ['read', 'openFile', 'checkFileField', 'findTemplate'];
@@ -39,6 +40,7 @@ const SLOTS_READS: Reads<DocumentSlotsPort> = [
   'alone',
   'find',
   'generated',
+  'lastStatus',
   'begunByThisRun',
   'begunByAnyRun',
 ];
@@ -49,6 +51,8 @@ interface Ports {
   slots: DocumentSlotsPort;
   proof: { demand(): Promise<void> };
   locks: Pick<AttemptLocks, 'check'>;
+  /** The run only checks: no effect is let through. */
+  isCheck: boolean;
 }
 
 /**
@@ -62,8 +66,12 @@ export function guardEffects({
   slots,
   proof,
   locks,
-}: Ports): Omit<Ports, 'proof' | 'locks'> {
-  const demand = () => proof.demand();
+  isCheck,
+}: Ports): Pick<Ports, 'portal' | 'directum' | 'slots'> {
+  const demand = async () => {
+    if (isCheck) throw new Error('a check changes nothing');
+    await proof.demand();
+  };
   const groups = Object.entries(directum).map(([name, group]: [string, object]) => {
     const reads = Object.entries(DIRECTUM_READS).find(([listed]) => listed === name)?.[1] ?? [];
     return [name, guarded(group, reads, demand)];

@@ -134,6 +134,14 @@ export function createDocumentSlots(
       );
     },
 
+    async lastStatus(documentId) {
+      const { rows } = await pool.query(
+        'SELECT status, status_since FROM document WHERE id = $1 AND status IS NOT NULL',
+        [documentId],
+      );
+      return rows[0] ? { status: rows[0].status, since: rows[0].status_since } : null;
+    },
+
     changing: (documentId, properties) => beginChange(pool, runId, `document ${documentId}`, properties),
 
     give: (documentId) => watch(documentId, null),

@@ -114,7 +114,7 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
      */
     async end(
       id: string,
-      attempt: Attempt & { unanswerable?: boolean },
+      attempt: Attempt & { unanswerable?: boolean; untold?: boolean },
       outcome: unknown,
       answers: NewAnswer[],
       by?: Hold,
@@ -131,7 +131,7 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
              ON CONFLICT DO NOTHING),
            failed AS (INSERT INTO failure (run_id, portal, robot, item_code, code, text, wants_answer, quiet, failed_at)
              SELECT id, portal, robot, item_code, ending, last_text, wants_answer, ending = ANY($9), ended_at FROM changed
-             WHERE (proven OR $12) AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer OR $12)),
+             WHERE (proven OR $12) AND NOT $13 AND ending <> ALL($8) AND (ending <> ALL($9) OR NOT wants_answer OR $12)),
            noted AS (${lineOfRun(
              `CASE WHEN $10::text IS NULL THEN 'run.cancelled' ELSE 'run.ended' END`,
              `CASE WHEN $10::text IS NULL THEN 'operator' ELSE 'run ' || id END`,
@@ -151,6 +151,7 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
           by?.holder ?? null,
           by?.takes ?? null,
           attempt.unanswerable ?? false,
+          attempt.untold ?? false,
         ],
       );
       return rowCount === 1;

@@ -19,7 +19,7 @@ const GROUPS = [
   'new',
 ];
 
-function ports(demand: () => Promise<void>, check: () => void = () => undefined) {
+function ports(demand: () => Promise<void>, check: () => void = () => undefined, isCheck = false) {
   const done: string[] = [];
   const directum = Object.fromEntries(GROUPS.map((group) => [group, port(group, done)]));
   const guarded = guardEffects({
@@ -28,6 +28,7 @@ function ports(demand: () => Promise<void>, check: () => void = () => undefined)
     slots: port('slots', done) as DocumentSlotsPort,
     proof: { demand },
     locks: { check },
+    isCheck,
   });
   return { done, ...guarded };
 }
@@ -73,4 +74,17 @@ it('and what is written to the portal needs the run to be the attempt’s own', 
   await expect(portal.saveFile('', {} as never)).rejects.toThrow('overtaken');
   await portal.read();
   expect(done).toEqual(['portal.read']);
+});
+
+it('lets no effect of a check through, whatever the portal says of the call', async () => {
+  const { done, portal, directum, slots } = ports(async () => undefined, undefined, true);
+  for (const effect of [
+    () => directum.counterparties.sync({} as never, 'fill'),
+    () => directum.documents.create(contract, '', {} as never),
+    () => portal.generateFile({} as never),
+    () => slots.bind('', {} as never),
+  ])
+    await expect(effect()).rejects.toThrow('a check changes nothing');
+  await directum.counterparties.check({} as never);
+  expect(done).toEqual(['counterparties.check']);
 });

@@ -49,17 +49,16 @@ export async function findTemplate(
   wanted: string,
   label: LocalText,
 ): Promise<CrmTemplate> {
-  let all: z.output<typeof templateShape>[];
+  let all: Template[];
   try {
     all = await listTemplates(ports);
   } catch (error) {
     throw toGeneratorFailure(error, label, ports.log);
   }
-  const fits = all.filter(({ entityTypeId }) => isFor(ports.ref.typeId, entityTypeId));
-  const key = toVisible(wanted).toLowerCase();
-  const found = /^\d+$/.test(key)
-    ? fits.filter((one) => one.id === Number(key))
-    : fits.filter(({ name }) => toVisible(name).toLowerCase() === key);
+  const found = named(
+    all.filter(({ entityTypeId }) => isFor(ports.ref.typeId, entityTypeId)),
+    wanted,
+  );
   const [only, ...others] = found;
   if (only !== undefined && others.length === 0) return { id: only.id, name: only.name };
   if (only === undefined) throw notFound(wanted, label);
@@ -81,6 +80,28 @@ async function listTemplates({ rest, memberId }: Pick<GeneratorPorts, 'rest' | '
     });
     return readAs(shape, answer).templates;
   });
+}
+
+/** Is there a template of that name or id for items of any type? @throws RobotFailure */
+export async function hasTemplate(
+  ports: Pick<GeneratorPorts, 'rest' | 'memberId' | 'log'>,
+  wanted: string,
+  label: LocalText,
+): Promise<boolean> {
+  try {
+    return named(await listTemplates(ports), wanted).length > 0;
+  } catch (error) {
+    throw toGeneratorFailure(error, label, ports.log);
+  }
+}
+
+type Template = z.output<typeof templateShape>;
+
+function named(templates: readonly Template[], wanted: string): Template[] {
+  const key = toVisible(wanted).toLowerCase();
+  return /^\d+$/.test(key)
+    ? templates.filter((one) => one.id === Number(key))
+    : templates.filter(({ name }) => toVisible(name).toLowerCase() === key);
 }
 
 /** Templates are bound to types of items; the funnel in `2_category_1` is not enforced by the portal (F7a). */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { STATUS_WORDS, STATUSES } from '../../../documents/facts/status-words.ts';
 import type { DocumentStatus } from '../../../documents/ports/document.ts';
 import type { LocalText } from '../../../robot/failure.ts';
+import { listItems } from '../../crm/item-fields.ts';
 import type { BatchAnswer, BatchCommand } from '../../rest/batch.ts';
 import { isRecord } from '../../rest/values.ts';
 
@@ -56,11 +57,6 @@ export function fixedEntity(typeId: number): string | null {
 /** Full name of a field: `UF_CRM_DIRECTUM_ID`, for smart processes `UF_CRM_44_DIRECTUM_ID` (bitrix24.md F6). */
 export function fieldName(entityId: string, part: FieldPart, whole = false): string {
   return `UF_${whole || /^CRM_\d+$/.test(entityId) ? entityId : 'CRM'}_DIRECTUM_${part}`;
-}
-
-/** The fields a type has (bitrix24.md F1). */
-export function fieldsCommand(typeId: number): BatchCommand {
-  return { method: 'crm.item.fields', params: { entityTypeId: typeId, useOriginalUfNames: 'Y' } };
 }
 
 /** The status list of deals with its `XML_ID`s, which only deals can be asked for (bitrix24.md F6). */
@@ -195,19 +191,6 @@ export function readItems(answer: unknown): Partial<Record<DocumentStatus, numbe
     }
   }
   return { ...byTitle, ...byCode };
-}
-
-const ITEM_KEYS = new Set(['enum', 'list', 'items']);
-/** `[{LIST: […]}]` is the deepest place known. */
-const MAX_DEPTH = 3;
-
-function listItems(value: unknown, depth: number): unknown[] {
-  if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return [];
-  if (Array.isArray(value)) return value.flatMap((row) => listItems(row, depth + 1));
-  return Object.entries(value).flatMap(([key, inner]) => {
-    if (!ITEM_KEYS.has(key.toLowerCase())) return listItems(inner, depth + 1);
-    return Array.isArray(inner) ? inner : isRecord(inner) ? Object.values(inner) : [];
-  });
 }
 
 /** A name without its spelling: `UF_CRM_44_DIRECTUM_ID` and `ufCrm44DirectumId` are one (bitrix24.md F1). */

@@ -1,5 +1,6 @@
 import type { Log } from '../../../robot/ports/log.ts';
 import type { Installations } from '../../auth/installation.ts';
+import { fieldsCommand } from '../../crm/item-fields.ts';
 import { type BatchAnswer, PAGE } from '../../rest/batch.ts';
 import { PortalError } from '../../rest/portal-error.ts';
 import { isRecord, toLanguage } from '../../rest/values.ts';
@@ -13,7 +14,6 @@ import {
   type FieldFacts,
   type FieldPart,
   fieldName,
-  fieldsCommand,
   fixedEntity,
   readFacts,
   readItems,

@@ -1,7 +1,7 @@
-import { RobotFailure } from '../../robot/failure.ts';
+import { RobotFailure } from './failure.ts';
 
 /**
- * What stands in the way of a document, collected while its inputs are resolved, so that all of it can be told at once. What
+ * What stands in the way of a robot, collected while its inputs are resolved, so that all of it can be told at once. What
  * may pass by itself is no problem of an input: it ends the work.
  */
 export class Problems {
@@ -20,12 +20,21 @@ export class Problems {
         this.demandNone();
         throw error;
       }
-      // What needs the missing value of another input fails for the same reason.
-      if (!this.#found.some(({ text }) => text.en === error.text.en)) this.#found.push(error);
+      this.add(error);
       return () => {
         throw error;
       };
     }
+  }
+
+  add(failure: RobotFailure): void {
+    // What needs the missing value of another input fails for the same reason.
+    if (!this.#found.some(({ text }) => text.en === failure.text.en)) this.#found.push(failure);
+  }
+
+  /** All that was found, in the order of looking. */
+  get all(): readonly RobotFailure[] {
+    return this.#found;
   }
 
   /** Before each step that changes something. @throws the first problem */

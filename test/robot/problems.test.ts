@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { Problems } from '../../../src/documents/make/problems.ts';
-import { type ErrorCode, RobotFailure } from '../../../src/robot/failure.ts';
+import { type ErrorCode, RobotFailure } from '../../src/robot/failure.ts';
+import { Problems } from '../../src/robot/problems.ts';
 
 const failure = (code: ErrorCode, text: string) => new RobotFailure(code, { ru: text, en: text });
 const fails = (error: unknown) => async () => {
