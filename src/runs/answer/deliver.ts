@@ -55,7 +55,7 @@ export function createDelivery(ports: DeliveryPorts) {
       .flatMap((memberId) => SENDINGS.map(([number]) => ({ memberId, number })))
       .filter(({ memberId, number }) => !underWay.has(`${number}:${memberId}`));
     if (lines.length === 0) return false;
-    const due = await ports.answers.take(ports.now(), LEASE_MS.answers, ports.batch * 2, lines);
+    const due = await ports.answers.take(ports.now(), LEASE_MS.answers, ports.batch, lines);
     const groups = Map.groupBy(due, (answer) => `${answer.number}:${answer.memberId}`);
     for (const [line, answers] of groups) {
       const sending = deliver(answers, ports, block)

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { startWorkers, type WorkersOptions } from '../../../src/runs/work/workers.ts';
-import type { ConcurrencySlots } from '../../../src/store/locks/concurrency-slots.ts';
-import type { ClaimedRuns, Line } from '../../../src/store/runs/claimed-runs.ts';
-import type { StoredRun } from '../../../src/store/runs/runs.ts';
-import { quietLog } from '../../directum/stand.ts';
+import { startWorkers, type WorkersOptions } from '../../../../src/runs/work/queue/workers.ts';
+import type { ConcurrencySlots } from '../../../../src/store/locks/concurrency-slots.ts';
+import type { ClaimedRuns, Line } from '../../../../src/store/runs/claimed-runs.ts';
+import type { StoredRun } from '../../../../src/store/runs/runs.ts';
+import { quietLog } from '../../../directum/stand.ts';
 
 const run = (id: string) => ({ id, memberId: 'acme', robot: 'wait' }) as StoredRun;
 
@@ -12,19 +12,22 @@ const having = (count: number): ConcurrencySlots => ({ held: () => count, share:
 /** Workers of one line that waits, over a store of which a test says what matters to it. */
 const start = (
   claimed: Partial<ClaimedRuns>,
-  options: Pick<WorkersOptions, 'work'> & Partial<WorkersOptions>,
+  options: Pick<WorkersOptions<string>, 'work'> & Partial<WorkersOptions<string>>,
 ) =>
   startWorkers({
     claimed: {
       keep: async () => () => true,
       release: async () => undefined,
       reclaim: async () => 0,
+      claimAhead: async () => [],
+      begin: async (runs) => [...runs],
       ...claimed,
     } as ClaimedRuns,
     slots: { ordinary: having(4), last: having(8) },
     leaseMs: 60_000,
     tickMs: 20,
     lines: () => [{ memberId: 'acme', robot: 'wait', waits: true }],
+    ahead: { isOpen: () => true, read: async () => undefined },
     now: () => new Date(),
     log: quietLog,
     ...options,
@@ -53,7 +56,7 @@ it('waits whose time is over have places of their own and leave the others their
   asked.length = 0;
   await expect
     .poll(() => asked[0])
-    .toEqual({ limit: 12, line: { memberId: 'acme', robot: 'wait', running: 0, free: 12 } });
+    .toEqual({ limit: 12, line: { memberId: 'acme', robot: 'wait', running: 0, free: 12, isAhead: false } });
   expect(started).toHaveLength(8);
   gate.resolve();
   await workers.stop();
