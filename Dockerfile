@@ -8,7 +8,7 @@ RUN npm ci --omit=dev && npm cache clean --force
 COPY robots ./robots
 COPY src ./src
 COPY scripts/register.ts scripts/doctor.ts scripts/runs.ts scripts/reconcile.ts scripts/backup.ts scripts/restore.ts ./scripts/
-COPY scripts/journal.ts scripts/rules.ts ./scripts/
+COPY scripts/journal.ts scripts/check.ts scripts/rules.ts ./scripts/
 COPY scripts/backup-passphrase.ts scripts/item-option.ts scripts/portal-option.ts scripts/portal-words.ts ./scripts/
 COPY scripts/doctor ./scripts/doctor
 COPY scripts/reconcile ./scripts/reconcile

@@ -9,7 +9,7 @@ import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { startRunWorkers } from './run-workers.ts';
 import { createOldRuns } from './runs/retention/old-runs.ts';
-import { createWatch } from './runs/work/watch.ts';
+import { createWatch } from './runs/watch/watch.ts';
 import { createJournalSeal } from './store/journal/seal-journal.ts';
 import { writeJournal } from './store/journal/write-journal.ts';
 import { createPastRuns } from './store/runs/past-runs.ts';

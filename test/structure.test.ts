@@ -107,7 +107,7 @@ const SUB_ROOMS: Record<string, string[]> = {
   'src/directum': ['http', 'odata', 'directories', 'counterparties', 'tasks', 'documents'],
   'src/documents': ['types', 'make', 'ports', 'observe', 'facts', 'deliver', 'reconcile'],
   'src/rules': ['tables', 'fill', 'check'],
-  'src/runs': ['intake', 'work', 'answer', 'retention'],
+  'src/runs': ['intake', 'work', 'watch', 'answer', 'retention'],
   'src/store': [
     'db',
     'locks',

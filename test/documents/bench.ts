@@ -17,7 +17,7 @@ import {
 } from '../../src/documents/reconcile/reconcile.ts';
 import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 import type { ItemRef } from '../../src/robot/ports/portal.ts';
-import { createWatch } from '../../src/runs/work/watch.ts';
+import { createWatch } from '../../src/runs/watch/watch.ts';
 import { createComparisons } from '../../src/store/documents/comparisons.ts';
 import { createDateChecks } from '../../src/store/documents/date-checks.ts';
 import { createDealProjection } from '../../src/store/documents/deal-projection.ts';
@@ -122,6 +122,8 @@ export function fakeDirectum(now: () => Date) {
     documents: (since, id) => ask('documents', () => after(documents, since, id)),
     tasks: (since, id) => ask('tasks', () => after(tasks, since, id)),
     statesOf: (ids) => ask('statesOf', () => ids.flatMap((id) => documents.get(id) ?? [])),
+    newestDocuments: async () => null,
+    newestTasks: async () => null,
     taskStatesOf: async () => null,
     anyOfTypes: () => ask('anyOfTypes', () => documents.size > 0),
   };
@@ -129,6 +131,7 @@ export function fakeDirectum(now: () => Date) {
     newestAssignment: () =>
       ask('newestAssignment', () => (fake.showsAssignments ? newest(assignments) : null)),
     assignments: (since, id) => ask('assignments', () => after(assignments, since, id)),
+    newestAssignments: async () => null,
     assignmentsOf: (ids) =>
       ask('assignmentsOf', () => [...assignments.values()].filter((one) => ids.includes(one.taskId))),
     tasksOf: (ids) =>

@@ -50,6 +50,12 @@ export function createDocumentContext({ bulk, metadata, links, emailsOf }: Ports
       return { rows: await read(page.rows), next: page.next };
     },
 
+    async newestAssignments(since) {
+      const can = await metadata.capabilities();
+      const found = await bulk.latest(can.need('Assignment'), since, assignmentColumns(can));
+      return found && { ...found, rows: await read(found.rows) };
+    },
+
     async assignmentsOf(taskIds) {
       const can = await metadata.capabilities();
       const set = can.set('Assignment');

@@ -26,6 +26,11 @@ const READ = [
 ];
 const REFERENCES = { OurSignatory: ['Id', 'Name'], DocumentKind: ['Id'] };
 
+const TASK_COLUMNS = {
+  select: ['Id', 'Status', 'Started', 'Modified'],
+  expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } },
+};
+
 interface Ports {
   transport: Transport;
   reader: Reader;
@@ -133,11 +138,17 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
       async tasks(since, after) {
         if (!(await bulk.hasModified('Task'))) return { rows: [], next: null };
         const set = (await metadata.capabilities()).need('Task');
-        const { rows, next } = await bulk.changed(set, since, after, {
-          select: ['Id', 'Status', 'Started', 'Modified'],
-          expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } },
-        });
+        const { rows, next } = await bulk.changed(set, since, after, TASK_COLUMNS);
         return { rows: rows.map(toChangedTask), next };
+      },
+      async newestDocuments(since) {
+        const { set, ...query } = await documentQuery();
+        const found = await bulk.latest(set, since, query);
+        return found && { ...found, rows: found.rows.map(toState) };
+      },
+      async newestTasks(since) {
+        const found = await bulk.latest((await metadata.capabilities()).need('Task'), since, TASK_COLUMNS);
+        return found && { ...found, rows: found.rows.map(toChangedTask) };
       },
       async statesOf(ids) {
         const { set, ...query } = await documentQuery();

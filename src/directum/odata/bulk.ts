@@ -1,4 +1,4 @@
-import type { ChangesPage } from '../../documents/ports/changes.ts';
+import type { ChangesPage, NewestChanges } from '../../documents/ports/changes.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import { allOf, EVERY_ROW, type Filter, isAmong, isGreater, moment } from './filter.ts';
 import { PAGE, type Reader } from './list-reader.ts';
@@ -18,6 +18,8 @@ export interface Bulk {
   newest(leaf: string): Promise<string | null>;
   /** Records changed after `since` with a greater id than `after`, by id. */
   changed(set: string, since: string, after: number, columns: Columns): Promise<ChangesPage<Row>>;
+  /** The newest of those records and how many there are; null where the installation refuses to count (directum.md A.5). */
+  latest(set: string, since: string, columns: Columns): Promise<NewestChanges<Row> | null>;
   /** Those of the records that can be read, ten a question. */
   byIds(set: string, ids: readonly number[], columns: Columns): Promise<Row[]>;
   /** Whether any record of the set can be read; null when Directum refuses the question. */
@@ -33,6 +35,9 @@ export interface Bulk {
 }
 
 export function createBulk({ reader, metadata }: { reader: Reader; metadata: Metadata }): Bulk {
+  /** A refusal is not asked for again. */
+  let counts = true;
+
   /** One installation takes 100 nodes in a filter (directum.md A.5), another may take fewer: a refused list is halved. */
   async function inLists(
     ids: readonly number[],
@@ -72,6 +77,19 @@ export function createBulk({ reader, metadata }: { reader: Reader; metadata: Met
       const rows = await reader.some(set, { ...columns, filter }, PAGE);
       const last = Math.max(after, ...rows.map((row) => idOf(row)));
       return { rows, next: rows.length >= PAGE && last > after ? last : null };
+    },
+    async latest(set, since, columns) {
+      if (!counts) return null;
+      const filter = allOf(isGreater('Modified', moment(since)), isGreater('Id', 0));
+      try {
+        const query = { ...columns, filter, orderBy: 'Modified desc', count: true };
+        const { rows, total } = await reader.counted(set, query, PAGE);
+        return total === null ? null : { rows, total };
+      } catch (error) {
+        if (!(error instanceof RobotFailure) || error.code !== 'directum_refused') throw error;
+        counts = false;
+        return null;
+      }
     },
     canReadAny: (set) => canReadAny(reader, set),
     byIds: (set, ids, columns) =>

@@ -3,7 +3,7 @@ import { badAnswer } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
 import { allOf, equals, isGreater } from './filter.ts';
 import { type Columns, fitsLine, type ListQuery, type Query, toPath } from './query.ts';
-import { idOf, type Row, toRow, toRows } from './rows.ts';
+import { idOf, isRow, type Row, toRow, toRows } from './rows.ts';
 
 /** Rows of one page. */
 export const PAGE = 100;
@@ -16,17 +16,21 @@ export interface Reader {
   one(set: string, id: number, columns: Columns): Promise<Row | null>;
   /** The first `top` rows, by id if no other order is given. */
   some(set: string, query: ListQuery, top: number): Promise<Row[]>;
+  /** The same, with the number of all rows; null where the answer does not tell it. */
+  counted(set: string, query: ListQuery, top: number): Promise<{ rows: Row[]; total: number | null }>;
   /** All rows, page by page over `Id`. */
   all(set: string, query: Columns & Pick<ListQuery, 'filter'>): Promise<Row[]>;
 }
 
 /** Builds the addresses of reads and keeps them under the limit of the start line. */
 export function createReader(transport: Transport): Reader {
-  async function some(set: string, query: Query, top: number): Promise<Row[]> {
+  function ask(set: string, query: Query, top: number): Promise<unknown> {
     const path = toPath(set, { orderBy: 'Id', ...query, top });
     if (!fitsLine(transport.basePath, path)) throw badAnswer('a question longer than the start line may be');
-    return toRows(await transport.get(path));
+    return transport.get(path);
   }
+
+  const some = async (set: string, query: Query, top: number) => toRows(await ask(set, query, top));
 
   async function one(set: string, id: number, columns: Columns): Promise<Row | null> {
     const path = toPath(`${set}(${id})`, columns);
@@ -64,6 +68,12 @@ export function createReader(transport: Transport): Reader {
   return {
     one,
     some,
+    async counted(set, query, top) {
+      const answer = await ask(set, query, top);
+      const total = isRow(answer) ? answer['@odata.count'] : null;
+      const isCount = typeof total === 'number' && Number.isSafeInteger(total) && total >= 0;
+      return { rows: toRows(answer), total: isCount ? total : null };
+    },
     all: (set, query) =>
       allPages((last) =>
         some(

@@ -16,6 +16,7 @@ export interface Query extends Columns {
   filter?: Filter;
   orderBy?: string;
   top?: number;
+  count?: boolean;
 }
 
 /** A question to a whole set: big sets are refused without a filter (directum.md A.5). */

@@ -12,6 +12,12 @@ export interface ChangesPage<T> {
   next: number | null;
 }
 
+/** The newest rows of a question, one page of them, and how many rows it has in all. */
+export interface NewestChanges<T> {
+  rows: T[];
+  total: number;
+}
+
 /** Bulk questions of the watcher. They may throw what DirectumPort does. */
 export interface ChangesPort {
   /** The latest `Modified` by Directum's clock; null when there is none. */
@@ -19,6 +25,9 @@ export interface ChangesPort {
   documents(since: string, after: number): Promise<ChangesPage<DocumentState>>;
   /** Empty where the installation does not show when a task changed. */
   tasks(since: string, after: number): Promise<ChangesPage<ChangedTask>>;
+  /** The newest of what `documents` and `tasks` answer; null where the installation does not count. */
+  newestDocuments(since: string): Promise<NewestChanges<DocumentState> | null>;
+  newestTasks(since: string): Promise<NewestChanges<ChangedTask> | null>;
   /** Those of the documents that can be read. */
   statesOf(ids: number[]): Promise<DocumentState[]>;
   /** Status of tasks by id where `tasks` cannot say it; null where it can. */

@@ -34,7 +34,7 @@ export const PROCESS_MARKS: Marks[] = [
   { table: 'run', columns: ['ended_at'], key: ['id'], open: `state = 'ended'` },
   {
     table: 'wait',
-    columns: ['created_at'],
+    columns: ['created_at', 'saved_at'],
     limit: { column: 'deadline_at', since: 't.created_at' },
     key: ['run_id'],
   },

@@ -55,10 +55,11 @@ export function createWaits(pool: pg.Pool) {
              last_code = NULL, last_text = NULL, lost = 0, abandoned = 0 WHERE ${HOLDS} RETURNING id, attempts),
            tried AS (INSERT INTO run_attempt (run_id, number, started_at, finished_at, ending)
              SELECT id, attempts, $12, $13, 'waiting' FROM changed ON CONFLICT DO NOTHING)
-         INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, task_id, task_status, task_started_at, created_at)
-         SELECT id, $4, $5, $6, $7, $8, $9, $10, $11, $13 FROM changed
+         INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, task_id, task_status, task_started_at, created_at, saved_at)
+         SELECT id, $4, $5, $6, $7, $8, $9, $10, $11, $13, $13 FROM changed
          ON CONFLICT (run_id) DO UPDATE SET deadline_at = excluded.deadline_at, facts = excluded.facts, seen = excluded.seen,
-           task_id = excluded.task_id, task_status = excluded.task_status, task_started_at = excluded.task_started_at
+           task_id = excluded.task_id, task_status = excluded.task_status, task_started_at = excluded.task_started_at,
+           saved_at = excluded.saved_at
          RETURNING (xmax = 0) AS fresh`,
         [
           ...toHold(hold),
@@ -94,6 +95,24 @@ export function createWaits(pool: pg.Pool) {
          ON CONFLICT (run_id) DO UPDATE SET sha256 = excluded.sha256`,
         [runId, sha256],
       );
+    },
+
+    /** Of these documents, those that a run began to wait for, or went on waiting for, or an item began to show since then. */
+    async savedSince(documentIds: number[], since: Date): Promise<ReadonlySet<number>> {
+      if (documentIds.length === 0) return new Set();
+      const { rows } = await pool.query(
+        `SELECT document_id FROM wait WHERE saved_at > $2 AND document_id = ANY($1)
+         UNION SELECT document_id FROM watched_document WHERE created_at > $2 AND document_id = ANY($1)`,
+        [documentIds, since],
+      );
+      return new Set(rows.map((row) => Number(row.document_id)));
+    },
+
+    /** The same of tasks: those of which no run knew before count too, so whoever waits may wait for any of them. */
+    async tasksSavedSince(taskIds: number[], since: Date): Promise<ReadonlySet<number>> {
+      if (taskIds.length === 0) return new Set();
+      const { rowCount } = await pool.query('SELECT FROM wait WHERE saved_at > $1 LIMIT 1', [since]);
+      return new Set(rowCount === 0 ? [] : taskIds);
     },
 
     /** Wakes runs whose time is over. */

@@ -3,7 +3,7 @@ import { createDirectum } from '../../../src/directum/directum.ts';
 import { createDeletions } from '../../../src/documents/observe/deletions.ts';
 import type { ChangesPort } from '../../../src/documents/ports/changes.ts';
 import { toSeen } from '../../../src/robot/signature.ts';
-import { createWatch } from '../../../src/runs/work/watch.ts';
+import { createWatch } from '../../../src/runs/watch/watch.ts';
 import { createMissingDocuments } from '../../../src/store/documents/missing-documents.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
@@ -55,7 +55,7 @@ let paced: number;
 
 function watchWith(
   changes: ChangesPort,
-  atPace: Omit<ChangesPort, 'newest' | 'documents' | 'tasks'> = changes,
+  atPace: Omit<ChangesPort, 'newest' | 'documents' | 'tasks' | 'newestDocuments' | 'newestTasks'> = changes,
 ) {
   const documents = createDocumentStore(store.pool);
   const nothing = async () => undefined;
@@ -84,6 +84,7 @@ function watchWith(
     documentContext: {
       newestAssignment: async () => null,
       assignments: async () => ({ rows: [], next: null }),
+      newestAssignments: async () => null,
     },
     pollMs: 60_000,
     rescanMs: HOUR,

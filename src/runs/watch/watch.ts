@@ -1,15 +1,16 @@
 import type { Observer } from '../../documents/observe/observe.ts';
-import type { ChangesPort } from '../../documents/ports/changes.ts';
+import type { ChangedTask, ChangesPort } from '../../documents/ports/changes.ts';
+import type { Assignment } from '../../documents/ports/document.ts';
 import type { DocumentContextPort } from '../../documents/ports/document-context.ts';
 import { RobotFailure } from '../../robot/failure.ts';
+import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';
 import type { Cursors, WaitStore } from '../../store/runs/waits.ts';
+import { createAskChanges } from './ask-changes.ts';
 import { createRescan, type RescanPorts } from './rescan.ts';
 import { createWaker } from './wake-runs.ts';
 
-/** Times come from Directum's clock and rows may appear late: each question asks a little further back (directum.md G.2). */
-const OVERLAP_MS = 5 * 60_000;
 const BEGINNING = new Date(0);
 /** Directum's clock is surely not further behind ours; `npm run doctor` reports smaller differences already. */
 const LAG_MS = 60 * 60_000;
@@ -20,7 +21,7 @@ interface WatchPorts {
   documents: Pick<DocumentStore, 'isEmpty' | 'rescannedAfter' | 'refreshAll'>;
   observer: Pick<Observer, 'documents' | 'tasks' | 'assignments' | 'vanished' | 'deletions'>;
   changes: Omit<ChangesPort, 'statesOf' | 'taskStatesOf' | 'anyOfTypes'>;
-  documentContext: Pick<DocumentContextPort, 'newestAssignment' | 'assignments'>;
+  documentContext: Pick<DocumentContextPort, 'newestAssignment' | 'assignments' | 'newestAssignments'>;
   /** For the full rescan. */
   atCommonRate: Pick<RescanPorts, 'observer' | 'changes'>;
   pollMs: number;
@@ -40,25 +41,54 @@ export function createWatch(ports: WatchPorts) {
   const { waits, documents, observer, changes, documentContext, atCommonRate, pollMs, rescanMs, now, log } =
     ports;
   const waker = createWaker(ports);
-
-  /** Asks what changed since `cursor`, page by page; answers the new cursor. */
-  async function askChanges<T extends { modified: string | null }>(
-    cursor: Date,
-    page: (since: string, after: number) => Promise<{ rows: T[]; next: number | null }>,
-    take: (rows: T[], askedAt: Date) => Promise<void>,
-  ): Promise<Date> {
-    const since = new Date(Math.max(0, cursor.getTime() - OVERLAP_MS)).toISOString();
-    let latest = cursor.getTime();
-    for (let after: number | null = 0; after !== null; ) {
-      const askedAt = now();
-      const { rows, next } = await page(since, after);
-      if (rows.length > 0) await take(rows, askedAt);
-      for (const { modified } of rows) if (modified !== null) latest = Math.max(latest, Date.parse(modified));
-      after = next;
-      if (after !== null) await waits.keepPoll(now());
+  /** What the present cycle could not keep is asked for again. */
+  let missed = false;
+  // Runs are woken even while what items show cannot be kept.
+  const observed = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      missed = true;
+      log.warn('observation.failed', { error });
     }
-    // A card dated in the future must not hide all changes until then.
-    return new Date(Math.min(latest, Math.max(cursor.getTime(), now().getTime())));
+  };
+  const asking = { now, onPage: () => waits.keepPoll(now()) };
+  const askDocuments = createAskChanges<DocumentState>(
+    {
+      page: changes.documents,
+      newest: changes.newestDocuments,
+      take: (rows, askedAt) => observed(() => waker.documents(rows, askedAt, observer)),
+      awaitedSince: waits.savedSince,
+    },
+    asking,
+  );
+  const askTasks = createAskChanges<ChangedTask>(
+    {
+      page: changes.tasks,
+      newest: changes.newestTasks,
+      take: takeTasks,
+      awaitedSince: waits.tasksSavedSince,
+    },
+    asking,
+  );
+  const askAssignments = createAskChanges<Assignment>(
+    {
+      page: documentContext.assignments,
+      newest: documentContext.newestAssignments,
+      take: (rows, askedAt) => observed(() => observer.assignments(rows, askedAt)),
+      // No run waits for an assignment.
+      awaitedSince: async () => new Set(),
+    },
+    asking,
+  );
+
+  async function takeTasks(rows: ChangedTask[]): Promise<void> {
+    const started = rows.filter((row) => row.status !== 'Draft');
+    const tasks = started.flatMap(({ documentIds, id, status, startedAt: since }) =>
+      documentIds.map((documentId) => ({ documentId, id, status, startedAt: since })),
+    );
+    await waker.tasks(tasks);
+    await observed(() => observer.tasks(started));
   }
 
   function toCursor(newest: string | null): Date {
@@ -106,16 +136,7 @@ export function createWatch(ports: WatchPorts) {
       const turn = await waits.takePoll(startedAt);
       if (turn === null) return;
       const nextAt = new Date(startedAt.getTime() + pollMs);
-      let missed = false;
-      // Runs are woken even while what items show cannot be kept; the same questions are then asked again.
-      const observed = async (work: () => Promise<void>) => {
-        try {
-          await work();
-        } catch (error) {
-          missed = true;
-          log.warn('observation.failed', { error });
-        }
-      };
+      missed = false;
       try {
         await recheckHeld();
         if ((await waits.isEmpty()) && (await documents.isEmpty())) {
@@ -128,29 +149,22 @@ export function createWatch(ports: WatchPorts) {
           await documents.refreshAll(now());
           return await waits.rescanNow();
         }
-        const documentCursor = await askChanges(turn.documents, changes.documents, (rows, askedAt) =>
-          observed(() => waker.documents(rows, askedAt, observer)),
-        );
-        const taskCursor = await askChanges(turn.tasks, changes.tasks, async (rows) => {
-          const started = rows.filter((row) => row.status !== 'Draft');
-          const tasks = started.flatMap(({ documentIds, id, status, startedAt: since }) =>
-            documentIds.map((documentId) => ({ documentId, id, status, startedAt: since })),
-          );
-          await waker.tasks(tasks);
-          await observed(() => observer.tasks(started));
+        const asked = [await askDocuments(turn.documents), await askTasks(turn.tasks)];
+        const [documentsAsked, tasksAsked] = asked;
+        let assignments: Date | null;
+        if (turn.assignments === null) ({ assignments } = await begin(turn));
+        else {
+          const found = await askAssignments(turn.assignments);
+          asked.push(found);
+          assignments = found.cursor;
+        }
+        if (missed) return await waits.endPoll(nextAt);
+        for (const { keep } of asked) keep();
+        await waits.endPoll(nextAt, {
+          documents: documentsAsked?.cursor ?? turn.documents,
+          tasks: tasksAsked?.cursor ?? turn.tasks,
+          assignments,
         });
-        const { assignments } =
-          turn.assignments === null
-            ? await begin(turn)
-            : {
-                assignments: await askChanges(
-                  turn.assignments,
-                  documentContext.assignments,
-                  (rows, askedAt) => observed(() => observer.assignments(rows, askedAt)),
-                ),
-              };
-        const cursors = { documents: documentCursor, tasks: taskCursor, assignments };
-        await waits.endPoll(nextAt, missed ? undefined : cursors);
       } catch (error) {
         log.warn('watch.failed', { error });
         await waits.endPoll(nextAt);
