@@ -1,5 +1,5 @@
 /** While runs end by the dozen, a batch that is not full waits so long for more answers. */
-const FILL_MS = 1_000;
+const FILL_MS = 2_000;
 
 /**
  * When answers of a portal may leave. A hit costs the portal as much with one answer as with twenty-five, so in a mass a batch
