@@ -5,6 +5,7 @@ import type { Config } from '../src/config.ts';
 import type { Uncompared } from '../src/documents/reconcile/comparison-step.ts';
 import { createLog } from '../src/log.ts';
 import { openModules } from '../src/modules.ts';
+import { createOutboxLoop } from '../src/outbox/outbox-loop.ts';
 import type { LocalText } from '../src/robot/failure.ts';
 import { openShadow } from '../src/store/backup/shadow.ts';
 import { readItem } from './item-option.ts';
@@ -103,12 +104,20 @@ export const reconcile = defineCommand(
         );
       let left = 0;
       if (!isDry) {
-        const { steps, dueCount } = modules.deals;
+        const { steps, handlers, dueCount } = modules.deals;
+        const tasks = createOutboxLoop({
+          handlers: handlers.filter(({ lane }) => lane === 'task'),
+          quarantine: modules.deals.quarantine,
+          seal: modules.keys,
+          ...{ now, log },
+        });
         for (let round = 0; round < MOST_ROUNDS && (await dueCount()) > 0; round += 1) {
           progress({ en: 'repairing …', ru: 'исправление …' });
           await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-          while ((await steps.show()) || (await steps.syncTasks()));
+          tasks.wake();
+          while (await steps.show());
         }
+        await tasks.stop();
         left = await dueCount();
       }
       print(

@@ -6,7 +6,7 @@ import { createLog } from '../src/log.ts';
 import { openModules } from '../src/modules.ts';
 import { type Ending, failAgain } from '../src/robot/run-robot.ts';
 import { readCall, readEventToken, toDeadline } from '../src/runs/intake/kept-call.ts';
-import { toAnswers } from '../src/runs/work/attempt.ts';
+import { toNewAnswer } from '../src/runs/work/attempt.ts';
 import { createRunHistory } from '../src/store/runs/run-history.ts';
 import { type Given, MOST_SHOWN, OPTIONS, readOrder } from './runs/asked.ts';
 import { printList, printRun, printTable, type Shown, stateOf, toLines } from './runs/print.ts';
@@ -176,8 +176,8 @@ async function fulfil(given: Given): Promise<void> {
     const eventToken = readEventToken(stored.call, modules.keys.decrypt);
     const unanswerable = stored.wantsAnswer && eventToken === null;
     const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text: outcome.text, unanswerable };
-    const answers = toAnswers(stored, eventToken, outcome, language, ports);
-    if (!(await modules.runs.end(stored.id, attempt, outcome.values, answers)))
+    const answer = toNewAnswer(stored, eventToken, outcome, language, ports);
+    if (!(await modules.runs.end(stored.id, attempt, outcome.values, answer)))
       throw new Refusal({
         en: `run ${run.id} has just ended; look at it with show`,
         ru: `запуск ${run.id} только что закончился; посмотрите его через show`,

@@ -191,11 +191,12 @@ export async function openModules(config: Config, ports: ModulesPorts) {
 export type Modules = Awaited<ReturnType<typeof openModules>>;
 
 /** What the gauges of /metrics show, read now. @throws while the database is away */
-export async function measure({ openRuns, waits, portals, store }: Modules, now: Date) {
+export async function measure({ openRuns, waits, portals, store, deals }: Modules, now: Date) {
   const live = portals.installations.list().filter(isLive);
   return {
     ...(await openRuns.measure(now)),
     ...(await waits.measure(now)),
+    quarantined: await deals.quarantine.counts(now),
     portals: await Promise.all(
       live.map(async ({ memberId, state }) => ({
         label: createHash('sha256').update(memberId).digest('hex').slice(0, 8),

@@ -8,18 +8,19 @@ import type { Config } from './config.ts';
 import { LEASE_MS } from './lib/work/leases.ts';
 import { scopeLog } from './log.ts';
 import type { Modules } from './modules.ts';
+import { createOutboxLoop } from './outbox/outbox-loop.ts';
 import { listTables } from './portal-rules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { createRules } from './rules/fill/fill-inputs.ts';
+import { type AnswerPorts, answerHandlers } from './runs/answer/answers.ts';
 import { createBatchPace } from './runs/answer/batch-pace.ts';
-import { createDelivery, type DeliveryPorts } from './runs/answer/deliver.ts';
 import { type KeptCall, readCall } from './runs/intake/kept-call.ts';
 import type { RunContext } from './runs/work/attempt.ts';
 import { attemptRun } from './runs/work/lost-attempts.ts';
 import { createOrphanedRuns } from './runs/work/orphaned-runs.ts';
 import { createAttemptLocks } from './runs/work/overtaken.ts';
 import { startWorkers } from './runs/work/queue/workers.ts';
-import { createAnswerStore } from './store/runs/answers.ts';
+import { createOutbox } from './store/outbox/outbox.ts';
 import { createClaimedRuns } from './store/runs/claimed-runs.ts';
 import type { StoredRun } from './store/runs/runs.ts';
 import type { WorkPorts } from './work.ts';
@@ -27,7 +28,10 @@ import type { WorkPorts } from './work.ts';
 /** Slots for waits whose time is over: they answer within seconds though all others hang on Directum. */
 const LAST_SLOTS = 8;
 
-/** Works off runs and sends their answers: a run that is due → an attempt → its robot → the answer. */
+/**
+ * Works off runs and sends their answers, and whatever else is due in the outbox: a run that is due → an attempt → its robot →
+ * the answer.
+ */
 export function startRunWorkers(
   config: Config,
   modules: Modules,
@@ -39,21 +43,21 @@ export function startRunWorkers(
   const byCode = new Map(robots.map((robot) => [robot.code, robot]));
   const languageOf = (memberId: string) => toLanguage(installations.get(memberId)?.language ?? 'ru');
 
-  const send: DeliveryPorts['send'] = async (memberId, answers, priority) => {
+  const send: AnswerPorts['send'] = async (memberId, answers, priority) => {
     // Another process may have heard a moment ago that the portal dropped our robots (bitrix24.md I61).
     const known = await installations.fresh(memberId);
     if (!isReady(known) || !(await portals.installedRobots.isThere(memberId, priority)))
       return answers.map(() => 'retry');
-    pace.left(memberId, answers.length);
+    if (priority === 'answer') pace.left(memberId, answers.length);
     return portals.answers.send(memberId, answers, priority);
   };
   const pace = createBatchPace({
     batch: config.BITRIX24_ANSWER_BATCH,
     isBusy: (memberId) => workers.isBusy(memberId),
-    wake: () => delivery.wake(),
+    wake: () => outbox.wake(['first']),
   });
-  const delivery = createDelivery({
-    answers: createAnswerStore(store.asyncCommitPool),
+  const answers = answerHandlers({
+    queue: createOutbox(store.asyncCommitPool),
     send,
     members: () =>
       installations
@@ -61,8 +65,12 @@ export function startRunWorkers(
         .filter(isReady)
         .map(({ memberId }) => memberId)
         .filter(pace.isOpen),
-    decrypt: (text) => keys.decrypt(text),
     batch: config.BITRIX24_ANSWER_BATCH,
+  });
+  const outbox = createOutboxLoop({
+    handlers: [...answers, ...deals.handlers],
+    quarantine: deals.quarantine,
+    seal: { decrypt: (text) => keys.decrypt(text) },
     now,
     log,
   });
@@ -175,11 +183,11 @@ export function startRunWorkers(
           metrics.runSeconds.observe({ robot }, seconds);
         },
         onWait: ({ robot }) => metrics.runs.inc({ robot, ending: 'waiting' }),
-        onAnswer: delivery.wake,
+        onAnswer: () => outbox.wake(['first']),
       }),
     now,
     log,
   });
 
-  return { workers, delivery, orphanedRuns };
+  return { workers, outbox, orphanedRuns };
 }

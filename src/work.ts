@@ -1,22 +1,31 @@
 import type { Removed } from './bitrix24/install/removals.ts';
 import type { Config } from './config.ts';
+import { DATES } from './documents/facts/record-changes.ts';
 import type { Metrics } from './http/metrics.ts';
 import { createRefusedCalls } from './http/refused-calls.ts';
+import { createFeedRunner, everyFeed } from './lib/work/feed-runner.ts';
 import { createHealthProbe } from './lib/work/health-probe.ts';
-import { dueHourly, startRecurring } from './lib/work/recurring.ts';
+import { LEASE_MS } from './lib/work/leases.ts';
+import { startRecurring } from './lib/work/recurring.ts';
 import { within } from './lib/work/timeout.ts';
 import type { Modules } from './modules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { startRunWorkers } from './run-workers.ts';
-import { createOldRuns } from './runs/retention/old-runs.ts';
+import { OLD_RUNS, oldRunsFeed } from './runs/retention/old-runs.ts';
 import { createWatch } from './runs/watch/watch.ts';
+import { createFeeds } from './store/feeds/feeds.ts';
 import { createJournalSeal } from './store/journal/seal-journal.ts';
 import { writeJournal } from './store/journal/write-journal.ts';
 import { createPastRuns } from './store/runs/past-runs.ts';
 
 const TICK_MS = 1_000;
+/** The feed that cuts old lines of the journal. */
+const OLD_LINES = 'old-lines';
 /** How soon a change that Directum's `Modified` does not show is noticed (interface.md, directum_wait_signature). */
 const RESCAN_MS = 3_600_000;
+/** A line of the journal is sealed within a minute (interface.md §9). */
+const SEAL_MS = 5_000;
+const CUT_MS = 3_600_000;
 const RELOAD_MS = 5_000;
 /** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
 const PROBE_MS = 30_000;
@@ -46,13 +55,16 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
   const { installations } = portals;
   const onCancelled = (robot: string) => metrics.runs.inc({ robot, ending: 'cancelled' });
 
-  const { workers, delivery, orphanedRuns } = startRunWorkers(config, modules, {
+  const { workers, outbox, orphanedRuns } = startRunWorkers(config, modules, {
     ...ports,
     tickMs,
     onCancelled,
   });
+  const feeds = createFeeds(store.asyncCommitPool);
   const watch = createWatch({
     waits,
+    feeds,
+    quarantine: deals.quarantine,
     documents: deals.documents,
     observer: deals.observer,
     changes: directum.changes,
@@ -64,13 +76,6 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
     onWake: workers.wake,
     log,
   });
-  const oldRuns = createOldRuns({
-    pastRuns: createPastRuns(store.pool),
-    keepDays: config.KEEP_RUNS_DAYS,
-    now,
-    log,
-  });
-
   /** Runs of a portal that let us go end with it; with CLEAN=1 what links its items to Directum goes too. */
   async function tidy({ memberId, portalKey, clean }: Removed): Promise<void> {
     for (const robot of await runs.cancelOf(memberId, now())) onCancelled(robot);
@@ -84,7 +89,28 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
   const refused = createRefusedCalls({ write: (line) => writeJournal(store.pool, [line]), now, log });
   refused.start();
   const seal = createJournalSeal({ pool: store.pool, keys, now });
-  await deals.restartDates();
+  const { KEEP_RUNS_DAYS, KEEP_JOURNAL_DAYS } = config;
+  const stepOf = (everyMs: number) => ({ everyMs, leaseMs: LEASE_MS.database, now });
+  const runner = createFeedRunner({
+    feeds: [
+      watch.poll,
+      watch.rescan,
+      ...deals.feeds,
+      everyFeed('sealing', stepOf(SEAL_MS), seal.seal),
+      ...(KEEP_JOURNAL_DAYS > 0
+        ? [everyFeed(OLD_LINES, stepOf(CUT_MS), () => seal.cut(KEEP_JOURNAL_DAYS))]
+        : []),
+      ...(KEEP_RUNS_DAYS > 0
+        ? [oldRunsFeed({ pastRuns: createPastRuns(store.pool), keepDays: KEEP_RUNS_DAYS, now, log })]
+        : []),
+    ],
+    store: feeds,
+    now,
+    log,
+  });
+  // A service that starts does not know what it missed (interface.md §5), nor with which settings it did.
+  await feeds.restart(DATES, { day: '', after: 0 });
+  await feeds.hasten([OLD_RUNS, OLD_LINES]);
   const recurring = startRecurring(
     {
       clock: async () => void (await store.clock.look()),
@@ -93,21 +119,14 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       deadlines: async () => {
         if ((await waits.wakeExpired(now())) > 0) workers.wake();
       },
-      sealing: seal.seal,
-      cutting: dueHourly(
-        async () => config.KEEP_JOURNAL_DAYS > 0 && (await seal.cut(config.KEEP_JOURNAL_DAYS)),
-      ),
-      poll: watch.poll,
-      rescan: watch.rescan,
-      oldRuns: oldRuns.step,
       // Each on its own: a portal that is slow with triggers does not hold up what deals show.
       ...deals.steps,
     },
-    { wakes: [delivery.wake, portals.registration.check, checkRemovals], tickMs, log },
+    { wakes: [outbox.wake, runner.wake, portals.registration.check, checkRemovals], tickMs, log },
   );
   const reloading = setInterval(() => void installations.reload(), RELOAD_MS);
   const probe = createHealthProbe(directum.ping, { everyMs: PROBE_MS, limitMs: PROBE_LIMIT_MS });
-  delivery.wake();
+  outbox.wake();
 
   return {
     wake: workers.wake,
@@ -125,9 +144,9 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       clearInterval(reloading);
       probe.stop();
       // What still asks a platform is not waited for beyond these limits: the next start asks again.
-      const asking = [recurring.stop(), portals.registration.stop(), portals.removals.stop()];
+      const asking = [recurring.stop(), runner.stop(), portals.registration.stop(), portals.removals.stop()];
       await Promise.all([workers.stop(), within(2000, Promise.all(asking)).catch(() => undefined)]);
-      await within(1500, delivery.stop()).catch(() => undefined);
+      await within(1500, outbox.stop()).catch(() => undefined);
       await within(1000, refused.stop()).catch(() => undefined);
       // What was written last is sealed now and not only at the next start.
       await within(1000, seal.seal()).catch(() => undefined);

@@ -29,6 +29,8 @@ const TYPES = 'src/documents/types';
 /** What an error of the database means for those who write. */
 const DATA_ERROR = 'src/store/db/data-error.ts';
 const OUTAGE = 'src/store/db/outage.ts';
+/** How rows of a lane leave for portals, and what may become of them. */
+const OUTBOX_HANDLER = 'src/outbox/handler.ts';
 const STATUS = 'src/documents/observe/status.ts';
 const STATUS_WORDS = 'src/documents/facts/status-words.ts';
 const ROOMS: Record<string, Room> = {
@@ -54,14 +56,20 @@ const ROOMS: Record<string, Room> = {
   },
   'src/documents': {
     packages: [],
-    rooms: ['src/robot', LIB, DATA_ERROR],
+    rooms: ['src/robot', LIB, DATA_ERROR, OUTAGE, OUTBOX_HANDLER],
     types: ['src/store', 'src/journal'],
+    builtins: true,
+  },
+  'src/outbox': {
+    packages: [],
+    rooms: [LIB, DATA_ERROR],
+    types: ['src/robot', 'src/store'],
     builtins: true,
   },
   'src/runs': {
     packages: [],
     rooms: ['src/robot', LIB, DATA_ERROR, OUTAGE],
-    types: ['src/store', 'src/documents'],
+    types: ['src/store', 'src/documents', 'src/outbox'],
     builtins: true,
   },
   'src/store': {
@@ -116,6 +124,7 @@ const SUB_ROOMS: Record<string, string[]> = {
     'spool',
     'postgres',
     'journal',
+    'feeds',
     'runs',
     'documents',
     'outbox',

@@ -27,10 +27,10 @@ export async function measureDrain(
       `WITH one AS (SELECT * FROM run WHERE state = 'ended' LIMIT 1), made AS (
          INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, ending, received_at, deadline_at, next_at)
          SELECT 'bench-' || n, member_id, portal, robot, 'DEAL_' || n, call, true, 'ended', 'done', received_at, deadline_at, next_at
-         FROM one, generate_series(1, $1) AS n RETURNING id, member_id)
-       INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
-       SELECT made.id, made.member_id, 'result', 1, answer.payload, now()
-       FROM made, (SELECT payload FROM answer WHERE kind = 'result' LIMIT 1) AS answer`,
+         FROM one, generate_series(1, $1) AS n RETURNING *)
+       INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, run_id, item_code, payload, created_at, due_at)
+       SELECT member_id, made.portal, 'answer', 'first', made.id || '/1', made.id, made.item_code, answer.payload, now(), now()
+       FROM made, (SELECT payload FROM outbox WHERE kind = 'answer' LIMIT 1) AS answer`,
       [answers],
     );
     const began = performance.now();

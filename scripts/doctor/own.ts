@@ -6,6 +6,7 @@ import type { Config } from '../../src/config.ts';
 import { within } from '../../src/lib/work/timeout.ts';
 import { openModules } from '../../src/modules.ts';
 import type { LocalText } from '../../src/robot/failure.ts';
+import { createQuarantine, type QuarantineFeed } from '../../src/store/feeds/quarantine.ts';
 import { createSecretKeys, loadSecretKeys, SecretError } from '../../src/store/secrets/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import {
@@ -146,10 +147,66 @@ export const journal: Check<OfStore> = {
     const seconds = late === null ? 0 : (now().getTime() - late.getTime()) / 1000;
     return seconds > SEAL_LATE_SECONDS
       ? bad(
-          `Lines wait for their seal for ${Math.round(seconds / 60)} minutes. Start the service, or look for journal and loop.failed in its log.`,
-          `Строки ждут опечатывания ${Math.round(seconds / 60)} мин. Запустите сервис или найдите в его журнале событие loop.failed.`,
+          `Lines wait for their seal for ${Math.round(seconds / 60)} minutes. Start the service, or look for feed.failed in its log.`,
+          `Строки ждут опечатывания ${Math.round(seconds / 60)} мин. Запустите сервис или найдите в его журнале событие feed.failed.`,
         )
       : good(`sealed up to line ${sealed}`, `опечатан до строки ${sealed}`);
+  },
+};
+
+/** Names of the work that puts aside what it cannot process, and what is to be done with it. */
+const ASIDE: Record<QuarantineFeed, LocalText & { todo: LocalText }> = {
+  documents: {
+    ...{ en: 'documents that the database cannot keep', ru: 'документы, которые база не может сохранить' },
+    todo: { en: 'correct the card in Directum', ru: 'исправьте карточку в Directum' },
+  },
+  rescan: {
+    ...{
+      en: 'documents that Directum refuses to show',
+      ru: 'документы, которые Directum отказывается показать',
+    },
+    todo: {
+      en: 'open the card in Directum by the account',
+      ru: 'откройте карточку в Directum от имени учётной записи',
+    },
+  },
+  dates: {
+    ...{ en: 'documents whose dates cannot be checked', ru: 'документы, сроки которых не проверить' },
+    todo: { en: 'correct the dates in Directum', ru: 'исправьте сроки в Directum' },
+  },
+  deals: {
+    ...{ en: 'CRM items whose answer cannot be kept', ru: 'элементы CRM, ответ о которых не сохранить' },
+    todo: { en: 'look at the item in the portal', ru: 'посмотрите элемент на портале' },
+  },
+  outbox: {
+    ...{
+      en: 'messages and tasks whose answer cannot be kept',
+      ru: 'сообщения и задачи, ответ о которых не сохранить',
+    },
+    todo: { en: 'look at the item in the portal', ru: 'посмотрите элемент на портале' },
+  },
+};
+/** So many of each are named. */
+const NAMED = 5;
+
+export const quarantine: Check<OfStore> = {
+  check: 'quarantine',
+  ru: 'карантин',
+  async find({ store }) {
+    const rows = await createQuarantine(store.pool).list(now());
+    if (rows.length === 0) return good('nothing is put aside', 'ничего не отложено');
+    const list = (language: 'en' | 'ru') =>
+      [...Map.groupBy(rows, ({ feed }) => feed)]
+        .map(([feed, of]) => {
+          const keys = of.slice(0, NAMED).map(({ key, reason }) => `${key} (${reason})`);
+          const more = of.length > NAMED ? ` + ${of.length - NAMED}` : '';
+          return `${ASIDE[feed][language]}: ${keys.join(', ')}${more}: ${ASIDE[feed].todo[language]}`;
+        })
+        .join('; ');
+    return bad(
+      `Put aside, tried again daily and when it changes: ${list('en')}. The log says more (document.not_kept, document.not_read, date.not_checked, deal.not_kept, task.not_kept).`,
+      `Отложено, повторяется раз в сутки и при изменении: ${list('ru')}. Подробности в логе (document.not_kept, document.not_read, date.not_checked, deal.not_kept, task.not_kept).`,
+    );
   },
 };
 

@@ -24,17 +24,18 @@ const SEALED = [
   {
     name: { en: 'answers to be sent', ru: 'неотправленные ответы' },
     column: 'payload',
-    from: `answer WHERE state = 'due'`,
+    from: `outbox WHERE state = 'due' AND kind = 'answer'`,
   },
   {
     name: { en: 'notices to be sent', ru: 'неотправленные уведомления' },
     column: 'payload',
-    from: `telling WHERE state = 'due' AND payload IS NOT NULL`,
+    from: `outbox WHERE state = 'due' AND kind <> 'answer' AND payload IS NOT NULL`,
   },
   {
     name: { en: 'tasks to be written', ru: 'незаписанные задачи' },
     column: 'wanted',
-    from: `mirrored_task WHERE due_at IS NOT NULL`,
+    from: `mirrored_task AS m WHERE EXISTS (SELECT FROM outbox
+      WHERE outbox.portal = m.portal AND kind = 'task' AND dedupe_key = assignment_id::text AND state = 'due')`,
   },
   {
     name: { en: 'decision tables', ru: 'таблицы правил' },

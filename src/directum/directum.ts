@@ -6,6 +6,7 @@ import type { DirectumPort } from '../robot/ports/directum.ts';
 import type { AttemptLocks } from '../robot/ports/locks.ts';
 import type { Log } from '../robot/ports/log.ts';
 import { createCounterparties } from './counterparties/counterparties.ts';
+import { createCandidates } from './counterparties/counterparty-match.ts';
 import { createCatalogue } from './directories/catalogue.ts';
 import { createEmployees } from './directories/employees.ts';
 import { createEmails } from './directories/performer-emails.ts';
@@ -17,9 +18,10 @@ import { lostRights } from './http/errors.ts';
 import { createLinks } from './http/links.ts';
 import { createTransport, type Transport, type TransportOptions } from './http/transport.ts';
 import { createBulk } from './odata/bulk.ts';
-import { createReader, type Reader } from './odata/list-reader.ts';
+import { createReader } from './odata/list-reader.ts';
 import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
+import { createSharedReader, type SharedReader } from './odata/shared-reader.ts';
 import { DOCUMENTS } from './odata/visibility.ts';
 import { createApprovals } from './tasks/approvals.ts';
 import { createDocumentWork } from './tasks/document-work.ts';
@@ -80,7 +82,7 @@ export interface DirectumService extends Watching {
 export function createDirectum(options: DirectumOptions): DirectumService {
   const { cache, now, log } = options;
   const transport = createTransport(options);
-  const reader = createReader(transport);
+  const reader = createSharedReader(createReader(transport));
   const links = createLinks(options.webUrl);
   const base = options.baseUrl.replace(/\/+$/, '').toLowerCase();
   const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 16);
@@ -91,8 +93,9 @@ export function createDirectum(options: DirectumOptions): DirectumService {
   const context = { reader, metadata, lookups: createLookupCache(cache, prefix, now) };
   const catalogue = createCatalogue({ ...context, transport });
   const employees = createEmployees(context);
+  const findCandidates = createCandidates(context);
   const emails = createEmails(metadata);
-  function watchBy(reader: Reader): Watching {
+  function watchBy(reader: SharedReader): Watching {
     const bulk = createBulk({ reader, metadata });
     return {
       ...createStates({ transport, reader, metadata, links, bulk }),
@@ -118,7 +121,11 @@ export function createDirectum(options: DirectumOptions): DirectumService {
       return {
         catalogue,
         employees,
-        counterparties: createCounterparties({ ...writing, lockScope: `${scope}:counterparty` }),
+        counterparties: createCounterparties({
+          ...writing,
+          lockScope: `${scope}:counterparty`,
+          findCandidates,
+        }),
         documents: createDocumentCards(writing),
         versions: createVersions(writing),
         approvals: createApprovals({
@@ -139,7 +146,7 @@ export function createDirectum(options: DirectumOptions): DirectumService {
         await take();
         return transport.get(path, how);
       };
-      return watchBy(createReader({ ...transport, get }));
+      return watchBy(createSharedReader(createReader({ ...transport, get })));
     },
     async ping() {
       // Since 4.2 (directum.md A.3); an older installation, or one without it, still has the service document.

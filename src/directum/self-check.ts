@@ -12,6 +12,7 @@ import { type CachePort, createLookupCache } from './odata/lookup-cache.ts';
 import { type Capabilities, createMetadata } from './odata/metadata.ts';
 import type { Columns } from './odata/query.ts';
 import { idOf, isRow, type Row, textOf } from './odata/rows.ts';
+import { createSharedReader } from './odata/shared-reader.ts';
 
 /** The package's own account as Directum sees it. */
 interface OwnAccount {
@@ -51,7 +52,7 @@ export function createSelfCheck(
 ): SelfCheck {
   const { login, now, log, timeouts } = options;
   const transport = createTransport(options);
-  const reader = createReader(transport);
+  const reader = createSharedReader(createReader(transport));
   const metadata = createMetadata({ transport, cache: NO_CACHE, cacheKey: 'metadata', now, log });
   const context = { reader, metadata, lookups: createLookupCache(NO_CACHE, '', now) };
   const agent = new Agent({

@@ -2,9 +2,10 @@ import type { LocalText } from '../robot/failure.ts';
 import type { Log } from '../robot/ports/log.ts';
 import type { ItemRef } from '../robot/ports/portal.ts';
 import type { DocumentStores } from '../store/document-stores.ts';
-import { tellFailures } from './deliver/failures.ts';
-import { syncTasks } from './deliver/task-sync.ts';
-import { tell } from './deliver/tell.ts';
+import { commentHandler } from './deliver/failures.ts';
+import { noticeHandlers } from './deliver/notices.ts';
+import { taskHandler } from './deliver/task-sync.ts';
+import { triggerHandler } from './deliver/triggers.ts';
 import { updateDueDeals } from './deliver/update-deal.ts';
 import { createChangeRecorder } from './facts/record-changes.ts';
 import { createDeletions } from './observe/deletions.ts';
@@ -12,7 +13,7 @@ import { createObservers } from './observe/observe.ts';
 import type { ChangesPort } from './ports/changes.ts';
 import type { ReachablePortals } from './ports/deal.ts';
 import type { DocumentContextPort } from './ports/document-context.ts';
-import { type Asked, reconcile, reconcileAtNight, type Told } from './reconcile/reconcile.ts';
+import { type Asked, nightFeed, reconcile, type Told } from './reconcile/reconcile.ts';
 
 /** Bulk questions about watched documents and what stands around them. */
 interface Watching {
@@ -50,19 +51,23 @@ interface DealDocumentsPorts {
  */
 export function createDealDocuments(ports: DealDocumentsPorts) {
   const { stores, settings, seal, directum, portals, toItem, now, log } = ports;
-  const { documents, projection, outbox, failures, syncedTasks, dateChecks, missing, directumRate } = stores;
+  const { documents, projection, toldFacts, failures, syncedTasks, dateChecks, missing, directumRate } =
+    stores;
   const recorder = createChangeRecorder({
-    outbox,
+    toldFacts,
     syncedTasks,
     dateChecks,
+    quarantine: stores.quarantine,
     journal: stores.journal,
     seal,
     timeZone: settings.timeZone,
     steps: settings.dueDays,
     now,
+    log,
   });
   const observeBy = createObservers({
     store: documents,
+    quarantine: stores.quarantine,
     onChange: recorder.record,
     onUnknown: ports.onUnknown,
     now,
@@ -85,37 +90,38 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
   // A document that an item was just given, or that somebody wants to see anew, does not wait for a long row of others.
   const { refreshDue } = watchBy(directum.atRate(directumRate.owe));
   const deal = { portals, toItem, now, log };
+  const sending = {
+    ...deal,
+    ...{ queue: stores.queue, notices: stores.notices, failures, seal },
+    ...{ shown: settings.failuresShown, robotName: ports.robotName },
+  };
   const comparing = { ...stores, observer: atCommonRate.observer, ...deal };
 
   return {
     documents,
     observer,
+    quarantine: stores.quarantine,
     /** What is read at the common rate: many questions, urgent to nobody. */
     atCommonRate,
-    /** Steps; each answers whether there is more of it. */
+    /** Steps of work whose rows are taken one by one, so that all processes share it; each answers whether there is more of it. */
     steps: {
       async refresh() {
         if ((await refreshDue()) === 0) return false;
         await directumRate.take();
         return true;
       },
-      show: async () => (await updateDueDeals({ store: projection, ...deal })) > 0,
-      tell: () => tell({ outbox, failures, seal, ...deal }),
-      failures: () =>
-        tellFailures({
-          failures,
-          outbox,
-          shown: settings.failuresShown,
-          robotName: ports.robotName,
-          seal,
-          ...deal,
-        }),
-      syncTasks: () => syncTasks({ syncedTasks, ...deal }),
-      dates: recorder.checkDates,
-      night: () => reconcileAtNight(comparing, settings.timeZone),
+      show: async () =>
+        (await updateDueDeals({ store: projection, quarantine: stores.quarantine, ...deal })) > 0,
     },
-    /** Dates are looked at when the service starts (interface.md §5). */
-    restartDates: dateChecks.restart,
+    /** What is due again and again, and one process does for all. */
+    feeds: [recorder.dates, nightFeed(comparing, settings.timeZone)],
+    /** How triggers, notices, comments and tasks leave by the outbox. */
+    handlers: [
+      triggerHandler(sending),
+      commentHandler(sending),
+      ...noticeHandlers(sending),
+      taskHandler({ ...sending, syncedTasks }),
+    ],
     /** Compares everything now, or what one item shows. */
     compare: (told: Told, asked: Asked) => reconcile(comparing, told, asked),
     /** Items of reachable portals that show these documents. */
@@ -136,7 +142,7 @@ export function createDealDocuments(ports: DealDocumentsPorts) {
     dropFailures: failures.forget,
     /** Drops what was told in a portal (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {
-      await outbox.forget(portal);
+      await toldFacts.forget(portal);
       await syncedTasks.forget(portal);
     },
   };

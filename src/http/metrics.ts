@@ -11,6 +11,12 @@ interface Measured {
   oldestUnansweredSeconds: number;
 }
 
+/** What could not be processed and was put aside. */
+interface QuarantineMeasured {
+  feed: string;
+  count: number;
+}
+
 interface PortalMeasured {
   /** Short digest of the portal's key. */
   label: string;
@@ -27,10 +33,13 @@ export const UNMEASURED = {
   watchedDocuments: Number.NaN,
   watchLateSeconds: Number.NaN,
   portals: [],
+  quarantined: [],
 };
 
 /** The metrics of interface.md §6; `portal` labels are short digests, never hosts. */
-export function createMetrics(measure: () => Promise<Measured & { portals: PortalMeasured[] }>) {
+export function createMetrics(
+  measure: () => Promise<Measured & { portals: PortalMeasured[]; quarantined: QuarantineMeasured[] }>,
+) {
   const registry = new Registry();
   const name = (text: string) => `directum_robots_${text}`;
   const counter = (metric: string, help: string, labelNames: string[]) =>
@@ -60,6 +69,7 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
   };
   const portalBudget = gauge('portal_budget_left', 'REST calls left in the bucket', ['portal']);
   const portalPaused = gauge('portal_paused', '1 while a portal waits for a new authorisation', ['portal']);
+  const quarantine = gauge('quarantined', 'Rows that could not be processed and were put aside', ['feed']);
   const calls = counter('calls_total', 'Robot calls by what became of them', ['robot', 'result']);
   const counted = new Map<string, Counter.Internal>();
   return {
@@ -82,7 +92,9 @@ export function createMetrics(measure: () => Promise<Measured & { portals: Porta
     refreshes: counter('token_refreshes_total', 'Refreshes of tokens', ['result']),
     contentType: registry.contentType,
     async text(): Promise<string> {
-      const { portals, ...measured } = await measure();
+      const { portals, quarantined, ...measured } = await measure();
+      quarantine.reset();
+      for (const { feed, count } of quarantined) quarantine.set({ feed }, count);
       portalBudget.reset();
       portalPaused.reset();
       for (const { label, paused, budgetLeft } of portals) {

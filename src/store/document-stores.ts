@@ -6,10 +6,13 @@ import { createDealProjection } from './documents/deal-projection.ts';
 import { createMissingDocuments } from './documents/missing-documents.ts';
 import { createSyncedTasks } from './documents/synced-tasks.ts';
 import { createDocumentStore } from './documents/watched-documents.ts';
+import { createQuarantine } from './feeds/quarantine.ts';
 import { writeJournal, writePeople } from './journal/write-journal.ts';
 import { createDirectumRate } from './limits/directum-rate.ts';
 import { createFailures } from './outbox/kept-failures.ts';
+import { createNotices } from './outbox/notices.ts';
 import { createOutbox } from './outbox/outbox.ts';
+import { createToldFacts } from './outbox/told-facts.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
 
 /** Tables of what deals show of their documents. */
@@ -25,12 +28,15 @@ export function openDocumentStores(options: {
   return {
     documents: createDocumentStore(pool),
     projection: createDealProjection(pool),
-    outbox: createOutbox(pool),
+    queue: createOutbox(pool),
+    toldFacts: createToldFacts(pool),
+    notices: createNotices(pool),
     failures: createFailures(pool),
     syncedTasks: createSyncedTasks({ pool, seal: keys, log, on: syncsTasks }),
     dateChecks: createDateChecks(pool),
     missing: createMissingDocuments(pool),
     comparisons: createComparisons(pool),
+    quarantine: createQuarantine(pool),
     journal: { writeLines: writeJournal, writePeople },
     directumRate: createDirectumRate(asyncCommitPool),
   };

@@ -24,11 +24,35 @@ async function shown(...ids: number[]): Promise<void> {
 const statuses = (...ids: number[]) => Promise.all(ids.map((id) => bench.statusOf(id)));
 const refused = () => bench.lines.filter(({ event }) => event === 'document.not_kept');
 const cursor = async () => {
-  const { rows } = await bench.store.pool.query('SELECT document_cursor AS at FROM watch');
-  return (rows[0].at as Date).getTime();
+  const { rows } = await bench.store.pool.query(
+    `SELECT cursor ->> 'documents' AS at FROM feed WHERE name = 'poll'`,
+  );
+  return Date.parse(rows[0].at);
 };
 
+const aside = async () =>
+  (await bench.quarantine.list(bench.now())).map(({ feed, key, reason }) => `${feed} ${key} ${reason}`);
+
 describe('a document that cannot be kept', () => {
+  it('is put aside, tried again when it changes or a day later, and named until it is kept', async () => {
+    await shown(1, 2);
+    bench.directum.put(2, { name: NUL });
+    await bench.poll();
+    expect(await aside()).toEqual(['documents 2 22P05']);
+    // Inside the overlap it is seen again, and passed over.
+    await bench.poll();
+    expect(refused()).toHaveLength(1);
+    bench.directum.put(2, { registrationNumber: '7' });
+    await bench.poll();
+    expect(refused()).toHaveLength(2);
+    bench.pass(25 * HOUR);
+    await bench.rescan();
+    expect(refused()).toHaveLength(3);
+    bench.directum.put(2, { name: 'Договор 2' });
+    await bench.poll();
+    expect(await aside()).toEqual([]);
+  });
+
   it('stops no other of its page, and the cursor goes on', async () => {
     await shown(1, 2, 3);
     const before = await cursor();
@@ -82,7 +106,7 @@ describe('a document that cannot be kept', () => {
 });
 
 describe('what a portal answers that cannot be kept', () => {
-  it('stops no other item, and is asked again seldom', async () => {
+  it('stops no other item, and is asked again a day later or when something changes', async () => {
     for (const id of [1, 2]) await bench.make(`DEAL_${id}`, id);
     bench.pass(2 * MINUTE);
     await bench.look();
@@ -96,7 +120,10 @@ describe('what a portal answers that cannot be kept', () => {
     });
     bench.pass(2_000);
     await bench.showOnce();
+    expect(await aside()).toEqual(['deals p DEAL_1 1 22003']);
     bench.reach(deals);
+    bench.pass(23 * HOUR);
+    expect(await bench.showOnce()).toBe(0);
     const { rows } = await bench.store.pool.query(
       'SELECT document_id::int AS id, shown IS NOT NULL AS shown, show_at IS NOT NULL AS due, attempts FROM watched_document ORDER BY 1',
     );
@@ -110,5 +137,8 @@ describe('what a portal answers that cannot be kept', () => {
         facts: expect.objectContaining({ item: 'DEAL_1', documentId: 1 }),
       }),
     );
+    bench.pass(HOUR);
+    await bench.show();
+    expect(await aside()).toEqual([]);
   });
 });

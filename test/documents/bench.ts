@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { syncTasks } from '../../src/documents/deliver/task-sync.ts';
-import { tell } from '../../src/documents/deliver/tell.ts';
+import { noticeHandlers } from '../../src/documents/deliver/notices.ts';
+import { taskHandler } from '../../src/documents/deliver/task-sync.ts';
+import { triggerHandler } from '../../src/documents/deliver/triggers.ts';
 import { updateDueDeals } from '../../src/documents/deliver/update-deal.ts';
 import { createChangeRecorder } from '../../src/documents/facts/record-changes.ts';
 import { createDeletions } from '../../src/documents/observe/deletions.ts';
@@ -9,12 +10,7 @@ import type { ChangedTask, ChangesPort } from '../../src/documents/ports/changes
 import type { DealPort, WriteResult } from '../../src/documents/ports/deal.ts';
 import type { Assignment, DocumentDates, SnapshotChange } from '../../src/documents/ports/document.ts';
 import type { DocumentContextPort } from '../../src/documents/ports/document-context.ts';
-import {
-  type Asked,
-  reconcile,
-  reconcileAtNight,
-  type Told,
-} from '../../src/documents/reconcile/reconcile.ts';
+import { type Asked, nightFeed, reconcile, type Told } from '../../src/documents/reconcile/reconcile.ts';
 import type { DocumentState } from '../../src/robot/ports/document-state.ts';
 import type { ItemRef } from '../../src/robot/ports/portal.ts';
 import { createWatch } from '../../src/runs/watch/watch.ts';
@@ -24,14 +20,20 @@ import { createDealProjection } from '../../src/store/documents/deal-projection.
 import { createMissingDocuments } from '../../src/store/documents/missing-documents.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
+import { createFeeds } from '../../src/store/feeds/feeds.ts';
+import { createQuarantine } from '../../src/store/feeds/quarantine.ts';
 import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
+import { createNotices } from '../../src/store/outbox/notices.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
+import { createToldFacts } from '../../src/store/outbox/told-facts.ts';
 import { createWaits } from '../../src/store/runs/waits.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
 import { storeBench } from '../store/bench.ts';
+import { feedStep } from '../store/feed-step.ts';
 import { fakeDeals as fakeTasks } from './fake-deals.ts';
+import { outboxStep } from './outbox-step.ts';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -233,17 +235,19 @@ export async function documentBench() {
   const projection = createDealProjection(store.pool);
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
   const syncedTasks = createSyncedTasks({ pool: store.pool, seal, log: bench.log, on: true });
-  const outbox = createOutbox(store.pool);
   const dateChecks = createDateChecks(store.pool);
+  const quarantine = createQuarantine(store.pool);
   const recordChanges = createChangeRecorder({
-    outbox,
+    toldFacts: createToldFacts(store.pool),
     syncedTasks,
     dateChecks,
+    quarantine,
     journal: { writeLines: writeJournal, writePeople },
     seal,
     timeZone: 'Europe/Moscow',
     steps: [30, 7, 1],
     now,
+    log: bench.log,
   });
   const told: SnapshotChange[] = [];
   const unknown: string[] = [];
@@ -253,6 +257,7 @@ export async function documentBench() {
     const portal = fakeDeals();
     const observeBy = createObservers({
       store: documents,
+      quarantine,
       onChange: async (changes, client) => {
         told.push(...changes);
         await recordChanges.record(changes, client);
@@ -273,8 +278,10 @@ export async function documentBench() {
     });
     const asked = { ...directum.ports, deletions };
     const [observer, paced] = [observeBy(asked), observeBy(asked)];
-    const watch = createWatch({
+    const { poll, rescan } = createWatch({
       waits: createWaits(store.pool),
+      feeds: createFeeds(store.pool),
+      quarantine,
       documents,
       observer,
       ...directum.ports,
@@ -285,6 +292,10 @@ export async function documentBench() {
       onWake: () => undefined,
       log: bench.log,
     });
+    const watch = {
+      poll: () => feedStep(store.pool, poll, now),
+      rescan: () => feedStep(store.pool, rescan, now),
+    };
     return { directum, portal, observer, paced, watch };
   };
   let current = sides();
@@ -302,9 +313,25 @@ export async function documentBench() {
     now,
     log: bench.log,
   });
+  const sending = () => ({
+    queue: createOutbox(store.pool),
+    notices: createNotices(store.pool),
+    quarantine,
+    failures: createFailures(store.pool),
+    syncedTasks,
+    ...{ seal, portals, toItem, now, log: bench.log },
+  });
+  const isDue = async (lanes: string[]) => {
+    const { rowCount } = await store.pool.query(
+      `SELECT FROM outbox WHERE state = 'due' AND lane = ANY($1) AND due_at <= $2 AND coalesce(locked_until <= $2, true)`,
+      [lanes, now()],
+    );
+    return rowCount !== 0;
+  };
   const show = () =>
     updateDueDeals({
       store: projection,
+      quarantine,
       portals,
       toItem,
       now,
@@ -318,6 +345,7 @@ export async function documentBench() {
     told,
     unknown,
     now,
+    quarantine,
     /** How many times rights came back. */
     get back() {
       return back;
@@ -356,13 +384,9 @@ export async function documentBench() {
       back = 0;
       bench.lines.length = 0;
       await store.pool.query(
-        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, telling, missing_document, journal CASCADE',
+        'TRUNCATE run, document, document_slot, document_intent, assignment, mirrored_task, outbox, missing_document, quarantine, journal CASCADE',
       );
-      await store.pool.query(
-        `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL,
-           task_cursor = NULL, assignment_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL, rights_back_at = NULL`,
-      );
-      await store.pool.query(`UPDATE comparison SET due_at = NULL, held_until = '-infinity', after = 0`);
+      await store.pool.query('DELETE FROM feed; UPDATE watch SET rights_back_at = NULL');
     },
     /** A contract a robot just made for the item. */
     async make(item: string, id: number, slot = 'contract') {
@@ -418,12 +442,12 @@ export async function documentBench() {
     },
     /** Tells all that is due. */
     async tell() {
-      const failures = createFailures(store.pool);
-      while (await tell({ outbox, failures, seal, portals, toItem, now, log: bench.log }));
+      while (await isDue(['trigger', 'address', 'message']))
+        await outboxStep([triggerHandler(sending()), ...noticeHandlers(sending())], sending());
     },
     /** Writes all tasks that are due. */
     async mirror() {
-      while (await syncTasks({ syncedTasks, portals, toItem, now, log: bench.log }));
+      while (await isDue(['task'])) await outboxStep([taskHandler(sending())], sending());
     },
     /** Compares everything; answers the differences as lines. */
     async reconcile({ itemCode = null, accept = false }: Partial<Asked> = {}) {
@@ -436,7 +460,7 @@ export async function documentBench() {
       return { lines, ...result };
     },
     /** One step of the night's comparison. */
-    night: () => reconcileAtNight(comparing(), 'Europe/Moscow'),
+    night: () => feedStep(store.pool, nightFeed(comparing(), 'Europe/Moscow'), now),
     /** Documents that are held for lost rights. */
     async held(): Promise<number[]> {
       const { rows } = await store.pool.query('SELECT id FROM missing_document WHERE held ORDER BY id');

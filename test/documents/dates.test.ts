@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { DATES } from '../../src/documents/facts/record-changes.ts';
+import { createFeeds } from '../../src/store/feeds/feeds.ts';
+import { createQuarantine } from '../../src/store/feeds/quarantine.ts';
+import { feedStep } from '../store/feed-step.ts';
 import { type FakeDeals, fakeDeals } from './fake-deals.ts';
 import { ledgerBench } from './ledger-bench.ts';
 import { document } from './snapshots.ts';
@@ -13,7 +17,7 @@ afterAll(() => bench.close());
 beforeEach(async () => {
   await bench.clear();
   await bench.pool.query('TRUNCATE document CASCADE');
-  await bench.one.dateChecks.restart();
+  await bench.pool.query('DELETE FROM feed');
   deals = fakeDeals();
   bench.reach({ p: deals });
 });
@@ -37,9 +41,12 @@ async function keep(id: number, validTill: string | null, more: { ended?: boolea
   );
 }
 
+const check = ({ recordChanges }: typeof bench.one) => feedStep(bench.pool, recordChanges.dates, bench.now);
+
 /** Both replicas look as long as there is something to look at. */
 async function look() {
-  for (const replica of [bench.one, bench.two]) while (await replica.recordChanges.checkDates());
+  bench.idle(30_000);
+  for (const replica of [bench.one, bench.two]) while (await check(replica));
   await bench.pass(10_000);
 }
 
@@ -69,23 +76,38 @@ describe('the daily check of dates', () => {
     bench.idle(13 * HOUR_MS);
     await look();
     expect(deals.fired).toEqual([]);
-    await bench.one.dateChecks.restart();
+    await createFeeds(bench.pool).restart(DATES, { day: '', after: 0 });
     await look();
     expect(deals.fired).toEqual(['DEAL_1 directum_due']);
   });
 
   it('reads hundreds of documents, shared by two processes, and goes on after one of them died', async () => {
     for (let id = 1; id <= 450; id += 1) await keep(id, '2026-03-05');
-    await bench.one.dateChecks.take('2026-03-02', new Date(bench.now().getTime() - 10_000));
-    await Promise.all([bench.one.recordChanges.checkDates(), bench.two.recordChanges.checkDates()]);
-    const count = async () => (await bench.pool.query('SELECT count(*)::int AS n FROM telling')).rows[0].n;
+    const feeds = createFeeds(bench.pool);
+    await feeds.begin([DATES]);
+    await feeds.take([{ name: DATES, leaseMs: 20_000 }], bench.now());
+    await Promise.all([check(bench.one), check(bench.two)]);
+    const count = async () => (await bench.pool.query('SELECT count(*)::int AS n FROM outbox')).rows[0].n;
     expect(await count()).toBe(0);
     bench.idle(21_000);
-    while (
-      (
-        await Promise.all([bench.one.recordChanges.checkDates(), bench.two.recordChanges.checkDates()])
-      ).includes(true)
-    );
+    while ((await Promise.all([check(bench.one), check(bench.two)])).includes(true));
     expect(await count()).toBe(900);
+  });
+
+  it('puts aside a document whose dates cannot be read, and goes on with the others', async () => {
+    for (let id = 1; id <= 20; id += 1) await keep(id, '2026-03-05');
+    await bench.pool.query(`UPDATE document SET dates = '{}' WHERE id = 7`);
+    await look();
+    expect(deals.fired).toHaveLength(19);
+    const list = async () =>
+      (await createQuarantine(bench.pool).list(bench.now())).map(({ feed, key }) => `${feed} ${key}`);
+    expect(await list()).toEqual(['dates 7']);
+    await bench.pool.query(
+      `UPDATE document SET dates = (SELECT dates FROM document WHERE id = 1) WHERE id = 7`,
+    );
+    bench.idle(24 * HOUR_MS);
+    await look();
+    expect(await list()).toEqual([]);
+    expect(deals.fired).toContain('DEAL_7 directum_due');
   });
 });

@@ -1,13 +1,16 @@
-import { type FailurePorts, tellFailures } from '../../src/documents/deliver/failures.ts';
-import { tell } from '../../src/documents/deliver/tell.ts';
+import { commentHandler, type FailurePorts } from '../../src/documents/deliver/failures.ts';
+import { noticeHandlers } from '../../src/documents/deliver/notices.ts';
 import type { DealPort } from '../../src/documents/ports/deal.ts';
+import { createQuarantine } from '../../src/store/feeds/quarantine.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
+import { createNotices } from '../../src/store/outbox/notices.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
 import { createRunHistory } from '../../src/store/runs/run-history.ts';
 import { createRunStore } from '../../src/store/runs/runs.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../store/bench.ts';
+import { outboxStep } from './outbox-step.ts';
 
 const START = Date.parse('2026-03-02T09:00:00Z');
 export const ROBOT = 'directum_create_contract';
@@ -36,10 +39,13 @@ export async function failureBench() {
   const now = () => new Date(time);
 
   const replica = ({ pool }: Store) => {
-    const outbox = createOutbox(pool);
+    const queue = createOutbox(pool);
+    const notices = createNotices(pool);
     const failures = createFailures(pool);
     const ports = () => ({
-      outbox,
+      queue,
+      notices,
+      quarantine: createQuarantine(pool),
       failures,
       shown,
       robotName: (code: string) => ({ ru: `Directum: ${code}`, en: `Directum (en): ${code}` }),
@@ -52,10 +58,7 @@ export async function failureBench() {
       now,
       log: bench.log,
     });
-    return async () => {
-      await tellFailures(ports());
-      await tell(ports());
-    };
+    return () => outboxStep([commentHandler(ports()), ...noticeHandlers(ports())], ports());
   };
   const steps = stores.map(replica);
   const runs = createRunStore(store.pool, store.asyncCommitPool);
@@ -64,7 +67,7 @@ export async function failureBench() {
   async function end(id: string, { code = 'input_invalid', text }: FailedRun): Promise<void> {
     const said = text === undefined ? { ru: `Не вышло ${code}.`, en: `Failed ${code}.` } : text;
     const attempt = { startedAt: now(), finishedAt: now(), ending: code, text: said };
-    await runs.end(id, attempt, {}, []);
+    await runs.end(id, attempt, {}, null);
   }
 
   return {
@@ -115,7 +118,7 @@ export async function failureBench() {
       time = START;
       shown = 'both';
       bench.lines.length = 0;
-      await store.pool.query('TRUNCATE run, telling, failure, journal CASCADE');
+      await store.pool.query('TRUNCATE run, outbox, failure, journal CASCADE');
     },
     close: () => bench.close(),
   };

@@ -1,16 +1,21 @@
-import { syncTasks } from '../../src/documents/deliver/task-sync.ts';
-import { tell } from '../../src/documents/deliver/tell.ts';
+import { noticeHandlers } from '../../src/documents/deliver/notices.ts';
+import { taskHandler } from '../../src/documents/deliver/task-sync.ts';
+import { triggerHandler } from '../../src/documents/deliver/triggers.ts';
 import { createChangeRecorder } from '../../src/documents/facts/record-changes.ts';
 import type { DealPort } from '../../src/documents/ports/deal.ts';
 import type { DocumentSnapshot } from '../../src/documents/ports/document.ts';
 import { createDateChecks } from '../../src/store/documents/date-checks.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
+import { createQuarantine } from '../../src/store/feeds/quarantine.ts';
 import { writeJournal, writePeople } from '../../src/store/journal/write-journal.ts';
 import { createFailures } from '../../src/store/outbox/kept-failures.ts';
+import { createNotices } from '../../src/store/outbox/notices.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
+import { createToldFacts } from '../../src/store/outbox/told-facts.ts';
 import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../store/bench.ts';
+import { outboxStep } from './outbox-step.ts';
 
 const START = Date.parse('2026-03-02T09:00:00Z');
 
@@ -24,22 +29,27 @@ export async function ledgerBench() {
   let deals: Record<string, DealPort> = {};
 
   const replica = (store: Store, on = true) => {
-    const outbox = createOutbox(store.pool);
+    const queue = createOutbox(store.pool);
+    const toldFacts = createToldFacts(store.pool);
     const failures = createFailures(store.pool);
     const syncedTasks = createSyncedTasks({ pool: store.pool, seal: keys, log: bench.log, on });
     const dateChecks = createDateChecks(store.pool);
     const recordChanges = createChangeRecorder({
-      outbox,
+      toldFacts,
       syncedTasks,
       dateChecks,
+      quarantine: createQuarantine(store.pool),
       journal: { writeLines: writeJournal, writePeople },
       seal: keys,
       timeZone: 'Europe/Moscow',
       steps: [30, 7, 1],
       now,
+      log: bench.log,
     });
     const ports = {
-      outbox,
+      queue,
+      notices: createNotices(store.pool),
+      quarantine: createQuarantine(store.pool),
       failures,
       syncedTasks,
       portals: { keys: () => Object.keys(deals), deals: (portal: string) => deals[portal] as DealPort },
@@ -53,7 +63,6 @@ export async function ledgerBench() {
     };
     return {
       recordChanges,
-      dateChecks,
       /** One observation, in its transaction. */
       async see(
         documentId: number,
@@ -80,8 +89,8 @@ export async function ledgerBench() {
           client.release();
         }
       },
-      tell: () => tell(ports),
-      mirror: () => syncTasks(ports),
+      tell: () => outboxStep([triggerHandler(ports), ...noticeHandlers(ports)], ports),
+      mirror: () => outboxStep([taskHandler(ports)], ports),
     };
   };
 
@@ -111,7 +120,7 @@ export async function ledgerBench() {
     async clear() {
       time = START;
       bench.lines.length = 0;
-      await (stores[0] as Store).pool.query('TRUNCATE telling, mirrored_task, journal');
+      await (stores[0] as Store).pool.query('TRUNCATE outbox, quarantine, mirrored_task, journal');
     },
     close: () => bench.close(),
   };

@@ -107,6 +107,16 @@ it('a healthy installation is quiet', async () => {
   expect(heard(await scrape(), before)).toEqual([]);
 });
 
+it('Quarantined is heard while something is aside', async () => {
+  const before = await scrape();
+  await client.query(
+    `INSERT INTO quarantine (feed, key, reason, since, retry_at) VALUES ('documents', '5001', '22P05', now(), now() + interval '1 day')`,
+  );
+  expect(heard(await scrape(), before)).toEqual(['Quarantined']);
+  await client.query('DELETE FROM quarantine');
+  expect(heard(await scrape(), before)).toEqual([]);
+});
+
 it('QueueOld, CallUnanswered, AnswersPending, WatcherStuck and PortalBudgetEmpty are heard in their states', async () => {
   const before = await scrape();
   await ghost('DEAL_QUEUE', '6 minutes', 'accepted');
@@ -120,11 +130,11 @@ it('QueueOld, CallUnanswered, AnswersPending, WatcherStuck and PortalBudgetEmpty
   );
   // The watcher of this healthy service may look, and be late no more, between the two.
   const stuck = async () => {
-    await client.query(`UPDATE watch SET poll_at = now() - interval '6 minutes'`);
+    await client.query(`UPDATE feed SET due_at = now() - interval '6 minutes' WHERE name = 'poll'`);
     return heard(await scrape(), before);
   };
   await expect.poll(stuck, { timeout: 10_000 }).toEqual(['WatcherStuck']);
-  await client.query('UPDATE watch SET poll_at = now()');
+  await client.query(`UPDATE feed SET due_at = now() WHERE name = 'poll'`);
   await client.query(`DELETE FROM run WHERE member_id = 'ghost'`);
 
   // Claimed for ever by a process that keeps its lease and does nothing.
@@ -138,8 +148,8 @@ it('QueueOld, CallUnanswered, AnswersPending, WatcherStuck and PortalBudgetEmpty
      FROM run, generate_series(1, 1001) AS n WHERE id = 'DEAL_OLD'`,
   );
   await client.query(
-    `INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
-     SELECT id, 'ghost', 'result', 1, 'sealed', now() FROM run WHERE state = 'ended' AND member_id = 'ghost'`,
+    `INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, run_id, item_code, payload, created_at, due_at)
+     SELECT 'ghost', 'ghost', 'answer', 'first', id || '/1', id, item_code, 'sealed', now(), now() FROM run WHERE state = 'ended' AND member_id = 'ghost'`,
   );
   await client.query(`DELETE FROM run WHERE id = 'DEAL_OLD'`);
   expect(heard(await scrape(), before)).toEqual(['AnswersPending']);

@@ -43,7 +43,7 @@ it('an answer that the portal dropped with a true is sent once more, 30 s later 
   stand.portal.misbehave.lockedSteps = 1;
   const [workflow] = (await storm('D', 1)) as [string];
   // The 30 s are counted from when the first sending was settled.
-  const isSettled = () => stand.lines.some((line) => line.includes('answer.settled'));
+  const isSettled = () => stand.lines.some((line) => line.includes('outbox.sent'));
   await expect.poll(isSettled, { timeout: 10_000 }).toBe(true);
   await pass(20);
   expect([sent(), isAnswered(workflow)]).toEqual([1, false]);

@@ -160,7 +160,7 @@ describe('while a step waits for a signature', () => {
       .toBe(true);
     expect(stand.portal.item(2, deal)['stageId']).toBe('C1:MOVED');
     expect(stand.portal.steps(workflow?.id ?? '').map(({ status }) => status)).toEqual(['terminated']);
-    expect(stand.lines.slice(from).filter((line) => line.includes('answer.refused'))).toEqual([]);
+    expect(stand.lines.slice(from).filter((line) => line.includes('outbox.refused'))).toEqual([]);
   }, 30_000);
 });
 

@@ -8,7 +8,14 @@ import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 import { type Database, openDatabase } from './stand-database.ts';
 
 const OPS_TOKEN = 'canary-ops-token-of-the-growth-test';
+/** Rows that are over and done with; where a table grows by others than the rest, so many. */
 const OLD = 100_000;
+const OLD_OF: Record<string, number> = {
+  run: 300_000,
+  run_attempt: 300_000,
+  past_run: 300_000,
+  journal: 1_000_000,
+};
 /** More rows of a growing table than any statement of a loop has to look at. */
 const MANY = 5_000;
 
@@ -39,7 +46,6 @@ const PAST: Record<string, string> = {
     SELECT 'old' || n, p, p, 'directum_create_contract', 'DEAL_' || n, 'x', true, 'ended', now() - interval '9 days', now(), now() - interval '9 days', 1, 'done', '{}',
       now() - interval '1 day' * CASE WHEN n % 20 = 0 THEN 400 ELSE 9 END`,
   run_attempt: `SELECT 'old' || n, 1, now(), now(), 'done', NULL`,
-  answer: `(run_id, member_id, kind, number, payload, state, due_at) SELECT 'old' || n, p, 'result', 1, 'x', 'sent', now()`,
   saved_file: `SELECT 'old' || n, 'x'`,
   document: `(id, observed, status, status_since, ended_at) SELECT n, '{}', 'deleted', now(), now() - interval '90 days'`,
   watched_document: `(portal, item_code, document_id, created_at, gone_at) SELECT p, 'DEAL_' || n, n, now(), now()`,
@@ -49,8 +55,12 @@ const PAST: Record<string, string> = {
   assignment: `SELECT n, n, '{}'`,
   counterparty_pair: `(portal, crm_key, directum_id, type) SELECT p, 'COMPANY_' || n, n, 'company'`,
   past_run: `SELECT 'past' || n`,
-  telling: `(portal, document_id, item_code, kind, code, key, state, created_at, due_at, settled_at, user_id, message, messaged_at)
-    SELECT p, n, 'DEAL_' || n, 'notice', 'due', 'x', 'sent', now(), now(), now(), n % 50, n, now() - interval '9 days'`,
+  outbox: `(recipient, portal, kind, lane, dedupe_key, document_id, run_id, item_code, payload, state, created_at, due_at, settled_at, user_id, message, messaged_at)
+    SELECT p, p, kind, lane, kind || n, CASE WHEN kind <> 'answer' THEN n END, CASE kind WHEN 'answer' THEN 'old' || n END, 'DEAL_' || n, 'x', 'sent',
+      now(), now(), now(), CASE kind WHEN 'notice' THEN n % 50 END, n, now() - interval '9 days'
+    FROM (VALUES ('answer', 'second'), ('notice', 'message'), ('trigger', 'trigger'), ('task', 'task')) AS kinds (kind, lane),`,
+  journal: `(at, portal, item_code, document_id, type, actor, data, seal_no, hash, key_id)
+    SELECT now() - interval '9 days', p, 'DEAL_' || n % 300000, n % 100000, 'run.ended', 'run x', '{}', n, n, 'k'`,
   mirrored_task: `(portal, assignment_id, item_code, document_id, wanted, wanted_hash, task_id, ended)
     SELECT p, n, 'DEAL_' || n, n, 'x', 'x', n, true`,
 };
@@ -98,27 +108,31 @@ const KNOWN = {
   keep: /SET lease_until = clock_timestamp/,
   reclaim: /abandoned = abandoned \+ 1/,
   orphanedRuns: /AS member FROM open/,
-  answers: /UPDATE answer SET due_at/,
+  outbox: /UPDATE outbox SET locked_until.*unsure/s,
+  'what became of it': /'second', run_id/,
   'waits whose time is over': /wait\.deadline_at <= \$1/,
   'waits that changed': /wait\.seen <> c\.seen/,
   rescan: /document_id > \$1 GROUP BY document_id/,
   'swept documents': /status NOT IN/,
   looks: /look_at <= \$1 ORDER BY/,
-  showings: /SET taken_until = \$3/,
-  triggers: /UPDATE telling SET due_at.*kind = 'trigger'/s,
-  notices: /AND user_id IS NULL AND due_at/,
   messages: /count\(DISTINCT message\)/,
-  tasks: /UPDATE mirrored_task AS m SET due_at/,
   dates: /AND dates IS NOT NULL/,
-  night: /planned AS/,
+  feeds: /UPDATE feed SET holder/,
   'deletion for age': /INSERT INTO past_run/,
+  'failures that are new': /FROM failure WHERE told IS NULL/,
+  sealing: /WHERE seal_no IS NULL ORDER BY id/,
+  'the end of the chain': /ORDER BY seal_no DESC LIMIT 1/,
+  'old lines': /at < \$1 AS old/,
+  quarantine: /FROM quarantine WHERE retry_at/,
+  'update-deal': /SET taken_until = \$3/,
 };
 
 it('neither /metrics nor a loop walks through what is over and done with', async () => {
   const { memberId } = stand.portal;
+  await database.query('SET synchronous_commit = off');
   for (const [table, rows] of Object.entries(PAST))
     await database.query(
-      `INSERT INTO ${table} ${rows} FROM generate_series(1000000, ${999_999 + OLD}) AS n, (SELECT '${memberId}'::text AS p) AS portal`,
+      `INSERT INTO ${table} ${rows}${rows.endsWith(',') ? '' : ' FROM'} generate_series(1000000, ${999_999 + (OLD_OF[table] ?? OLD)}) AS n, (SELECT '${memberId}'::text AS p) AS portal`,
     );
   await database.query('ANALYZE');
   await database.query(`
@@ -156,4 +170,4 @@ it('neither /metrics nor a loop walks through what is over and done with', async
     walks(plan).map((walk) => `${walk}\n${text.replaceAll(/\s+/g, ' ').slice(0, 300)}`),
   );
   expect([...new Set(found)]).toEqual([]);
-}, 180_000);
+}, 240_000);

@@ -59,10 +59,10 @@ it('old runs vanish; one that is open or waits, and one with an answer still due
   await database.query(`
     UPDATE run SET received_at = received_at - interval '31 days', ended_at = ended_at - interval '31 days' WHERE item_code <> 'DEAL_${young}';
     UPDATE run SET state = 'accepted', ended_at = NULL, ending = NULL, next_at = now() + interval '1 hour' WHERE item_code = 'DEAL_${open}';
-    UPDATE answer SET state = 'sent';
-    UPDATE answer SET due_at = now() + interval '1 hour', state = 'due' WHERE run_id IN (SELECT id FROM run WHERE item_code = 'DEAL_${answered}');
-    UPDATE telling SET state = 'sent' WHERE failure_id IS NOT NULL`);
-  const told = await database.query('SELECT count(*) FROM telling WHERE failure_id IS NULL');
+    UPDATE outbox SET state = 'sent' WHERE kind = 'answer';
+    UPDATE outbox SET due_at = now() + interval '1 hour', state = 'due' WHERE run_id IN (SELECT id FROM run WHERE item_code = 'DEAL_${answered}');
+    UPDATE outbox SET state = 'sent' WHERE failure_id IS NOT NULL`);
+  const told = await database.query('SELECT count(*) FROM outbox WHERE document_id IS NOT NULL');
   await stand.restart();
 
   const robotRuns = async () =>
@@ -80,11 +80,11 @@ it('old runs vanish; one that is open or waits, and one with an answer still due
       ].toSorted(),
     );
   expect(stand.lines.join('')).toContain('runs.deleted');
-  for (const table of ['run_attempt', 'answer', 'failure'])
+  for (const table of ['run_attempt', 'outbox', 'failure'])
     expect(
       (await database.query(`SELECT FROM ${table} WHERE run_id NOT IN (SELECT id FROM run)`)).rowCount,
     ).toBe(0);
-  expect((await database.query('SELECT count(*) FROM telling WHERE failure_id IS NULL')).rows).toEqual(
+  expect((await database.query('SELECT count(*) FROM outbox WHERE document_id IS NOT NULL')).rows).toEqual(
     told.rows,
   );
 
@@ -117,7 +117,7 @@ it('a process killed in a step, then two at once: each run is there whole or del
   await stand.pause();
   await database.query('DELETE FROM past_run');
   await database.query(`
-    UPDATE answer SET state = 'sent';
+    UPDATE outbox SET state = 'sent' WHERE kind = 'answer';
     UPDATE run SET ended_at = now() - interval '40 days' WHERE item_code = 'DEAL_${call.deal}';
     INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at, next_at, ending, ended_at)
       SELECT 'old' || n, 'm', 'p', '${CREATE}', 'DEAL_9' || n, 'x', true, 'ended', now(), now(), now(), 'done', now() - interval '31 days' - interval '1 minute' * n

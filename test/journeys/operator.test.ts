@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { inDatabase } from '../sandbox/in-database.ts';
 import { freePort } from '../sandbox/package-settings.ts';
 import { runCommand, runProcess } from './command.ts';
 import { addDeal, CLIENT, DIRECTUM, runStep, type Stand, startStand, startTask } from './stand.ts';
@@ -437,4 +438,19 @@ it('doctor tells by the latest run whether the account may create contracts', as
   const { failed, lines } = await doctor();
   expect(failed).toEqual([]);
   expect(textOf(lines, 'contracts')).toContain('the account made one at');
+});
+
+it('doctor names what was put aside and says what to do', async () => {
+  stand = shared;
+  const query = (sql: string) => inDatabase(stand.dataDir, (client) => client.query(sql));
+  await query(
+    `INSERT INTO quarantine (feed, key, reason, since, retry_at) SELECT 'documents', n, '22P05', now(), now() + interval '1 day' FROM generate_series(5001, 5007) AS n`,
+  );
+  const { failed, lines } = await doctor();
+  expect(failed).toEqual(['quarantine']);
+  expect(textOf(lines, 'quarantine')).toMatch(
+    /cannot keep: 5001 \(22P05\), .* \+ 2: correct the card in Directum/,
+  );
+  await query('DELETE FROM quarantine');
+  expect((await doctor()).failed).toEqual([]);
 });

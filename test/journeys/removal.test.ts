@@ -80,9 +80,10 @@ it('nothing stays open of a portal that removed the application, whichever proce
 it('an answer that comes to be afterwards is not kept for a portal that is gone', async () => {
   const { rows } = await database.query(`SELECT id, member_id FROM run LIMIT 1`);
   await database.query(
-    `INSERT INTO answer (run_id, member_id, kind, number, payload, due_at) VALUES ($1, $2, 'result', 1, 'x', now())`,
+    `INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, run_id, item_code, payload, created_at, due_at)
+     VALUES ($2, 'p', 'answer', 'first', 'x', $1, 'DEAL_1', 'x', now(), now())`,
     [rows[0].id, rows[0].member_id],
   );
-  const due = async () => (await database.query(`SELECT 1 FROM answer WHERE state = 'due'`)).rowCount;
+  const due = async () => (await database.query(`SELECT 1 FROM outbox WHERE state = 'due'`)).rowCount;
   await expect.poll(due).toBe(0);
 });

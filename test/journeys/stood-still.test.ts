@@ -128,7 +128,7 @@ it.each(MOMENTS)(
     }
     expect((await stand.portal.waitForStep(call.workflow, WAIT, 30_000)).outputs).toMatchObject({ ok: 'Y' });
     const answers = await database.query(
-      `SELECT count(*)::int AS count FROM answer WHERE run_id = $1 AND number = 1`,
+      `SELECT count(*)::int AS count FROM outbox WHERE run_id = $1 AND lane = 'first'`,
       [first.id],
     );
     expect(answers.rows[0].count).toBe(1);

@@ -227,7 +227,7 @@ it('Directum down for six hours: bounded questions, honest ends at the limits, t
   expect(late.rows).toEqual([]);
   const told = await store.pool.query(
     `SELECT DISTINCT payload::json -> 'values' ->> 'error_text' AS text, payload::json -> 'values' ->> 'document_id' AS known
-     FROM answer JOIN run ON run.id = run_id WHERE ending = 'directum_unavailable'`,
+     FROM outbox JOIN run ON run.id = run_id WHERE ending = 'directum_unavailable'`,
   );
   // What the last attempt knew is told, though no other was worth making.
   expect(told.rows).toEqual([{ text: expect.stringContaining('Directum не отвечает'), known: '7' }]);

@@ -124,7 +124,7 @@ it('a made-up event token has no effect, whichever robot it calls and whatever t
     inDatabase(stand, async (database) => {
       const { rows } = await database.query(
         `SELECT (SELECT count(*) FROM failure WHERE told IS NULL)::int
-           + (SELECT count(*) FROM telling WHERE kind = 'comment' AND state = 'due')::int AS count`,
+           + (SELECT count(*) FROM outbox WHERE kind = 'comment' AND state = 'due')::int AS count`,
       );
       return rows[0].count;
     });

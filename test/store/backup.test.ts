@@ -74,8 +74,8 @@ beforeAll(async () => {
   const calls = createIncomingCalls({ pool: store.pool, keys, now });
   await calls.accept([...many, run('long', randomBytes(700_000).toString('base64'))]);
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };
-  const answer = { memberId: 'm', kind: 'result' as const, number: 1, payload: 'p', dueAt: now() };
-  for (const { id } of many.slice(0, 5)) await runs.end(id, attempt, { ok: 'Y' }, [{ ...answer, runId: id }]);
+  const answer = { payload: 'p', dueAt: now() };
+  for (const { id } of many.slice(0, 5)) await runs.end(id, attempt, { ok: 'Y' }, answer);
   await store.pool.query(`UPDATE run SET state = 'running' WHERE id = 'run-7'`);
   await store.slots('m', 'DEAL_1', 'run-1').bind('contract', { id: 2 ** 40, url: 'https://rx/' });
   await store.pool.query(
@@ -153,16 +153,9 @@ it('brings back every row of every table, the spool and the keys; a run that was
   await spool.close();
   // Numbers that the database gives go on behind the restored ones.
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };
-  const answer = {
-    runId: 'run-9',
-    memberId: 'm',
-    kind: 'result' as const,
-    number: 1,
-    payload: 'p',
-    dueAt: now(),
-  };
+  const answer = { payload: 'p', dueAt: now() };
   const runs = createRunStore(here.store.pool, here.store.asyncCommitPool);
-  expect(await runs.end('run-9', attempt, {}, [answer])).toBe(true);
+  expect(await runs.end('run-9', attempt, {}, answer)).toBe(true);
 });
 
 describe('a file', () => {

@@ -6,8 +6,9 @@ import { createDealProjection } from '../../src/store/documents/deal-projection.
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore, type DocumentClient } from '../../src/store/documents/watched-documents.ts';
 import { writePeople } from '../../src/store/journal/write-journal.ts';
-import { createOutbox, type OutboxClient } from '../../src/store/outbox/outbox.ts';
-import { createAnswerStore } from '../../src/store/runs/answers.ts';
+import { createNotices } from '../../src/store/outbox/notices.ts';
+import { createOutbox } from '../../src/store/outbox/outbox.ts';
+import { createToldFacts, type OutboxClient } from '../../src/store/outbox/told-facts.ts';
 import { createClaimedRuns } from '../../src/store/runs/claimed-runs.ts';
 import { createIncomingCalls } from '../../src/store/runs/incoming-calls.ts';
 import { createPastRuns } from '../../src/store/runs/past-runs.ts';
@@ -36,14 +37,16 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 beforeEach(async () => {
   const { pool } = store;
-  await pool.query('TRUNCATE run, document, document_slot, document_task, telling, mirrored_task CASCADE');
+  await pool.query('TRUNCATE run, document, document_slot, document_task, outbox, mirrored_task CASCADE');
   for (const id of BACKWARDS) {
     await pool.query(`
       INSERT INTO document (id) VALUES (${id});
       INSERT INTO document_slot (portal, item_code, slot, document_id, url) VALUES ('p', 'DEAL_${id}', 'contract', ${id}, '');
-      INSERT INTO telling (id, portal, document_id, item_code, kind, code, key, created_at, due_at, user_id)
-        OVERRIDING SYSTEM VALUE SELECT ${id} + n, 'p', 1, 'DEAL_1', 'notice', 'due', ${id} + n, '2026-03-01', '2026-03-01', person
-        FROM (VALUES (0, 7), (10, NULL)) AS rows (n, person);
+      INSERT INTO outbox (id, recipient, portal, document_id, item_code, kind, lane, dedupe_key, code, key, created_at, due_at, user_id)
+        OVERRIDING SYSTEM VALUE SELECT ${id} + n, 'p', 'p', 1, 'DEAL_1', kind, lane, concat_ws('/', 'DEAL_1', 1, 'due', ${id} + n), 'due',
+          ${id} + n, '2026-03-01', '2026-03-01', person
+        FROM (VALUES (0, 'notice', 'gather', 7), (10, 'notice', 'address', NULL), (30, 'task', 'task', NULL)) AS rows (n, kind, lane, person);
+      UPDATE outbox SET dedupe_key = '${id}' WHERE id = ${id} + 30;
       INSERT INTO mirrored_task (portal, assignment_id, item_code, document_id, wanted, wanted_hash)
         VALUES ('p', ${id}, 'DEAL_1', 1, '', '');
       INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, holder, last_code, received_at, deadline_at, next_at)
@@ -51,12 +54,14 @@ beforeEach(async () => {
         FROM unnest('{accepted,running,waiting}'::text[]) AS state;
       INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, created_at)
         VALUES ('waiting${id}', ${id}, 'signed', '2026-03-02', '{}', '', '2026-03-02');
-      INSERT INTO answer (id, run_id, member_id, kind, number, payload, due_at)
-        OVERRIDING SYSTEM VALUE VALUES (${id}, 'running${id}', 'm', 'result', 1, '', '2026-03-02')`);
+      INSERT INTO outbox (id, recipient, portal, run_id, item_code, kind, lane, dedupe_key, payload, created_at, due_at)
+        OVERRIDING SYSTEM VALUE VALUES (${id} + 20, 'm', 'p', 'running${id}', '', 'answer', 'first', '${id}', '', '2026-03-02', '2026-03-02')`);
   }
 });
 
 const outbox = () => createOutbox(store.pool);
+const notices = () => createNotices(store.pool);
+const toldFacts = () => createToldFacts(store.pool);
 const seal = { encrypt: (text: string) => text, decrypt: (text: string) => text };
 const syncedTasks = () => createSyncedTasks({ pool: store.pool, seal, on: true, log: bench.log });
 const projection = () => createDealProjection(store.pool);
@@ -90,13 +95,13 @@ const rowsOf = (table: string, key: string, prefix = '') => ({
   first: `SELECT 1 FROM ${table} WHERE ${key} = '${prefix}1' FOR UPDATE`,
   second: `SELECT 1 FROM ${table} WHERE ${key} = '${prefix}2' FOR UPDATE`,
 });
-const settled = { state: 'sent' as const, dueAt: NOW, error: null };
-const addressed = BACKWARDS.map((id) => ({ id: String(id + 10), userId: 7, payload: '' }));
+const settled = { state: 'sent' as const, takes: 0, dueAt: NOW, error: null };
+const addressed = BACKWARDS.map((id) => ({ id: String(id + 10), takes: 0, userId: 7, payload: '' }));
 
 it.each([
-  ['put off', '', () => within((client) => outbox().cancelDates(client, 1, []))],
-  ['addressed', '1', () => outbox().address(addressed, NOW)],
-  ['made messages', '', () => outbox().takeMessages(['p'], NOW, 1_000, 50)],
+  ['put off', '', () => within((client) => toldFacts().cancelDates(client, 1, []))],
+  ['addressed', '1', () => notices().address(addressed, NOW)],
+  ['made messages', '', () => notices().takeMessages(['p'], NOW, NOW, 50)],
   [
     'settled',
     '',
@@ -106,20 +111,20 @@ it.each([
         NOW,
       ),
   ],
-  ['forgotten', '', () => outbox().forget('p')],
-])('tellings that are %s are locked in one order', async (_, prefix, work) => {
-  await waitsForFirst(rowsOf('telling', 'id', prefix), work);
+  ['forgotten', '', () => toldFacts().forget('p')],
+])('facts that are %s are locked in one order', async (_, prefix, work) => {
+  await waitsForFirst(rowsOf('outbox', 'id', prefix), work);
 });
 
 it('a fact that was told before is not waited for while it is settled', async () => {
   const known = { portal: 'p', documentId: 1, itemCode: 'DEAL_1', code: 'due', key: '1', payload: null };
-  await holding(store, 'UPDATE telling SET attempts = 1 WHERE id = 1', () =>
+  await holding(store, 'UPDATE outbox SET attempts = 1 WHERE id = 1', () =>
     within(async (client) => {
       await client.query('SET LOCAL lock_timeout = 300');
-      await outbox().add(client, [{ ...known, kind: 'notice' }], NOW);
+      await toldFacts().add(client, [{ ...known, kind: 'notice' }], NOW);
     }),
   );
-  expect((await store.pool.query('SELECT 1 FROM telling')).rowCount).toBe(4);
+  expect((await store.pool.query('SELECT 1 FROM outbox')).rowCount).toBe(8);
 });
 
 it.each([
@@ -127,8 +132,8 @@ it.each([
   [
     'settled',
     () =>
-      syncedTasks().settle(
-        BACKWARDS.map((id) => ({ ...task(id), hash: '', taskId: id, ended: false, dueAt: null })),
+      syncedTasks().keep(
+        BACKWARDS.map((id) => ({ ...task(id), taskId: id, ended: false, again: false })),
         NOW,
       ),
   ],
@@ -145,6 +150,21 @@ it.each([
   ['forgotten', () => syncedTasks().forget('p')],
 ])('tasks that are %s are locked in one order', async (_, work) => {
   await waitsForFirst(rowsOf('mirrored_task', 'assignment_id'), work);
+});
+
+it.each([
+  ['recorded', () => within((client) => syncedTasks().record(client, wanted, NOW))],
+  ['forgotten', () => syncedTasks().forget('p')],
+  [
+    'settled',
+    () =>
+      outbox().settle(
+        BACKWARDS.map((id) => ({ ...settled, id: String(id + 30) })),
+        NOW,
+      ),
+  ],
+])('rows of the outbox for tasks that are %s are locked in one order', async (_, work) => {
+  await waitsForFirst(rowsOf('outbox', 'id', '3'), work);
 });
 
 it.each([
@@ -200,30 +220,29 @@ it.each([
   [
     'settled',
     () =>
-      createAnswerStore(store.pool).settle(
-        BACKWARDS.map((id) => ({ ...settled, id: String(id) })),
-        NOW,
+      outbox().settle(
+        BACKWARDS.map((id) => ({ ...settled, id: String(id + 20) })),
         NOW,
       ),
   ],
   ['of a portal that left', () => runs().cancelOf('m', NOW)],
 ])('answers that are %s are locked in one order', async (_, work) => {
-  await waitsForFirst(rowsOf('answer', 'id'), work);
+  await waitsForFirst(rowsOf('outbox', 'id', '2'), work);
 });
 
 it.each([
   ['failures', 'failure'],
-  ['what was told of failures', 'telling'],
+  ['what was told of failures', 'outbox'],
 ])('%s of runs that are deleted for their age are locked in one order', async (_, table) => {
-  await store.pool.query('TRUNCATE telling');
+  await store.pool.query('TRUNCATE outbox');
   for (const id of BACKWARDS)
     await store.pool.query(`
       INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, state, received_at, deadline_at, next_at, ended_at)
         VALUES ('ended${id}', 'm', 'p', 'r', 'DEAL_1', '', true, 'ended', '2020-01-01', '2020-01-01', '2020-01-01', '2020-01-0${3 - id}');
       INSERT INTO failure (id, run_id, portal, robot, item_code, code, wants_answer, quiet, failed_at, told)
         OVERRIDING SYSTEM VALUE VALUES (${id}, 'ended${id}', 'p', 'r', 'DEAL_1', 'down', true, false, '2020-01-01', 'item');
-      INSERT INTO telling (id, portal, failure_id, item_code, kind, code, key, state, created_at, due_at)
-        OVERRIDING SYSTEM VALUE VALUES (${id}, 'p', ${id}, 'DEAL_1', 'comment', 'down', '${id}', 'sent', '2020-01-01', '2020-01-01')`);
+      INSERT INTO outbox (id, recipient, portal, failure_id, item_code, kind, lane, dedupe_key, code, key, state, created_at, due_at)
+        OVERRIDING SYSTEM VALUE VALUES (${id}, 'p', 'p', ${id}, 'DEAL_1', 'comment', 'comment', '${id}', 'down', '${id}', 'sent', '2020-01-01', '2020-01-01')`);
   await waitsForFirst(rowsOf(table, 'id'), () => createPastRuns(store.pool).deleteEnded(NOW, 365, null, 200));
 });
 

@@ -6,7 +6,7 @@ import type { Log } from '../../robot/ports/log.ts';
 import type { Party } from '../../robot/ports/portal.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
-import type { DirectumContext } from '../odata/directum-context.ts';
+import type { DirectumContext } from '../odata/lookup-cache.ts';
 import { idOf } from '../odata/rows.ts';
 import { assertReadable } from '../odata/visibility.ts';
 import { createCards } from './counterparty-cards.ts';
@@ -14,8 +14,8 @@ import {
   assertOpen,
   cardQuery,
   choose,
+  type createCandidates,
   type Found,
-  findCandidates,
   isCompatible,
 } from './counterparty-match.ts';
 import { type Card, toCard, wrongRequisites } from './requisites.ts';
@@ -30,12 +30,14 @@ interface Ports extends DirectumContext {
   locks: LocksPort;
   /** Prefix of the locks on counterparties: one installation of Directum, whatever the portal. */
   lockScope: string;
+  /** Shared by all runs. */
+  findCandidates: ReturnType<typeof createCandidates>;
   log: Log;
 }
 
 /** Counterparties of CRM companies and contacts (interface.md directum_sync_counterparty; directum.md B.1, B.2, J.4). */
 export function createCounterparties(ports: Ports): DirectumPort['counterparties'] {
-  const { reader, metadata, links, counterpartyLinks, locks, lockScope, log } = ports;
+  const { reader, metadata, links, counterpartyLinks, locks, lockScope, findCandidates, log } = ports;
   const cards = createCards(ports);
 
   /** The card that our link of this key leads to; the link to a deleted card is released, unless nothing may be written. */
@@ -102,8 +104,7 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
       const externalId = counterpartyLinks.externalId(toCrmKey(party));
       const card = toCard(party);
       const found =
-        (await known(party, card, true)) ??
-        choose(await findCandidates(ports, card, externalId), card, externalId);
+        (await known(party, card, true)) ?? choose(await findCandidates(card, externalId), card, externalId);
       if (found === null) return { wrong, found };
       const id = idOf(found.row);
       return { wrong, found: { id, url: links.counterpartyUrl(id), type: found.type } };
@@ -139,8 +140,7 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
       return holdAll(keys, async () => {
         // Whoever held the lock before may have made it.
         const found =
-          (await known(party, card)) ??
-          choose(await findCandidates(ports, card, externalId), card, externalId);
+          (await known(party, card)) ?? choose(await findCandidates(card, externalId), card, externalId);
         if (found === null) await counterpartyLinks.making(crmKey);
         const bound = found ?? (await cards.create(card, externalId));
         const made = bound.row['ExternalId'] === externalId || found === null;

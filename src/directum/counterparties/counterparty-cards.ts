@@ -3,10 +3,10 @@ import { RobotFailure } from '../../robot/failure.ts';
 import type { UpdateMode } from '../../robot/ports/directum.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { Transport } from '../http/transport.ts';
-import type { DirectumContext } from '../odata/directum-context.ts';
 import { allOf, equals } from '../odata/filter.ts';
+import type { DirectumContext } from '../odata/lookup-cache.ts';
 import { equalValues, idOf, isRow, refOf, textOf } from '../odata/rows.ts';
-import { cardQuery, choose, type Found, findCandidates, LEAF, LENGTH } from './counterparty-match.ts';
+import { cardQuery, choose, type createCandidates, type Found, LEAF, LENGTH } from './counterparty-match.ts';
 import type { Card } from './requisites.ts';
 
 const KEEP_BANK_MS = 10 * 60_000;
@@ -35,9 +35,13 @@ interface CounterpartyCards {
 }
 
 export function createCards(
-  context: DirectumContext & { transport: Transport; log: Log },
+  context: DirectumContext & {
+    transport: Transport;
+    findCandidates: ReturnType<typeof createCandidates>;
+    log: Log;
+  },
 ): CounterpartyCards {
-  const { transport, reader, metadata, lookups, log } = context;
+  const { transport, reader, metadata, lookups, findCandidates, log } = context;
 
   /** Bank of the account by BIC: taken when there is one, never made (directum.md J.4). */
   async function bankOf(card: Card): Promise<number | null> {
@@ -74,12 +78,12 @@ export function createCards(
     } catch (error) {
       if (!(error instanceof RobotFailure) || error.code !== 'directum_unavailable') throw error;
       // The card may have been made although no answer came (directum.md J.6): it is looked for before reporting.
-      const late = choose(await findCandidates(context, card, externalId), card, externalId);
+      const late = choose(await findCandidates(card, externalId), card, externalId);
       if (!late) throw error;
       log.info('counterparty.found_after_fault', { counterpartyId: idOf(late.row) });
       return late;
     }
-    const made = choose(await findCandidates(context, card, externalId), card, externalId);
+    const made = choose(await findCandidates(card, externalId), card, externalId);
     if (made) return made;
     throw new RobotFailure('directum_unavailable', {
       ru: 'Directum принял нового контрагента, но не показывает его карточку. Запустите робота снова позже; администратору: проверьте права учётной записи сервиса.',

@@ -1,4 +1,5 @@
 import { shorten, toCode } from '../../lib/text.ts';
+import { createGather } from '../../lib/work/gather.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { CounterpartyResult } from '../../robot/ports/directum.ts';
 import { listed } from '../directories/listed.ts';
@@ -6,6 +7,7 @@ import { allOf, equals, type Filter, oneOf, sameText } from '../odata/filter.ts'
 import type { Reader } from '../odata/list-reader.ts';
 import type { Metadata } from '../odata/metadata.ts';
 import { idOf, type Row, textOf } from '../odata/rows.ts';
+import { orAlone } from '../odata/shared-reader.ts';
 import { type Card, isInn } from './requisites.ts';
 
 /** A counterparty card with the set it lives in. */
@@ -54,33 +56,69 @@ export async function cardQuery(metadata: Metadata, type: Found['type']) {
  * Candidates of a card by TIN and our own key, on the concrete sets (directum.md B.1: `ICounterparties` refuses on
  * some installations). A card made by a POST that was not answered is found by the key.
  */
-export async function findCandidates(
-  { reader, metadata }: { reader: Reader; metadata: Metadata },
-  card: Card,
-  externalId: string,
-): Promise<Found[]> {
-  const can = await metadata.capabilities();
-  const types = card.type === 'person' ? (['person'] as const) : (['company', 'bank'] as const);
-  const found: Found[] = [];
-  for (const type of types) {
+export function createCandidates({ reader, metadata }: { reader: Reader; metadata: Metadata }) {
+  const byType = { company: gatherOf('company'), bank: gatherOf('bank'), person: gatherOf('person') };
+
+  /** Questions about cards of one type; those of one moment share one, which is wider: whoever asks chooses himself. */
+  function gatherOf(type: Found['type']) {
     const leaf = LEAF[type];
-    if (can.set(leaf) === null && type === 'bank') continue;
-    const alternatives: Filter[] = [];
-    if (card.ids.length > 0) alternatives.push(byTin(card, can.property(leaf, 'TRRC') !== null));
-    if (can.property(leaf, 'ExternalId') !== null) alternatives.push(equals('ExternalId', externalId));
-    if (alternatives.length === 0) continue;
-    const { set, ...query } = await cardQuery(metadata, type);
-    const rows = await reader.all(set, { ...query, filter: oneOf(alternatives) });
-    for (const row of rows) {
-      if (!found.some((one) => one.row['Id'] === row['Id'])) found.push({ type, row });
+    async function ask(wanted: readonly Wanted[], filterOf: (one: Wanted) => Filter[]): Promise<Row[]> {
+      const can = await metadata.capabilities();
+      if (can.set(leaf) === null && type === 'bank') return [];
+      const hasKey = can.property(leaf, 'ExternalId') !== null;
+      const alternatives = wanted.flatMap((one) => [
+        ...filterOf(one),
+        ...(hasKey ? [equals('ExternalId', one.externalId)] : []),
+      ]);
+      if (alternatives.length === 0) return [];
+      const { set, ...query } = await cardQuery(metadata, type);
+      return reader.all(set, { ...query, filter: oneOf(alternatives) });
     }
+    return createGather<Wanted, Row[]>({
+      async one(wanted) {
+        const hasTrrc = (await metadata.capabilities()).property(leaf, 'TRRC') !== null;
+        return ask([wanted], ({ card }) => (card.ids.length > 0 ? [byTin(card, hasTrrc)] : []));
+      },
+      async many(all) {
+        const rows = await orAlone(ask(all, ({ card }) => card.ids.map(hasTin)));
+        return (
+          rows &&
+          all.map(({ card, externalId }) =>
+            rows.filter((row) => row['ExternalId'] === externalId || card.ids.includes(tinOf(row) ?? '')),
+          )
+        );
+      },
+      group: (all) => Math.min(all.length, all.slice(0, MOST_CARDS).every(isPlain) ? MOST_CARDS : 1),
+    });
   }
-  return found;
+
+  return async function findCandidates(card: Card, externalId: string): Promise<Found[]> {
+    const types = card.type === 'person' ? (['person'] as const) : (['company', 'bank'] as const);
+    const found: Found[] = [];
+    for (const type of types)
+      for (const row of await byType[type]({ card, externalId })) {
+        if (!found.some((one) => one.row['Id'] === row['Id'])) found.push({ type, row });
+      }
+    return found;
+  };
 }
+
+interface Wanted {
+  card: Card;
+  externalId: string;
+}
+
+/** Cards in one question: two comparisons each leave room under 100 nodes and in the start line (directum.md A.5). */
+const MOST_CARDS = 5;
+
+/** A Russian card has one short number; the many of a foreign company are asked for alone. */
+const isPlain = ({ card }: Wanted): boolean => card.ids.every((id) => !/\D/.test(id)) && card.ids.length < 2;
+
+const hasTin = (id: string): Filter => (/\D/.test(id) ? sameText('TIN', id) : equals('TIN', id));
 
 function byTin(card: Card, hasTrrc: boolean): Filter {
   // Only numbers of other countries have letters, and a person may have typed them in lower case.
-  const tin = oneOf(card.ids.map((id) => (/\D/.test(id) ? sameText('TIN', id) : equals('TIN', id))));
+  const tin = oneOf(card.ids.map(hasTin));
   if (card.trrc === null || !hasTrrc) return tin;
   return allOf(tin, oneOf([card.trrc, null, ''].map((trrc) => equals('TRRC', trrc))));
 }

@@ -1,8 +1,8 @@
 import { shorten, toVisible } from '../../lib/text.ts';
 import { type LocalText, RobotFailure } from '../../robot/failure.ts';
 import type { FieldLabel, Reference } from '../../robot/ports/directum.ts';
-import type { DirectumContext } from '../odata/directum-context.ts';
 import { allOf, equals, type Filter, oneOf, sameText } from '../odata/filter.ts';
+import type { DirectumContext } from '../odata/lookup-cache.ts';
 import type { Expand } from '../odata/query.ts';
 import { idOf, type Row, textOf } from '../odata/rows.ts';
 import { listed } from './listed.ts';

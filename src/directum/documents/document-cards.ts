@@ -8,7 +8,7 @@ import { parseExtra } from '../directories/extra-fields.ts';
 import { badAnswer, lostRights } from '../http/errors.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
-import type { DirectumContext } from '../odata/directum-context.ts';
+import type { DirectumContext } from '../odata/lookup-cache.ts';
 import { equalValues, idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 import { DOCUMENTS } from '../odata/visibility.ts';
 import { createKeyLookups, hasKey, keyOf, noteWithKey } from './document-keys.ts';

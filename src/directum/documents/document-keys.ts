@@ -2,11 +2,11 @@ import { type DocumentType, documentTypes } from '../../documents/types/document
 import { shortenMiddle } from '../../lib/text.ts';
 import type { DirectumPort, DocumentCard } from '../../robot/ports/directum.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import { contains, equals, type Filter } from '../odata/filter.ts';
-import type { Reader } from '../odata/list-reader.ts';
+import { contains } from '../odata/filter.ts';
 import type { Capabilities, Metadata } from '../odata/metadata.ts';
 import type { Columns } from '../odata/query.ts';
 import { idOf, type Row, textOf } from '../odata/rows.ts';
+import type { SharedReader } from '../odata/shared-reader.ts';
 
 const BASE = 'OfficialDocument';
 
@@ -17,10 +17,6 @@ const OURS = /^b24:\S+$/;
 /** Whether documents of the type have a place for our key; older installations lack it in some types (directum.md H.1). */
 export const hasKey = (can: Capabilities, { entity }: DocumentType): boolean =>
   can.property(entity, 'ExternalId') !== null;
-
-/** Documents that may have the key; the answer is compared with `keyOf`. */
-const withKey = (can: Capabilities, type: DocumentType, key: string): Filter =>
-  hasKey(can, type) ? equals('ExternalId', key) : contains('Note', key);
 
 /** Our key on a card: its `ExternalId`, else the last line of its note. */
 export function keyOf(row: Row): string | null {
@@ -40,7 +36,7 @@ export const noteWithKey = (note: string | null | undefined, key: string): strin
 export const plainNote = (note: string): string => shortenMiddle(note, NOTE);
 
 interface Ports {
-  reader: Reader;
+  reader: SharedReader;
   metadata: Metadata;
   log: Log;
   /** What is asked for of a card of the type. */
@@ -73,8 +69,12 @@ export function createKeyLookups({
     expected = false,
   ): Promise<DocumentCard | null> {
     const { set, ...rest } = await query(type);
-    const filter = withKey(await metadata.capabilities(), type, externalId);
-    const rows = await askTwice(() => reader.all(set, { ...rest, filter }), expected);
+    const can = await metadata.capabilities();
+    const ask = () =>
+      hasKey(can, type)
+        ? reader.equal(set, 'ExternalId', externalId, rest)
+        : reader.all(set, { ...rest, filter: contains('Note', externalId) });
+    const rows = await askTwice(ask, expected);
     // Some databases compare without case; the key is exact.
     const own = rows.filter((row) => keyOf(row) === externalId).sort((a, b) => idOf(a) - idOf(b));
     if (own.length > 1) log.warn(`${type.code}.key_doubled`, { documentIds: own.map((row) => idOf(row)) });
@@ -88,8 +88,9 @@ export function createKeyLookups({
       // Older installations show the key on sets of single types only (directum.md H.1).
       const onBase = can.set(BASE) !== null && can.property(BASE, 'ExternalId') !== null;
       if (onBase) {
-        const asked = { filter: equals('ExternalId', externalId), select: ['Id', 'ExternalId'] };
-        const rows = await askTwice(() => reader.all(can.need(BASE), asked), expected);
+        const columns = { select: ['Id', 'ExternalId'] };
+        const ask = () => reader.equal(can.need(BASE), 'ExternalId', externalId, columns);
+        const rows = await askTwice(ask, expected);
         if (rows.length === 0) return null;
       }
       // Whoever has a key that is there is found, of whatever type it is.

@@ -1,7 +1,7 @@
 import { documentTypes } from '../../documents/types/document-types.ts';
 import type { LeadingDocument } from '../../robot/ports/directum.ts';
 import { lostRights } from '../http/errors.ts';
-import type { DirectumContext } from '../odata/directum-context.ts';
+import type { DirectumContext } from '../odata/lookup-cache.ts';
 import { leafOf } from '../odata/metadata.ts';
 import { idOf, type Row, refOf, textOf } from '../odata/rows.ts';
 import { DOCUMENTS } from '../odata/visibility.ts';

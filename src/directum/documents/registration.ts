@@ -4,8 +4,8 @@ import type { FieldLabel, NumberedKind, Register } from '../../robot/ports/direc
 import type { Log } from '../../robot/ports/log.ts';
 import { notExposed } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
-import type { DirectumContext } from '../odata/directum-context.ts';
 import { allOf, equals } from '../odata/filter.ts';
+import type { DirectumContext } from '../odata/lookup-cache.ts';
 import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 
 const REGISTER = 'Docflow/RegisterDocument';

@@ -1,14 +1,16 @@
 import type { ChangedTask, ChangesPort } from '../../documents/ports/changes.ts';
 import { documentTypes } from '../../documents/types/document-types.ts';
+import { createGather } from '../../lib/work/gather.ts';
 import type { DirectumPort } from '../../robot/ports/directum.ts';
 import type { DocumentState, Signing, TaskState } from '../../robot/ports/document-state.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
 import type { Bulk } from '../odata/bulk.ts';
 import { allOf, differs, equals } from '../odata/filter.ts';
-import type { Reader } from '../odata/list-reader.ts';
 import { leafOf, type Metadata } from '../odata/metadata.ts';
+import type { Columns } from '../odata/query.ts';
 import { dateOf, idOf, isRow, type Row, refOf, textOf, timeOf } from '../odata/rows.ts';
+import { orAlone, type SharedReader } from '../odata/shared-reader.ts';
 import { canReadAny } from '../odata/visibility.ts';
 import { hasAsMain, mainDocumentsOf, TASK_GROUPS } from '../tasks/task-groups.ts';
 import { createSignedFile } from './signed-file.ts';
@@ -26,14 +28,14 @@ const READ = [
 ];
 const REFERENCES = { OurSignatory: ['Id', 'Name'], DocumentKind: ['Id'] };
 
-const TASK_COLUMNS = {
-  select: ['Id', 'Status', 'Started', 'Modified'],
-  expand: { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } },
-};
+const ATTACHED = { AttachmentDetails: { select: ['GroupId', 'AttachmentId'] } };
+const TASK_COLUMNS = { select: ['Id', 'Status', 'Started', 'Modified'], expand: ATTACHED };
+/** Documents in one question about their tasks, so that its filter stays under 100 nodes (directum.md A.5). */
+const MOST_TASKS = 6;
 
 interface Ports {
   transport: Transport;
-  reader: Reader;
+  reader: SharedReader;
   metadata: Metadata;
   links: Links;
   bulk: Bulk;
@@ -83,6 +85,24 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
     return row && toState(row);
   }
 
+  /** Started tasks of a kind by their main document; several documents share a question. */
+  const startedTasks = Object.entries(TASK_GROUPS).map(([leaf, group]) => {
+    const select = ['Id', 'Status', 'Started'];
+    const filterOf = (ids: readonly number[]) => allOf(hasAsMain(ids, group), differs('Status', 'Draft'));
+    const ask = async (ids: readonly number[], columns: Columns) => {
+      const set = (await metadata.capabilities()).set(leaf);
+      return set === null ? [] : reader.all(set, { ...columns, filter: filterOf(ids) });
+    };
+    return createGather<number, Row[]>({
+      one: (id) => ask([id], { select }),
+      async many(ids) {
+        const rows = await orAlone(ask([...new Set(ids)], { select, expand: ATTACHED }));
+        return rows && ids.map((id) => rows.filter((row) => mainDocumentsOf(row, [group]).includes(id)));
+      },
+      group: (ids) => Math.min(ids.length, MOST_TASKS),
+    });
+  });
+
   async function registrationDate(documentId: number): Promise<string | null> {
     const can = await metadata.capabilities();
     if (can.property(LEAF, 'RegistrationDate') === null) return null;
@@ -91,15 +111,7 @@ export function createStates({ transport, reader, metadata, links, bulk }: Ports
   }
 
   async function newestTask(documentId: number): Promise<TaskState | null> {
-    const can = await metadata.capabilities();
-    const found = await Promise.all(
-      Object.entries(TASK_GROUPS).map(async ([leaf, group]) => {
-        const set = can.set(leaf);
-        if (set === null) return [];
-        const filter = allOf(hasAsMain([documentId], group), differs('Status', 'Draft'));
-        return reader.all(set, { filter, select: ['Id', 'Status', 'Started'] });
-      }),
-    );
+    const found = await Promise.all(startedTasks.map((tasksOf) => tasksOf(documentId)));
     const tasks = found.flat().map(toTask);
     return tasks.reduce<TaskState | null>((best, task) => (best && !isNewer(task, best) ? best : task), null);
   }

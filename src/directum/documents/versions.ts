@@ -9,8 +9,8 @@ import type { Log } from '../../robot/ports/log.ts';
 import { FROM_TEMPLATE } from '../directories/catalogue.ts';
 import { lostRights } from '../http/errors.ts';
 import type { Transport } from '../http/transport.ts';
-import type { DirectumContext } from '../odata/directum-context.ts';
 import { equals } from '../odata/filter.ts';
+import type { DirectumContext } from '../odata/lookup-cache.ts';
 import { idOf, isRow, type Row, refOf, textOf } from '../odata/rows.ts';
 import { DOCUMENTS } from '../odata/visibility.ts';
 

@@ -14,6 +14,8 @@ const MOST_ROWS = 100_000;
 export interface Reader {
   /** One card; null when it is deleted or the account may not read it: 404, and absent from the list too. */
   one(set: string, id: number, columns: Columns): Promise<Row | null>;
+  /** Whether the question is short enough for one request. */
+  fits(set: string, query: ListQuery): boolean;
   /** The first `top` rows, by id if no other order is given. */
   some(set: string, query: ListQuery, top: number): Promise<Row[]>;
   /** The same, with the number of all rows; null where the answer does not tell it. */
@@ -68,6 +70,7 @@ export function createReader(transport: Transport): Reader {
   return {
     one,
     some,
+    fits: (set, query) => fitsLine(transport.basePath, toPath(set, { orderBy: 'Id', ...query, top: PAGE })),
     async counted(set, query, top) {
       const answer = await ask(set, query, top);
       const total = isRow(answer) ? answer['@odata.count'] : null;

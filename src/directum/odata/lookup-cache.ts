@@ -1,3 +1,5 @@
+import type { Metadata } from './metadata.ts';
+import type { SharedReader } from './shared-reader.ts';
 /** Answers of Directum that rarely change, kept between runs and processes. */
 export interface CachePort {
   get(key: string): Promise<unknown>;
@@ -5,7 +7,7 @@ export interface CachePort {
 }
 
 /** Found records, kept for a while for all processes. */
-export interface LookupCache {
+interface LookupCache {
   /** The kept value, else what `find` finds; null is not kept, so that a corrected directory is seen at once. */
   remember<T>(key: string, ttlMs: number, find: () => Promise<T | null>): Promise<T | null>;
 }
@@ -35,4 +37,11 @@ export function createLookupCache(cache: CachePort, prefix: string, now: () => D
       return loading;
     },
   };
+}
+
+/** What every reader of directories needs of one Directum. */
+export interface DirectumContext {
+  reader: SharedReader;
+  metadata: Metadata;
+  lookups: LookupCache;
 }

@@ -1,35 +1,30 @@
+import { type OpenRow, type Outcome, RETRY } from '../../outbox/handler.ts';
 import type { Language, LocalText } from '../../robot/failure.ts';
-import type { Log } from '../../robot/ports/log.ts';
-import type { ItemRef } from '../../robot/ports/portal.ts';
-import type { Failures } from '../../store/outbox/kept-failures.ts';
-import type { DueFact, Outbox, SettledFact } from '../../store/outbox/outbox.ts';
+import type { Addressed } from '../../store/outbox/notices.ts';
 import { toMessage } from '../facts/notices.ts';
 import type { DealPort } from '../ports/deal.ts';
-import type { FailurePayload } from './failures.ts';
-import { openPayload, over, settled } from './sending.ts';
-
-interface NoticePorts {
-  failures: Pick<Failures, 'itemsWith'>;
-  outbox: Pick<Outbox, 'address' | 'settle'>;
-  toItem(code: string): ItemRef | null;
-  seal: { encrypt(text: string): string; decrypt(text: string): string };
-  now: () => Date;
-  log: Log;
-}
+import type { FailureContent } from './failures.ts';
+import type { DeliverPorts } from './sending.ts';
 
 /**
  * Finds the person each failure is told, and writes the message: the responsible person of the item; whoever installed the
  * application for many items at once, and where the item has no such person or that person is dismissed (interface.md §5).
+ * Answers the outcomes of those for whom there is nobody.
  */
-export async function addressFailures(deals: DealPort, due: DueFact[], ports: NoticePorts): Promise<void> {
-  const { outbox, seal, now } = ports;
-  const open = due.map((fact) => ({
-    fact,
-    ref: ports.toItem(fact.itemCode),
-    payload: openPayload<FailurePayload>(fact, ports),
+export async function addressFailures(
+  deals: DealPort,
+  rows: OpenRow[],
+  ports: DeliverPorts,
+): Promise<[OpenRow, Outcome][]> {
+  if (rows.length === 0) return [];
+  // Written by failures.ts.
+  const open = rows.map((row) => ({
+    row,
+    ref: ports.toItem(row.itemCode),
+    content: row.content as FailureContent,
   }));
   const refs = new Map(
-    open.flatMap(({ payload, ref }) => (payload?.crowd || ref === null ? [] : [[ref.code, ref] as const])),
+    open.flatMap(({ content, ref }) => (content.crowd || ref === null ? [] : [[ref.code, ref] as const])),
   );
   let items: Awaited<ReturnType<DealPort['items']>>;
   let active: Set<number>;
@@ -40,36 +35,36 @@ export async function addressFailures(deals: DealPort, due: DueFact[], ports: No
     active = await deals.activeUsers(people.filter((id) => id != null));
   } catch (error) {
     ports.log.warn('failures.not_addressed', { error });
-    const again = due.map((fact) => settled(fact, { ok: false, why: 'retry' }, ports));
-    return outbox.settle(again, now());
+    return rows.map((row) => [row, RETRY]);
   }
   const byCode = new Map([...refs.keys()].map((code, at) => [code, items[at] ?? null]));
   const language = deals.language();
-  const addressed: { id: string; userId: number; payload: string }[] = [];
-  const nobody: SettledFact[] = [];
-  for (const { fact, ref, payload } of open) {
-    const { text, crowd } = payload ?? { text: null, crowd: false };
+  const addressed: Addressed[] = [];
+  const nobody: [OpenRow, Outcome][] = [];
+  for (const { row, ref, content } of open) {
+    const { text, crowd } = content;
     const item = ref === null ? null : (byCode.get(ref.code) ?? null);
     const responsible = item?.responsibleUserId ?? null;
     const isTheirs = !crowd && responsible !== null && active.has(responsible);
     const userId = isTheirs ? responsible : installer;
-    if (text === null || userId === null || !active.has(userId)) {
-      nobody.push(over(fact, 'nobody to tell', ports));
+    if (userId === null || !active.has(userId)) {
+      nobody.push([row, { ok: false, why: 'gone', reason: 'nobody to tell' }]);
       continue;
     }
     let message: string;
     if (crowd) {
-      const count = await ports.failures.itemsWith(fact.portal, fact.code, fact.createdAt);
-      message = toCrowdText(count, fact.code, text)[language];
+      const count = await ports.failures.itemsWith(row.portal, row.code, row.createdAt);
+      message = toCrowdText(count, row.code, text)[language];
     } else {
-      const known = item ?? { title: fact.itemCode, url: ref === null ? '' : deals.cardUrl(ref) };
+      const known = item ?? { title: row.itemCode, url: ref === null ? '' : deals.cardUrl(ref) };
       message = toMessage(text, known, language).trimEnd();
       if (!isTheirs) message += `\n${INSTEAD[language]}`;
     }
-    addressed.push({ id: fact.id, userId, payload: seal.encrypt(JSON.stringify({ message })) });
+    const { id, takes } = row;
+    addressed.push({ id, takes, userId, payload: ports.seal.encrypt(JSON.stringify({ message })) });
   }
-  await outbox.settle(nobody, now());
-  if (addressed.length > 0) await outbox.address(addressed, now());
+  await ports.notices.address(addressed, ports.now());
+  return nobody;
 }
 
 const INSTEAD: Record<Language, string> = {

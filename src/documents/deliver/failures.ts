@@ -1,39 +1,20 @@
 import { LEASE_MS } from '../../lib/work/leases.ts';
+import type { Handler, Outcome } from '../../outbox/handler.ts';
 import type { LocalText } from '../../robot/failure.ts';
-import type { Log } from '../../robot/ports/log.ts';
-import type { ItemRef } from '../../robot/ports/portal.ts';
 import { toErrorText } from '../../robot/run-robot.ts';
-import type {
-  DueComment,
-  Failure,
-  FailureDecision,
-  FailureFacts,
-  Failures,
-} from '../../store/outbox/kept-failures.ts';
-import type { Outbox } from '../../store/outbox/outbox.ts';
+import type { Failure, FailureDecision, FailureFacts } from '../../store/outbox/kept-failures.ts';
 import { toUnmarked } from '../facts/notices.ts';
-import type { DealPort, ReachablePortals } from '../ports/deal.ts';
-import { openPayload, over, sendAll, settled } from './sending.ts';
+import { type DeliverPorts, GIVE_UP_MS, toOutcome } from './sending.ts';
 
-export interface FailurePorts {
-  failures: Failures;
-  outbox: Outbox;
-  portals: ReachablePortals;
+export interface FailurePorts extends DeliverPorts {
   /** FAILURES_SHOWN. */
   shown: 'comment' | 'notice' | 'both' | 'off';
   /** Title of a robot by its code. */
   robotName(code: string): LocalText;
-  /** The item of a code such as `DEAL_915`; null for what is none. */
-  toItem(code: string): ItemRef | null;
-  seal: { encrypt(text: string): string; decrypt(text: string): string };
-  now: () => Date;
-  log: Log;
 }
 
 /** What is kept of a failure for its comment and notice. */
-export interface FailurePayload {
-  /** As in notices of documents; null: the item's responsible person is told. */
-  email: null;
+export interface FailureContent {
   text: LocalText;
   runId: string;
   /** One notice for all items that failed with the code. */
@@ -46,20 +27,40 @@ const AT_A_TIME = 50;
 /** The one notice for many items waits so long, so that it counts what failed together. */
 const CROWD_MS = 30_000;
 
-/**
- * One step: decides what new failures leave and leaves their comments; notices go the way of those of documents (tell.ts).
- * True while there may be more.
- */
-export async function tellFailures(ports: FailurePorts): Promise<boolean> {
-  const { failures, now } = ports;
-  const keys = ports.portals.keys();
-  const decided = await failures.decide(keys, AT_A_TIME, MOST_ITEMS, (failure, facts) =>
-    toDecision(failure, facts, ports),
-  );
-  const comments = await failures.takeComments(keys, now(), LEASE_MS.portal, AT_A_TIME);
-  const groups = [...Map.groupBy(comments, ({ portal }) => portal)];
-  await Promise.all(groups.map(([portal, of]) => comment(ports.portals.deals(portal), of, ports)));
-  return decided + comments.length > 0;
+/** How comments of failures leave; what new failures leave is decided before. Their notices go the way of those of documents. */
+export function commentHandler(ports: FailurePorts): Handler {
+  const { queue, failures, portals } = ports;
+  return {
+    lane: 'comment',
+    queue,
+    recipients: portals.keys,
+    most: AT_A_TIME,
+    leaseMs: LEASE_MS.portal,
+    giveUpMs: GIVE_UP_MS,
+    async prepare(recipients) {
+      const decided = await failures.decide(recipients, AT_A_TIME, MOST_ITEMS, (failure, facts) =>
+        toDecision(failure, facts, ports),
+      );
+      return decided === AT_A_TIME;
+    },
+    async send(portal, rows) {
+      const deals = portals.deals(portal);
+      const language = deals.language();
+      const known = rows.flatMap((row) => {
+        const item = ports.toItem(row.itemCode);
+        // Written below.
+        const { text, runId } = row.content as FailureContent;
+        return item === null
+          ? []
+          : [{ row, comment: { item, text: text[language], mark: runId, unsure: row.unsure } }];
+      });
+      const results = await deals.comment(known.map(({ comment }) => comment));
+      const outcomes = new Map(known.map(({ row }, at) => [row, toOutcome(results[at])]));
+      return rows.map(
+        (row): Outcome => outcomes.get(row) ?? { ok: false, why: 'gone', reason: 'cannot be told' },
+      );
+    },
+  };
 }
 
 function toDecision(failure: Failure, facts: FailureFacts, ports: FailurePorts): FailureDecision {
@@ -69,7 +70,7 @@ function toDecision(failure: Failure, facts: FailureFacts, ports: FailurePorts):
   if (facts.known || !(comments || notices)) return { told: 'nothing', outbox: [] };
   const crowd = notices && facts.items > MOST_ITEMS;
   const { runId } = failure;
-  const payload: FailurePayload = { email: null, text: toText(failure, ports.robotName), runId, crowd };
+  const payload: FailureContent = { text: toText(failure, ports.robotName), runId, crowd };
   const toEntry = (kind: 'comment' | 'notice', afterMs: number) => ({
     kind,
     payload: seal.encrypt(JSON.stringify(payload)),
@@ -90,24 +91,4 @@ function toText({ robot, runId, code, text }: Failure, robotName: FailurePorts['
   const said = (language: 'ru' | 'en') => (text === null ? code : toErrorText(text, language));
   const line = (language: 'ru' | 'en') => toUnmarked(`${name[language]}: ${said(language)} (${runId})`);
   return { ru: line('ru'), en: line('en') };
-}
-
-async function comment(deals: DealPort, due: DueComment[], ports: FailurePorts): Promise<void> {
-  const { outbox, now, log } = ports;
-  const language = deals.language();
-  const open = due.flatMap((fact) => {
-    const item = ports.toItem(fact.itemCode);
-    const payload = openPayload<FailurePayload>(fact, ports);
-    if (item === null || payload === null) return [];
-    const { text, runId } = payload;
-    return [{ fact, comment: { item, text: text[language], mark: runId, unsure: fact.unsure } }];
-  });
-  const results = await sendAll(
-    open,
-    (some) => deals.comment(some.map((one) => one.comment)),
-    (error) => log.warn('comments.failed', { error }),
-  );
-  const rows = results.map(([{ fact }, result]) => settled(fact, result, ports));
-  const lost = due.filter((fact) => !open.some((one) => one.fact === fact));
-  await outbox.settle([...rows, ...lost.map((fact) => over(fact, 'cannot be told', ports))], now());
 }

@@ -6,14 +6,19 @@ import type { ItemRef } from '../../robot/ports/portal.ts';
 import { isSignedByUs } from '../../robot/signature.ts';
 import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { DealProjection, DueUpdate } from '../../store/documents/deal-projection.ts';
+import type { Quarantine } from '../../store/feeds/quarantine.ts';
 import type { ActivityCard, DealFields, DealPort, ReachablePortals, WriteResult } from '../ports/deal.ts';
 import type { DocumentSnapshot } from '../ports/document.ts';
 
 /** Most writes of one REST batch (bitrix24.md H3). */
 const BATCH = 50;
+/** An item that was put aside is written again so much later. */
+const ASIDE_MS = 86_400_000;
 
 interface UpdatePorts {
   store: DealProjection;
+  /** Items of which our database cannot keep what was written. */
+  quarantine: Pick<Quarantine, 'put' | 'release'>;
   portals: ReachablePortals;
   toItem(itemCode: string): ItemRef | null;
   now: () => Date;
@@ -68,7 +73,7 @@ async function updateIn(
   { portal, deals }: { portal: string; deals: DealPort },
   ports: UpdatePorts,
 ): Promise<number> {
-  const { store, now, log } = ports;
+  const { store, quarantine, now, log } = ports;
   const due = await store.takeDue(portal, now(), LEASE_MS.portal, BATCH);
   if (due.length === 0) return 0;
   const rows = due.flatMap((row) => {
@@ -86,12 +91,16 @@ async function updateIn(
       log.error('deal.refused', { item: row.itemCode, documentId: row.documentId, what });
     return false;
   };
-  /** A write that our database cannot keep counts as failed, and is made again, more and more seldom. */
+  const unkept = new Map<DueUpdate, unknown>();
+  /** A write that our database cannot keep counts as failed; its item is put aside for a day, or until it changes. */
   const kept = <T extends DueUpdate>(written: T[], keep: (written: T[]) => Promise<void>) =>
     withoutBadRows(written, keep, ({ itemCode, documentId }, error) => {
       log.error('deal.not_kept', { error, item: itemCode, documentId });
       for (const row of due)
-        if (row.itemCode === itemCode && row.documentId === documentId) failed.set(row, 'retry');
+        if (row.itemCode === itemCode && row.documentId === documentId) {
+          failed.set(row, 'retry');
+          unkept.set(row, error);
+        }
     });
   try {
     const fields = rows
@@ -127,9 +136,13 @@ async function updateIn(
   const settled = due.map((row) => ({
     ...row,
     result: failed.get(row) ?? ('shown' as const),
-    retryMs: pauseMs(row.attempts + 1),
+    retryMs: unkept.has(row) ? ASIDE_MS : pauseMs(row.attempts + 1),
   }));
   await store.settle(portal, settled, now());
+  const toKey = ({ itemCode, documentId }: DueUpdate) => `${portal} ${itemCode} ${documentId}`;
+  const aside = [...unkept].map(([row, reason]) => ({ key: toKey(row), reason }));
+  await quarantine.put('deals', aside, now());
+  await quarantine.release('deals', due.filter((row) => !failed.has(row)).map(toKey));
   return due.length;
 }
 

@@ -1,7 +1,12 @@
+import type { Feed } from '../../lib/work/feed-runner.ts';
+import { LEASE_MS } from '../../lib/work/leases.ts';
+import type { Log } from '../../robot/ports/log.ts';
+import { isOutage } from '../../store/db/outage.ts';
 import type { DocumentStores } from '../../store/document-stores.ts';
 import type { DateChecks } from '../../store/documents/date-checks.ts';
 import type { SyncedTasks } from '../../store/documents/synced-tasks.ts';
-import type { NewFact, Outbox, OutboxClient } from '../../store/outbox/outbox.ts';
+import type { Quarantine } from '../../store/feeds/quarantine.ts';
+import type { NewFact, OutboxClient, ToldFacts } from '../../store/outbox/told-facts.ts';
 import type { DocumentSnapshot, SnapshotChange } from '../ports/document.ts';
 import { type Fact, triggerOf } from '../ports/facts.ts';
 import { toWanted } from './assignment-tasks.ts';
@@ -12,15 +17,30 @@ import { toFactsOf } from './journal-lines.ts';
 type Item = Pick<SnapshotChange['items'][number], 'portal' | 'itemCode' | 'type'>;
 
 interface ChangeRecorderPorts {
-  outbox: Outbox;
+  toldFacts: ToldFacts;
   syncedTasks: SyncedTasks;
   dateChecks: DateChecks;
+  quarantine: Pick<Quarantine, 'put' | 'release'>;
   journal: DocumentStores['journal'];
   seal: { encrypt(text: string): string };
   timeZone: string;
   /** DIRECTUM_DUE_DAYS. */
   steps: readonly number[];
   now: () => Date;
+  log: Log;
+}
+
+/** The feed of the daily check of dates. */
+export const DATES = 'dates';
+/** How often it is looked whether another day has begun. */
+const DATES_MS = 30_000;
+/** Documents of a step. */
+const DATED = 200;
+
+/** The last day that was checked to its end, and the last document of the check under way. */
+interface DatesCursor {
+  day?: string;
+  after?: number;
 }
 
 /**
@@ -28,7 +48,7 @@ interface ChangeRecorderPorts {
  * transactions that keep their snapshots.
  */
 export function createChangeRecorder(ports: ChangeRecorderPorts) {
-  const { outbox, syncedTasks, dateChecks, journal, timeZone, steps, now } = ports;
+  const { toldFacts, syncedTasks, dateChecks, quarantine, journal, timeZone, steps, now, log } = ports;
 
   function toRows(documentId: number, item: Item, facts: Fact[]): NewFact[] {
     return facts.map(({ kind, code, key, email, text }) => ({
@@ -40,6 +60,39 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
       key,
       payload: text === null ? null : ports.seal.encrypt(JSON.stringify({ email, text })),
     }));
+  }
+
+  /**
+   * Checks the next documents; answers the last of them where there may be more. One that cannot be checked is found by fewer
+   * and fewer at a time, and put aside until the next day.
+   */
+  async function checkDates(after: number): Promise<number | null> {
+    for (let most = DATED; ; most = Math.ceil(most / 8)) {
+      let ids: number[] = [];
+      try {
+        const last = await dateChecks.step(after, most, async (documents, client) => {
+          ids = documents.map(({ documentId }) => documentId);
+          const today = toDay(now(), timeZone);
+          const rows = documents.flatMap(({ documentId, state, status, dates, items }) =>
+            items.flatMap((item) => {
+              const newSince = toDay(item.since, timeZone);
+              const obligations = { name: state.name, url: state.url, status, dates };
+              return toRows(documentId, item, toDueFacts(obligations, today, steps, newSince));
+            }),
+          );
+          await toldFacts.add(client, rows, now());
+        });
+        await quarantine.release('dates', ids.map(String));
+        return last;
+      } catch (error) {
+        const [documentId] = ids;
+        if (isOutage(error) || documentId === undefined) throw error;
+        if (most > 1) continue;
+        log.error('date.not_checked', { error, documentId });
+        await quarantine.put('dates', [{ key: String(documentId), reason: error }], now());
+        return documentId;
+      }
+    }
   }
 
   return {
@@ -63,9 +116,9 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
       for (const { documentId, after } of changes) {
         const { status, dates } = after;
         if (status !== null && dates !== null)
-          await outbox.cancelDates(client, documentId, [...openDates({ status, dates }).keys()]);
+          await toldFacts.cancelDates(client, documentId, [...openDates({ status, dates }).keys()]);
       }
-      await outbox.add(client, rows, now());
+      await toldFacts.add(client, rows, now());
       const wanted = changes.map(({ documentId, items, after }) => ({
         documentId,
         items,
@@ -77,26 +130,21 @@ export function createChangeRecorder(ports: ChangeRecorderPorts) {
       await journal.writePeople(client, people);
     },
 
-    /**
-     * One step of the daily check of all dates, if it is due and no other process makes it (interface.md §5: at least once a
-     * day); true while there is more of it.
-     */
-    async checkDates(): Promise<boolean> {
-      const day = toCheckDay(now(), timeZone);
-      const after = await dateChecks.take(day, now());
-      if (after === null) return false;
-      return dateChecks.step(day, after, async (documents, client) => {
-        const today = toDay(now(), timeZone);
-        const rows = documents.flatMap(({ documentId, state, status, dates, items }) =>
-          items.flatMap((item) => {
-            const newSince = toDay(item.since, timeZone);
-            const obligations = { name: state.name, url: state.url, status, dates };
-            return toRows(documentId, item, toDueFacts(obligations, today, steps, newSince));
-          }),
-        );
-        await outbox.add(client, rows, now());
-      });
-    },
+    /** The daily check of all dates (interface.md §5: at least once a day). */
+    dates: {
+      name: DATES,
+      leaseMs: LEASE_MS.database,
+      retryMs: DATES_MS,
+      async step(cursor) {
+        const { day: checked = '', after = 0 } = cursor as DatesCursor;
+        const day = toCheckDay(now(), timeZone);
+        const dueAt = new Date(now().getTime() + DATES_MS);
+        if (checked >= day) return { cursor, dueAt };
+        const last = await checkDates(after);
+        if (last === null) return { cursor: { day, after: 0 }, dueAt };
+        return { cursor: { day: checked, after: last }, dueAt: now() };
+      },
+    } satisfies Feed as Feed,
   };
 }
 

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import { withoutBadRows } from '../../store/db/data-error.ts';
 import type { DocumentClient, DocumentStore, KeptSnapshot } from '../../store/documents/watched-documents.ts';
+import type { Quarantine } from '../../store/feeds/quarantine.ts';
 import type { ChangedTask, ChangesPort } from '../ports/changes.ts';
 import type {
   Assignment,
@@ -16,6 +16,7 @@ import type { DocumentContextPort } from '../ports/document-context.ts';
 import { QUESTION, toGroups } from './ask-together.ts';
 import type { Deletions, Reading } from './deletions.ts';
 import { type Answer, isYoung, toChanged, toNextSnapshot } from './next-snapshot.ts';
+import { keepOrPutAside } from './put-aside.ts';
 import { toStatus } from './status.ts';
 
 /** Each unknown value is logged once, and of many such values only so many. */
@@ -23,6 +24,8 @@ const MOST_LOGGED = 100;
 
 interface ObservePorts {
   store: DocumentStore;
+  /** Documents that cannot be kept. */
+  quarantine: Pick<Quarantine, 'put' | 'find' | 'release'>;
   /** Records changes for people and the journal, the documents by their ids, in the transaction that keeps them. */
   onChange(changes: SnapshotChange[], client: DocumentClient): Promise<void>;
   /** A state holds an unknown value: `ExchangeState: Frozen`. */
@@ -49,19 +52,19 @@ export function createObservers(ports: ObservePorts): (asked: Asked) => Observer
  * again is harmless.
  */
 function createObserver(ports: ObservePorts, asked: Asked, logged: Set<string>) {
-  const { store, now, log } = ports;
+  const { store, quarantine, now, log } = ports;
   const { changes, documentContext, deletions } = asked;
 
   /**
    * `whole`: the answers are all there is of the documents. A first snapshot with less would later show old things as new.
-   * A document that the database refuses is left out.
+   * A document that cannot be kept is put aside, and comes again when it shows something else, or a day later.
    */
   async function record(answers: Map<number, Answer>, askedAt: Date, whole = false): Promise<void> {
-    await withoutBadRows(
-      [...answers],
-      (some) => keep(new Map(some), askedAt, whole),
-      ([documentId], error) => log.error('document.not_kept', { error, documentId }),
-    );
+    await keepOrPutAside(answers, (some) => keep(some, askedAt, whole), {
+      quarantine,
+      now,
+      onRefused: (documentId, error) => log.error('document.not_kept', { error, documentId }),
+    });
   }
 
   async function keep(answers: Map<number, Answer>, askedAt: Date, whole: boolean): Promise<void> {

@@ -47,7 +47,7 @@ export async function compareTasks(
     ports,
   );
   const late = planned.filter(
-    ({ due: task, change }) =>
+    ({ task, change }) =>
       task.due &&
       (change.do === 'put' || change.do === 'close') &&
       !pending.tasks.has(task.assignmentId) &&
@@ -55,8 +55,8 @@ export async function compareTasks(
   );
   const wrong = [
     ...planned
-      .filter(({ due: task }) => !task.due)
-      .map(({ due: task, change }) => ({ ...task, deviations: toDeviations(task, change, seenOf(task)) })),
+      .filter(({ task }) => !task.due)
+      .map(({ task, change }) => ({ ...task, deviations: toDeviations(task, change, seenOf(task)) })),
     ...tasks
       .filter((task) => task.ended && isClosed(seenOf(task)) === false)
       .map((task) => ({ ...task, deviations: [deviation(task, 'state', 'open', 'closed')] })),
@@ -71,7 +71,7 @@ export async function compareTasks(
   );
   // One that the portal refused to make is tried again, which is no difference.
   return [
-    ...late.map(({ due: task, change }) => ({
+    ...late.map(({ task, change }) => ({
       ...task,
       deviations: [
         change.do === 'close' ? deviation(task, 'state', 'open', 'closed') : deviation(task, '', null, null),

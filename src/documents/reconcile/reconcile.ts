@@ -1,3 +1,5 @@
+import type { Feed, FeedStep } from '../../lib/work/feed-runner.ts';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import { zoneShift } from '../../lib/zone.ts';
 import type { Found } from '../../store/documents/comparisons.ts';
 import type { Difference } from './compare.ts';
@@ -97,40 +99,59 @@ function toItemName({ portal, itemCode }: Pick<Difference, 'portal' | 'itemCode'
   return `${portal} ${itemCode}`;
 }
 
+/** The feed of the night's comparison. */
+const NIGHT = 'night';
+const RETRY_MS = 60_000;
+
 /**
- * One step of the comparison of the night, if it is due and no other process makes it; true while there is more. What a
- * killed process began goes on from its last step.
+ * How far the night's comparison is, and what it found up to there. Empty: none was planned yet, for nothing was lost on the
+ * way.
  */
-export async function reconcileAtNight(ports: ReconcilePorts, timeZone: string): Promise<boolean> {
-  const { comparisons, now, log } = ports;
-  const turn = await comparisons.take(now(), toNextNight(now(), timeZone));
-  if (turn === null) return false;
-  if (turn.after === 0) await letGo(ports);
-  const { deletions } = ports.observer;
+interface NightCursor extends Partial<Found> {
+  after?: number;
+}
+
+/** The comparison of the night, a few documents a step: what a killed process began goes on from its last step. */
+export function nightFeed(ports: ReconcilePorts, timeZone: string): Feed {
+  const { now, log } = ports;
   const say = (differences: Difference[]) => {
     for (const { itemCode, documentId, what } of differences)
       log.info('deal.differed', { item: itemCode, documentId, what });
     return differences.length;
   };
-  const step = await compareAfter(turn.after, ports, null);
-  if (step !== null) {
-    await deletions.note('night', null, step.missing);
-    await comparisons.keep(turn, step.last, { ...step, differences: say(step.differences) });
-    return true;
-  }
-  let { differences, failed } = turn;
-  try {
-    const missing = await deletions.notedBy('night', null);
-    const decided = await decide(missing.before, { read: turn.documents, whole: true }, ports, null);
-    differences += say(decided.differences);
-    failed += decided.failed;
-  } catch (error) {
-    log.warn('reconcile.failed', { error });
-  }
-  await comparisons.end(turn, toNextNight(now(), timeZone));
-  const { documents } = turn;
-  if (documents > 0) log.info('reconcile.done', { documents, differences, failed });
-  return false;
+  const nextNight = (): FeedStep => ({ cursor: { after: 0 }, dueAt: toNextNight(now(), timeZone) });
+  return {
+    name: NIGHT,
+    leaseMs: LEASE_MS.comparison,
+    retryMs: RETRY_MS,
+    async step(cursor) {
+      const { after, documents = 0, differences = 0, failed = 0 } = cursor as NightCursor;
+      if (after === undefined) return nextNight();
+      if (after === 0) await letGo(ports);
+      const { deletions } = ports.observer;
+      const step = await compareAfter(after, ports, null);
+      if (step !== null) {
+        await deletions.note('night', null, step.missing);
+        const found = {
+          documents: documents + step.documents,
+          differences: differences + say(step.differences),
+          failed: failed + step.failed,
+        };
+        return { cursor: { after: step.last, ...found }, dueAt: now() };
+      }
+      const found = { documents, differences, failed };
+      try {
+        const missing = await deletions.notedBy('night', null);
+        const decided = await decide(missing.before, { read: documents, whole: true }, ports, null);
+        found.differences += say(decided.differences);
+        found.failed += decided.failed;
+      } catch (error) {
+        log.warn('reconcile.failed', { error });
+      }
+      if (documents > 0) log.info('reconcile.done', { ...found });
+      return nextNight();
+    },
+  };
 }
 
 async function letGo({ comparisons, now }: ReconcilePorts): Promise<void> {

@@ -12,8 +12,10 @@ export const LEASE_MS = {
   poll: 15_000,
   /** One batch of answers; a second sending by another process is harmless (bitrix24.md D1). */
   answers: 30_000,
-  /** A step over the dates of documents, which asks our own database only. */
-  dates: 30_000,
+  /** A step that asks our own database only: dates of documents, sealing, old lines of the journal. */
+  database: 30_000,
+  /** A step of the deletion of ended runs, which waits a second for locks at the most. */
+  retention: 10_000,
   /** Ten documents read at the common rate, at which others read too: a refresh, a step of the full rescan. */
   documents: 60_000,
   /** A few batches to one portal, each as long as a portal allows: deals, tasks, messages, slow triggers (bitrix24.md F9). */

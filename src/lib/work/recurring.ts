@@ -2,8 +2,8 @@ import type { Log } from '../../robot/ports/log.ts';
 import { createLoop } from './loop.ts';
 
 /**
- * Work that is due again and again: each piece is woken once in `tickMs` and, while it answers true, goes on. One after
- * the other: all at once they would want a database connection each, for a question of a millisecond.
+ * Work that each process looks for by itself: each piece is woken once in `tickMs` and, while it answers true, goes on. One
+ * after the other: all at once they would want a database connection each, for a question of a millisecond.
  */
 export function startRecurring(
   work: Readonly<Record<string, () => Promise<unknown>>>,
@@ -21,18 +21,5 @@ export function startRecurring(
       clearInterval(timer);
       await Promise.all(loops.map((loop) => loop.stop()));
     },
-  };
-}
-
-const HOUR_MS = 3_600_000;
-
-/** Work that looks for something to do once an hour, and goes on while it answers true. */
-export function dueHourly(work: () => Promise<boolean>): () => Promise<boolean> {
-  let dueAt = Number.NEGATIVE_INFINITY;
-  return async () => {
-    if (performance.now() < dueAt) return false;
-    const more = await work();
-    if (!more) dueAt = performance.now() + HOUR_MS;
-    return more;
   };
 }

@@ -3,7 +3,7 @@ const FILL_MS = 2_000;
 
 /**
  * When answers of a portal may leave. A hit costs the portal as much with one answer as with twenty-five, so in a mass a batch
- * goes out full, or once a second.
+ * goes out full, or once in two seconds.
  */
 export function createBatchPace(options: {
   batch: number;

@@ -2,21 +2,37 @@ import type { Observer } from '../../documents/observe/observe.ts';
 import type { ChangedTask, ChangesPort } from '../../documents/ports/changes.ts';
 import type { Assignment } from '../../documents/ports/document.ts';
 import type { DocumentContextPort } from '../../documents/ports/document-context.ts';
+import type { Feed, FeedStep } from '../../lib/work/feed-runner.ts';
+import { LEASE_MS } from '../../lib/work/leases.ts';
 import { RobotFailure } from '../../robot/failure.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
 import type { DocumentStore } from '../../store/documents/watched-documents.ts';
-import type { Cursors, WaitStore } from '../../store/runs/waits.ts';
+import type { Feeds } from '../../store/feeds/feeds.ts';
+import type { Quarantine } from '../../store/feeds/quarantine.ts';
+import type { WaitStore } from '../../store/runs/waits.ts';
 import { createAskChanges } from './ask-changes.ts';
-import { createRescan, type RescanPorts } from './rescan.ts';
+import { RESCAN, type RescanPorts, rescanFeed } from './rescan.ts';
 import { createWaker } from './wake-runs.ts';
 
 const BEGINNING = new Date(0);
 /** Directum's clock is surely not further behind ours; `npm run doctor` reports smaller differences already. */
 const LAG_MS = 60 * 60_000;
 
+/** The feed of the question what changed. */
+const POLL = 'poll';
+
+/** How far each question was asked; by Directum's clock. */
+interface Cursors {
+  documents: Date | null;
+  tasks: Date | null;
+  assignments: Date | null;
+}
+
 interface WatchPorts {
   waits: WaitStore;
+  feeds: Pick<Feeds, 'restart' | 'hasten'>;
+  quarantine: Quarantine;
   /** Documents that CRM items show. */
   documents: Pick<DocumentStore, 'isEmpty' | 'rescannedAfter' | 'refreshAll'>;
   observer: Pick<Observer, 'documents' | 'tasks' | 'assignments' | 'vanished' | 'deletions'>;
@@ -38,8 +54,8 @@ interface WatchPorts {
  * items show. Nothing is kept in memory, and of several processes one at a time asks.
  */
 export function createWatch(ports: WatchPorts) {
-  const { waits, documents, observer, changes, documentContext, atCommonRate, pollMs, rescanMs, now, log } =
-    ports;
+  const { waits, feeds, documents, observer, changes, documentContext, now, log } = ports;
+  const { atCommonRate, pollMs, rescanMs } = ports;
   const waker = createWaker(ports);
   /** What the present cycle could not keep is asked for again. */
   let missed = false;
@@ -52,7 +68,8 @@ export function createWatch(ports: WatchPorts) {
       log.warn('observation.failed', { error });
     }
   };
-  const asking = { now, onPage: () => waits.keepPoll(now()) };
+  let hold = async (): Promise<void> => undefined;
+  const asking = { now, onPage: () => hold() };
   const askDocuments = createAskChanges<DocumentState>(
     {
       page: changes.documents,
@@ -122,59 +139,65 @@ export function createWatch(ports: WatchPorts) {
       const found = await observer.deletions.recheck();
       if (found === null) return;
       await waker.missing(found.missing, 0, observer);
-      if (found.back.length > 0) await waits.rescanSoon();
+      if (found.back.length > 0) await feeds.hasten([RESCAN]);
     } catch (error) {
       log.warn('rights.not_looked_at', { error });
     }
-    await waits.keepPoll(now());
+  }
+
+  /** One cycle: three questions, however many runs wait and documents are shown. */
+  async function poll(cursor: unknown, holding: () => Promise<void>): Promise<FeedStep> {
+    const turn = toCursors(cursor);
+    const dueAt = new Date(now().getTime() + pollMs);
+    missed = false;
+    hold = holding;
+    await recheckHeld();
+    await hold();
+    // With an old cursor the first question of the next wait would ask for everything since.
+    if ((await waits.isEmpty()) && (await documents.isEmpty())) return { cursor: {}, dueAt };
+    if (turn.documents === null || turn.tasks === null) {
+      const begun = await begin(turn);
+      // Whatever changed between the first reading and this beginning is found by reading all once.
+      await documents.refreshAll(now());
+      await feeds.restart(RESCAN, { startedAt: null, after: null });
+      return { cursor: begun, dueAt };
+    }
+    const asked = [await askDocuments(turn.documents), await askTasks(turn.tasks)];
+    const [documentsAsked, tasksAsked] = asked;
+    let assignments: Date | null;
+    if (turn.assignments === null) ({ assignments } = await begin(turn));
+    else {
+      const found = await askAssignments(turn.assignments);
+      asked.push(found);
+      assignments = found.cursor;
+    }
+    if (missed) return { cursor, dueAt };
+    for (const { keep } of asked) keep();
+    return {
+      cursor: {
+        documents: documentsAsked?.cursor ?? turn.documents,
+        tasks: tasksAsked?.cursor ?? turn.tasks,
+        assignments,
+      },
+      dueAt,
+    };
   }
 
   return {
-    /** One cycle, when it is due: three questions, however many runs wait and documents are shown. */
-    async poll(): Promise<void> {
-      const startedAt = now();
-      const turn = await waits.takePoll(startedAt);
-      if (turn === null) return;
-      const nextAt = new Date(startedAt.getTime() + pollMs);
-      missed = false;
-      try {
-        await recheckHeld();
-        if ((await waits.isEmpty()) && (await documents.isEmpty())) {
-          // With an old cursor the first question of the next wait would ask for everything since.
-          return await waits.endPoll(nextAt, { documents: null, tasks: null, assignments: null });
-        }
-        if (turn.documents === null || turn.tasks === null) {
-          await waits.endPoll(nextAt, await begin(turn));
-          // Whatever changed between the first reading and this beginning is found by reading all once.
-          await documents.refreshAll(now());
-          return await waits.rescanNow();
-        }
-        const asked = [await askDocuments(turn.documents), await askTasks(turn.tasks)];
-        const [documentsAsked, tasksAsked] = asked;
-        let assignments: Date | null;
-        if (turn.assignments === null) ({ assignments } = await begin(turn));
-        else {
-          const found = await askAssignments(turn.assignments);
-          asked.push(found);
-          assignments = found.cursor;
-        }
-        if (missed) return await waits.endPoll(nextAt);
-        for (const { keep } of asked) keep();
-        await waits.endPoll(nextAt, {
-          documents: documentsAsked?.cursor ?? turn.documents,
-          tasks: tasksAsked?.cursor ?? turn.tasks,
-          assignments,
-        });
-      } catch (error) {
-        log.warn('watch.failed', { error });
-        await waits.endPoll(nextAt);
-      }
-    },
-
-    /** One step of the full rescan; true while there is more of it. */
-    rescan: createRescan(
-      { waits, documents, ...atCommonRate, retryMs: Math.min(pollMs, rescanMs), everyMs: rescanMs, now, log },
+    poll: { name: POLL, leaseMs: LEASE_MS.poll, retryMs: pollMs, step: poll } satisfies Feed,
+    rescan: rescanFeed(
+      {
+        ...{ waits, documents, quarantine: ports.quarantine, ...atCommonRate, now, log },
+        ...{ retryMs: Math.min(pollMs, rescanMs), everyMs: rescanMs },
+      },
       waker,
     ),
   };
+}
+
+/** As a step has left them; empty before the first one. */
+function toCursors(cursor: unknown): Cursors {
+  const { documents, tasks, assignments } = cursor as Partial<Record<keyof Cursors, string | null>>;
+  const toDate = (moment: string | null | undefined) => (moment == null ? null : new Date(moment));
+  return { documents: toDate(documents), tasks: toDate(tasks), assignments: toDate(assignments) };
 }

@@ -158,7 +158,7 @@ async function reach(
 /** The portal did not make the call: the run ends without an answer. */
 async function endForged({ run, startedAt, finishedAt, log }: Made, ports: AttemptPorts): Promise<boolean> {
   const forged = { startedAt, finishedAt, ending: FORGED, text: null };
-  if (!(await ports.runs.end(run.id, forged, {}, [], run))) return false;
+  if (!(await ports.runs.end(run.id, forged, {}, null, run))) return false;
   log.warn('run.forged', { attempt: run.attempts + 1 });
   ports.onEnd(run, FORGED);
   return true;
@@ -196,10 +196,10 @@ async function postpone(made: Made, outcome: Failed, ports: AttemptPorts): Promi
 async function end(made: Made, outcome: Ending, language: Language, ports: AttemptPorts): Promise<boolean> {
   const { run, call, log } = made;
   const attempt = toAttempt(made, outcome);
-  const answers = toAnswers(run, call.eventToken, outcome, language, ports);
+  const answer = toNewAnswer(run, call.eventToken, outcome, language, ports);
   // What a check finds is its answer, and no failure of the item (interface.md §3, Checking).
   const untold = made.isCheck;
-  if (!(await ports.runs.end(run.id, { ...attempt, untold }, outcome.values, answers, run))) return false;
+  if (!(await ports.runs.end(run.id, { ...attempt, untold }, outcome.values, answer, run))) return false;
   const facts = factsOf(made, attempt.ending);
   if (outcome.kind === 'failed')
     log[outcome.code === 'internal_error' ? 'error' : 'warn']('run.failed', {
@@ -254,28 +254,19 @@ function inVain(run: StoredRun, robot: AnyRobot, ports: AttemptPorts): LocalText
  * The answer for a step that waits for one; without `eventToken` (its call cannot be read) it cannot be answered. For a step
  * that does not wait, a failure leaves a comment in its item (interface.md §5, Failures).
  */
-export function toAnswers(
+export function toNewAnswer(
   run: StoredRun,
   eventToken: string | null,
   outcome: Ending,
   language: Language,
   ports: Pick<AttemptPorts, 'seal' | 'now'>,
-): NewAnswer[] {
-  if (!run.wantsAnswer || eventToken === null) return [];
+): NewAnswer | null {
+  if (!run.wantsAnswer || eventToken === null) return null;
   const values = toAnswer(outcome, run.id, language);
   const payload = {
     eventToken,
     values,
     log: outcome.kind === 'failed' ? `Directum RX: ${values['error_text']}` : 'Directum RX: OK',
   };
-  return [
-    {
-      runId: run.id,
-      memberId: run.memberId,
-      number: 1,
-      dueAt: ports.now(),
-      kind: 'result',
-      payload: ports.seal.encrypt(JSON.stringify(payload)),
-    },
-  ];
+  return { dueAt: ports.now(), payload: ports.seal.encrypt(JSON.stringify(payload)) };
 }

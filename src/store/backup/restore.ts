@@ -34,7 +34,7 @@ const WORTH = [
   'counterparty_pair',
   'document_intent',
   'watched_document',
-  'telling',
+  'outbox',
   'mirrored_task',
   'journal',
 ];

@@ -3,10 +3,12 @@ import { pin } from '../db/connection.ts';
 import { listTables, quoted } from './tables.ts';
 
 /** Tables with many and long rows, which hold nothing about documents. */
-const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'past_run', 'run_attempt', 'answer', 'former_crowd']);
+const LEFT_OUT = new Set(['keyv', 'cache_entry', 'run', 'past_run', 'run_attempt', 'former_crowd']);
 
 /** Tables that may be written and are not read, and may have many rows. */
 const WITHOUT_ROWS = new Set(['journal']);
+/** Rows that are enough of a table. */
+const ONLY = new Map([['outbox', `kind <> 'answer'`]]);
 
 /**
  * A pool whose one connection has copies of our tables as they are now, and may write nothing else: what is done with it
@@ -34,7 +36,7 @@ export async function openShadow(databaseUrl: string): Promise<pg.Pool> {
       if (WITHOUT_ROWS.has(name)) continue;
       await client.query(
         `INSERT INTO pg_temp.${quoted(name)} (${list}) OVERRIDING SYSTEM VALUE
-         SELECT ${list} FROM ${quoted(rows[0]?.schema ?? 'public')}.${quoted(name)}`,
+         SELECT ${list} FROM ${quoted(rows[0]?.schema ?? 'public')}.${quoted(name)} WHERE ${ONLY.get(name) ?? 'true'}`,
       );
     }
     await client.query('COMMIT');

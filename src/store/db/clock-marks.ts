@@ -16,8 +16,18 @@ export interface Marks {
 /** Written by the clocks of our processes. Tables in the order in which all lock them (lock-order.ts). */
 export const PROCESS_MARKS: Marks[] = [
   { table: 'document', columns: ['look_at', 'asked_at'], key: ['id'] },
-  { table: 'telling', columns: ['due_at', 'created_at', 'messaged_at'], key: ['document_id', 'id'] },
-  { table: 'mirrored_task', columns: ['due_at'], key: ['assignment_id', 'portal'] },
+  {
+    table: 'outbox',
+    columns: ['due_at', 'locked_until', 'created_at', 'messaged_at'],
+    key: ['document_id', 'id'],
+    open: `kind NOT IN ('answer', 'task')`,
+  },
+  {
+    table: 'outbox',
+    columns: ['due_at', 'locked_until', 'created_at'],
+    key: ['document_id', 'id'],
+    open: `kind = 'task'`,
+  },
   {
     table: 'watched_document',
     columns: ['show_at', 'taken_until', 'created_at'],
@@ -38,24 +48,17 @@ export const PROCESS_MARKS: Marks[] = [
     limit: { column: 'deadline_at', since: 't.created_at' },
     key: ['run_id'],
   },
-  { table: 'answer', columns: ['due_at'], key: ['id'], open: `state = 'due'` },
-  { table: 'failure', columns: ['failed_at'], key: ['id'] },
   {
-    table: 'watch',
-    // Cursors are Directum's moments: one that lies before them only shows again what was seen.
-    columns: [
-      'poll_at',
-      'sweep_at',
-      'sweep_started_at',
-      'document_cursor',
-      'task_cursor',
-      'assignment_cursor',
-      'rights_back_at',
-    ],
-    key: ['single'],
+    table: 'outbox',
+    columns: ['due_at', 'locked_until'],
+    key: ['id'],
+    open: `kind = 'answer' AND state = 'due'`,
   },
-  { table: 'due_look', columns: ['look_at'], key: ['single'] },
-  { table: 'comparison', columns: ['due_at', 'held_until'], key: ['single'] },
+  { table: 'failure', columns: ['failed_at'], key: ['id'] },
+  // Moments in cursors are moved too (clock.ts).
+  { table: 'feed', columns: ['due_at', 'held_until'], key: ['name'] },
+  { table: 'quarantine', columns: ['retry_at'], key: ['feed', 'key'] },
+  { table: 'watch', columns: ['rights_back_at'], key: ['single'] },
   { table: 'cache_entry', columns: ['expires_at'], key: ['key'] },
 ];
 
@@ -75,8 +78,8 @@ export const HISTORY: Record<string, string> = {
   'document.ended_at': 'of days long gone the nightly comparison makes a few hours more or less',
   'run_attempt.started_at': 'when it began, for people',
   'run_attempt.finished_at': 'when it ended, for people',
-  'answer.sent_at': 'when it was sent, for people',
-  'telling.settled_at': 'when it was told, for people',
+  'quarantine.since': 'since when, for people',
+  'outbox.settled_at': 'when it was sent, for people',
   'journal.at': 'when it happened, for people and reports',
   'wait.task_started_at': 'Directum wrote it, and it is compared with what Directum writes',
   'watched_document.gone_at': 'that the item is gone counts, not since when',

@@ -17,6 +17,14 @@ const AHEAD = `
     extract(epoch FROM process_at - $1)::float * 1000 AS process
   FROM clock FOR UPDATE`;
 
+/** Moments in cursors: those of the poll are Directum's own, and one that lies before them only shows again what was seen. */
+const CURSORS_BACK = `
+  UPDATE feed SET cursor = cursor || (
+    SELECT coalesce(jsonb_object_agg(key, to_jsonb((value #>> '{}')::timestamptz - make_interval(secs => $2))), '{}')
+    FROM jsonb_each(cursor) WHERE key IN ('documents', 'tasks', 'assignments', 'startedAt') AND jsonb_typeof(value) = 'string'
+      AND (value #>> '{}')::timestamptz > $1)
+  WHERE name IN ('poll', 'rescan')`;
+
 /**
  * Protects what is due against clocks that are set back. Every process writes its time here. A process that finds a later
  * time, which no living process has any more, knows that the clock was set back by the difference, and moves all coming
@@ -40,8 +48,12 @@ export function createClock({ pool, now, log }: { pool: pg.Pool; now: () => Date
       isBehind = true;
     } else if (ahead.process > TOLERANCE_MS) {
       // Days and nights are planned anew by the calendar.
-      await client.query(`UPDATE due_look SET day = '', after = 0`);
-      await client.query('UPDATE comparison SET due_at = NULL WHERE after = 0 AND due_at > $1', [at]);
+      await client.query(
+        `UPDATE feed SET cursor = '{}', due_at = '-infinity', holder = NULL, held_until = NULL WHERE name = 'dates'
+        OR (name = 'night' AND cursor -> 'after' = '0' AND due_at > $1)`,
+        [at],
+      );
+      await client.query(CURSORS_BACK, [at, ahead.process / 1000]);
       await moveBack(client, PROCESS_MARKS, at, ahead.process);
       await client.query('UPDATE clock SET process_at = $1, database_at = clock_timestamp()', [at]);
       log.warn('clock.set_back', { whose: 'process', seconds: toSeconds(ahead.process) });
@@ -76,7 +88,7 @@ async function moveBack(client: pg.PoolClient, all: Marks[], at: Date, ms: numbe
     await client.query(
       `WITH one AS (SELECT ${key.join(', ')} FROM ${table} WHERE (${late})${open ? ` AND ${open}` : ''}
          ORDER BY ${key.join(', ')} FOR NO KEY UPDATE)
-       UPDATE ${table} AS t SET ${moved.join(', ')} FROM one WHERE ${key.map((name) => `t.${name} = one.${name}`).join(' AND ')}`,
+       UPDATE ${table} AS t SET ${moved.join(', ')} FROM one WHERE ${key.map((name) => `t.${name} IS NOT DISTINCT FROM one.${name}`).join(' AND ')}`,
       [at, ms / 1000],
     );
   }

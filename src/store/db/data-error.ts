@@ -20,7 +20,8 @@ export async function withoutBadRows<T>(
   try {
     await work([...rows]);
   } catch (error) {
-    if (!isDataError(error)) throw error;
+    // A moment that no calendar has makes our own code throw a RangeError.
+    if (!isDataError(error) && !(error instanceof RangeError)) throw error;
     if (rows.length === 1) return onRefused(rows[0] as T, error);
     const half = Math.ceil(rows.length / 2);
     await withoutBadRows(rows.slice(0, half), work, onRefused);

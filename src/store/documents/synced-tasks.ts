@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import type { ShownAssignment, WantedTask } from '../../documents/facts/assignment-tasks.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import type { OutboxClient } from '../outbox/outbox.ts';
+import type { OutboxClient } from '../outbox/told-facts.ts';
 
-export interface DueTask {
+export interface SyncedTask {
   portal: string;
   assignmentId: number;
   itemCode: string;
@@ -13,7 +13,6 @@ export interface DueTask {
   reopen: boolean;
   shown: ShownAssignment;
   hash: string;
-  attempts: number;
 }
 
 /** A document with the items that show it, and what the tasks of its assignments must show. */
@@ -24,7 +23,7 @@ interface Wanted {
 }
 
 /** A task for a comparison with what the portal shows. */
-export interface KeptTask extends DueTask {
+export interface KeptTask extends SyncedTask {
   documentId: number;
   ended: boolean;
   /** It is about to be written. */
@@ -34,12 +33,10 @@ export interface KeptTask extends DueTask {
 export interface SettledTask {
   portal: string;
   assignmentId: number;
-  /** What the task shows now: a change that came meanwhile stays due. */
-  hash: string;
   taskId: number | null;
   ended: boolean;
-  /** Null: done. */
-  dueAt: Date | null;
+  /** It will be written again. */
+  again: boolean;
   /** What was written in the portal, for the journal; absent when nothing was. */
   sent?: { did: 'made' | 'changed' | 'closed' | 'refused'; task: number | null };
 }
@@ -52,9 +49,8 @@ interface SyncedTasksOptions {
   log: Log;
 }
 
-/** As all who write several tasks lock them (lock-order.ts). */
+/** As all lock several tasks (lock-order.ts). */
 const IN_ORDER = 'ORDER BY m.assignment_id, m.portal FOR UPDATE OF m';
-
 /** The tasks that come as `$1`, locked, with the columns that come with them. */
 const lockedOf = (columns = '') =>
   `one AS (SELECT g.* FROM mirrored_task AS m
@@ -62,10 +58,21 @@ const lockedOf = (columns = '') =>
       ON m.portal = g.portal AND m.assignment_id = g."assignmentId" ${IN_ORDER})`;
 
 const IS_LOCKED = 'm.portal = one.portal AND m.assignment_id = one."assignmentId"';
+const IS_ITS_ROW = `outbox.portal = m.portal AND outbox.kind = 'task' AND outbox.dedupe_key = m.assignment_id::text`;
 
-/** Which assignment is which task of a portal, and what the task must show. */
+/** The end of a statement that writes tasks as `due`: they leave from `$2` on, also where somebody is writing them as they were. */
+const MAKE_DUE = `
+  , held AS MATERIALIZED (SELECT outbox.id FROM outbox JOIN due AS m ON ${IS_ITS_ROW}
+     ORDER BY outbox.document_id, outbox.id FOR UPDATE OF outbox)
+   INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, document_id, item_code, key, created_at, due_at)
+   SELECT portal, portal, 'task', 'task', assignment_id, document_id, item_code, assignment_id, $2::timestamptz, $2 FROM due
+   WHERE (SELECT count(*) FROM held) >= 0 ORDER BY document_id, assignment_id
+   ON CONFLICT (portal, kind, dedupe_key) DO UPDATE SET state = 'due', created_at = excluded.created_at, due_at = excluded.due_at,
+     locked_until = NULL, attempts = 0, takes = outbox.takes + 1, last_error = NULL, settled_at = NULL`;
+
+/** Which assignment is which task of a portal, and what it must show; its row of the outbox is due again with each change. */
 export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
-  const toDue = (row: Record<string, unknown>): DueTask => ({
+  const toTask = (row: Record<string, unknown>): SyncedTask => ({
     portal: row['portal'] as string,
     assignmentId: Number(row['assignment_id']),
     itemCode: row['item_code'] as string,
@@ -74,14 +81,13 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
     reopen: row['reopen'] as boolean,
     shown: JSON.parse(seal.decrypt(row['wanted'] as string)) as ShownAssignment,
     hash: row['wanted_hash'] as string,
-    attempts: row['attempts'] as number,
   });
 
   /**
    * Tasks whose key is gone do not take the others with them: each is left as the portal shows it, and written anew when
    * its assignment is read next, at night at the latest.
    */
-  async function opened<T extends DueTask>(
+  async function opened<T extends SyncedTask>(
     rows: Record<string, unknown>[],
     open: (row: Record<string, unknown>) => T,
   ): Promise<T[]> {
@@ -99,7 +105,7 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
     if (closed.length > 0)
       await pool.query(
         `WITH ${lockedOf()}
-         UPDATE mirrored_task AS m SET wanted_hash = '', due_at = NULL FROM one WHERE ${IS_LOCKED}`,
+         UPDATE mirrored_task AS m SET wanted_hash = '' FROM one WHERE ${IS_LOCKED}`,
         [JSON.stringify(closed)],
       );
     return tasks;
@@ -133,13 +139,15 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
     // An assignment of several documents is shown by the first of them.
     const single = [...new Map(changed.toReversed().map((one) => [`${one.id} ${one.portal}`, one])).values()];
     await client.query(
-      `INSERT INTO mirrored_task AS m (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
-       SELECT g.portal, g.id, g."itemCode", g."documentId", g.wanted, g.hash, $2::timestamptz
-       FROM json_to_recordset($1::json)
-         AS g (portal text, "itemCode" text, id bigint, "documentId" bigint, wanted text, hash text)
-       ORDER BY g.id, g.portal
-       ON CONFLICT (portal, assignment_id) DO UPDATE SET wanted = excluded.wanted, wanted_hash = excluded.wanted_hash,
-         due_at = excluded.due_at, attempts = 0 WHERE NOT m.ended`,
+      `WITH due AS (INSERT INTO mirrored_task AS m (portal, assignment_id, item_code, document_id, wanted, wanted_hash)
+         SELECT g.portal, g.id, g."itemCode", g."documentId", g.wanted, g.hash
+         FROM json_to_recordset($1::json)
+           AS g (portal text, "itemCode" text, id bigint, "documentId" bigint, wanted text, hash text)
+         ORDER BY g.id, g.portal
+         ON CONFLICT (portal, assignment_id) DO UPDATE SET wanted = excluded.wanted, wanted_hash = excluded.wanted_hash
+           WHERE NOT m.ended
+         RETURNING m.*)
+       ${MAKE_DUE}`,
       [JSON.stringify(single), now],
     );
   }
@@ -151,17 +159,13 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
      */
     record,
 
-    /** Leases tasks of these portals that do not show what they must. */
-    async take(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueTask[]> {
+    /** Those of these assignments, with what they must show. */
+    async find(portal: string, assignmentIds: number[]): Promise<SyncedTask[]> {
       const { rows } = await pool.query(
-        `UPDATE mirrored_task AS m SET due_at = $3, attempts = attempts + 1 FROM (
-           SELECT portal, assignment_id FROM mirrored_task WHERE due_at <= $2 AND portal = ANY($1)
-           ORDER BY due_at, assignment_id LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
-         WHERE m.portal = due.portal AND m.assignment_id = due.assignment_id
-         RETURNING m.*`,
-        [portals, now, new Date(now.getTime() + leaseMs), limit],
+        'SELECT * FROM mirrored_task WHERE portal = $1 AND assignment_id = ANY($2) ORDER BY assignment_id',
+        [portal, assignmentIds],
       );
-      return (await opened(rows, toDue)).sort((a, b) => a.assignmentId - b.assignmentId);
+      return opened(rows, toTask);
     },
 
     /** Written before tasks are made: a crash then leaves a trace of them. */
@@ -173,12 +177,12 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
       );
     },
 
-    async settle(tasks: SettledTask[], now: Date): Promise<void> {
+    /** Keeps what was done, and a line of the journal for it. */
+    async keep(tasks: SettledTask[], now: Date): Promise<void> {
       if (tasks.length === 0) return;
       await pool.query(
-        `WITH ${lockedOf('hash text, "taskId" bigint, ended boolean, "dueAt" timestamptz, sent jsonb')},
-         kept AS (UPDATE mirrored_task AS m SET task_id = one."taskId", ended = one.ended, reopen = m.reopen AND one."dueAt" IS NOT NULL,
-             due_at = CASE WHEN m.wanted_hash = one.hash OR one.ended THEN one."dueAt" ELSE m.due_at END
+        `WITH ${lockedOf('"taskId" bigint, ended boolean, again boolean, sent jsonb')},
+         kept AS (UPDATE mirrored_task AS m SET task_id = one."taskId", ended = one.ended, reopen = m.reopen AND one.again
            FROM one WHERE ${IS_LOCKED} RETURNING m.*, one.sent)
          INSERT INTO journal (at, portal, item_code, document_id, type, actor, data)
          SELECT $2::timestamptz, portal, item_code, document_id, 'task.sent', 'service',
@@ -191,15 +195,15 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
     /** Tasks of the documents' assignments, ended ones too; those not begun where none are to begin left out. */
     async of(portal: string, documentIds: number[]): Promise<KeptTask[]> {
       const { rows } = await pool.query(
-        `SELECT * FROM mirrored_task WHERE portal = $1 AND document_id = ANY($2) AND (task_id IS NOT NULL OR $3)
-         ORDER BY assignment_id`,
+        `SELECT m.*, EXISTS (SELECT FROM outbox WHERE ${IS_ITS_ROW} AND state = 'due') AS due FROM mirrored_task AS m
+         WHERE portal = $1 AND document_id = ANY($2) AND (task_id IS NOT NULL OR $3) ORDER BY assignment_id`,
         [portal, documentIds, on],
       );
       return opened(rows, (row) => ({
-        ...toDue(row),
+        ...toTask(row),
         documentId: Number(row['document_id']),
         ended: row['ended'] as boolean,
-        due: row['due_at'] !== null,
+        due: row['due'] as boolean,
       }));
     },
 
@@ -211,9 +215,9 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
     ): Promise<void> {
       if (tasks.length === 0) return;
       await pool.query(
-        `WITH ${lockedOf('reopen boolean')}
-         UPDATE mirrored_task AS m SET ended = false, attempts = 0, due_at = $2, reopen = one.reopen
-         FROM one WHERE ${IS_LOCKED}`,
+        `WITH ${lockedOf('reopen boolean')},
+         due AS (UPDATE mirrored_task AS m SET ended = false, reopen = one.reopen FROM one WHERE ${IS_LOCKED} RETURNING m.*)
+         ${MAKE_DUE}`,
         [JSON.stringify(tasks.map((task) => ({ ...task, portal }))), now],
       );
     },
@@ -221,7 +225,7 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
     /** How many tasks are still to be written. */
     async dueCount(portals: string[]): Promise<number> {
       const { rows } = await pool.query(
-        'SELECT count(*)::int AS due FROM mirrored_task WHERE due_at IS NOT NULL AND portal = ANY($1)',
+        `SELECT count(*)::int AS due FROM outbox WHERE state = 'due' AND lane = 'task' AND recipient = ANY($1)`,
         [portals],
       );
       return rows[0].due;
@@ -229,6 +233,11 @@ export function createSyncedTasks({ pool, seal, on, log }: SyncedTasksOptions) {
 
     /** Forgets the tasks of a portal (uninstallation with CLEAN=1). */
     async forget(portal: string): Promise<void> {
+      await pool.query(
+        `WITH one AS (SELECT id FROM outbox WHERE portal = $1 AND kind = 'task' ORDER BY document_id, id FOR UPDATE)
+         DELETE FROM outbox USING one WHERE outbox.id = one.id`,
+        [portal],
+      );
       await pool.query(
         `WITH one AS (SELECT portal, assignment_id AS "assignmentId" FROM mirrored_task AS m WHERE portal = $1 ${IN_ORDER})
          DELETE FROM mirrored_task AS m USING one WHERE ${IS_LOCKED}`,

@@ -15,16 +15,22 @@ type Signing = Pick<SecretKeys, 'sign'>;
 
 /** The end of the chain, and what is written into it (interface.md §9). */
 export function createJournalSeal({ pool, keys, now }: { pool: pg.Pool; keys: Signing; now: () => Date }) {
-  /** Work on the end of the chain, or false when another process is at it. */
-  const atEnd = (work: (client: pg.PoolClient) => Promise<boolean>): Promise<boolean> =>
+  type AtEnd = (client: pg.PoolClient) => Promise<boolean>;
+  /** Seals, unless somebody else is at the end of the chain: he seals too. */
+  const unlessBusy = (work: AtEnd): Promise<boolean> =>
     inTransaction(pool, async (client) => {
       const { rows } = await client.query('SELECT pg_try_advisory_xact_lock($1) AS mine', [SEALING]);
       return rows[0].mine ? work(client) : false;
     });
+  const atEnd = (work: AtEnd): Promise<boolean> =>
+    inTransaction(pool, async (client) => {
+      await client.query('SELECT pg_advisory_xact_lock($1)', [SEALING]);
+      return work(client);
+    });
 
   return {
     /** Seals what was committed, in the order of its ids; true while there is more. A line that came late is sealed later. */
-    seal: (): Promise<boolean> => atEnd((client) => sealStep(client, keys)),
+    seal: (): Promise<boolean> => unlessBusy((client) => sealStep(client, keys)),
 
     /**
      * Cuts lines older than `keepDays` from the oldest end, and writes a line about it, from which the chain then begins;

@@ -3,7 +3,7 @@ import { inTransaction } from '../db/transaction.ts';
 
 /**
  * Whoever writes several rows locks them first, as `one`, in one order for all, or two would wait for each other: an UPDATE
- * alone locks rows in any order. Documents come before the items that show them, and a document's outbox rows and tasks
+ * alone locks rows in any order. Documents come before the items that show them, and a document's rows of the outbox and its tasks
  * between them, and people of the journal before the items; each of these by its own key. Only leases need no order, because they skip what is locked.
  */
 export const lockedDocuments = (condition: string) =>

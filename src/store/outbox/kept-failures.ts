@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import type { LocalText } from '../../robot/failure.ts';
 import { inTransaction } from '../db/transaction.ts';
-import { type DueFact, later, toDue } from './outbox.ts';
 
 /** A run that ended badly. */
 export interface Failure {
@@ -33,15 +32,10 @@ export interface FailureDecision {
   outbox: { kind: 'comment' | 'notice'; payload: string; dueAt: Date }[];
 }
 
-/** A comment that is due; `unsure` says what is known of an earlier try that may have left it. */
-export interface DueComment extends DueFact {
-  unsure: 'failed' | 'lost' | null;
-}
-
 /** Held while failures are decided: replicas must not count the same ones at the same time. */
 const DECIDING = 7_340_519;
 
-/** Failures of runs, and the comments they leave; their notices are sent as those of documents are (outbox.ts). */
+/** Failures of runs, and the comments they leave; their notices are sent as those of documents are (notices.ts). */
 export function createFailures(pool: pg.Pool) {
   return {
     /**
@@ -69,8 +63,9 @@ export function createFailures(pool: pg.Pool) {
           const { told, outbox } = toDecision(toFailure(row), found.rows[0] as FailureFacts);
           await client.query(
             `WITH decided AS (UPDATE failure SET told = $2 WHERE id = $1 RETURNING *)
-             INSERT INTO telling (portal, failure_id, item_code, kind, code, key, payload, created_at, due_at)
-             SELECT decided.portal, decided.id, item_code, kind, decided.code, decided.id::text, payload, failed_at, g."dueAt"
+             INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, failure_id, item_code, code, key, payload, created_at, due_at)
+             SELECT decided.portal, decided.portal, kind, CASE kind WHEN 'notice' THEN 'address' ELSE kind END, 'failure ' || decided.id,
+               decided.id, item_code, decided.code, decided.id::text, payload, failed_at, g."dueAt"
              FROM json_to_recordset($3::json) AS g (kind text, payload text, "dueAt" timestamptz), decided`,
             [row.id, told, JSON.stringify(outbox)],
           );
@@ -88,20 +83,6 @@ export function createFailures(pool: pg.Pool) {
         [portal, code, moment],
       );
       return rows[0].items;
-    },
-
-    /** Leases comments of these portals that are due. */
-    async takeComments(portals: string[], now: Date, leaseMs: number, limit: number): Promise<DueComment[]> {
-      const { rows } = await pool.query(
-        `WITH one AS (SELECT id, CASE WHEN attempts = 0 OR last_error = 'retry' THEN NULL
-             ELSE coalesce(last_error, 'lost') END AS unsure
-           FROM telling WHERE state = 'due' AND kind = 'comment' AND due_at <= $2 AND portal = ANY($1)
-           ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED)
-         UPDATE telling SET due_at = $3, attempts = attempts + 1, last_error = NULL FROM one WHERE telling.id = one.id
-         RETURNING telling.*, one.unsure`,
-        [portals, now, later(now, leaseMs), limit],
-      );
-      return rows.map((row) => ({ ...toDue(row), unsure: row.unsure }));
     },
 
     /** The application was removed: what failed before is not told any more. */

@@ -22,10 +22,12 @@ export function createOpenRuns(pool: pg.Pool) {
     async members(): Promise<string[]> {
       const { rows } = await pool.query<{ member: string }>(
         `WITH RECURSIVE ${OPEN}, told AS (
-           (SELECT member_id FROM answer WHERE state = 'due' ORDER BY member_id LIMIT 1)
+           (SELECT lane, recipient FROM outbox WHERE state = 'due' AND lane = 'first' ORDER BY recipient LIMIT 1)
+           UNION ALL (SELECT lane, recipient FROM outbox WHERE state = 'due' AND lane = 'second' ORDER BY recipient LIMIT 1)
            UNION ALL SELECT next.* FROM told CROSS JOIN LATERAL (
-             SELECT member_id FROM answer WHERE state = 'due' AND member_id > told.member_id ORDER BY member_id LIMIT 1) AS next)
-         SELECT member_id AS member FROM open UNION SELECT member_id FROM told`,
+             SELECT lane, recipient FROM outbox WHERE state = 'due' AND lane = told.lane AND recipient > told.recipient
+             ORDER BY recipient LIMIT 1) AS next)
+         SELECT member_id AS member FROM open UNION SELECT recipient FROM told`,
       );
       return rows.map(({ member }) => member);
     },
@@ -49,9 +51,9 @@ export function createOpenRuns(pool: pg.Pool) {
              SELECT received_at FROM run WHERE run.member_id = open.member_id AND state <> 'ended' AND state <> 'waiting' AND wants_answer
                AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id) ORDER BY received_at LIMIT 1) AS first)
          SELECT coalesce(extract(epoch FROM $1 - (SELECT min(next_at) FROM line WHERE next_at <= $1)), 0)::float AS queue_age,
-           (SELECT count(*) FROM answer WHERE state = 'due' AND number = 1)::int AS pending,
+           (SELECT count(*) FROM outbox WHERE state = 'due' AND lane = 'first')::int AS pending,
            coalesce(extract(epoch FROM $1 - least((SELECT min(at) FROM unanswered),
-             (SELECT min(r.received_at) FROM answer a JOIN run r ON r.id = a.run_id WHERE a.state = 'due' AND a.number = 1))), 0)::float AS oldest`,
+             (SELECT min(r.received_at) FROM outbox o JOIN run r ON r.id = o.run_id WHERE o.state = 'due' AND o.lane = 'first'))), 0)::float AS oldest`,
         [now],
       );
       return {

@@ -55,20 +55,20 @@ const DELETE = `
   untold AS MATERIALIZED (
     SELECT portal, code, min(failed_at) - interval '24 hours' AS since FROM (
       SELECT portal, code, failed_at FROM failure WHERE told IS NULL
-      UNION ALL SELECT failure.portal, failure.code, failed_at FROM telling JOIN failure ON failure.id = failure_id
-        WHERE telling.state = 'due') AS one
+      UNION ALL SELECT failure.portal, failure.code, failed_at FROM outbox JOIN failure ON failure.id = failure_id
+        WHERE outbox.state = 'due') AS one
     GROUP BY portal, code),
   one AS MATERIALIZED (
     SELECT run.id, run.member_id, run.portal, run.received_at FROM looked JOIN run ON run.id = looked.id
     WHERE ${IS_OLD}
-      AND NOT EXISTS (SELECT FROM answer WHERE run_id = run.id AND answer.state = 'due')
+      AND NOT EXISTS (SELECT FROM outbox WHERE run_id = run.id AND outbox.state = 'due')
       AND NOT EXISTS (SELECT FROM failure JOIN untold USING (portal, code)
         WHERE run_id = run.id AND failed_at >= untold.since)
     FOR UPDATE OF run SKIP LOCKED),
   failed AS MATERIALIZED (
     SELECT failure.id FROM failure WHERE run_id IN (SELECT id FROM one) ORDER BY id FOR UPDATE),
   said AS MATERIALIZED (
-    SELECT telling.id FROM telling WHERE failure_id IN (SELECT id FROM failed) ORDER BY document_id, id FOR UPDATE),
+    SELECT outbox.id FROM outbox WHERE failure_id IN (SELECT id FROM failed) ORDER BY document_id, id FOR UPDATE),
   gone AS (DELETE FROM run USING one WHERE run.id = one.id AND (SELECT count(*) FROM said) >= 0 RETURNING run.id),
   known AS (INSERT INTO past_run (id) SELECT id FROM gone ON CONFLICT DO NOTHING),
   portals AS (INSERT INTO past_portal (member_id, portal)

@@ -61,9 +61,8 @@ export function createRunHistory(pool: pg.Pool) {
       if (!run) return null;
       const tries = await pool.query(`SELECT * FROM run_attempt WHERE run_id = $1 ORDER BY number`, [id]);
       const answers = await pool.query(
-        `SELECT kind, number, state, sent_at, last_error FROM answer WHERE run_id = $1
-         UNION ALL SELECT kind, 1, telling.state, CASE WHEN telling.state = 'sent' THEN settled_at END, last_error
-           FROM telling JOIN failure ON failure.id = failure_id WHERE run_id = $1
+        `SELECT CASE kind WHEN 'answer' THEN 'result' ELSE kind END AS kind, CASE lane WHEN 'second' THEN 2 ELSE 1 END AS number, state, CASE WHEN state = 'sent' THEN settled_at END AS sent_at, last_error
+         FROM outbox WHERE run_id = $1 OR failure_id IN (SELECT id FROM failure WHERE failure.run_id = $1)
          ORDER BY kind, number`,
         [id],
       );
@@ -133,9 +132,9 @@ export function createRunHistory(pool: pg.Pool) {
       const { rows } = await pool.query(
         `WITH again AS (UPDATE run SET state = 'accepted', next_at = $2, deadline_at = $3, reopened_at = $2, ending = NULL, outcome = NULL,
              ended_at = NULL, lost = 0, abandoned = 0 WHERE id = $1 AND state = 'ended' AND ending <> 'done' RETURNING run.*),
-           forgotten AS (DELETE FROM answer USING again WHERE answer.run_id = again.id),
+           forgotten AS (DELETE FROM outbox USING again WHERE outbox.run_id = again.id),
            unsaid AS (DELETE FROM failure USING again WHERE failure.run_id = again.id AND failure.told IS DISTINCT FROM 'crowd'
-             AND NOT EXISTS (SELECT FROM telling WHERE failure_id = failure.id AND telling.state <> 'due')),
+             AND NOT EXISTS (SELECT FROM outbox WHERE failure_id = failure.id AND outbox.state <> 'due')),
            noted AS (INSERT INTO journal (at, portal, item_code, type, actor, data)
              SELECT reopened_at, portal, item_code, 'run.retried', 'operator',
                jsonb_build_object('run', id, 'robot', robot, 'ending', last_code) FROM again)

@@ -38,11 +38,9 @@ export interface Attempt {
   text: LocalText | null;
 }
 
+/** What the step of a run that ends is answered. */
 export interface NewAnswer {
-  runId: string;
-  memberId: string;
-  kind: 'result';
-  number: number;
+  /** Sealed. */
   payload: string;
   dueAt: Date;
 }
@@ -116,7 +114,7 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
       id: string,
       attempt: Attempt & { unanswerable?: boolean; untold?: boolean },
       outcome: unknown,
-      answers: NewAnswer[],
+      answer: NewAnswer | null,
       by?: Hold,
     ): Promise<boolean> {
       const { rowCount } = await pool.query(
@@ -125,9 +123,8 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
                ELSE state = 'running' AND holder = $10 AND takes = $11 END RETURNING run.*),
            tried AS (INSERT INTO run_attempt SELECT id, attempts, $5, $6, $2, $3 FROM changed ON CONFLICT DO NOTHING),
            over AS (DELETE FROM wait USING changed WHERE wait.run_id = changed.id),
-           told AS (INSERT INTO answer (run_id, member_id, kind, number, payload, due_at)
-             SELECT given.run_id, given.member_id, given.kind, given.number, given.payload, given.due_at
-             FROM json_to_recordset($7::json) AS given (run_id text, member_id text, kind text, number int, payload text, due_at timestamptz), changed
+           told AS (INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, run_id, item_code, payload, created_at, due_at)
+             SELECT member_id, portal, 'answer', 'first', id || '/1', id, item_code, $7, ended_at, $14 FROM changed WHERE $7::text IS NOT NULL
              ON CONFLICT DO NOTHING),
            failed AS (INSERT INTO failure (run_id, portal, robot, item_code, code, text, wants_answer, quiet, failed_at)
              SELECT id, portal, robot, item_code, ending, last_text, wants_answer, ending = ANY($9), ended_at FROM changed
@@ -145,13 +142,14 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
           JSON.stringify(outcome),
           attempt.startedAt,
           attempt.finishedAt,
-          JSON.stringify(answers.map(toAnswerRow)),
+          answer?.payload ?? null,
           UNTOLD,
           QUIET,
           by?.holder ?? null,
           by?.takes ?? null,
           attempt.unanswerable ?? false,
           attempt.untold ?? false,
+          answer?.dueAt ?? null,
         ],
       );
       return rowCount === 1;
@@ -169,8 +167,8 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
         [memberId, now],
       );
       await pool.query(
-        `WITH one AS (SELECT id FROM answer WHERE member_id = $1 AND state = 'due' ORDER BY id FOR UPDATE)
-         UPDATE answer SET state = 'gone' FROM one WHERE answer.id = one.id`,
+        `WITH one AS (SELECT id FROM outbox WHERE lane IN ('first', 'second') AND recipient = $1 AND state = 'due' ORDER BY id FOR UPDATE)
+         UPDATE outbox SET state = 'gone' FROM one WHERE outbox.id = one.id`,
         [memberId],
       );
       return rows.map(({ robot }) => robot);
@@ -179,15 +177,6 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
 }
 
 export type RunStore = ReturnType<typeof createRunStore>;
-
-const toAnswerRow = (answer: NewAnswer) => ({
-  run_id: answer.runId,
-  member_id: answer.memberId,
-  kind: answer.kind,
-  number: answer.number,
-  payload: answer.payload,
-  due_at: answer.dueAt,
-});
 
 // biome-ignore lint/suspicious/noExplicitAny: a row of our own table
 export function fromRow(row: any): StoredRun {

@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { DocumentState, TaskState } from '../../robot/ports/document-state.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
 import { HOLDS, type Hold, toHold } from './runs.ts';
@@ -21,14 +20,7 @@ interface KnownWait {
   task: TaskState | null;
 }
 
-/** How far each question was asked; by Directum's clock. */
-export interface Cursors {
-  documents: Date | null;
-  tasks: Date | null;
-  assignments: Date | null;
-}
-
-/** Waiting runs, and which process asks Directum for what wakes them. No list of them is ever loaded. */
+/** Waiting runs. No list of them is ever loaded. */
 export function createWaits(pool: pg.Pool) {
   /** Waiting runs whose wait fits `condition` are due at once. */
   const wake = async (from: string, condition: string, values: unknown[]): Promise<number> => {
@@ -152,7 +144,8 @@ export function createWaits(pool: pg.Pool) {
            watched AS (SELECT document_id FROM open UNION SELECT id FROM document WHERE ended_at IS NULL)
          SELECT (SELECT count(*) FROM open)::int AS waits, (SELECT count(*) FROM watched)::int AS documents,
            CASE WHEN NOT EXISTS (SELECT 1 FROM watched) THEN 0
-             ELSE greatest(0, (SELECT extract(epoch FROM $1 - nullif(poll_at, '-infinity')) FROM watch))::float END AS late`,
+             ELSE greatest(0, (SELECT extract(epoch FROM $1 - greatest(nullif(due_at, '-infinity'), held_until))
+               FROM feed WHERE name = 'poll'))::float END AS late`,
         [now],
       );
       return { waits: rows[0].waits, watchedDocuments: rows[0].documents, watchLateSeconds: rows[0].late };
@@ -171,76 +164,19 @@ export function createWaits(pool: pg.Pool) {
       }));
     },
 
+    /** Whether the installation shows which assignments changed, as the poll has found out. */
+    async seesAssignments(): Promise<boolean> {
+      const { rowCount } = await pool.query(
+        `SELECT FROM feed WHERE name = 'poll' AND cursor ->> 'assignments' IS NOT NULL`,
+      );
+      return rowCount === 1;
+    },
+
     async isEmpty(): Promise<boolean> {
       const { rowCount } = await pool.query(
         `SELECT 1 FROM wait JOIN run ON run.id = wait.run_id WHERE run.state <> 'ended' LIMIT 1`,
       );
       return rowCount === 0;
-    },
-
-    /** Takes the turn to ask what changed, if it is due and no process has it. */
-    async takePoll(now: Date): Promise<Cursors | null> {
-      const { rows } = await pool.query(
-        `UPDATE watch SET poll_at = $2 WHERE poll_at <= $1
-         RETURNING document_cursor AS documents, task_cursor AS tasks, assignment_cursor AS assignments`,
-        [now, new Date(now.getTime() + LEASE_MS.poll)],
-      );
-      return rows[0] ?? null;
-    },
-
-    async keepPoll(now: Date): Promise<void> {
-      await pool.query('UPDATE watch SET poll_at = $1', [new Date(now.getTime() + LEASE_MS.poll)]);
-    },
-
-    /** The turn is over; cursors that are given are kept. */
-    async endPoll(nextAt: Date, cursors?: Cursors): Promise<void> {
-      if (cursors === undefined) await pool.query('UPDATE watch SET poll_at = $1', [nextAt]);
-      else
-        await pool.query(
-          'UPDATE watch SET poll_at = $1, document_cursor = $2, task_cursor = $3, assignment_cursor = $4',
-          [nextAt, cursors.documents, cursors.tasks, cursors.assignments],
-        );
-    },
-
-    /** The next rescan begins now. */
-    async rescanNow(): Promise<void> {
-      await pool.query(
-        `UPDATE watch SET sweep_at = '-infinity', sweep_started_at = NULL, sweep_after = NULL`,
-      );
-    },
-
-    /** The next rescan begins now, unless one is under way. */
-    async rescanSoon(): Promise<void> {
-      await pool.query(`UPDATE watch SET sweep_at = '-infinity' WHERE sweep_started_at IS NULL`);
-    },
-
-    /** Takes the turn for one step of the rescan; `after` is where the last step ended. */
-    async takeRescan(
-      now: Date,
-    ): Promise<{ after: number; startedAt: Date; round: number; seesAssignments: boolean } | null> {
-      const { rows } = await pool.query(
-        `UPDATE watch SET sweep_at = $2, sweep_started_at = coalesce(sweep_started_at, $1),
-           sweep_round = sweep_round + CASE WHEN sweep_started_at IS NULL THEN 1 ELSE 0 END WHERE sweep_at <= $1
-         RETURNING sweep_after, sweep_started_at, sweep_round, assignment_cursor IS NOT NULL AS sees`,
-        [now, new Date(now.getTime() + LEASE_MS.documents)],
-      );
-      return rows[0]
-        ? {
-            after: Number(rows[0].sweep_after ?? 0),
-            startedAt: rows[0].sweep_started_at,
-            round: rows[0].sweep_round,
-            seesAssignments: rows[0].sees,
-          }
-        : null;
-    },
-
-    /** A step ended: with `after` the rescan goes on from there, without it begins anew at `nextAt`. */
-    async endRescan(nextAt: Date, after: number | null): Promise<void> {
-      await pool.query(
-        `UPDATE watch SET sweep_at = $1, sweep_after = $2::bigint,
-           sweep_started_at = CASE WHEN $2::bigint IS NULL THEN NULL ELSE sweep_started_at END`,
-        [nextAt, after],
-      );
     },
   };
 }

@@ -97,7 +97,7 @@ describe('a run that ended badly', () => {
   it('is sealed in the ledger', async () => {
     await bench.fail();
     await bench.pass(1_000);
-    const { rows } = await bench.pool.query('SELECT payload FROM telling');
+    const { rows } = await bench.pool.query('SELECT payload FROM outbox');
     expect(rows).toHaveLength(2);
     expect(JSON.stringify(rows)).not.toContain('Не вышло');
   });
@@ -317,7 +317,7 @@ describe('who is told', () => {
     await bench.pass(10_000);
     expect(deals.notices).toEqual([]);
     expect(deals.comments).toHaveLength(1);
-    expect(bench.lines.filter(({ event }) => event === 'telling.gone')).toMatchObject([
+    expect(bench.lines.filter(({ event }) => event === 'outbox.gone')).toMatchObject([
       { facts: { item: 'DEAL_1', why: 'nobody to tell' } },
     ]);
   });
@@ -350,7 +350,7 @@ describe('a portal', () => {
     deals.down = false;
     await bench.pass(HOUR_MS, 600_000);
     expect([deals.comments.length, deals.notices.length]).toEqual([0, 0]);
-    expect(bench.lines.filter(({ event }) => event === 'telling.refused')).toHaveLength(2);
+    expect(bench.lines.filter(({ event }) => event === 'outbox.refused')).toHaveLength(2);
   });
 
   it('that was removed is told nothing of what failed before', async () => {

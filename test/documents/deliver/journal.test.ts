@@ -27,13 +27,15 @@ describe('the journal says what was told', () => {
     await bench.pass(10_000);
     const trigger = { kind: 'trigger', code: 'directum_approved' };
     const notice = { kind: 'notice', code: 'approved' };
-    expect((await lines()).toSorted()).toEqual(
-      [
+    const found = await lines();
+    expect(found).toHaveLength(4);
+    expect(found).toEqual(
+      expect.arrayContaining([
         ['message.sent', 'DEAL_1', 5001, 'service', { ...trigger, result: 'sent' }],
         ['message.sent', 'DEAL_1', 5001, 'service', { ...notice, result: 'sent', person: 'portal 1' }],
         ['message.sent', 'DEAL_2', 5001, 'service', { ...trigger, result: 'gone', error: 'gone' }],
         ['message.sent', 'DEAL_2', 5001, 'service', { ...notice, result: 'gone', error: 'no item' }],
-      ].toSorted(),
+      ]),
     );
   });
 

@@ -71,7 +71,7 @@ describe('triggers', () => {
     deals.down = false;
     await bench.pass(3_600_000, 600_000);
     expect(deals.fired).toEqual([]);
-    const refused = bench.lines.filter(({ event }) => event === 'telling.refused');
+    const refused = bench.lines.filter(({ event }) => event === 'outbox.refused');
     // Triggers and notices are told by two loops.
     expect(
       refused.toSorted((a, b) => String(b.facts['code']).localeCompare(String(a.facts['code']))),
@@ -85,7 +85,7 @@ describe('triggers', () => {
     deals.refusing = true;
     await bench.one.see(1, snapshot('created'), snapshot('approved'));
     await bench.pass(2 * 3_600_000, 600_000);
-    const refused = bench.lines.filter(({ event }) => event === 'telling.refused');
+    const refused = bench.lines.filter(({ event }) => event === 'outbox.refused');
     expect(refused.length).toBeGreaterThan(0);
     expect(refused.length).toBeLessThanOrEqual(2);
     deals.refusing = false;
@@ -146,7 +146,7 @@ describe('notices', () => {
     );
     const stored = async () =>
       JSON.stringify([
-        (await bench.pool.query('SELECT * FROM telling')).rows,
+        (await bench.pool.query('SELECT * FROM outbox')).rows,
         (await bench.pool.query('SELECT * FROM mirrored_task')).rows,
       ]);
     const fresh = await stored();
@@ -162,7 +162,7 @@ describe('notices', () => {
     async (until) => {
       const lose = (n: number) =>
         bench.pool.query(
-          `UPDATE telling SET payload = 'v1.gone.AA.AA.AA' WHERE document_id = $1 AND kind = 'notice'`,
+          `UPDATE outbox SET payload = 'v1.gone.AA.AA.AA' WHERE document_id = $1 AND kind = 'notice'`,
           [n],
         );
       for (const n of [1, 2]) await bench.one.see(n, snapshot('created'), snapshot('approved'), deal(n));
@@ -171,10 +171,10 @@ describe('notices', () => {
       await bench.pass(20_000);
       expect(deals.notices.map(({ tag }) => tag?.split(':')[1])).toEqual(['2']);
       const { rows } = await bench.pool.query(
-        `SELECT state FROM telling WHERE kind = 'notice' ORDER BY document_id`,
+        `SELECT state FROM outbox WHERE kind = 'notice' ORDER BY document_id`,
       );
       expect(rows).toEqual([{ state: 'refused' }, { state: 'sent' }]);
-      expect(bench.lines.filter(({ event }) => event === 'telling.not_opened')).toHaveLength(1);
+      expect(bench.lines.filter(({ event }) => event === 'outbox.not_opened')).toHaveLength(1);
     },
   );
 
@@ -273,13 +273,13 @@ describe('what cannot be opened any more', () => {
   it('takes no other notice with it, before it is addressed or after', async () => {
     for (const id of [1, 2, 3])
       await bench.one.see(id, snapshot('on_approval'), snapshot('approved'), deal(id));
-    await spoil('telling', 'payload', "kind = 'notice' AND document_id");
+    await spoil('outbox', 'payload', "kind = 'notice' AND document_id");
     await bench.one.tell();
-    await bench.pool.query(`UPDATE telling SET payload = 'lost' WHERE kind = 'notice' AND document_id = 2`);
+    await bench.pool.query(`UPDATE outbox SET payload = 'lost' WHERE kind = 'notice' AND document_id = 2`);
     await bench.pass(10_000);
     expect(deals.notices.map(({ tag }) => tag)).toEqual(['directum:3:approved:']);
     const { rows } = await bench.pool.query(
-      `SELECT document_id::int AS id, state FROM telling WHERE kind = 'notice' ORDER BY 1`,
+      `SELECT document_id::int AS id, state FROM outbox WHERE kind = 'notice' ORDER BY 1`,
     );
     expect(rows).toEqual([
       { id: 1, state: 'refused' },
@@ -299,9 +299,7 @@ describe('what cannot be opened any more', () => {
     await spoil('mirrored_task', 'wanted', 'assignment_id');
     await bench.pass(10_000);
     expect([...deals.tasks.values()]).toMatchObject([{ item: { code: 'DEAL_2' } }]);
-    const { rows } = await bench.pool.query(
-      'SELECT assignment_id::int AS id FROM mirrored_task WHERE due_at IS NOT NULL',
-    );
+    const { rows } = await bench.pool.query(`SELECT key FROM outbox WHERE kind = 'task' AND state = 'due'`);
     expect(rows).toEqual([]);
     const moved = assignment(1, { deadline: '2026-04-01T18:00:00+03:00' });
     await bench.one.see(
@@ -333,7 +331,8 @@ describe('what a portal answers that cannot be kept', () => {
       );
     await bench.one.mirror();
     const { rows } = await bench.pool.query(
-      'SELECT assignment_id::int AS id, task_id IS NOT NULL AS kept, due_at IS NOT NULL AS due FROM mirrored_task ORDER BY 1',
+      `SELECT assignment_id::int AS id, task_id IS NOT NULL AS kept, state = 'due' AS due
+       FROM mirrored_task JOIN outbox ON kind = 'task' AND key = assignment_id::text ORDER BY 1`,
     );
     expect(rows).toEqual([
       { id: 1, kept: false, due: true },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { toNextNight } from '../../../src/documents/reconcile/reconcile.ts';
-import { createComparisons } from '../../../src/store/documents/comparisons.ts';
+import { createFeeds } from '../../../src/store/feeds/feeds.ts';
 import { type DocumentBench, documentBench, HOUR, MINUTE } from '../bench.ts';
 
 let bench: DocumentBench;
@@ -181,10 +181,11 @@ describe('the nightly comparison', () => {
     pass(24 * HOUR);
     expect(await night()).toBe(true);
     // The second step is begun by one of three processes, which is killed in it.
-    const { take } = createComparisons(bench.store.pool);
-    const turns = await Promise.all([1, 2, 3].map(() => take(bench.now(), bench.now())));
-    expect(turns.filter((turn) => turn !== null)).toMatchObject([
-      { after: 10, documents: 10, differences: 1 },
+    const step = { name: 'night', leaseMs: 5 * MINUTE };
+    const { take } = createFeeds(bench.store.pool);
+    const turns = await Promise.all([1, 2, 3].map(() => take([step], bench.now())));
+    expect(turns.flat().map(({ cursor }) => cursor)).toEqual([
+      { after: 10, documents: 10, differences: 1, failed: 0 },
     ]);
     expect(await night()).toBe(false);
     expect(done()).toEqual([]);

@@ -2,10 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDirectum } from '../../../src/directum/directum.ts';
 import { createDeletions } from '../../../src/documents/observe/deletions.ts';
 import type { ChangesPort } from '../../../src/documents/ports/changes.ts';
+import { RobotFailure } from '../../../src/robot/failure.ts';
 import { toSeen } from '../../../src/robot/signature.ts';
 import { createWatch } from '../../../src/runs/watch/watch.ts';
 import { createMissingDocuments } from '../../../src/store/documents/missing-documents.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
+import { createFeeds } from '../../../src/store/feeds/feeds.ts';
+import { createQuarantine } from '../../../src/store/feeds/quarantine.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
 import { createRunStore } from '../../../src/store/runs/runs.ts';
 import { createWaits } from '../../../src/store/runs/waits.ts';
@@ -14,6 +17,7 @@ import type { Store } from '../../../src/store/store.ts';
 import { memoryCache, quietLog } from '../../directum/stand.ts';
 import { startDirectum } from '../../sandbox/directum/directum.ts';
 import { type StoreBench, storeBench } from '../../store/bench.ts';
+import { feedStep } from '../../store/feed-step.ts';
 
 const HOUR = 3_600_000;
 let store: Store;
@@ -48,7 +52,7 @@ afterAll(async () => {
 
 let runs: ReturnType<typeof createRunStore>;
 let waits: ReturnType<typeof createWaits>;
-let watch: ReturnType<typeof createWatch>;
+let watch: ReturnType<typeof watchWith>;
 let woken: number;
 /** Requests that had to wait for the common pace. */
 let paced: number;
@@ -72,8 +76,10 @@ function watchWith(
     await deletions.settle(judged);
     return judged;
   };
-  return createWatch({
+  const { poll, rescan } = createWatch({
     waits,
+    feeds: createFeeds(store.pool),
+    quarantine: createQuarantine(store.pool),
     changes,
     documents,
     observer: { documents: nothing, tasks: nothing, assignments: nothing, vanished, deletions },
@@ -94,6 +100,10 @@ function watchWith(
     },
     log: quietLog,
   });
+  return {
+    poll: () => feedStep(store.pool, poll, now),
+    rescan: () => feedStep(store.pool, rescan, now),
+  };
 }
 
 beforeEach(async () => {
@@ -105,10 +115,8 @@ beforeEach(async () => {
     paced += 1;
   });
   watch = watchWith(service.changes, atPace.changes);
-  await store.pool.query('TRUNCATE run, missing_document CASCADE');
-  await store.pool.query(
-    `UPDATE watch SET poll_at = '-infinity', sweep_at = '-infinity', document_cursor = NULL, task_cursor = NULL, sweep_started_at = NULL, sweep_after = NULL`,
-  );
+  await store.pool.query('TRUNCATE run, missing_document, quarantine CASCADE');
+  await store.pool.query('DELETE FROM feed');
   for (const set of ['IContracts', 'IApprovalTasks'])
     for (const one of directum.all(set)) directum.remove(set, one.Id);
 });
@@ -208,16 +216,16 @@ describe('a cycle', () => {
       }),
     });
     const cursors = async () =>
-      (await store.pool.query('SELECT document_cursor, task_cursor FROM watch')).rows[0] as Record<
+      (await store.pool.query(`SELECT cursor FROM feed WHERE name = 'poll'`)).rows[0].cursor as Record<
         string,
-        Date
+        string
       >;
     const before = await cursors();
     await watch.poll();
     expect(await inState('accepted')).toEqual([second, fourth]);
     const after = await cursors();
-    for (const name of ['document_cursor', 'task_cursor'])
-      expect((after[name] as Date).getTime()).toBeGreaterThan((before[name] as Date).getTime());
+    for (const name of ['documents', 'tasks'])
+      expect(Date.parse(after[name] ?? '')).toBeGreaterThan(Date.parse(before[name] ?? ''));
   });
 
   it('wakes the ten of a thousand that changed with the same two questions', async () => {
@@ -370,6 +378,45 @@ describe('the full rescan', () => {
     expect(await inState('accepted')).toEqual([ids[9]]);
   });
 
+  it('puts aside what Directum refuses, and goes on with the others', async () => {
+    const ids = await waiting(12);
+    await begin();
+    for (const n of [4, 11])
+      directum.patch('IContracts', ids[n] as number, {
+        InternalApprovalState: 'Signed',
+        Modified: '2026-01-01T00:00:00Z',
+      });
+    const bad = ids[3] as number;
+    const statesOf: typeof service.changes.statesOf = async (some) => {
+      if (some.includes(bad)) throw new RobotFailure('directum_refused', { ru: 'нет', en: 'no' });
+      return service.changes.statesOf(some);
+    };
+    clock += HOUR;
+    const rescan = async () => {
+      while (await watchWith({ ...service.changes, statesOf }).rescan());
+    };
+    await rescan();
+    expect(await inState('accepted')).toEqual([ids[4], ids[11]]);
+    const list = async () => (await createQuarantine(store.pool).list(now())).map(({ key }) => Number(key));
+    expect(await list()).toEqual([bad]);
+    clock += HOUR;
+    await rescan();
+    clock += 25 * HOUR;
+    while (await watch.rescan());
+    expect(await list()).toEqual([]);
+  });
+
+  it('that is refused everywhere puts nothing aside', async () => {
+    await waiting(2);
+    await begin();
+    clock += HOUR;
+    const statesOf = async () => {
+      throw new RobotFailure('directum_refused', { ru: 'нет', en: 'no' });
+    };
+    expect(await watchWith({ ...service.changes, statesOf }).rescan()).toBe(false);
+    expect(await createQuarantine(store.pool).list(now())).toEqual([]);
+  });
+
   it('stays at a group it could not read', async () => {
     const ids = await waiting(2);
     await begin();
@@ -396,7 +443,7 @@ it('a wait whose time is over is due without any question', async () => {
 
 it('an ended or cancelled run is no longer watched', async () => {
   const [id] = await waiting(2);
-  await runs.end(`run-${id}`, { ...attempt, ending: 'done', text: null }, {}, []);
+  await runs.end(`run-${id}`, { ...attempt, ending: 'done', text: null }, {}, null);
   expect(await waits.measure(new Date())).toMatchObject({ waits: 1, watchedDocuments: 1 });
   await runs.cancelOf('m', now());
   expect(await waits.measure(new Date())).toMatchObject({ waits: 0, watchedDocuments: 0 });

@@ -1,23 +1,19 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createClock } from '../../../src/store/db/clock.ts';
 import { DATABASE_MARKS, HISTORY, PROCESS_MARKS } from '../../../src/store/db/clock-marks.ts';
-import { createComparisons } from '../../../src/store/documents/comparisons.ts';
-import { createDateChecks } from '../../../src/store/documents/date-checks.ts';
 import { createDealProjection } from '../../../src/store/documents/deal-projection.ts';
-import { createSyncedTasks } from '../../../src/store/documents/synced-tasks.ts';
 import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
-import { createOutbox } from '../../../src/store/outbox/outbox.ts';
-import { createAnswerStore } from '../../../src/store/runs/answers.ts';
+import { createFeeds } from '../../../src/store/feeds/feeds.ts';
+import { createNotices } from '../../../src/store/outbox/notices.ts';
+import { createOutbox, type Lane } from '../../../src/store/outbox/outbox.ts';
 import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
 import { createIncomingCalls } from '../../../src/store/runs/incoming-calls.ts';
 import { createWaits } from '../../../src/store/runs/waits.ts';
 import { createSecretKeys, parseSecretKeys } from '../../../src/store/secrets/secrets.ts';
 import type { Store } from '../../../src/store/store.ts';
-import { memoryLog, type StoreBench, storeBench } from '../bench.ts';
+import { type StoreBench, storeBench } from '../bench.ts';
 
 const HOUR_MS = 3_600_000;
-/** Nothing is sealed here. */
-const OPEN = { encrypt: (text: string) => text, decrypt: (text: string) => text };
 let bench: StoreBench;
 let store: Store;
 beforeAll(async () => {
@@ -27,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 beforeEach(async () => {
   bench.lines.length = 0;
-  await store.pool.query('TRUNCATE run, document, watched_document, telling, cache_entry CASCADE');
+  await store.pool.query('TRUNCATE run, document, watched_document, outbox, feed, cache_entry CASCADE');
   await store.pool.query(`UPDATE clock SET process_at = '-infinity', database_at = '-infinity'`);
 });
 
@@ -59,12 +55,13 @@ it('each moment of each table is moved with the clock, or is known as history', 
     `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
      WHERE table_schema = current_schema() AND data_type = 'timestamp with time zone'`,
   );
-  const known = [
-    ...[...PROCESS_MARKS, ...DATABASE_MARKS].flatMap(({ table, columns: of, limit }) =>
+  const marked = new Set(
+    [...PROCESS_MARKS, ...DATABASE_MARKS].flatMap(({ table, columns: of, limit }) =>
       [...of, ...(limit ? [limit.column] : [])].map((name) => `${table}.${name}`),
     ),
-    ...Object.keys(HISTORY),
-  ];
+  );
+  // Rows of a table that are locked apart have marks apart.
+  const known = [...marked, ...Object.keys(HISTORY)];
   expect(known.toSorted()).toEqual(columns.map(({ name }) => name).toSorted());
   expect(new Set(known).size).toBe(known.length);
 });
@@ -80,7 +77,11 @@ it('moves what is to come by as much as the clock was set back, and keeps its or
   await store.pool.query(`INSERT INTO document (id, look_at, asked_at) VALUES (1, 'infinity', $1)`, [
     new Date(before),
   ]);
-  await store.pool.query(`UPDATE due_look SET day = '2099-01-01', after = 7`);
+  const [document, task] = [new Date(before), new Date(before - 4 * HOUR_MS)];
+  await store.pool.query(
+    `INSERT INTO feed (name, due_at, cursor) VALUES ('dates', 'infinity', '{"day": "2099-01-01"}'), ('night', 'infinity', '{"after": 0}'), ('poll', now(), $1)`,
+    [JSON.stringify({ documents: document, tasks: task, assignments: null })],
+  );
   service.time.at -= 3 * HOUR_MS;
   await service.look();
   expect(await nextOf('soon')).toBe(before + 5_000);
@@ -93,7 +94,16 @@ it('moves what is to come by as much as the clock was set back, and keeps its or
   expect(await ask(`SELECT look_at = 'infinity' AS never, asked_at FROM document`)).toEqual([
     { never: true, asked_at: new Date(before - 3 * HOUR_MS) },
   ]);
-  expect(await ask('SELECT day, after FROM due_look')).toEqual([{ day: '', after: '0' }]);
+  const cursors = Object.fromEntries(
+    (await ask('SELECT name, cursor FROM feed')).map((row) => [row.name, row.cursor]),
+  );
+  expect(cursors).toMatchObject({
+    dates: {},
+    night: {},
+    poll: { tasks: task.toISOString(), assignments: null },
+  });
+  expect([cursors.dates, cursors.night]).toEqual([{}, {}]);
+  expect(Date.parse(cursors.poll.documents)).toBe(before - 3 * HOUR_MS);
   expect(told('clock.set_back')).toEqual([{ whose: 'process', seconds: 3 * 3600 }]);
   await fallSilent();
   await service.look();
@@ -191,18 +201,24 @@ it('moves leases and budgets when the clock of the database was set back', async
 
 const RUN = `INSERT INTO run (id, member_id, portal, robot, item_code, call, wants_answer, received_at, deadline_at, next_at, state)
   VALUES ('1', 'm', 'p', 'r', 'DEAL_1', '', true, $1, $1, $1,`;
-const TELLING =
-  'INSERT INTO telling (portal, document_id, item_code, kind, code, key, created_at, due_at, user_id)';
+const ROW = `INSERT INTO outbox (recipient, portal, document_id, item_code, dedupe_key, kind, lane, created_at, due_at, locked_until, user_id)
+  VALUES ('p', 'p', 1, 'DEAL_1', '',`;
+const takeFeed = async (name: string, now: Date) =>
+  (await createFeeds(store.pool).take([{ name, leaseMs: 1_000 }], now)).length === 1;
+const takeOf = async (lane: Lane, recipient: string, now: Date) => {
+  const wanted = [{ lane, recipient, most: 10, lockedUntil: now }];
+  return (await createOutbox(store.asyncCommitPool).take(wanted, now)).length === 1;
+};
 
 /** What is due at `$1`, and whether it is there to be taken at a moment. */
 const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }> = {
   'a poll': {
-    sql: 'UPDATE watch SET poll_at = $1',
-    take: async (now) => (await createWaits(store.pool).takePoll(now)) !== null,
+    sql: `INSERT INTO feed (name, due_at) VALUES ('poll', $1)`,
+    take: (now) => takeFeed('poll', now),
   },
   'a step of the hourly reading': {
-    sql: 'UPDATE watch SET sweep_at = $1, sweep_started_at = $1',
-    take: async (now) => (await createWaits(store.pool).takeRescan(now)) !== null,
+    sql: `INSERT INTO feed (name, due_at, cursor) VALUES ('rescan', $1, jsonb_build_object('startedAt', $1::timestamptz, 'round', 3, 'after', NULL))`,
+    take: (now) => takeFeed('rescan', now),
   },
   'a look at a document': {
     sql: 'INSERT INTO document (id, look_at) VALUES (1, $1)',
@@ -215,36 +231,38 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
     take: async (now) => (await createDealProjection(store.pool).takeDue('p', now, 1_000, 10)).length === 1,
   },
   'a trigger': {
-    sql: `${TELLING} VALUES ('p', 1, 'DEAL_1', 'trigger', 'c', 'k', $1, $1, NULL)`,
-    take: async (now) => (await createOutbox(store.pool).takeTriggers(['p'], now, 1_000, 10)).length === 1,
+    sql: `${ROW} 'trigger', 'trigger', $1, $1, NULL, NULL)`,
+    take: (now) => takeOf('trigger', 'p', now),
+  },
+  'a comment that another process took': {
+    sql: `WITH r AS (${RUN} 'ended') RETURNING id),
+        f AS (INSERT INTO failure (run_id, portal, robot, item_code, code, wants_answer, quiet, failed_at)
+          SELECT id, 'p', 'r', 'DEAL_1', 'c', true, false, $1 FROM r RETURNING id)
+      INSERT INTO outbox (recipient, portal, failure_id, item_code, dedupe_key, kind, lane, created_at, due_at, locked_until)
+      SELECT 'p', 'p', id, 'DEAL_1', '', 'comment', 'comment', $1, $1::timestamptz - interval '4 hours', $1 FROM f`,
+    take: (now) => takeOf('comment', 'p', now),
   },
   'a notice that has waited for company': {
-    sql: `${TELLING} VALUES ('p', 1, 'DEAL_1', 'notice', 'c', 'k', $1::timestamptz - interval '5 seconds', $1, 7)`,
-    take: async (now) => (await createOutbox(store.pool).takeMessages(['p'], now, 1_000, 10)).length === 1,
+    sql: `${ROW} 'notice', 'gather', $1::timestamptz - interval '5 seconds', $1, NULL, 7)`,
+    take: async (now) => (await createNotices(store.pool).takeMessages(['p'], now, now, 10)).length === 1,
   },
   'a task': {
-    sql: `INSERT INTO mirrored_task (portal, assignment_id, item_code, document_id, wanted, wanted_hash, due_at)
-      VALUES ('p', 1, 'DEAL_1', 1, '{}', '', $1)`,
-    take: async (now) => {
-      const syncedTasks = createSyncedTasks({ pool: store.pool, seal: OPEN, log: memoryLog([]), on: true });
-      return (await syncedTasks.take(['p'], now, 1_000, 10)).length === 1;
-    },
+    sql: `${ROW} 'task', 'task', $1, $1, NULL, NULL)`,
+    take: (now) => takeOf('task', 'p', now),
   },
   'the look at dates': {
-    sql: `UPDATE due_look SET look_at = $1, day = '2099-01-01'`,
-    take: async (now) => (await createDateChecks(store.pool).take('2026-01-01', now)) !== null,
+    sql: `INSERT INTO feed (name, held_until, cursor) VALUES ('dates', $1, '{"day": "2099-01-01"}')`,
+    take: (now) => takeFeed('dates', now),
   },
   'a step of the nightly comparison': {
-    sql: 'UPDATE comparison SET due_at = $1, held_until = $1, after = 5',
-    take: async (now) => (await createComparisons(store.pool).take(now, now)) !== null,
+    sql: `INSERT INTO feed (name, due_at, held_until, cursor) VALUES ('night', $1, $1, '{"after": 5}')`,
+    take: (now) => takeFeed('night', now),
   },
   'an answer': {
     sql: `WITH r AS (${RUN} 'ended') RETURNING id)
-      INSERT INTO answer (run_id, member_id, kind, number, payload, due_at) SELECT id, 'm', 'result', 1, '', $1 FROM r`,
-    take: async (now) => {
-      const lines = [{ memberId: 'm', number: 1 }];
-      return (await createAnswerStore(store.asyncCommitPool).take(now, 1_000, 10, lines)).length === 1;
-    },
+      INSERT INTO outbox (recipient, portal, run_id, item_code, dedupe_key, kind, lane, payload, created_at, due_at)
+      SELECT 'm', 'p', id, 'DEAL_1', '', 'answer', 'first', '', $1, $1 FROM r`,
+    take: (now) => takeOf('first', 'm', now),
   },
   'a run': {
     sql: `${RUN} 'accepted')`,
@@ -263,7 +281,6 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
 it.each(Object.entries(DUE))(
   '%s is due in its time although the clock was set back',
   async (_what, { sql, take }) => {
-    await store.pool.query('TRUNCATE mirrored_task');
     const service = processAt(Date.now() + 3 * HOUR_MS);
     await service.look();
     await store.pool.query(sql, [new Date(service.time.at + 1_000)]);

@@ -59,9 +59,9 @@ it('a run ends once, by its own attempt', async () => {
   const run = await claim();
   await runs.postpone(run, attempt('directum_unavailable', 1), {}, { nextAt: NOW, deadlineAt: NOW });
   const again = await claim();
-  expect(await runs.end('a', attempt('done', 2), {}, [], run)).toBe(false);
-  expect(await runs.end('a', attempt('done', 2.5), {}, [], again)).toBe(true);
-  expect(await runs.end('a', attempt('done', 3), {}, [], again)).toBe(false);
+  expect(await runs.end('a', attempt('done', 2), {}, null, run)).toBe(false);
+  expect(await runs.end('a', attempt('done', 2.5), {}, null, again)).toBe(true);
+  expect(await runs.end('a', attempt('done', 3), {}, null, again)).toBe(false);
   const facts = { run: 'a', robot: ROBOT, ending: 'done', attempts: 2, seconds: 2.5 };
   expect((await written(store.pool)).slice(1)).toEqual([['run.ended', 'DEAL_1', null, 'run a', facts]]);
 });
@@ -69,10 +69,10 @@ it('a run ends once, by its own attempt', async () => {
 it('an operator cancels a run and does it again', async () => {
   const history = createRunHistory(store.pool);
   await calls.accept([call('a')]);
-  await runs.end('a', attempt('cancelled', 2), {}, []);
+  await runs.end('a', attempt('cancelled', 2), {}, null);
   expect(await history.reopen('a', later(60), later(3600))).toBe(true);
   expect(await history.reopen('a', later(60), later(3600))).toBe(false);
-  await runs.end('a', attempt('done', 64), {}, []);
+  await runs.end('a', attempt('done', 64), {}, null);
   const facts = { run: 'a', robot: ROBOT, ending: 'cancelled' };
   expect((await written(store.pool)).slice(1)).toEqual([
     ['run.cancelled', 'DEAL_1', null, 'operator', { ...facts, attempts: 1, seconds: 2 }],
@@ -83,7 +83,7 @@ it('an operator cancels a run and does it again', async () => {
 
 it('open runs of a removed application are cancelled by the service', async () => {
   await calls.accept([call('a'), call('b', 'DEAL_2'), call('c', 'DEAL_3')]);
-  await runs.end('b', attempt('done', 1), {}, []);
+  await runs.end('b', attempt('done', 1), {}, null);
   await runs.cancelOf('m', later(5));
   await runs.cancelOf('m', later(6));
   const facts = { robot: ROBOT, ending: 'cancelled', attempts: 0, seconds: 5 };

@@ -153,13 +153,13 @@ it('an attempt changes nothing of a later one of the same process', async () => 
   const runs = createRunStore(store.pool, store.asyncCommitPool);
   const attempt = { startedAt: NOW, finishedAt: NOW, ending: 'done', text: null };
   expect(await runs.postpone(first, attempt, {}, { nextAt: NOW, deadlineAt: NOW })).toBe(false);
-  expect(await runs.end(first.id, attempt, {}, [], first)).toBe(false);
+  expect(await runs.end(first.id, attempt, {}, null, first)).toBe(false);
   const until = { until: NOW, document: {} as DocumentState, task: null, seen: '' };
   const wait = { documentId: 1, waitFor: 'us', ...until };
   expect(await createWaits(store.pool).save(first, attempt, wait)).toBeNull();
   expect(await row()).toEqual(before);
   expect(await countOf('run_attempt')).toBe(0);
-  expect(await runs.end(second.id, attempt, {}, [], second)).toBe(true);
+  expect(await runs.end(second.id, attempt, {}, null, second)).toBe(true);
 });
 
 it('a run left by its process again and again is due apart from those it takes with it', async () => {

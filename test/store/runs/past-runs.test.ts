@@ -24,7 +24,7 @@ beforeAll(async () => {
   calls = createIncomingCalls({ pool: store.pool, keys, now: () => NOW });
 });
 afterAll(() => bench?.close());
-beforeEach(() => store.pool.query('TRUNCATE run, telling, past_run, past_portal CASCADE'));
+beforeEach(() => store.pool.query('TRUNCATE run, outbox, past_run, past_portal CASCADE'));
 
 const ask = async (sql: string, values: unknown[] = []) => (await store.pool.query(sql, values)).rows;
 const idsOf = async (table: string) => (await ask(`SELECT id FROM ${table} ORDER BY id`)).map(({ id }) => id);
@@ -41,7 +41,8 @@ async function add(id: string, endedAt: Date | null, { state = 'ended', portal =
   await store.pool.query(`INSERT INTO run_attempt VALUES ($1, 1, $2, $2, 'done')`, [id, NOW]);
   await store.pool.query(`INSERT INTO saved_file VALUES ($1, 'x')`, [id]);
   await store.pool.query(
-    `INSERT INTO answer (run_id, member_id, kind, number, payload, state, due_at) VALUES ($1, 'm', 'result', 1, '', 'sent', $2)`,
+    `INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, run_id, item_code, payload, state, created_at, due_at)
+     VALUES ('m', 'p', 'answer', 'first', $1::text || '/1', $1, 'DEAL_1', '', 'sent', $2, $2)`,
     [id, NOW],
   );
 }
@@ -50,18 +51,18 @@ async function add(id: string, endedAt: Date | null, { state = 'ended', portal =
 async function addFailure(
   runId: string,
   failedAt: Date,
-  { told = 'item', telling = 'sent' }: { told?: string | null; telling?: string | null } = {},
+  { told = 'item', comment = 'sent' }: { told?: string | null; comment?: string | null } = {},
 ): Promise<void> {
   const [{ id }] = await ask(
     `INSERT INTO failure (run_id, portal, robot, item_code, code, wants_answer, quiet, failed_at, told)
      SELECT id, portal, robot, item_code, 'input_invalid', true, false, $2, $3 FROM run WHERE id = $1 RETURNING id`,
     [runId, failedAt, told],
   );
-  if (telling !== null)
+  if (comment !== null)
     await store.pool.query(
-      `INSERT INTO telling (portal, failure_id, item_code, kind, code, key, state, created_at, due_at)
-       VALUES ('p', $1::bigint, 'DEAL_1', 'comment', 'input_invalid', $1::text, $2, $3, $3)`,
-      [id, telling, NOW],
+      `INSERT INTO outbox (recipient, portal, failure_id, item_code, kind, lane, dedupe_key, code, key, state, created_at, due_at)
+       VALUES ('p', 'p', $1::bigint, 'DEAL_1', 'comment', 'comment', 'failure ' || $1::text, 'input_invalid', $1::text, $2, $3, $3)`,
+      [id, comment, NOW],
     );
 }
 
@@ -78,10 +79,11 @@ it('deletes what ended so many days ago with all that belongs to it, and nothing
   expect(await step()).toEqual({ deleted: 1, stopped: null });
   const left = ['accepted', 'running', 'waiting', 'young'];
   expect(await idsOf('run')).toEqual(left);
-  for (const table of ['run_attempt', 'saved_file', 'answer'])
+  for (const table of ['run_attempt', 'saved_file', 'outbox'])
     expect((await ask(`SELECT run_id FROM ${table} ORDER BY 1`)).map((row) => row.run_id)).toEqual(left);
   expect(await ask('SELECT FROM wait')).toHaveLength(1);
-  for (const table of ['failure', 'telling']) expect(await ask(`SELECT FROM ${table}`)).toEqual([]);
+  for (const table of ['failure', `outbox WHERE kind = 'comment'`])
+    expect(await ask(`SELECT FROM ${table}`)).toEqual([]);
   expect(await idsOf('past_run')).toEqual(['old']);
   expect(await createRunHistory(store.pool).wasDeleted('old')).toBe(true);
   expect(await createRunHistory(store.pool).wasDeleted('young')).toBe(false);
@@ -89,12 +91,11 @@ it('deletes what ended so many days ago with all that belongs to it, and nothing
 
 it('keeps a run as long as something of it is to be sent', async () => {
   for (const id of ['answer', 'undecided', 'untold']) await add(id, daysAgo(KEEP + 1), { portal: id });
-  await store.pool.query(`UPDATE answer SET state = 'due' WHERE run_id = 'answer'`);
-  await addFailure('undecided', daysAgo(KEEP + 1), { told: null, telling: null });
-  await addFailure('untold', daysAgo(KEEP + 1), { telling: 'due' });
+  await store.pool.query(`UPDATE outbox SET state = 'due' WHERE run_id = 'answer'`);
+  await addFailure('undecided', daysAgo(KEEP + 1), { told: null, comment: null });
+  await addFailure('untold', daysAgo(KEEP + 1), { comment: 'due' });
   expect(await step()).toEqual({ deleted: 0, stopped: null });
-  await store.pool.query(`UPDATE answer SET state = 'sent'; UPDATE failure SET told = 'nothing';
-    UPDATE telling SET state = 'refused'`);
+  await store.pool.query(`UPDATE failure SET told = 'nothing'; UPDATE outbox SET state = 'refused'`);
   expect((await step()).deleted).toBe(3);
 });
 
@@ -102,7 +103,7 @@ it('keeps failures by which one that is still to be told is measured', async () 
   const failed = async (id: string, hoursBefore: number, portal = 'p', told: string | null = 'item') => {
     const at = new Date(daysAgo(KEEP + 1).getTime() - hoursBefore * 3_600_000);
     await add(id, at, { portal });
-    await addFailure(id, at, { told, telling: null });
+    await addFailure(id, at, { told, comment: null });
   };
   await failed('new', 0, 'p', null);
   await failed('same', 23);
@@ -120,11 +121,17 @@ it('leaves slots, documents, told facts and who made a document as they are', as
   await slots.begin('contract');
   await slots.bind('contract', { id: 5, url: 'https://rx/5' });
   await store.pool.query(
-    `INSERT INTO telling (portal, document_id, item_code, kind, code, key, state, created_at, due_at)
-     VALUES ('p', 5, 'DEAL_1', 'trigger', 'directum_approved', 'k', 'sent', $1, $1)`,
+    `INSERT INTO outbox (recipient, portal, document_id, item_code, kind, lane, dedupe_key, code, key, state, created_at, due_at)
+     VALUES ('p', 'p', 5, 'DEAL_1', 'trigger', 'trigger', 'x', 'directum_approved', 'k', 'sent', $1, $1)`,
     [daysAgo(400)],
   );
-  const tables = ['document_slot', 'document', 'watched_document', 'telling', 'document_intent'];
+  const tables = [
+    'document_slot',
+    'document',
+    'watched_document',
+    'outbox WHERE run_id IS NULL',
+    'document_intent',
+  ];
   const all = () => Promise.all(tables.map((table) => ask(`SELECT * FROM ${table}`)));
   const before = await all();
   expect((await step()).deleted).toBe(1);
@@ -187,7 +194,7 @@ it('goes on where it stopped, also among runs of one moment, and past those it m
   await store.pool.query(
     `UPDATE run SET ended_at = ended_at - interval '1.5 microseconds' WHERE id = 'run6'`,
   );
-  await store.pool.query(`UPDATE answer SET state = 'due' WHERE run_id IN ('run0', 'run1', 'run6')`);
+  await store.pool.query(`UPDATE outbox SET state = 'due' WHERE run_id IN ('run0', 'run1', 'run6')`);
   const left: string[][] = [];
   for (let from: Stopped | null = null; ; ) {
     const { stopped } = await step(2, from);

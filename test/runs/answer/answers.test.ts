@@ -1,33 +1,43 @@
 import { expect, it, vi } from 'vitest';
-import { createDelivery, type Delivery, type StepResult } from '../../../src/runs/answer/deliver.ts';
-import type { AnswerStore, DueAnswer } from '../../../src/store/runs/answers.ts';
+import { createOutboxLoop } from '../../../src/outbox/outbox-loop.ts';
+import { answerHandlers, type Delivery, type StepResult } from '../../../src/runs/answer/answers.ts';
+import type { DueRow, Outbox } from '../../../src/store/outbox/outbox.ts';
 import { quietLog } from '../../directum/stand.ts';
 import { passingTime } from '../../passing-time.ts';
 
-const answer = (memberId: string, number: number, name: string): DueAnswer => ({
+const answer = (recipient: string, lane: 'first' | 'second', name: string): DueRow => ({
   id: name,
+  takes: 1,
+  recipient,
+  portal: recipient,
+  kind: 'answer',
+  lane,
+  itemCode: 'DEAL_1',
+  documentId: null,
   runId: name,
-  memberId,
-  kind: 'result',
-  number,
+  code: '',
+  key: '',
   payload: JSON.stringify({ eventToken: name, values: {} }),
-  dueAt: new Date(0),
+  createdAt: new Date(0),
   attempts: 1,
+  unsure: null,
+  userId: null,
+  message: null,
 });
 
 /** Delivery over answers in memory; `send` decides what becomes of them. */
 function deliveryOf(
-  due: DueAnswer[],
+  due: DueRow[],
   send: (memberId: string, answers: StepResult[]) => Promise<Delivery[]>,
   given: { batch?: number; now?: () => Date } = {},
 ) {
   const now = given.now ?? (() => new Date(0));
   const settled: Record<string, string> = {};
   const dueAt: Record<string, number> = {};
-  const answers: AnswerStore = {
-    async take(_now, _lease, limit, lines) {
-      return lines.flatMap(({ memberId, number }) => {
-        const own = due.filter((one) => one.memberId === memberId && one.number === number).slice(0, limit);
+  const queue: Outbox = {
+    async take(wanted) {
+      return wanted.flatMap(({ recipient, lane, most }) => {
+        const own = due.filter((one) => one.recipient === recipient && one.lane === lane).slice(0, most);
         for (const one of own) due.splice(due.indexOf(one), 1);
         return own;
       });
@@ -41,15 +51,15 @@ function deliveryOf(
       }
     },
   };
-  const delivery = createDelivery({
-    answers,
-    send,
-    members: () => ['slow', 'quick'],
-    decrypt: (text) => {
-      if (text.includes('lost key')) throw new Error('no key');
-      return text;
+  const delivery = createOutboxLoop({
+    handlers: answerHandlers({ queue, send, members: () => ['slow', 'quick'], batch: given.batch ?? 2 }),
+    quarantine: { put: async () => undefined, release: async () => undefined },
+    seal: {
+      decrypt: (text) => {
+        if (text.includes('lost key')) throw new Error('no key');
+        return text;
+      },
     },
-    batch: given.batch ?? 2,
     now,
     log: quietLog,
   });
@@ -57,7 +67,11 @@ function deliveryOf(
 }
 
 it('a portal that does not answer holds up no other, and second sendings hold up no first', async () => {
-  const due = [answer('slow', 1, 's1'), answer('quick', 2, 'q-repeat'), answer('quick', 1, 'q1')];
+  const due = [
+    answer('slow', 'first', 's1'),
+    answer('quick', 'second', 'q-repeat'),
+    answer('quick', 'first', 'q1'),
+  ];
   const stuck = Promise.withResolvers<Delivery[]>();
   const { delivery, settled } = deliveryOf(due, (memberId, answers) =>
     memberId === 'slow' || answers[0]?.eventToken === 'q-repeat'
@@ -66,7 +80,7 @@ it('a portal that does not answer holds up no other, and second sendings hold up
   );
   delivery.wake();
   await vi.waitFor(() => expect(settled).toEqual({ q1: 'sent' }));
-  due.push(answer('quick', 1, 'q2'), answer('slow', 1, 's2'));
+  due.push(answer('quick', 'first', 'q2'), answer('slow', 'first', 's2'));
   delivery.wake();
   await vi.waitFor(() => expect(settled).toEqual({ q1: 'sent', q2: 'sent' }));
   expect(due.map(({ id }) => id)).toEqual(['s2']);
@@ -76,17 +90,18 @@ it('a portal that does not answer holds up no other, and second sendings hold up
 });
 
 it('an answer whose key is gone takes no other with it', async () => {
-  const lost = { ...answer('quick', 1, 'lost'), payload: 'lost key' };
-  const { delivery, settled } = deliveryOf([lost, answer('quick', 1, 'q1')], async (_memberId, answers) =>
-    answers.map(() => 'sent'),
+  const lost = { ...answer('quick', 'first', 'lost'), payload: 'lost key' };
+  const { delivery, settled } = deliveryOf(
+    [lost, answer('quick', 'first', 'q1')],
+    async (_memberId, answers) => answers.map(() => 'sent'),
   );
   delivery.wake();
   await vi.waitFor(() => expect(settled).toEqual({ lost: 'refused', q1: 'sent' }));
   await delivery.stop();
 });
 
-it('an answer whose fate the database refuses takes no other with it', async () => {
-  const due = ['q1', 'q2', 'q3'].map((name) => answer('quick', 1, name));
+it('an answer whose refusal the database cannot keep takes no other with it, and is over', async () => {
+  const due = ['q1', 'q2', 'q3'].map((name) => answer('quick', 'first', name));
   const { delivery, settled } = deliveryOf(
     due,
     async (_memberId, answers) =>
@@ -94,12 +109,12 @@ it('an answer whose fate the database refuses takes no other with it', async () 
     { batch: 3 },
   );
   delivery.wake();
-  await vi.waitFor(() => expect(settled).toEqual({ q1: 'sent', q3: 'sent' }));
+  await vi.waitFor(() => expect(settled).toEqual({ q1: 'sent', q2: 'refused', q3: 'sent' }));
   await delivery.stop();
 });
 
 it('what could not be sent is due again', async () => {
-  const { delivery, settled } = deliveryOf([answer('quick', 1, 'q1')], () =>
+  const { delivery, settled } = deliveryOf([answer('quick', 'first', 'q1')], () =>
     Promise.reject(new Error('cut')),
   );
   delivery.wake();
@@ -112,7 +127,7 @@ it.each([
   [25, [25, 25, 10]],
   [50, [50, 10]],
 ])('answers leave %i to a batch, and each has its own fate', async (batch, sizes) => {
-  const due = Array.from({ length: 60 }, (_, index) => answer('quick', 1, `q${index}`));
+  const due = Array.from({ length: 60 }, (_, index) => answer('quick', 'first', `q${index}`));
   const sent: number[] = [];
   const { delivery, settled } = deliveryOf(
     due,
@@ -136,8 +151,8 @@ it('a portal that takes no answers for a time is left alone until then, and the 
   let time = 0;
   let healed = false;
   const passing = passingTime();
-  const due = ['s1', 's2', 's3', 's4', 's5', 's6'].map((name) => answer('slow', 1, name));
-  due.push(answer('slow', 2, 's-repeat'), answer('quick', 1, 'q1'));
+  const due = ['s1', 's2', 's3', 's4', 's5', 's6'].map((name) => answer('slow', 'first', name));
+  due.push(answer('slow', 'second', 's-repeat'), answer('quick', 'first', 'q1'));
   const asked: string[] = [];
   const { delivery, settled, dueAt } = deliveryOf(
     due,
@@ -156,7 +171,7 @@ it('a portal that takes no answers for a time is left alone until then, and the 
   // By a wall clock that is set back meanwhile.
   time = -3 * 3_600_000;
   passing.pass(179_000);
-  due.push(answer('quick', 1, 'q2'));
+  due.push(answer('quick', 'first', 'q2'));
   delivery.wake();
   await vi.waitFor(() => expect(settled).toMatchObject({ q2: 'sent' }));
   expect(due.map(({ id }) => id)).toEqual(['s5', 's6']);
