@@ -119,3 +119,103 @@ it('works only where it has a place, and gives back what it took when the place 
   gate.resolve();
   await workers.stop();
 });
+
+const dueRun = (id: string, robot = 'create') =>
+  ({ id, memberId: 'acme', robot, holder: 'x', takes: 1 }) as StoredRun;
+
+/** A line of many due runs over a store in memory, whose runs are read ahead when the test says so. */
+function longLine(count: number, options: Partial<WorkersOptions<string>> = {}) {
+  const due = Array.from({ length: count }, (_, n) => dueRun(`run ${n}`));
+  const others: StoredRun[] = [];
+  const begun: string[] = [];
+  const back: string[] = [];
+  const readings: { runs: readonly StoredRun[]; tell(part?: number): void; end(): void }[] = [];
+  const attempts: { id: string; end(): void }[] = [];
+  const workers = start(
+    {
+      async claim(_now, limit, lines, overdue = false) {
+        if (overdue) return [];
+        const line = lines.find(({ robot }) => robot === 'create');
+        const own = line?.isAhead ? [] : due;
+        return [...others.splice(0, limit), ...own.splice(0, limit)].slice(0, limit);
+      },
+      claimAhead: async (_now, least, [line]) =>
+        due.length < least ? [] : due.splice(0, line?.most).map((run, n) => ({ run, isNewest: n >= 248 })),
+      release: async (holds) => void back.push(...holds.map(({ id }) => id)),
+    },
+    {
+      lines: () => ['create', 'sync'].map((robot) => ({ memberId: 'acme', robot, waits: false })),
+      ahead: {
+        isOpen: () => true,
+        read: async (_memberId, runs, onReady) => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          const tell = (part = runs.length) => {
+            for (const run of runs.slice(0, part)) onReady(run, `about ${run.id}`);
+          };
+          readings.push({ runs, tell, end: resolve });
+          await promise;
+        },
+      },
+      work: async ({ id }, _isHeld, ahead) => {
+        begun.push(`${id}: ${ahead ?? 'nothing'}`);
+        await new Promise<void>((end) => attempts.push({ id, end }));
+      },
+      ...options,
+    },
+  );
+  const endAll = () => {
+    for (const { end } of attempts.splice(0)) end();
+  };
+  return { workers, due, others, begun, back, readings, endAll };
+}
+
+it('runs of a long line are read ahead before they have slots, and begin with what was read, the newest first', async () => {
+  const { workers, begun, readings, endAll } = longLine(400);
+  workers.wake();
+  // Four slots are taken one by one at first.
+  await expect.poll(() => readings.length).toBe(1);
+  expect(begun.every((text) => text.endsWith('nothing'))).toBe(true);
+  expect(readings[0]?.runs).toHaveLength(250);
+  expect(workers.isBusy('acme')).toBe(true);
+  readings[0]?.tell();
+  const before = begun.length;
+  endAll();
+  await expect.poll(() => begun.length).toBe(before + 4);
+  const newest = readings[0]?.runs.slice(248).map(({ id }) => `${id}: about ${id}`) ?? [];
+  expect(begun.slice(before)).toEqual(expect.arrayContaining(newest));
+  endAll();
+  await workers.stop();
+});
+
+it('a run of another line does not stand behind a mass, nor does the mass behind other lines', async () => {
+  const { workers, begun, readings, others, endAll } = longLine(300);
+  workers.wake();
+  await expect.poll(() => readings.length).toBe(1);
+  readings[0]?.tell();
+  others.push(...Array.from({ length: 20 }, (_, n) => dueRun(`other ${n}`, 'sync')));
+  endAll();
+  await expect.poll(() => begun.length).toBeGreaterThan(7);
+  const now = begun.slice(-4).map((text) => text.split(' ')[0]);
+  expect(now.filter((name) => name === 'other')).toHaveLength(2);
+  expect(now.filter((name) => name === 'run')).toHaveLength(2);
+  endAll();
+  await workers.stop();
+});
+
+it('runs begin without what could not be read ahead, and are given back when the process stops', async () => {
+  const { workers, begun, back, readings, endAll } = longLine(260);
+  workers.wake();
+  await expect.poll(() => readings.length).toBe(1);
+  readings[0]?.end();
+  const before = begun.length;
+  endAll();
+  await expect.poll(() => begun.length).toBe(before + 4);
+  expect(begun.slice(before).every((text) => text.endsWith('nothing'))).toBe(true);
+  endAll();
+  const stopping = workers.stop();
+  endAll();
+  await stopping;
+  const read = readings[0]?.runs.map(({ id }) => id) ?? [];
+  const started = begun.map((text) => text.split(':')[0]);
+  expect(read.filter((id) => !started.includes(id)).every((id) => back.includes(id))).toBe(true);
+});
