@@ -15,10 +15,11 @@ export interface Line {
   isAhead?: boolean;
 }
 
-/** A long line of which up to `most` runs are wanted ahead. */
+/** A line of which up to `most` runs are wanted ahead, if at least `least` are due. */
 interface LongLine {
   memberId: string;
   robot: string;
+  least: number;
   most: number;
 }
 
@@ -70,19 +71,17 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number
     },
 
     /**
-     * Takes runs of lines in which at least `least` are due, before there is a slot for them: the oldest and some of the
-     * newest. They are begun (`begin`) or given back.
+     * Takes runs of long lines before there is a slot for them: the oldest and some of the newest. They are begun (`begin`) or given back.
      */
     async claimAhead(
       now: Date,
-      least: number,
       lines: readonly LongLine[],
     ): Promise<{ run: StoredRun; isNewest: boolean }[]> {
       const wanted = lines.map(({ most, ...line }) => {
         const newest = Math.ceil(most * NEWEST);
         return { ...line, newest, oldest: most - newest };
       });
-      const values = [now, least, JSON.stringify(wanted), holder + AHEAD, leaseMs / 1000];
+      const values = [now, JSON.stringify(wanted), holder + AHEAD, leaseMs / 1000];
       const rows = await claimBy('claim ahead', CLAIM_AHEAD, values);
       return rows.map((row) => ({ run: fromRow(row), isNewest: row.is_newest }));
     },
@@ -192,9 +191,9 @@ const CLAIM = `
 
 const CLAIM_AHEAD = `
   WITH ${TURN},
-  line AS MATERIALIZED (SELECT * FROM json_to_recordset($3::json) AS line ("memberId" text, robot text, newest int, oldest int)
+  line AS MATERIALIZED (SELECT * FROM json_to_recordset($2::json) AS line ("memberId" text, robot text, least int, newest int, oldest int)
     WHERE (SELECT count(*) FROM (SELECT FROM run WHERE state = 'accepted' AND member_id = line."memberId" AND run.robot = line.robot
-      AND next_at <= $1 LIMIT $2) AS first) >= $2),
+      AND next_at <= $1 LIMIT line.least) AS first) >= line.least),
   newest AS (
     SELECT run.*, true AS is_newest FROM turn CROSS JOIN line CROSS JOIN LATERAL (
       SELECT id, portal, item_code, next_at FROM run WHERE ${DUE} AND ${FIRST_OF_ITEM}
@@ -205,6 +204,6 @@ const CLAIM_AHEAD = `
       ORDER BY next_at LIMIT line.oldest FOR UPDATE SKIP LOCKED) AS run),
   single AS (SELECT DISTINCT ON (portal, item_code) * FROM (SELECT * FROM newest UNION ALL SELECT * FROM oldest) AS found
     ORDER BY portal, item_code, next_at, is_newest),
-  taken AS (UPDATE run SET state = 'running', holder = $4, takes = takes + 1, lease_until = clock_timestamp() + make_interval(secs => $5)
+  taken AS (UPDATE run SET state = 'running', holder = $3, takes = takes + 1, lease_until = clock_timestamp() + make_interval(secs => $4)
     FROM single WHERE run.id = single.id AND run.state = 'accepted' RETURNING run.*, single.is_newest)
   SELECT * FROM taken ORDER BY is_newest DESC, next_at`;

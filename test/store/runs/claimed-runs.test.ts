@@ -209,15 +209,15 @@ it('keeps and takes back the others while one run is being written', async () =>
 });
 
 describe('a long line', () => {
-  const wanted = (most: number) => [{ memberId: 'acme', robot: 'create', most }];
+  const wanted = (least: number) => [{ memberId: 'acme', robot: 'create', least, most: 20 }];
   const later = (seconds: number) =>
     store.pool.query(`UPDATE run SET next_at = next_at - make_interval(secs => $1)`, [seconds]);
 
   it('is claimed ahead from both ends, one run of an item, and not when it is short', async () => {
     await accept(...many('create@acme/DEAL', 30), 'create@acme/DEAL_29#again', 'create@other/DEAL_1');
     const claimed = createClaimedRuns(store.pool, 'a');
-    expect(await claimed.claimAhead(NOW, 32, wanted(20))).toEqual([]);
-    const taken = await claimed.claimAhead(NOW, 31, wanted(20));
+    expect(await claimed.claimAhead(NOW, wanted(32))).toEqual([]);
+    const taken = await claimed.claimAhead(NOW, wanted(31));
     const of = (newest: boolean) =>
       taken.flatMap(({ run, isNewest }) => (isNewest === newest ? run.itemCode : []));
     // The second run of the last item waits for the first, which is among the newest.
@@ -228,7 +228,7 @@ describe('a long line', () => {
   it('claimed ahead begins once, keeps its lease, and its death counts as no lost attempt', async () => {
     await accept(...many('create@acme/DEAL', 4));
     const claimed = createClaimedRuns(store.pool, 'a');
-    const taken = (await claimed.claimAhead(NOW, 1, wanted(20))).map(({ run }) => run);
+    const taken = (await claimed.claimAhead(NOW, wanted(1))).map(({ run }) => run);
     const [first, second] = taken as [StoredRun, StoredRun];
     expect((await claimed.keep(taken))(first)).toBe(true);
     const [begun] = (await claimed.begin([first])) as [StoredRun];

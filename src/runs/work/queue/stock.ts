@@ -28,6 +28,8 @@ interface StockedRun<Ahead> {
 
 /** With fewer due runs in a line each reads for itself: it begins sooner. */
 const LEAST = 25;
+/** The end of a mass is read as the rest of it. */
+const LEAST_MORE = 5;
 /** Runs of one reading: as many as begin within a good quarter of a minute, so that what was read of them is fresh. */
 const FEWEST = 50;
 const FIRST = 250;
@@ -70,18 +72,16 @@ export function createStock<Ahead>(options: {
   }
 
   /** How many runs of a line are wanted now. */
-  function mostOf(key: LineKey): number {
-    const { runs, size, isReading } = lineOf(key);
-    return !isReading && runs.size <= size * LOW && ahead.isOpen(key) ? size : 0;
+  function wantedOf({ memberId, robot }: LineKey) {
+    const { runs, size, isReading } = lineOf({ memberId, robot });
+    if (isReading || runs.size > size * LOW || !ahead.isOpen({ memberId, robot })) return [];
+    return [{ memberId, robot, least: runs.size > 0 ? LEAST_MORE : LEAST, most: size }];
   }
 
   const filling = createLoop(async () => {
-    const wanted = options
-      .lines()
-      .map(({ memberId, robot }) => ({ memberId, robot, most: mostOf({ memberId, robot }) }))
-      .filter(({ most }) => most > 0);
+    const wanted = options.lines().flatMap(wantedOf);
     if (wanted.length === 0) return false;
-    const taken = await claimed.claimAhead(now(), LEAST, wanted);
+    const taken = await claimed.claimAhead(now(), wanted);
     for (const some of Map.groupBy(taken, ({ run }) => nameOf(run)).values()) {
       const [first] = some;
       if (first === undefined) continue;

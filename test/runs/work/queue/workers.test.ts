@@ -139,8 +139,10 @@ function longLine(count: number, options: Partial<WorkersOptions<string>> = {}) 
         const own = line?.isAhead ? [] : due;
         return [...others.splice(0, limit), ...own.splice(0, limit)].slice(0, limit);
       },
-      claimAhead: async (_now, least, [line]) =>
-        due.length < least ? [] : due.splice(0, line?.most).map((run, n) => ({ run, isNewest: n >= 248 })),
+      claimAhead: async (_now, [line]) =>
+        due.length < (line?.least ?? 0)
+          ? []
+          : due.splice(0, line?.most).map((run, n) => ({ run, isNewest: n >= 248 })),
       release: async (holds) => void back.push(...holds.map(({ id }) => id)),
     },
     {
