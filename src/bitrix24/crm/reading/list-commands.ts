@@ -21,8 +21,8 @@ export interface ListOf {
 }
 
 /** Owners mostly have one requisite with one account and two addresses: their rows are to fit into a page, too. */
-const OWNERS = 40;
-const OWNERS_OF_PAIRS = 20;
+const OWNERS = 45;
+const OWNERS_OF_PAIRS = 24;
 
 export const itemList = (typeId: number): ListOf => ({
   method: 'crm.item.list',

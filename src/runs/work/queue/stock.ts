@@ -30,10 +30,15 @@ interface StockedRun<Ahead> {
 const LEAST = 25;
 /** The end of a mass is read as the rest of it. */
 const LEAST_MORE = 5;
-/** Runs of one reading: as many as begin within a good quarter of a minute, so that what was read of them is fresh. */
-const FEWEST = 50;
-const FIRST = 250;
-const MOST = 500;
+/** Proofs of one hit, beside its witness. */
+const PROOFS = 49;
+/**
+ * Runs of one reading, whose proofs fill their hits and each of whose waves of lists is one hit: as many as begin within half
+ * a minute, so that what was read of them is fresh.
+ */
+const FEWEST = PROOFS;
+const FIRST = 5 * PROOFS;
+const MOST = 14 * PROOFS;
 const QUICK_MS = 8_000;
 const SLOW_MS = 20_000;
 /** The next reading begins when so much of the last one is left. */
@@ -75,7 +80,9 @@ export function createStock<Ahead>(options: {
   function wantedOf({ memberId, robot }: LineKey) {
     const { runs, size, isReading } = lineOf({ memberId, robot });
     if (isReading || runs.size > size * LOW || !ahead.isOpen({ memberId, robot })) return [];
-    return [{ memberId, robot, least: runs.size > 0 ? LEAST_MORE : LEAST, most: size }];
+    return [
+      { memberId, robot, least: runs.size > 0 ? LEAST_MORE : LEAST, most: Math.ceil(size / PROOFS) * PROOFS },
+    ];
   }
 
   const filling = createLoop(async () => {
@@ -161,7 +168,7 @@ function resize(line: Line): void {
   const lasted = at - line.claimedAt;
   if (line.claimedAt > 0 && lasted < QUICK_MS) line.size = Math.min(MOST, line.size * 2);
   if (line.claimedAt > 0 && lasted > SLOW_MS && line.runs.size > 0)
-    line.size = Math.max(FEWEST, Math.floor(line.size / 2));
+    line.size = Math.max(FEWEST, line.size / 2);
   line.claimedAt = at;
 }
 

@@ -142,7 +142,7 @@ function longLine(count: number, options: Partial<WorkersOptions<string>> = {}) 
       claimAhead: async (_now, [line]) =>
         due.length < (line?.least ?? 0)
           ? []
-          : due.splice(0, line?.most).map((run, n) => ({ run, isNewest: n >= 248 })),
+          : due.splice(0, line?.most).map((run, n) => ({ run, isNewest: n >= 243 })),
       release: async (holds) => void back.push(...holds.map(({ id }) => id)),
     },
     {
@@ -177,13 +177,13 @@ it('runs of a long line are read ahead before they have slots, and begin with wh
   // Four slots are taken one by one at first.
   await expect.poll(() => readings.length).toBe(1);
   expect(begun.every((text) => text.endsWith('nothing'))).toBe(true);
-  expect(readings[0]?.runs).toHaveLength(250);
+  expect(readings[0]?.runs).toHaveLength(245);
   expect(workers.isBusy('acme')).toBe(true);
   readings[0]?.tell();
   const before = begun.length;
   endAll();
   await expect.poll(() => begun.length).toBe(before + 4);
-  const newest = readings[0]?.runs.slice(248).map(({ id }) => `${id}: about ${id}`) ?? [];
+  const newest = readings[0]?.runs.slice(243).map(({ id }) => `${id}: about ${id}`) ?? [];
   expect(begun.slice(before)).toEqual(expect.arrayContaining(newest));
   endAll();
   await workers.stop();
