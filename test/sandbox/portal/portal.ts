@@ -13,8 +13,11 @@ import { bizprocMethods } from './bizproc-methods.ts';
 import { commentMethods } from './comment-methods.ts';
 import { createWorld, SCOPES } from './create-world.ts';
 import { crmMethods } from './crm-methods.ts';
-import { addFile, addItem, addUser, textRow } from './data.ts';
+import { addDepartment, addFile, addItem, addUser, textRow } from './data.ts';
 import { addType, documentType, ensureStage, itemsOf } from './entities.ts';
+import { addTemplate, type GivenTemplate, type MadeDocument } from './generator/memory.ts';
+import { generatorMethods } from './generator/methods.ts';
+import { templateMethods } from './generator/template-methods.ts';
 import { itemMethods } from './item-methods.ts';
 import {
   clickActivity,
@@ -26,6 +29,9 @@ import {
   update,
 } from './life.ts';
 import { createMisbehave } from './misbehave.ts';
+import { peopleMethods } from './people-methods.ts';
+import { requisiteMethods } from './requisite-methods.ts';
+import { createRights } from './rights.ts';
 import { isOffered, robotMethods } from './robots.ts';
 import { createApp, listen } from './server.ts';
 import { taskMethods } from './task-methods.ts';
@@ -66,10 +72,14 @@ export async function startPortal(options: PortalOptions) {
     ...bizprocMethods(world),
     ...itemMethods(world),
     ...crmMethods(world),
+    ...requisiteMethods(world),
+    ...peopleMethods(world),
     ...userFieldMethods(world),
     ...timelineMethods(world),
     ...commentMethods(world),
     ...taskMethods(world),
+    ...generatorMethods(world),
+    ...templateMethods(world),
   };
   const app = createApp(world, methods, options.rate ?? { perSecond: 2, bucket: 50 });
   const first = await listen(app, options.port ?? 0, host);
@@ -119,6 +129,7 @@ export async function startPortal(options: PortalOptions) {
       world.addresses.push(address);
     },
     addUser: (fields: Fields): number => addUser(world, fields),
+    addDepartment: (fields: Fields): number => addDepartment(world, fields),
     addItem: (entityTypeId: number, fields: Fields): number => addItem(world, entityTypeId, fields),
     addType: (entityTypeId: number, title?: string) => addType(world, entityTypeId, title),
     addStage: (entityTypeId: number, stage: string, name?: string): void =>
@@ -148,6 +159,8 @@ export async function startPortal(options: PortalOptions) {
     clickActivity: (activityId: number, button: string) => clickActivity(world, activityId, button),
     notices: () => [...world.notices],
     tasks: (): Fields[] => [...world.tasks.values()],
+    addTemplate: (template: GivenTemplate): number => addTemplate(world, template),
+    documents: (): MadeDocument[] => [...world.generator.documents.values()],
     robots: (): string[] => [...world.robots.keys()],
     triggerRuns: world.triggerRuns,
 
@@ -205,6 +218,7 @@ export async function startPortal(options: PortalOptions) {
       return `${world.url}/rest/${userId}/${secret}/`;
     },
     misbehave: world.misbehave,
+    rights: createRights(world),
     /** Until every call, event and answer under way has been dealt with. */
     settled: async (): Promise<void> => {
       while (world.background.size > 0) await Promise.allSettled([...world.background]);

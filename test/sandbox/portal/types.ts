@@ -85,7 +85,21 @@ export interface Rule {
   times?: number;
 }
 
+export interface DocumentMisbehave {
+  /** The module is not installed. */
+  moduleOff: boolean;
+  /** How many documents the tariff allows. */
+  limit: number | null;
+  numberFails: boolean;
+  /** How long after a document its PDF is there; the docx has its own delay, none in life. */
+  pdfDelayMs: number;
+  docxDelayMs: number;
+  /** The converter fails: no PDF ever. */
+  transformationError: boolean;
+}
+
 export interface Misbehave {
+  documents: DocumentMisbehave;
   next(rule: Rule): void;
   doubleCalls: boolean;
   dropCalls: boolean;
@@ -98,6 +112,12 @@ export interface Misbehave {
   portalDeleted: boolean;
   /** Seconds of operating time used, by method; 420 and more is 429. */
   operating: Map<string, number>;
+  /** Seconds of operating time that each call of a method takes from its ten minutes. */
+  operatingCost: Map<string, number>;
+  /** Methods that are refused, alone and in a batch; `batch` itself too. */
+  refused: Map<string, { status?: number; error: string; description?: string }>;
+  /** crm.address.list says 50 for every longer list and names no next page. */
+  addressTotalStuck: boolean;
   expireAccessTokens(): void;
   killRefreshTokens(): void;
   renameTo(newUrl?: string): Promise<string>;

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Generator } from './generator/memory.ts';
 import type {
   Activity,
   Delivery,
@@ -73,6 +74,10 @@ export interface World {
   access: Map<string, Grant>;
   refresh: Map<string, { userId: number; accessToken: string; expiresAt: number }>;
   users: Map<number, Fields>;
+  departments: Map<number, Fields>;
+  /** `type:id` of items a user may not read, and types of which he may read none. */
+  hidden: Map<number, Set<string>>;
+  closed: Map<number, Set<number>>;
   items: Map<number, Map<number, Fields>>;
   types: Map<number, { id: number; entityTypeId: number; title: string }>;
   userFields: UserField[];
@@ -87,6 +92,7 @@ export interface World {
   notices: Notice[];
   tasks: Map<number, Fields>;
   taskComments: Map<number, { authorId: number; message: string }[]>;
+  generator: Generator;
   robots: Map<string, Registration>;
   events: { event: string; handler: string; authType: number }[];
   triggers: Map<string, string>;
@@ -97,6 +103,8 @@ export interface World {
   rules: Rule[];
   misbehave: Misbehave;
   counters: Map<string, number>;
+  /** Operating seconds by method and minute. */
+  operated: Map<string, { minute: number; seconds: number }[]>;
 }
 
 export function nextId(world: World, what: string, first = 1): number {
