@@ -73,6 +73,8 @@ const toComparable = (snapshot: Read) =>
 const text = fc.option(fc.constantFrom('', '7799000012', ' 040140000123 ', 'Ромашка', '0'), {
   nil: undefined,
 });
+/** The installer's rights leave it out of lists, and a single reading is refused. */
+const rarely = fc.nat({ max: 7 }).map((n) => n === 7);
 const requisite = fc.record({
   SORT: fc.integer({ min: 1, max: 3 }),
   ACTIVE: fc.constantFrom('Y', 'Y', 'Y', 'N'),
@@ -95,6 +97,7 @@ const owner = fc.record({
   name: text,
   phone: fc.option(fc.array(fc.constantFrom('+7 495 1', '+7 2'), { maxLength: 2 }), { nil: undefined }),
   requisites: fc.array(requisite, { maxLength: 3 }),
+  isHidden: rarely,
 });
 const index = fc.option(fc.nat({ max: 5 }), { nil: undefined });
 const item = fc.record({
@@ -110,11 +113,12 @@ const item = fc.record({
   chosen: index,
   bank: index,
   ownChosen: index,
+  isHidden: rarely,
 });
 const world = fc.record({
   companies: fc.array(owner, { minLength: 1, maxLength: 4 }),
   contacts: fc.array(owner, { minLength: 1, maxLength: 3 }),
-  items: fc.array(item, { minLength: 1, maxLength: 12 }),
+  items: fc.array(item, { minLength: 1, maxLength: 8 }),
   users: fc.array(fc.record({ EMAIL: text, NAME: text, ACTIVE: fc.boolean() }), {
     minLength: 1,
     maxLength: 4,
@@ -140,8 +144,12 @@ function lay({ companies, contacts, items, users }: World): { refs: ItemRef[]; p
     }
     return id;
   };
-  const companyIds = companies.map((one) => add(4, one));
-  const contactIds = contacts.map((one) => add(3, one));
+  const withRights = (typeId: number, id: number, isHidden: boolean) => {
+    if (isHidden) portal.rights.hide(1, typeId, id);
+    return id;
+  };
+  const companyIds = companies.map((one) => withRights(4, add(4, one), one.isHidden));
+  const contactIds = contacts.map((one) => withRights(3, add(3, one), one.isHidden));
   const people = users.map((one) => portal.addUser({ ...one }));
   // One beyond the list is somebody who is not there.
   const pick = (ids: number[], at: number | undefined) => (at === undefined ? 0 : (ids[at] ?? 900_000 + at));
@@ -151,13 +159,14 @@ function lay({ companies, contacts, items, users }: World): { refs: ItemRef[]; p
     const assignedById = pick(people, one.user);
     const id =
       one.typeId === 3 || one.typeId === 4
-        ? add(one.typeId, { name: one.title, phone: undefined, requisites: [] })
+        ? add(one.typeId, { name: one.title, phone: undefined, requisites: [], isHidden: false })
         : portal.addItem(one.typeId, {
             ...fields,
             ...own,
             contactId: pick(contactIds, one.contact),
             assignedById,
           });
+    withRights(one.typeId, id, one.isHidden);
     if (![1, 3, 4].includes(one.typeId) && (one.chosen !== undefined || one.ownChosen !== undefined))
       portal.setRequisiteLink(one.typeId, id, {
         REQUISITE_ID: pick(requisites, one.chosen),
@@ -201,7 +210,7 @@ describe('items read by lists', () => {
         const strays = given.items.filter(({ company = 0 }) => company >= given.companies.length);
         expect(alone.length).toBeLessThanOrEqual(strays.length);
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
-  }, 60_000);
+  }, 120_000);
 });

@@ -109,8 +109,11 @@ async function readOwners(
   for (const { typeId, rows } of requisites) {
     for (const [id, some] of rows) {
       reading.put(commands.requisites(typeId, id), some);
-      // One of them may be the one chosen on an item.
-      for (const row of some) reading.put(commands.requisite(Number(row['ID'])), row);
+      // One of them may be the one chosen on an item. What was asked singly stands: a list knows no rights (F1a).
+      for (const row of some) {
+        const single = commands.requisite(Number(row['ID']));
+        if (!reading.has(single)) reading.put(single, row);
+      }
     }
   }
   for (const [id, some] of users) reading.put(commands.user(id), some);
