@@ -15,12 +15,16 @@ export interface Line {
   isAhead?: boolean;
 }
 
-/** A line of which up to `most` runs are wanted ahead, if at least `least` are due. */
+/**
+ * A line of which up to `most` runs are wanted ahead, if at least `least` are due, but of these no more than this `part`: the
+ * others are for other processes.
+ */
 interface LongLine {
   memberId: string;
   robot: string;
   least: number;
   most: number;
+  part: number;
 }
 
 const UNIQUE_VIOLATION = '23505';
@@ -77,11 +81,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number
       now: Date,
       lines: readonly LongLine[],
     ): Promise<{ run: StoredRun; isNewest: boolean }[]> {
-      const wanted = lines.map(({ most, ...line }) => {
-        const newest = Math.ceil(most * NEWEST);
-        return { ...line, newest, oldest: most - newest };
-      });
-      const values = [now, JSON.stringify(wanted), holder + AHEAD, leaseMs / 1000];
+      const values = [now, JSON.stringify(lines), holder + AHEAD, leaseMs / 1000];
       const rows = await claimBy('claim ahead', CLAIM_AHEAD, values);
       return rows.map((row) => ({ run: fromRow(row), isNewest: row.is_newest }));
     },
@@ -191,9 +191,12 @@ const CLAIM = `
 
 const CLAIM_AHEAD = `
   WITH ${TURN},
-  line AS MATERIALIZED (SELECT * FROM json_to_recordset($2::json) AS line ("memberId" text, robot text, least int, newest int, oldest int)
-    WHERE (SELECT count(*) FROM (SELECT FROM run WHERE state = 'accepted' AND member_id = line."memberId" AND run.robot = line.robot
-      AND next_at <= $1 LIMIT line.least) AS first) >= line.least),
+  long AS MATERIALIZED (SELECT line."memberId", line.robot, least(line.most, ceil(due.count * line.part))::bigint AS wanted
+    FROM json_to_recordset($2::json) AS line ("memberId" text, robot text, least int, most int, part float8)
+    CROSS JOIN LATERAL (SELECT count(*) FROM (SELECT FROM run WHERE state = 'accepted' AND member_id = line."memberId"
+      AND run.robot = line.robot AND next_at <= $1 LIMIT greatest(line.least, ceil(line.most / line.part)::bigint)) AS one) AS due
+    WHERE due.count >= line.least),
+  line AS MATERIALIZED (SELECT *, ceil(wanted * ${NEWEST})::bigint AS newest FROM long),
   newest AS (
     SELECT run.*, true AS is_newest FROM turn CROSS JOIN line CROSS JOIN LATERAL (
       SELECT id, portal, item_code, next_at FROM run WHERE ${DUE} AND ${FIRST_OF_ITEM}
@@ -201,7 +204,7 @@ const CLAIM_AHEAD = `
   oldest AS (
     SELECT run.*, false AS is_newest FROM turn CROSS JOIN line CROSS JOIN LATERAL (
       SELECT id, portal, item_code, next_at FROM run WHERE ${DUE}
-      ORDER BY next_at LIMIT line.oldest FOR UPDATE SKIP LOCKED) AS run),
+      ORDER BY next_at LIMIT line.wanted - line.newest FOR UPDATE SKIP LOCKED) AS run),
   single AS (SELECT DISTINCT ON (portal, item_code) * FROM (SELECT * FROM newest UNION ALL SELECT * FROM oldest) AS found
     ORDER BY portal, item_code, next_at, is_newest),
   taken AS (UPDATE run SET state = 'running', holder = $3, takes = takes + 1, lease_until = clock_timestamp() + make_interval(secs => $4)

@@ -209,7 +209,7 @@ it('keeps and takes back the others while one run is being written', async () =>
 });
 
 describe('a long line', () => {
-  const wanted = (least: number) => [{ memberId: 'acme', robot: 'create', least, most: 20 }];
+  const wanted = (least: number, part = 1) => [{ memberId: 'acme', robot: 'create', least, most: 20, part }];
   const later = (seconds: number) =>
     store.pool.query(`UPDATE run SET next_at = next_at - make_interval(secs => $1)`, [seconds]);
 
@@ -223,6 +223,14 @@ describe('a long line', () => {
     // The second run of the last item waits for the first, which is among the newest.
     expect(of(true)).toEqual(['DEAL_28', 'DEAL_29']);
     expect(of(false)).toEqual(Array.from({ length: 18 }, (_, n) => `DEAL_${n}`));
+  });
+
+  it('is left to other processes by their part', async () => {
+    await accept(...many('create@acme/DEAL', 30));
+    const [a, b] = [createClaimedRuns(store.pool, 'a'), createClaimedRuns(store.pool, 'b')];
+    expect(await a.claimAhead(NOW, wanted(25, 1 / 3))).toHaveLength(10);
+    expect(await b.claimAhead(NOW, wanted(5, 1 / 2))).toHaveLength(10);
+    expect(await b.claimAhead(NOW, wanted(5))).toHaveLength(10);
   });
 
   it('claimed ahead begins once, keeps its lease, and its death counts as no lost attempt', async () => {

@@ -61,6 +61,8 @@ export function createStock<Ahead>(options: {
   claimed: Pick<ClaimedRuns, 'claimAhead' | 'release'>;
   ahead: ReadAheadPort<Ahead>;
   lines(): readonly LineKey[];
+  /** The part of all slots that this process has: so much of a line it takes, and leaves the rest to the others. */
+  part(): number;
   onReady(): void;
   now: () => Date;
   log: Log;
@@ -79,10 +81,10 @@ export function createStock<Ahead>(options: {
   /** How many runs of a line are wanted now. */
   function wantedOf({ memberId, robot }: LineKey) {
     const { runs, size, isReading } = lineOf({ memberId, robot });
-    if (isReading || runs.size > size * LOW || !ahead.isOpen({ memberId, robot })) return [];
-    return [
-      { memberId, robot, least: runs.size > 0 ? LEAST_MORE : LEAST, most: Math.ceil(size / PROOFS) * PROOFS },
-    ];
+    const part = options.part();
+    if (isReading || part === 0 || runs.size > size * LOW || !ahead.isOpen({ memberId, robot })) return [];
+    const least = runs.size > 0 ? LEAST_MORE : LEAST;
+    return [{ memberId, robot, part, least, most: Math.ceil(size / PROOFS) * PROOFS }];
   }
 
   const filling = createLoop(async () => {

@@ -75,6 +75,7 @@ export function startWorkers<Ahead>(options: WorkersOptions<Ahead>) {
     claimed,
     ahead: options.ahead,
     lines,
+    part: () => slots.ordinary.held() / slots.ordinary.total,
     onReady: () => claiming.wake(),
     now,
     log,

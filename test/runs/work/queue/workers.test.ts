@@ -7,7 +7,11 @@ import { quietLog } from '../../../directum/stand.ts';
 
 const run = (id: string) => ({ id, memberId: 'acme', robot: 'wait' }) as StoredRun;
 
-const having = (count: number): ConcurrencySlots => ({ held: () => count, share: async () => false });
+const having = (count: number): ConcurrencySlots => ({
+  total: count,
+  held: () => count,
+  share: async () => false,
+});
 
 /** Workers of one line that waits, over a store of which a test says what matters to it. */
 const start = (
@@ -100,6 +104,7 @@ it('works only where it has a place, and gives back what it took when the place 
   const workers = start(claimed, {
     slots: {
       ordinary: {
+        total: 3,
         held: () => held,
         share: async () => {
           const more = part > held;
