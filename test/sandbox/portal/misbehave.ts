@@ -85,6 +85,7 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
     refused: new Map(),
     addressTotalStuck: false,
     documents: goodDocuments(),
+    frames: { silent: false, refreshFails: false },
     expireAccessTokens: () => {
       for (const grant of world().access.values()) grant.expiresAt = 0;
     },
@@ -109,6 +110,7 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
       misbehave.refused.clear();
       misbehave.addressTotalStuck = false;
       misbehave.documents = goodDocuments();
+      misbehave.frames = { silent: false, refreshFails: false };
     },
   };
   return misbehave;

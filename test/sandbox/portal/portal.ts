@@ -15,6 +15,7 @@ import { createWorld, SCOPES } from './create-world.ts';
 import { crmMethods } from './crm-methods.ts';
 import { addDepartment, addFile, addItem, addUser, textRow } from './data.ts';
 import { addType, documentType, ensureStage, itemsOf } from './entities.ts';
+import { createFrames } from './frames/frames.ts';
 import { addTemplate, type GivenTemplate, type MadeDocument } from './generator/memory.ts';
 import { generatorMethods } from './generator/methods.ts';
 import { templateMethods } from './generator/template-methods.ts';
@@ -30,6 +31,7 @@ import {
 } from './life.ts';
 import { createMisbehave } from './misbehave.ts';
 import { peopleMethods } from './people-methods.ts';
+import { placementMethods } from './placement-methods.ts';
 import { requisiteMethods } from './requisite-methods.ts';
 import { createRights } from './rights.ts';
 import { isOffered, robotMethods } from './robots.ts';
@@ -80,6 +82,7 @@ export async function startPortal(options: PortalOptions) {
     ...taskMethods(world),
     ...generatorMethods(world),
     ...templateMethods(world),
+    ...placementMethods(world),
   };
   const app = createApp(world, methods, options.rate ?? { perSecond: 2, bucket: 50 });
   const first = await listen(app, options.port ?? 0, host);
@@ -219,6 +222,7 @@ export async function startPortal(options: PortalOptions) {
     },
     misbehave: world.misbehave,
     rights: createRights(world),
+    frames: createFrames(world),
     /** Until every call, event and answer under way has been dealt with. */
     settled: async (): Promise<void> => {
       while (world.background.size > 0) await Promise.allSettled([...world.background]);

@@ -69,7 +69,7 @@ export async function invoke(world: World, methods: Methods, call: Invocation): 
   operate(world, call.method);
   demandScope(call.grant, method.scope);
   if (method.app === true && call.grant.context !== 'app') {
-    throw call.method.startsWith('event.')
+    throw /^(event|placement)\./.test(call.method)
       ? new RestError(403, 'WRONG_AUTH_TYPE', 'Current authorization type is denied for this method')
       : new RestError(403, 'ACCESS_DENIED', 'Access denied! Application context required');
   }

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { addFrames } from './frames/host-pages.ts';
 import { addGeneratorFiles } from './generator/files.ts';
 import { record } from './journal.ts';
 import { oauthRoute } from './oauth.ts';
@@ -39,6 +40,7 @@ export function createApp(world: World, methods: Methods, rate: Rate): Express {
   addGeneratorFiles(app, world);
   app.all(['/oauth/token', '/oauth/token/'], oauthRoute(world));
   app.all('/rest/*path', restRoute(world, methods, rate));
+  addFrames(app, world);
   addPages(app, world);
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
     response.status(400).json({ error: 'INVALID_REQUEST', error_description: String(error) });

@@ -1,6 +1,6 @@
 import type { Fields } from './types.ts';
 import { type Call, RestError, text } from './wire.ts';
-import { domainOf, type Grant, hex, isActive, type World } from './world.ts';
+import { domainOf, type Grant, hex, isActive, isAdmin, type World } from './world.ts';
 
 export const ACCESS_SECONDS = 3600;
 const REFRESH_SECONDS = 180 * 24 * 3600;
@@ -82,6 +82,9 @@ export function grantOf(world: World, token: string): Grant {
   }
   if (!isActive(world, grant.userId)) {
     throw new RestError(401, 'authorization_error', 'Unable to authorize user');
+  }
+  if (grant.context === 'app' && world.noApp.has(grant.userId) && !isAdmin(world, grant.userId)) {
+    throw new RestError(403, 'user_access_error', 'The user does not have access to the application.');
   }
   return grant;
 }

@@ -98,8 +98,24 @@ export interface DocumentMisbehave {
   transformationError: boolean;
 }
 
+/** What a page of the application said to the portal by postMessage. */
+export interface FrameMessage {
+  sid: string;
+  page: 'tab' | 'robot' | 'application';
+  command: string;
+  params: Fields;
+  /** Whether this page has the command; without it there is silence. */
+  known: boolean;
+}
+
 export interface Misbehave {
   documents: DocumentMisbehave;
+  frames: {
+    /** Every message is met by silence. */
+    silent: boolean;
+    /** The portal cannot refresh: it shows a box and never answers. */
+    refreshFails: boolean;
+  };
   next(rule: Rule): void;
   doubleCalls: boolean;
   dropCalls: boolean;

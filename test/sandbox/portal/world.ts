@@ -1,9 +1,11 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Rendering } from './frames/opening.ts';
 import type { Generator } from './generator/memory.ts';
 import type {
   Activity,
   Delivery,
   Fields,
+  FrameMessage,
   JournalEntry,
   Misbehave,
   Notice,
@@ -64,7 +66,15 @@ export interface World {
   applicationToken: string;
   eventKey: string;
   scopes: Set<string>;
-  app: { present: boolean; installed: boolean; version: number; address: string; scriptOnly: boolean };
+  app: {
+    present: boolean;
+    installed: boolean;
+    version: number;
+    /** Where it is installed; its main page when there is no other. */
+    address: string;
+    mainUrl: string;
+    scriptOnly: boolean;
+  };
   journal: JournalEntry[];
   deliveries: Delivery[];
   background: Set<Promise<unknown>>;
@@ -94,6 +104,20 @@ export interface World {
   taskComments: Map<number, { authorId: number; message: string }[]>;
   generator: Generator;
   robots: Map<string, Registration>;
+  placements: {
+    id: number;
+    placement: string;
+    handler: string;
+    title: string;
+    description: string;
+    langAll: Record<string, Fields>;
+  }[];
+  /** Users without access to the application. */
+  noApp: Set<number>;
+  renderings: Map<string, Rendering>;
+  frameMessages: FrameMessage[];
+  appOptions: Fields;
+  userOptions: Map<number, Fields>;
   events: { event: string; handler: string; authType: number }[];
   triggers: Map<string, string>;
   placedTriggers: { entityTypeId: number; stage: string; code: string }[];
