@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+import { addDeal, lostCalls, runStep, type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
 beforeAll(async () => {
@@ -111,12 +111,32 @@ it('checks a further document: its type, its leading document, its number', asyn
   expect(stand.portal.misbehave.refusedWrites).toBe(0);
 });
 
-it('leaves neither a comment nor a notice, and waits for a system that is away', async () => {
+it('waits for a system that is away', async () => {
   const { deal } = addDeal(stand, { requisite: null });
-  const from = stand.portal.journal.length;
   stand.directum.misbehave.next({ verb: 'GET', path: 'IContracts', status: 503 });
   const found = await check(deal, CREATE, { subject: 'Поставка' });
   expect(found).toMatchObject({ ok: 'N', error_code: 'requisites_invalid' });
-  await new Promise((done) => setTimeout(done, 2_000));
-  expect(writes(from)).toEqual([]);
+});
+
+/** A step that does not wait for its answer, on a deal without requisites. */
+async function unawaited(properties: Record<string, string>): Promise<number> {
+  const [call] = await lostCalls(stand, 1, CREATE, { subject: '', ...properties });
+  const body = new URLSearchParams({ ...call!.form, use_subscription: 'N' });
+  expect((await fetch(`${stand.url}/bitrix24/robots/${CREATE}`, { method: 'POST', body })).status).toBe(200);
+  const isOver = () =>
+    stand.lines.some((line) => line.includes('run.failed') && line.includes(`"DEAL_${call!.deal}"`));
+  await expect.poll(isOver, { timeout: 10_000 }).toBe(true);
+  return call!.deal;
+}
+
+it('leaves neither a comment nor a notice, whether its step waits or not', async () => {
+  const { deal, user } = addDeal(stand, { requisite: null });
+  expect(await check(deal, CREATE, { subject: '' })).toMatchObject({ ok: 'N' });
+  const silent = await unawaited({ check_only: 'Y' });
+  // What is told of work that failed later has nothing before it.
+  const told = await unawaited({});
+  await expect.poll(() => stand.portal.timeline(2, told).length, { timeout: 20_000 }).toBe(1);
+  expect(stand.portal.timeline(2, deal)).toEqual([]);
+  expect(stand.portal.timeline(2, silent)).toEqual([]);
+  expect(stand.portal.notices().filter(({ userId }) => userId === user)).toEqual([]);
 });
