@@ -1,9 +1,9 @@
 /** While runs end by the dozen, a batch that is not full waits so long for more answers. */
-const FILL_MS = 2_000;
+const FILL_MS = 3_000;
 
 /**
  * When answers of a portal may leave. A hit costs the portal as much with one answer as with twenty-five, so in a mass a batch
- * goes out full, or once in two seconds.
+ * goes out full, or once in three seconds.
  */
 export function createBatchPace(options: {
   batch: number;

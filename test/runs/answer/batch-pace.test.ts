@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { createBatchPace } from '../../../src/runs/answer/batch-pace.ts';
 
-it('a batch that is not full holds the next ones for two seconds, but only while runs end by the dozen', () => {
+it('a batch that is not full holds the next ones for three seconds, but only while runs end by the dozen', () => {
   vi.useFakeTimers();
   try {
     const woken = vi.fn();
@@ -12,7 +12,7 @@ it('a batch that is not full holds the next ones for two seconds, but only while
     expect([pace.isOpen('idle'), pace.isOpen('mass')]).toEqual([true, true]);
     pace.left('mass', 24);
     expect([pace.isOpen('idle'), pace.isOpen('mass')]).toEqual([true, false]);
-    vi.advanceTimersByTime(1_999);
+    vi.advanceTimersByTime(2_999);
     expect([pace.isOpen('mass'), woken.mock.calls.length]).toEqual([false, 0]);
     vi.advanceTimersByTime(2);
     expect([pace.isOpen('mass'), woken.mock.calls.length]).toEqual([true, 1]);
