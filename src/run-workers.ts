@@ -117,7 +117,7 @@ export function startRunWorkers(
   }
 
   const workers = startWorkers({
-    claimed: createClaimedRuns(store.asyncCommitPool, randomUUID(), leaseMs),
+    claimed: createClaimedRuns(store.asyncCommitPool, store.content, randomUUID(), leaseMs),
     leaseMs,
     tickMs,
     slots: {

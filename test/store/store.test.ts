@@ -128,7 +128,12 @@ describe('cache', () => {
   it('keeps values for other processes until their time is over', async () => {
     let time = Date.now();
     const passing = passingTime();
-    const cache = createCache({ pool: store.pool, log: bench.log, now: () => new Date(time) });
+    const cache = createCache({
+      pool: store.pool,
+      content: store.content,
+      log: bench.log,
+      now: () => new Date(time),
+    });
     await cache.set('kinds', [{ id: 1, name: "'; DROP" }], 1_000);
     expect(await other.cache.get('kinds')).toEqual([{ id: 1, name: "'; DROP" }]);
     time += 1_001;
@@ -143,7 +148,12 @@ describe('cache', () => {
   });
 
   it('holds at most 1000 entries in memory and finds the others in the database', async () => {
-    const cache = createCache({ pool: store.pool, log: bench.log, now: () => new Date() });
+    const cache = createCache({
+      pool: store.pool,
+      content: store.content,
+      log: bench.log,
+      now: () => new Date(),
+    });
     for (let n = 0; n < 1_010; n += 1) await cache.set(`entry-${n}`, n, 60_000);
     await store.pool.query("DELETE FROM cache_entry WHERE key LIKE 'entry-%'");
     expect(await cache.get('entry-5')).toBeUndefined();

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { LEASE_MS } from '../../lib/work/leases.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
+import type { ContentSeal } from '../secrets/content-seal.ts';
 import { fromRow, type Hold, type StoredRun } from './runs.ts';
 
 /** A portal's robot, whose runs stand in one line. */
@@ -31,7 +32,12 @@ const STILL_HELD = `JOIN json_to_recordset($1::json) AS held (id text, holder te
  * is worked on, whatever processes do. `pool` may be one whose commits are not waited for: a claim that
  * is lost is only made again. The database's clock counts, for all processes alike.
  */
-export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number = LEASE_MS.process) {
+export function createClaimedRuns(
+  pool: pg.Pool,
+  content: ContentSeal,
+  holder: string,
+  leaseMs: number = LEASE_MS.process,
+) {
   return {
     /**
      * Takes up to `limit` due runs, in turn from each line, those with fewer running first; never two of one item.
@@ -45,7 +51,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number
             text: CLAIM,
             values: [now, limit, JSON.stringify(lines), holder, leaseMs / 1000, overdue],
           });
-          return rows.map(fromRow);
+          return rows.map((row) => fromRow(row, content));
         } catch (error) {
           // Another process took a run of the same item since this statement began; the next claim leaves that item out.
           if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
