@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { Log } from '../../robot/ports/log.ts';
@@ -10,7 +11,7 @@ const SWEEP_MS = 3_600_000;
 
 /**
  * Cache in the database with the latest entries in memory. Losing it costs time, not data: while the database is
- * away it is an empty cache and says so in the log.
+ * away it is an empty cache and says so in the log. Keys may hold what somebody is called, so the database gets their hashes.
  */
 export function createCache(options: { pool: Pool; content: ContentSeal; log: Log; now: () => Date }) {
   const { pool, content, log, now } = options;
@@ -37,7 +38,7 @@ export function createCache(options: { pool: Pool; content: ContentSeal; log: Lo
       try {
         const { rows } = await pool.query(
           'SELECT value, expires_at FROM cache_entry WHERE key = $1 AND expires_at > $2',
-          [key, now()],
+          [toHash(key), now()],
         );
         if (rows.length === 0) return undefined;
         const value = content.open('cache_entry.value', rows[0].value);
@@ -57,7 +58,7 @@ export function createCache(options: { pool: Pool; content: ContentSeal; log: Lo
         await pool.query(
           `INSERT INTO cache_entry (key, value, expires_at) VALUES ($1, $2, $3)
            ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`,
-          [key, content.toColumn('cache_entry.value', value), new Date(now().getTime() + ttlMs)],
+          [toHash(key), content.toColumn('cache_entry.value', value), new Date(now().getTime() + ttlMs)],
         );
         await sweep();
       } catch (error) {
@@ -66,5 +67,7 @@ export function createCache(options: { pool: Pool; content: ContentSeal; log: Lo
     },
   };
 }
+
+const toHash = (key: string) => createHash('sha256').update(key).digest('base64url');
 
 export type Cache = ReturnType<typeof createCache>;

@@ -27,7 +27,6 @@ const TABLES: { table: string; key: Record<string, string>; columns: Record<stri
   { table: 'run', key: { id: 'text' }, columns: { last_text: 'run.text', outcome: 'run.outcome' } },
   { table: 'run_attempt', key: { run_id: 'text', number: 'int' }, columns: { text: 'run.text' } },
   { table: 'failure', key: { id: 'bigint' }, columns: { text: 'run.text' } },
-  { table: 'cache_entry', key: { key: 'text' }, columns: { value: 'cache_entry.value' } },
 ];
 
 /**
