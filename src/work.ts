@@ -28,7 +28,7 @@ const RESCAN_MS = 3_600_000;
 const SEAL_MS = 5_000;
 /** The feed that seals what an earlier version wrote. */
 const FORMER_CONTENT = 'former-content';
-const FORMER_CONTENT_MS = 60_000;
+const FORMER_CONTENT_MS = 10_000;
 const CUT_MS = 3_600_000;
 const RELOAD_MS = 5_000;
 /** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */

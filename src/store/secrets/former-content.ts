@@ -36,11 +36,11 @@ const TABLES: { table: string; key: Record<string, string>; columns: Record<stri
  */
 export function createFormerContent({ pool, content }: { pool: pg.Pool; content: ContentSeal }) {
   return {
-    /** One step; true while there is more. Nothing while a process of an earlier version is connected. */
+    /** One step; true while there may be more. Nothing while a process of an earlier version is connected. */
     async seal(): Promise<boolean> {
       if (!content.isOn()) return false;
       let more = false;
-      for (const one of TABLES) more = (await sealStep(pool, content, one)) === STEP || more;
+      for (const one of TABLES) more = (await sealStep(pool, content, one)) > 0 || more;
       return more;
     },
   };
