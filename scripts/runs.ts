@@ -27,7 +27,7 @@ async function fulfil(given: Given): Promise<void> {
   const log = createLog('error', (line) => shell.stderr.write(line));
   const modules = await openModules(config, { log, now, onlyOpen: true });
   try {
-    const history = createRunHistory(modules.store.pool);
+    const history = createRunHistory(modules.store.pool, modules.store.content);
     if (order.command === 'list') {
       const { runs: found, total } = await history.list(order, order.limit);
       printList(shown, found);

@@ -67,7 +67,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
     leaseMs,
   });
   await store.clock.look();
-  const runs = createRunStore(store.pool, store.asyncCommitPool);
+  const runs = createRunStore(store.pool, store.asyncCommitPool, store.content);
   const calls = createIncomingCalls({ pool: store.pool, keys, now });
   if (!onlyOpen) await takeFormerCrowds({ pool: store.pool, keys, calls, log });
 
@@ -147,6 +147,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
         pool,
         asyncCommitPool: store.asyncCommitPool,
         keys,
+        content: store.content,
         syncsTasks: config.DIRECTUM_TASKS === 'on',
         log,
       }),
@@ -175,7 +176,7 @@ export async function openModules(config: Config, ports: ModulesPorts) {
     runs,
     calls,
     openRuns: createOpenRuns(store.pool),
-    waits: createWaits(store.pool),
+    waits: createWaits(store.pool, store.content),
     directum,
     portals,
     deals,

@@ -140,7 +140,7 @@ export function startRunWorkers(
   }
 
   const workers = startWorkers<Ahead>({
-    claimed: createClaimedRuns(store.asyncCommitPool, randomUUID(), leaseMs),
+    claimed: createClaimedRuns(store.asyncCommitPool, store.content, randomUUID(), leaseMs),
     leaseMs,
     tickMs,
     slots: {

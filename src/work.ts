@@ -17,6 +17,7 @@ import { createFeeds } from './store/feeds/feeds.ts';
 import { createJournalSeal } from './store/journal/seal-journal.ts';
 import { writeJournal } from './store/journal/write-journal.ts';
 import { createPastRuns } from './store/runs/past-runs.ts';
+import { createFormerContent } from './store/secrets/former-content.ts';
 
 const TICK_MS = 1_000;
 /** The feed that cuts old lines of the journal. */
@@ -25,6 +26,9 @@ const OLD_LINES = 'old-lines';
 const RESCAN_MS = 3_600_000;
 /** A line of the journal is sealed within a minute (interface.md §9). */
 const SEAL_MS = 5_000;
+/** The feed that seals what an earlier version wrote. */
+const FORMER_CONTENT = 'former-content';
+const FORMER_CONTENT_MS = 10_000;
 const CUT_MS = 3_600_000;
 const RELOAD_MS = 5_000;
 /** Together they keep what /readyz says of Directum younger than a minute (interface.md §2). */
@@ -89,6 +93,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
   const refused = createRefusedCalls({ write: (line) => writeJournal(store.pool, [line]), now, log });
   refused.start();
   const seal = createJournalSeal({ pool: store.pool, keys, now });
+  const formerContent = createFormerContent({ pool: store.pool, content: store.content });
   const { KEEP_RUNS_DAYS, KEEP_JOURNAL_DAYS } = config;
   const stepOf = (everyMs: number) => ({ everyMs, leaseMs: LEASE_MS.database, now });
   const runner = createFeedRunner({
@@ -97,6 +102,7 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
       watch.rescan,
       ...deals.feeds,
       everyFeed('sealing', stepOf(SEAL_MS), seal.seal),
+      everyFeed(FORMER_CONTENT, stepOf(FORMER_CONTENT_MS), formerContent.seal),
       ...(KEEP_JOURNAL_DAYS > 0
         ? [everyFeed(OLD_LINES, stepOf(CUT_MS), () => seal.cut(KEEP_JOURNAL_DAYS))]
         : []),
@@ -110,10 +116,12 @@ export async function startWork(config: Config, modules: Modules, ports: WorkPor
   });
   // A service that starts does not know what it missed (interface.md §5), nor with which settings it did.
   await feeds.restart(DATES, { day: '', after: 0 });
-  await feeds.hasten([OLD_RUNS, OLD_LINES]);
+  await feeds.hasten([OLD_RUNS, OLD_LINES, FORMER_CONTENT]);
   const recurring = startRecurring(
     {
       clock: async () => void (await store.clock.look()),
+      // With several processes the last one of an earlier version ends at some time.
+      content: store.content.look,
       orphanedRuns: orphanedRuns.find,
       // Apart from the questions to Directum, which may take long: a deadline always fires.
       deadlines: async () => {

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { loadSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { inDatabase } from '../../test/sandbox/in-database.ts';
 import { CREATE, type Stands } from './stands.ts';
 import { mostOfACycle } from './waits.ts';
@@ -52,12 +53,21 @@ async function fill(
     deal: n < plan.shown ? stands.addDeal() : 10_000_000 + n,
   }));
   const rows = JSON.stringify(shownPairs);
+  const keys = await loadSecretKeys({ dataDir: stands.dataDir });
+  const seen = await client.query<{ observed: string }>('SELECT observed FROM document WHERE id = $1', [
+    template,
+  ]);
+  const observed = JSON.parse(keys.decrypt(seen.rows[0]?.observed ?? '', 'document.observed'));
+  const documents = shownPairs.map(({ id }) => {
+    const state = { ...observed, id, modified: '2020-01-01T03:00:00+03:00' };
+    state.url = state.url.replace(String(template), String(id));
+    return { id, observed: keys.encrypt(JSON.stringify(state), 'document.observed') };
+  });
   await client.query(
     `INSERT INTO document (id, made, observed, status, status_since, asked_at)
-     SELECT c.id, true, observed || jsonb_build_object('id', c.id, 'modified', '2020-01-01T03:00:00+03:00',
-       'url', replace(observed->>'url', $2::text, c.id::text)), 'created', status_since, now()
-     FROM document, json_to_recordset($1::json) AS c (id bigint, deal bigint) WHERE document.id = $2::bigint`,
-    [rows, String(template)],
+     SELECT c.id, true, c.observed, 'created', status_since, now()
+     FROM document, json_to_recordset($1::json) AS c (id bigint, observed jsonb) WHERE document.id = $2`,
+    [JSON.stringify(documents), template],
   );
   await client.query(
     `INSERT INTO document_slot (portal, item_code, slot, document_id, url)

@@ -2,6 +2,7 @@ import * as directum from './directum.ts';
 import type { Check } from './finding.ts';
 import { contracts, journal, type Modules, type OfStore, publicUrl, quarantine, versions } from './own.ts';
 import * as portal from './portals.ts';
+import { content } from './sealed.ts';
 import { backupPassphrase, type OfSettings, proxies, settings } from './settings.ts';
 
 /**
@@ -10,7 +11,7 @@ import { backupPassphrase, type OfSettings, proxies, settings } from './settings
  */
 export const CHECKS = {
   settings: [settings, proxies, backupPassphrase] satisfies Check<OfSettings>[],
-  store: [versions, contracts, journal, quarantine] satisfies Check<OfStore>[],
+  store: [versions, content, contracts, journal, quarantine] satisfies Check<OfStore>[],
   outside: [publicUrl] satisfies Check<OfSettings>[],
   /** What is asked through everything that is open. */
   modules: [directum.documents] satisfies Check<Modules>[],

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { toCause } from '../../src/command/cause.ts';
 import { toMoment } from '../../src/command/moment.ts';
-import { tell } from '../../src/command/trouble.ts';
 import type { Config } from '../../src/config.ts';
 import { within } from '../../src/lib/work/timeout.ts';
 import { openModules } from '../../src/modules.ts';
 import type { LocalText } from '../../src/robot/failure.ts';
 import { createQuarantine, type QuarantineFeed } from '../../src/store/feeds/quarantine.ts';
-import { createSecretKeys, loadSecretKeys, SecretError } from '../../src/store/secrets/secrets.ts';
+import { createContentSeal } from '../../src/store/secrets/content-seal.ts';
+import { createSecretKeys } from '../../src/store/secrets/secrets.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import {
   bad,
@@ -21,7 +21,7 @@ import {
   notChecked,
   now,
 } from './finding.ts';
-import { trySealed } from './sealed.ts';
+import { keys, openKeys } from './sealed.ts';
 import type { OfSettings } from './settings.ts';
 
 export type Modules = Awaited<ReturnType<typeof openModules>>;
@@ -104,19 +104,26 @@ export interface Opened {
 
 /** A refusal that is older may have been mended since. */
 const REFUSED_HOURS = 24;
+/** Runs whose sealed outputs are looked at for a contract that was made and not found. */
+const MOST_OPENED = 1_000;
 
 /** Whether the account may make contracts cannot be asked without making one, so the latest run that shows it tells. */
 export const contracts: Check<OfStore> = {
   check: 'contracts',
   ru: 'договоры',
   async find({ store, config }) {
-    const { rows } = await store.pool.query<{ ending: string; ended_at: Date }>(
-      `SELECT ending, ended_at FROM run WHERE robot = 'directum_create_contract'
-       AND ((ending = 'directum_access_denied' AND ended_at > $1) OR outcome->>'created' = 'Y')
-     ORDER BY ended_at DESC LIMIT 1`,
-      [new Date(now().getTime() - REFUSED_HOURS * 3_600_000)],
+    const { rows } = await store.pool.query<{ ending: string; ended_at: Date; outcome: unknown }>(
+      `SELECT ending, ended_at, outcome FROM run WHERE robot = 'directum_create_contract'
+       AND ((ending = 'directum_access_denied' AND ended_at > $1) OR ending = 'done')
+     ORDER BY ended_at DESC LIMIT $2`,
+      [new Date(now().getTime() - REFUSED_HOURS * 3_600_000), MOST_OPENED],
     );
-    const [last] = rows;
+    const isOlderConnected = store.isOlderConnected;
+    const content = createContentSeal({ keys: await openKeys(config), isOlderConnected, log });
+    const last = rows.find(
+      ({ ending, outcome }) =>
+        ending !== 'done' || content.open<{ created?: unknown }>('run.outcome', outcome)?.created === 'Y',
+    );
     if (last === undefined)
       return good(
         'none made yet: the first one shows whether the account has the rights to create them',
@@ -223,35 +230,6 @@ const database: Check<{ opening: Promise<Store>; config: Config }> = {
       `${where.en} answers, ${rows[0].count} migrations are done`,
       `${where.ru} отвечает, выполнено миграций: ${rows[0].count}`,
     );
-  },
-};
-
-const keys: Check<OfStore> = {
-  check: 'keys',
-  ru: 'ключи',
-  async find({ store, config }) {
-    try {
-      const real = await loadSecretKeys({
-        secretKeys: config.SECRET_KEYS,
-        dataDir: config.DATA_DIR,
-        onlyOpen: true,
-      });
-      const { count, closed } = await trySealed(store.pool, real);
-      if (closed.length === 0)
-        return good(`${count} sealed values open`, `зашифрованных значений прочитано: ${count}`);
-      const reasons = [...new Map(closed.map(({ reason }) => [reason.en, reason])).values()];
-      const list = (language: 'en' | 'ru') =>
-        `${reasons.map((reason) => reason[language]).join('; ')} (${closed.map(({ name, count: closedCount }) => `${name[language]}: ${closedCount}`).join(', ')})`;
-      throw new SecretError({ en: list('en'), ru: list('ru') });
-    } catch (error) {
-      const { en, ru } = tell(error, config);
-      return error instanceof SecretError
-        ? bad(
-            `Stored values cannot be opened: ${en}. Give the earlier keys in SECRET_KEYS or restore DATA_DIR/keys.`,
-            `Сохранённые значения не открываются: ${ru}. Верните прежние ключи в SECRET_KEYS или файл DATA_DIR/keys.`,
-          )
-        : bad(en, ru);
-    }
   },
 };
 

@@ -13,6 +13,7 @@ import { createFailures } from './outbox/kept-failures.ts';
 import { createNotices } from './outbox/notices.ts';
 import { createOutbox } from './outbox/outbox.ts';
 import { createToldFacts } from './outbox/told-facts.ts';
+import type { ContentSeal } from './secrets/content-seal.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
 
 /** Tables of what deals show of their documents. */
@@ -20,20 +21,21 @@ export function openDocumentStores(options: {
   pool: Pool;
   asyncCommitPool: Pool;
   keys: SecretKeys;
+  content: ContentSeal;
   /** DIRECTUM_TASKS. */
   syncsTasks: boolean;
   log: Log;
 }) {
-  const { pool, asyncCommitPool, keys, syncsTasks, log } = options;
+  const { pool, asyncCommitPool, keys, content, syncsTasks, log } = options;
   return {
-    documents: createDocumentStore(pool),
-    projection: createDealProjection(pool),
+    documents: createDocumentStore(pool, content),
+    projection: createDealProjection(pool, content),
     queue: createOutbox(pool),
     toldFacts: createToldFacts(pool),
     notices: createNotices(pool),
-    failures: createFailures(pool),
+    failures: createFailures(pool, content),
     syncedTasks: createSyncedTasks({ pool, seal: keys, log, on: syncsTasks }),
-    dateChecks: createDateChecks(pool),
+    dateChecks: createDateChecks(pool, content),
     missing: createMissingDocuments(pool),
     comparisons: createComparisons(pool),
     quarantine: createQuarantine(pool),

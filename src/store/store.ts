@@ -21,6 +21,7 @@ import { createLockSession } from './locks/lock-session.ts';
 import { startEmbedded } from './postgres/embedded.ts';
 import { createRuleTables, type RuleTables } from './rules/rule-tables.ts';
 import { type Cache, createCache } from './secrets/cache.ts';
+import { type ContentSeal, createContentSeal } from './secrets/content-seal.ts';
 import { createDocuments, type Documents } from './secrets/encrypted-kv.ts';
 import type { SecretKeys } from './secrets/secrets.ts';
 
@@ -54,6 +55,8 @@ export interface Store {
   locks: LocksPort;
   /** `total` of a kind in all processes, which must mean the same number. */
   concurrencySlots(kind: SlotKind, total: number): ConcurrencySlots;
+  /** Seals what people wrote or are called. */
+  content: ContentSeal;
   cache: Cache;
   portalRate: PortalRate;
   /** To be checked before anything else, and once a second (clock.ts). */
@@ -106,16 +109,18 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     pool: asyncCommitPool,
     ...(options.rate ?? { perSecond: 2, bucket: 50 }),
   });
+  const content = createContentSeal({ keys, isOlderConnected: () => isOlderConnected(pool), log });
   let closing: Promise<void> | null = null;
 
-  return {
+  const store: Store = {
     pool,
     asyncCommitPool,
     url,
     isOlderConnected: () => isOlderConnected(pool),
     locks,
     concurrencySlots: (kind, total) => createConcurrencySlots(session, kind, total),
-    cache: createCache({ pool, log, now }),
+    content,
+    cache: createCache({ pool, content, log, now }),
     portalRate,
     clock: createClock({ pool: asyncCommitPool, now, log }),
     counterpartyLinks: (...of) => createCounterpartyLinks({ pool, now }, ...of),
@@ -138,6 +143,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       return closing;
     },
   };
+  try {
+    await content.look();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  return store;
 }
 
 /** Checked before anything is made: what another encoding cannot hold would be refused much later, text by text. */

@@ -1,15 +1,27 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type DocumentBench, documentBench, HOUR, MINUTE } from './bench.ts';
 
-/** What the database refuses as data, whatever let it pass: it must not take along what came with it. */
-const NUL = 'имя \0';
-
 let bench: DocumentBench;
 beforeAll(async () => {
   bench = await documentBench();
 }, 20_000);
 afterAll(() => bench.close());
-beforeEach(() => bench.reset());
+beforeEach(async () => {
+  await accept();
+  await bench.reset();
+});
+
+/** The database refuses what is kept of the document, as it may any value of it: that must not take along what came with it. */
+async function refuse(id: number): Promise<void> {
+  await bench.store.pool.query(
+    `CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+     $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '22P05'; END $$`,
+  );
+  await bench.store.pool.query(
+    `CREATE TRIGGER refused BEFORE UPDATE OF observed ON document FOR EACH ROW WHEN (new.id = ${id}) EXECUTE FUNCTION refuse()`,
+  );
+}
+const accept = () => bench.store.pool.query('DROP TRIGGER IF EXISTS refused ON document');
 
 /** Contracts of as many deals, seen and shown once. */
 async function shown(...ids: number[]): Promise<void> {
@@ -36,7 +48,8 @@ const aside = async () =>
 describe('a document that cannot be kept', () => {
   it('is put aside, tried again when it changes or a day later, and named until it is kept', async () => {
     await shown(1, 2);
-    bench.directum.put(2, { name: NUL });
+    await refuse(2);
+    bench.directum.put(2, { name: 'Договор 3' });
     await bench.poll();
     expect(await aside()).toEqual(['documents 2 22P05']);
     // Inside the overlap it is seen again, and passed over.
@@ -48,6 +61,7 @@ describe('a document that cannot be kept', () => {
     bench.pass(25 * HOUR);
     await bench.rescan();
     expect(refused()).toHaveLength(3);
+    await accept();
     bench.directum.put(2, { name: 'Договор 2' });
     await bench.poll();
     expect(await aside()).toEqual([]);
@@ -57,21 +71,23 @@ describe('a document that cannot be kept', () => {
     await shown(1, 2, 3);
     const before = await cursor();
     for (const id of [1, 2, 3]) bench.directum.put(id, { internalApprovalState: 'OnApproval' });
-    bench.directum.put(2, { name: NUL });
+    await refuse(2);
     await bench.poll();
     expect(await statuses(1, 2, 3)).toEqual(['on_approval', 'created', 'on_approval']);
     expect(refused()).toMatchObject([{ level: 'error', facts: { documentId: 2 } }]);
     expect(await cursor()).toBeGreaterThan(before);
     await bench.show();
     expect(bench.portal.fields.get('DEAL_3')).toMatchObject({ status: 'on_approval' });
-    bench.directum.put(2, { name: 'Договор 2', internalApprovalState: 'Signed' });
+    await accept();
+    bench.directum.put(2, { internalApprovalState: 'Signed' });
     await bench.poll();
     expect(await statuses(2)).toEqual(['signed_us']);
   });
 
   it('is left out of a sweep, a look and a comparison', async () => {
     await shown(1, 2, 3);
-    bench.directum.put(1, { name: NUL });
+    await refuse(1);
+    bench.directum.put(1, { internalApprovalState: 'Signed' });
     bench.directum.put(3, { internalApprovalState: 'Signed', modified: '2026-01-01T00:00:00Z' });
     bench.pass(HOUR);
     await bench.rescan();
@@ -85,11 +101,9 @@ describe('a document that cannot be kept', () => {
     expect(await statuses(1, 3)).toEqual(['created', 'signed_us']);
   });
 
-  it.each([
-    ['subject', { subject: NUL }],
-    ['comment', { comment: 'почти \ud83d' }],
-    ['moment', { created: 'вчера\0' }],
-  ])('because of the %s of its assignment stops no other', async (_, wrong) => {
+  it('because of its assignment stops no other', async () => {
+    // No bigint of the database holds it.
+    const wrong = { id: 2 ** 64 };
     await shown(1, 2);
     for (const id of [1, 2]) {
       bench.directum.task(70 + id, id);

@@ -231,11 +231,11 @@ export async function documentBench() {
   let clock = Date.parse('2026-03-02T10:00:00Z');
   const now = () => new Date(clock);
   const store: Store = await bench.open(undefined, now);
-  const documents = createDocumentStore(store.pool);
-  const projection = createDealProjection(store.pool);
+  const documents = createDocumentStore(store.pool, store.content);
+  const projection = createDealProjection(store.pool, store.content);
   const seal = await loadSecretKeys({ dataDir: bench.dataDir });
   const syncedTasks = createSyncedTasks({ pool: store.pool, seal, log: bench.log, on: true });
-  const dateChecks = createDateChecks(store.pool);
+  const dateChecks = createDateChecks(store.pool, store.content);
   const quarantine = createQuarantine(store.pool);
   const recordChanges = createChangeRecorder({
     toldFacts: createToldFacts(store.pool),
@@ -279,7 +279,7 @@ export async function documentBench() {
     const asked = { ...directum.ports, deletions };
     const [observer, paced] = [observeBy(asked), observeBy(asked)];
     const { poll, rescan } = createWatch({
-      waits: createWaits(store.pool),
+      waits: createWaits(store.pool, store.content),
       feeds: createFeeds(store.pool),
       quarantine,
       documents,
@@ -317,7 +317,7 @@ export async function documentBench() {
     queue: createOutbox(store.pool),
     notices: createNotices(store.pool),
     quarantine,
-    failures: createFailures(store.pool),
+    failures: createFailures(store.pool, store.content),
     syncedTasks,
     ...{ seal, portals, toItem, now, log: bench.log },
   });

@@ -38,10 +38,10 @@ export async function failureBench() {
   let made = 0;
   const now = () => new Date(time);
 
-  const replica = ({ pool }: Store) => {
+  const replica = ({ pool, content }: Store) => {
     const queue = createOutbox(pool);
     const notices = createNotices(pool);
-    const failures = createFailures(pool);
+    const failures = createFailures(pool, content);
     const ports = () => ({
       queue,
       notices,
@@ -61,8 +61,8 @@ export async function failureBench() {
     return () => outboxStep([commentHandler(ports()), ...noticeHandlers(ports())], ports());
   };
   const steps = stores.map(replica);
-  const runs = createRunStore(store.pool, store.asyncCommitPool);
-  const history = createRunHistory(store.pool);
+  const runs = createRunStore(store.pool, store.asyncCommitPool, store.content);
+  const history = createRunHistory(store.pool, store.content);
 
   async function end(id: string, { code = 'input_invalid', text }: FailedRun): Promise<void> {
     const said = text === undefined ? { ru: `Не вышло ${code}.`, en: `Failed ${code}.` } : text;
@@ -75,7 +75,7 @@ export async function failureBench() {
     lines: bench.lines,
     now,
     history,
-    failures: createFailures(store.pool),
+    failures: createFailures(store.pool, store.content),
     /** A run that ends so; answers its id. */
     async fail(failed: FailedRun = {}): Promise<string> {
       made += 1;

@@ -31,9 +31,9 @@ export async function ledgerBench() {
   const replica = (store: Store, on = true) => {
     const queue = createOutbox(store.pool);
     const toldFacts = createToldFacts(store.pool);
-    const failures = createFailures(store.pool);
+    const failures = createFailures(store.pool, store.content);
     const syncedTasks = createSyncedTasks({ pool: store.pool, seal: keys, log: bench.log, on });
-    const dateChecks = createDateChecks(store.pool);
+    const dateChecks = createDateChecks(store.pool, store.content);
     const recordChanges = createChangeRecorder({
       toldFacts,
       syncedTasks,

@@ -62,7 +62,10 @@ beforeEach(async () => {
     now,
     log: quietLog,
     onBack: () =>
-      void createRunStore(store.pool, store.asyncCommitPool).hasten('directum_unavailable', now()),
+      void createRunStore(store.pool, store.asyncCommitPool, store.content).hasten(
+        'directum_unavailable',
+        now(),
+      ),
   });
 });
 
@@ -119,9 +122,9 @@ async function accept(count: number, maxHours = 24, robot = asking.code): Promis
 
 /** Lets time pass: every run is taken up at the moment it is due. */
 async function live(until: Date): Promise<void> {
-  const runs = createRunStore(store.pool, store.asyncCommitPool);
-  const waits = createWaits(store.pool);
-  const claimed = createClaimedRuns(store.asyncCommitPool, 'test');
+  const runs = createRunStore(store.pool, store.asyncCommitPool, store.content);
+  const waits = createWaits(store.pool, store.content);
+  const claimed = createClaimedRuns(store.asyncCommitPool, store.content, 'test');
   const lines = [...robots.keys()].map((robot) => ({ memberId: 'acme', robot, running: 0, free: 99 }));
   for (;;) {
     await waits.wakeExpired(now());
@@ -215,7 +218,7 @@ it('Directum down for six hours: bounded questions, honest ends at the limits, t
   await store.pool.query(`DELETE FROM run WHERE robot = $1`, [asking.code]);
   await accept(20);
   await accept(20, 2);
-  await createWaits(store.pool).wakeChanged([{ id: 5, seen: 'something else' }], now());
+  await createWaits(store.pool, store.content).wakeChanged([{ id: 5, seen: 'something else' }], now());
   reads = 0;
   const asked = await down(360 * MINUTE);
   expect(await endings()).toEqual({ accepted: 20, directum_unavailable: 20, done: 3 });

@@ -3,14 +3,14 @@ import { storeBench } from './bench.ts';
 
 /**
  * What lies in the database, by the rule of docs/operations.md (What is sealed at rest). A new column has to choose.
- * `open`: ids, codes, states, hashes and counts, by which rows are found. `sealed`: opened by SECRET_KEYS only. `beside`: names of
- * people, apart from what refers to them, so that they can be erased. `content`: what people wrote or are called, as it is.
+ * `open`: ids, codes, states, hashes and counts, by which rows are found. `sealed`: what people wrote or are called, opened by
+ * SECRET_KEYS only. `beside`: names of people, apart from what refers to them, so that they can be erased.
  */
-const COLUMNS: Record<'open' | 'sealed' | 'beside' | 'content', string> = {
-  sealed: `former_crowd.calls keyv.value mirrored_task.wanted outbox.payload run.call`,
+const COLUMNS: Record<'open' | 'sealed' | 'beside', string> = {
+  sealed: `assignment.seen cache_entry.value document.dates document.observed document_slot.shown failure.text former_crowd.calls
+    keyv.value mirrored_task.wanted outbox.payload rule_table.rows run.call run.last_text run.outcome run_attempt.text wait.facts
+    watched_document.shown`,
   beside: `journal_person.email journal_person.name`,
-  content: `assignment.seen cache_entry.value document.dates document.observed document_slot.shown failure.text rule_table.rows run.last_text
-    run.outcome run_attempt.text wait.facts watched_document.shown`,
   open: `begun_change.fields begun_change.run_id begun_change.subject cache_entry.key counterparty_pair.crm_key
     counterparty_pair.portal counterparty_pair.type document.status document.status_since document_intent.external_id
     document_intent.run_id document_slot.file_sha256 document_slot.item_code document_slot.portal document_slot.slot

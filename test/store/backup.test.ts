@@ -65,7 +65,7 @@ beforeAll(async () => {
   const store = await open(dataDir, keyList);
   source = { dataDir, keyList, store };
   await store.installations().set('m', { refreshToken: 'canary-token' });
-  const runs = createRunStore(store.pool, store.asyncCommitPool);
+  const runs = createRunStore(store.pool, store.asyncCommitPool, store.content);
   // More than one fetch, long texts, and characters that a careless line format would trip over.
   const many = Array.from({ length: 250 }, (_, index) =>
     run(`run-${index}`, `tab\t line\n "quote" ё ${index}`),
@@ -154,7 +154,7 @@ it('brings back every row of every table, the spool and the keys; a run that was
   // Numbers that the database gives go on behind the restored ones.
   const attempt = { startedAt: now(), finishedAt: now(), ending: 'done', text: null };
   const answer = { payload: 'p', dueAt: now() };
-  const runs = createRunStore(here.store.pool, here.store.asyncCommitPool);
+  const runs = createRunStore(here.store.pool, here.store.asyncCommitPool, here.store.content);
   expect(await runs.end('run-9', attempt, {}, answer)).toBe(true);
 });
 

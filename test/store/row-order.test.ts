@@ -3,8 +3,9 @@ import type { WantedTask } from '../../src/documents/facts/assignment-tasks.ts';
 import type { Assignment } from '../../src/documents/ports/document.ts';
 import { inTransaction } from '../../src/store/db/transaction.ts';
 import { createDealProjection } from '../../src/store/documents/deal-projection.ts';
+import type { DocumentClient } from '../../src/store/documents/kept-snapshots.ts';
 import { createSyncedTasks } from '../../src/store/documents/synced-tasks.ts';
-import { createDocumentStore, type DocumentClient } from '../../src/store/documents/watched-documents.ts';
+import { createDocumentStore } from '../../src/store/documents/watched-documents.ts';
 import { writePeople } from '../../src/store/journal/write-journal.ts';
 import { createNotices } from '../../src/store/outbox/notices.ts';
 import { createOutbox } from '../../src/store/outbox/outbox.ts';
@@ -64,9 +65,9 @@ const notices = () => createNotices(store.pool);
 const toldFacts = () => createToldFacts(store.pool);
 const seal = { encrypt: (text: string) => text, decrypt: (text: string) => text };
 const syncedTasks = () => createSyncedTasks({ pool: store.pool, seal, on: true, log: bench.log });
-const projection = () => createDealProjection(store.pool);
-const waits = () => createWaits(store.pool);
-const runs = () => createRunStore(store.pool, store.pool);
+const projection = () => createDealProjection(store.pool, store.content);
+const waits = () => createWaits(store.pool, store.content);
+const runs = () => createRunStore(store.pool, store.pool, store.content);
 const within = (work: (client: OutboxClient) => Promise<void>) => inTransaction(store.pool, work);
 const task = (assignmentId: number) => ({ portal: 'p', assignmentId });
 
@@ -208,7 +209,7 @@ it.each([
     'released',
     'running',
     () =>
-      createClaimedRuns(store.pool, 'me').release(
+      createClaimedRuns(store.pool, store.content, 'me').release(
         ITEMS.map(({ documentId }) => ({ id: `running${documentId}`, holder: 'me', takes: 0 })),
       ),
   ],
@@ -248,13 +249,15 @@ it.each([
 
 it('documents of tasks are pointed to in one order', async () => {
   const tasks = [1, 2].map((id) => ({ id, documentIds: [3 - id] }));
-  await waitsForFirst(rowsOf('document', 'id'), () => createDocumentStore(store.pool).keepTasks(tasks));
+  await waitsForFirst(rowsOf('document', 'id'), () =>
+    createDocumentStore(store.pool, store.content).keepTasks(tasks),
+  );
 });
 
 it('assignments that several documents show are written in one order', async () => {
   const assignments = BACKWARDS.map((id) => ({ id, taskId: 70 }) as Assignment);
   const keep = (client: DocumentClient) =>
-    createDocumentStore(store.pool).keepAssignments(client, assignments);
+    createDocumentStore(store.pool, store.content).keepAssignments(client, assignments);
   await inTransaction(store.pool, keep);
   await waitsForFirst(rowsOf('assignment', 'id'), () => inTransaction(store.pool, keep));
 });

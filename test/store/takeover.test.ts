@@ -106,7 +106,7 @@ it('processes that start together on an empty database make its tables once', as
 
 it('a run that an earlier version was at is taken up and counted from the beginning', async () => {
   const bench = await storeBench();
-  const { pool } = await bench.open();
+  const { pool, content } = await bench.open();
   const client = await pool.connect();
   try {
     await update(client, '013', async () => {
@@ -115,7 +115,7 @@ it('a run that an earlier version was at is taken up and counted from the beginn
            VALUES ('r', 'm', 'm', 'robot', 'DEAL_1', 'x', true, 'running', 'earlier', now() - interval '1 s', now(), now(), now())`,
       );
     });
-    const claimed = createClaimedRuns(client as never, 'later');
+    const claimed = createClaimedRuns(client as never, content, 'later');
     expect(await claimed.reclaim(new Date())).toBe(1);
     const line = { memberId: 'm', robot: 'robot', running: 0, free: 1 };
     expect(await claimed.claim(new Date(Date.now() + 1_000), 1, [line])).toMatchObject([

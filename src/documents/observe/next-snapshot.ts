@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
-import type { KeptSnapshot } from '../../store/documents/watched-documents.ts';
+import type { KeptSnapshot } from '../../store/documents/kept-snapshots.ts';
 import type { Assignment, DocumentDates, DocumentStatus } from '../ports/document.ts';
 
 /** A state read within this time of its `Modified` may change once more without another `Modified`. */

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { LEASE_MS } from '../../lib/work/leases.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import type { DocumentClient, DocumentStore, KeptSnapshot } from '../../store/documents/watched-documents.ts';
+import type { DocumentClient, KeptSnapshot } from '../../store/documents/kept-snapshots.ts';
+import type { DocumentStore } from '../../store/documents/watched-documents.ts';
 import type { Quarantine } from '../../store/feeds/quarantine.ts';
 import type { ChangedTask, ChangesPort } from '../ports/changes.ts';
 import type {

@@ -1,10 +1,11 @@
 import type pg from 'pg';
 
 /**
- * Raised with a release whose calls an earlier one must not work off: one that knows no `check_only` would make what was only
- * to be checked. Connections of our processes carry it in their name; those of releases before the second carry none.
+ * Raised with a release whose calls an earlier one must not work off, or whose rows it cannot read: one that knows no
+ * `check_only` (before 2) would make what was only to be checked, and to one that knows no sealed content (before 3) its
+ * envelopes are no snapshots. Connections of our processes carry it in their name; those of releases before the second carry none.
  */
-const VERSION = 2;
+const VERSION = 3;
 
 /** Name of the connections of a pool, as `pg_stat_activity` shows them. */
 export const poolName = (name: 'directum-robots' | 'directum-robots-relaxed'): string =>

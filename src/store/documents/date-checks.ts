@@ -3,7 +3,9 @@ import type { DocumentDates, DocumentStatus, SnapshotChange } from '../../docume
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import type { OutboxClient } from '../outbox/told-facts.ts';
-import { SLOT_TYPE } from './slot-type.ts';
+import type { ContentSeal } from '../secrets/content-seal.ts';
+import { SLOT_TYPE } from './document-slots.ts';
+import { openSnapshot } from './kept-snapshots.ts';
 
 interface DatedDocument {
   documentId: number;
@@ -14,11 +16,11 @@ interface DatedDocument {
 }
 
 /** Documents with dates, for their daily check. */
-export function createDateChecks(pool: pg.Pool) {
+export function createDateChecks(pool: pg.Pool, content: ContentSeal) {
   return {
     /**
      * One transaction over the next `most` documents with dates; `work` records what is to be told of them. Answers the last
-     * of them where there may be more, else null.
+     * of them where there may be more, else null. Those that cannot be opened are left out.
      */
     async step(
       after: number,
@@ -42,7 +44,10 @@ export function createDateChecks(pool: pg.Pool) {
              AND dates IS NOT NULL AND observed IS NOT NULL AND status IS NOT NULL ORDER BY id LIMIT $2) AS step`,
           [after, most],
         );
-        await work(rows.map(toDated), client);
+        await work(
+          rows.flatMap((row) => toDated(content, row)),
+          client,
+        );
         return last[0].found === most ? Number(last[0].id) : null;
       });
     },
@@ -51,12 +56,14 @@ export function createDateChecks(pool: pg.Pool) {
 
 export type DateChecks = ReturnType<typeof createDateChecks>;
 
-function toDated(row: Record<string, unknown>): DatedDocument {
-  return {
+function toDated(content: ContentSeal, row: Record<string, unknown>): DatedDocument[] {
+  const kept = openSnapshot(content, { observed: row['observed'], dates: row['dates'], assignments: [] });
+  if (kept?.state == null || kept.dates === null) return [];
+  const document = {
     documentId: Number(row['id']),
-    state: row['observed'] as DocumentState,
+    state: kept.state,
     status: row['status'] as DocumentStatus,
-    dates: row['dates'] as DocumentDates,
+    dates: kept.dates,
     items: (row['items'] as { portal: string; itemCode: string; since: string; type: string | null }[]).map(
       (item) => ({
         ...item,
@@ -64,4 +71,5 @@ function toDated(row: Record<string, unknown>): DatedDocument {
       }),
     ),
   };
+  return [document];
 }

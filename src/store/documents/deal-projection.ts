@@ -9,6 +9,8 @@ import {
   lockedSlots,
   writeLockedDocuments,
 } from '../locks/lock-order.ts';
+import type { ContentSeal } from '../secrets/content-seal.ts';
+import { openSnapshot } from './kept-snapshots.ts';
 
 /** One document of one item, with what the item shows of it and what it should show. */
 export interface DueUpdate {
@@ -63,20 +65,26 @@ export const endUnshown = (pool: pg.Pool, now: Date): Promise<void> =>
   writeLockedDocuments(pool, IS_UNSHOWN, 'UPDATE document SET ended_at = $2', [now]);
 
 /** Which items are due to be updated, and what they show. */
-export function createDealProjection(pool: pg.Pool) {
+export function createDealProjection(pool: pg.Pool, content: ContentSeal) {
+  const toSnapshot = (row: Record<string, unknown>): DocumentSnapshot => {
+    const kept = openSnapshot(content, {
+      ...{ observed: row['observed'], dates: row['dates'] },
+      assignments: row['assignments'] as unknown[],
+    });
+    if (kept === null) return { state: null, dates: null, assignments: [], status: null, since: null };
+    return {
+      ...kept,
+      status: row['status'] as DocumentSnapshot['status'],
+      since: row['status_since'] as string | null,
+    };
+  };
   const toDueUpdate = (row: Record<string, unknown>): DueUpdate => ({
     itemCode: row['item_code'] as string,
     documentId: Number(row['document_id']),
-    snapshot: {
-      state: row['observed'] as DocumentSnapshot['state'],
-      status: row['status'] as DocumentSnapshot['status'],
-      since: row['status_since'] as string | null,
-      dates: row['dates'] as DocumentSnapshot['dates'],
-      assignments: row['assignments'] as DocumentSnapshot['assignments'],
-    },
+    snapshot: toSnapshot(row),
     activityId: row['activity_id'] === null ? null : Number(row['activity_id']),
-    shownCard: row['shown'] as ActivityCard | null,
-    shownFields: row['shown_fields'] as DealFields | null,
+    shownCard: content.open<ActivityCard>('watched_document.shown', row['shown']),
+    shownFields: content.open<DealFields>('document_slot.shown', row['shown_fields']),
     ownsFields: row['owns'] as boolean,
     attempts: row['attempts'] as number,
     changes: Number(row['changes']),
@@ -144,12 +152,16 @@ export function createDealProjection(pool: pg.Pool) {
       written: (Key & Changed & { shownFields: DealFields })[],
       now: Date,
     ): Promise<void> {
+      const rows = written.map((row) => ({
+        ...row,
+        shownFields: content.seal('document_slot.shown', row.shownFields),
+      }));
       await pool.query(
         `WITH ${lockedSlots(`portal = $1 AND slot = '${FIELDS_SLOT}'`, given('"shownFields" jsonb, changed jsonb'))},
            kept AS (UPDATE document_slot AS s SET shown = one."shownFields" FROM one WHERE ${IS_LOCKED_SLOT}
              RETURNING s.item_code, s.document_id, one.changed)
          ${lineOfShown('fields')}`,
-        [portal, toKeys(written, 'shownFields', 'changed'), now],
+        [portal, toKeys(rows, 'shownFields', 'changed'), now],
       );
     },
 
@@ -158,12 +170,16 @@ export function createDealProjection(pool: pg.Pool) {
       written: (Key & Changed & { activityId: number | null; shownCard: ActivityCard })[],
       now: Date,
     ): Promise<void> {
+      const rows = written.map((row) => ({
+        ...row,
+        shownCard: content.seal('watched_document.shown', row.shownCard),
+      }));
       await pool.query(
         `WITH ${lockedOf('"shownCard" jsonb, "activityId" bigint, changed jsonb')},
            kept AS (UPDATE watched_document AS w SET shown = one."shownCard", activity_id = one."activityId" FROM one
              WHERE ${IS_LOCKED_ITEM} RETURNING w.item_code, w.document_id, w.activity_id, one.changed)
          ${lineOfShown('activity', `, 'activity', activity_id`)}`,
-        [portal, toKeys(written, 'shownCard', 'activityId', 'changed'), now],
+        [portal, toKeys(rows, 'shownCard', 'activityId', 'changed'), now],
       );
     },
 

@@ -10,6 +10,9 @@ import {
   writeLockedDocuments,
 } from '../locks/lock-order.ts';
 
+/** The type of the document of a row `w` of `watched_document` in a slot of its item; null when it is in none. */
+export const SLOT_TYPE = `(SELECT min(s.type) FROM document_slot AS s
+  WHERE s.document_id = w.document_id AND s.portal = w.portal AND s.item_code = w.item_code)`;
 /** A document just made is found by its `Modified`; it is read on its own only later, so that many of them are not. */
 const REFRESH_AFTER_MS = 120_000;
 /** How long a run waits for another one that has the slot; then its attempt ends and is made anew. */

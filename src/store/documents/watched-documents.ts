@@ -1,11 +1,5 @@
 import type pg from 'pg';
-import type {
-  Assignment,
-  DocumentDates,
-  DocumentSnapshot,
-  DocumentStatus,
-  SnapshotChange,
-} from '../../documents/ports/document.ts';
+import type { Assignment } from '../../documents/ports/document.ts';
 import type { DocumentState } from '../../robot/ports/document-state.ts';
 import { inTransaction } from '../db/transaction.ts';
 import {
@@ -15,20 +9,14 @@ import {
   lockedItems,
   lockedSlots,
 } from '../locks/lock-order.ts';
-import { SLOT_TYPE } from './slot-type.ts';
-
-/** The transaction of one observation; whoever records facts of it writes through this. */
-export type DocumentClient = pg.PoolClient;
-
-/** What is kept of a document. */
-export interface KeptSnapshot extends DocumentSnapshot {
-  askedAt: Date | null;
-  ended: boolean;
-}
-
-export interface OpenSnapshot extends Pick<SnapshotChange, 'items' | 'made'> {
-  snapshot: KeptSnapshot;
-}
+import type { ContentSeal } from '../secrets/content-seal.ts';
+import {
+  type DocumentClient,
+  type KeptSnapshot,
+  type OpenSnapshot,
+  openSnapshots,
+  readAnew,
+} from './kept-snapshots.ts';
 
 /** Final documents: their signing is over, so only questions of what changed read them (docs/architecture.md). */
 export const FINAL = `('executed', 'annulled')`;
@@ -36,53 +24,7 @@ export const FINAL = `('executed', 'annulled')`;
 const GATHER_MS = 1_000;
 
 /** Documents that CRM items show: what Directum showed last, and which must be read. */
-export function createDocumentStore(pool: pg.Pool) {
-  /** Locks the documents among `ids` that are known and reads what is kept of them. */
-  async function open(client: DocumentClient, ids: number[]): Promise<Map<number, OpenSnapshot>> {
-    const { rows } = await client.query(
-      `SELECT id, made, observed, dates, status, status_since, asked_at, ended_at FROM document
-       WHERE id = ANY($1) ORDER BY id FOR UPDATE`,
-      [ids],
-    );
-    const known = rows.map((row) => Number(row.id));
-    if (known.length === 0) return new Map();
-    const assignments = await client.query(
-      `SELECT document_id, seen FROM assignment JOIN document_task USING (task_id)
-       WHERE document_id = ANY($1) ORDER BY assignment.id`,
-      [known],
-    );
-    const items = await client.query(
-      `SELECT document_id, portal, item_code, created_at, ${SLOT_TYPE} AS type FROM watched_document AS w
-       WHERE document_id = ANY($1) AND gone_at IS NULL ORDER BY portal, item_code`,
-      [known],
-    );
-    const seenOf = Map.groupBy(assignments.rows, (row) => Number(row.document_id));
-    const itemsOf = Map.groupBy(items.rows, (row) => Number(row.document_id));
-    return new Map(
-      rows.map((row) => [
-        Number(row.id),
-        {
-          made: row.made as boolean,
-          snapshot: {
-            state: row.observed as DocumentState | null,
-            dates: row.dates as DocumentDates | null,
-            status: row.status as DocumentStatus | null,
-            since: row.status_since as string | null,
-            askedAt: row.asked_at as Date | null,
-            ended: row.ended_at !== null,
-            assignments: (seenOf.get(Number(row.id)) ?? []).map((one) => one.seen as Assignment),
-          },
-          items: (itemsOf.get(Number(row.id)) ?? []).map((one) => ({
-            portal: one.portal as string,
-            itemCode: one.item_code as string,
-            since: one.created_at as Date,
-            type: one.type as string | null,
-          })),
-        },
-      ]),
-    );
-  }
-
+export function createDocumentStore(pool: pg.Pool, content: ContentSeal) {
   return {
     /**
      * One transaction over the known documents among `ids`. `work` answers what is to be kept; items of those documents are
@@ -94,15 +36,16 @@ export function createDocumentStore(pool: pg.Pool) {
       work: (known: Map<number, OpenSnapshot>, client: DocumentClient) => Promise<Map<number, KeptSnapshot>>,
     ): Promise<void> {
       return inTransaction(pool, async (client) => {
-        const kept = await work(await open(client, ids), client);
+        const { known, lost } = await openSnapshots(client, content, ids);
+        const kept = await work(known, client);
         for (const [id, snapshot] of kept) {
           await client.query(
             `UPDATE document SET observed = $2, dates = $3, status = $4, status_since = $5, asked_at = $6,
                ended_at = CASE WHEN $7 THEN coalesce(ended_at, $8) END WHERE id = $1`,
             [
               id,
-              snapshot.state && JSON.stringify(snapshot.state),
-              snapshot.dates && JSON.stringify(snapshot.dates),
+              content.toColumn('document.observed', snapshot.state),
+              content.toColumn('document.dates', snapshot.dates),
               snapshot.status,
               snapshot.since,
               snapshot.askedAt,
@@ -111,6 +54,7 @@ export function createDocumentStore(pool: pg.Pool) {
             ],
           );
         }
+        if (lost.length > 0) await readAnew(client, lost, kept, now);
         if (kept.size > 0) {
           await client.query(
             `WITH ${lockedItems('document_id = ANY($1) AND gone_at IS NULL')}
@@ -128,9 +72,16 @@ export function createDocumentStore(pool: pg.Pool) {
       const assignments = [...new Map(seen.map((one) => [one.id, one])).values()].sort((a, b) => a.id - b.id);
       await client.query(
         `INSERT INTO assignment (id, task_id, seen)
-         SELECT (one->>'id')::bigint, (one->>'taskId')::bigint, one FROM jsonb_array_elements($1::jsonb) AS one
+         SELECT id, "taskId", seen FROM json_to_recordset($1::json) AS one (id bigint, "taskId" bigint, seen jsonb)
          ON CONFLICT (id) DO UPDATE SET task_id = excluded.task_id, seen = excluded.seen`,
-        [JSON.stringify(assignments)],
+        [
+          JSON.stringify(
+            assignments.map((one) => ({
+              ...{ id: one.id, taskId: one.taskId },
+              seen: content.seal('assignment.seen', one),
+            })),
+          ),
+        ],
       );
     },
 
@@ -165,7 +116,12 @@ export function createDocumentStore(pool: pg.Pool) {
       const { rows } = await pool.query('SELECT id, observed, asked_at FROM document WHERE id = ANY($1)', [
         ids,
       ]);
-      return new Map(rows.map((row) => [Number(row.id), { state: row.observed, askedAt: row.asked_at }]));
+      return new Map(
+        rows.map((row) => {
+          const state = content.open<DocumentState>('document.observed', row.observed);
+          return [Number(row.id), { state, askedAt: row.asked_at }];
+        }),
+      );
     },
 
     /** They were asked for again and showed nothing else. */

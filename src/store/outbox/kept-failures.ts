@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { LocalText } from '../../robot/failure.ts';
 import { inTransaction } from '../db/transaction.ts';
+import type { ContentSeal } from '../secrets/content-seal.ts';
 
 /** A run that ended badly. */
 export interface Failure {
@@ -36,7 +37,7 @@ export interface FailureDecision {
 const DECIDING = 7_340_519;
 
 /** Failures of runs, and the comments they leave; their notices are sent as those of documents are (notices.ts). */
-export function createFailures(pool: pg.Pool) {
+export function createFailures(pool: pg.Pool, content: ContentSeal) {
   return {
     /**
      * Decides new failures of these portals, one after the other in the order of their writing, so that each counts those
@@ -60,7 +61,7 @@ export function createFailures(pool: pg.Pool) {
         );
         for (const row of rows) {
           const found = await client.query(FACTS, [row.id, most + 1]);
-          const { told, outbox } = toDecision(toFailure(row), found.rows[0] as FailureFacts);
+          const { told, outbox } = toDecision(toFailure(row, content), found.rows[0] as FailureFacts);
           await client.query(
             `WITH decided AS (UPDATE failure SET told = $2 WHERE id = $1 RETURNING *)
              INSERT INTO outbox (recipient, portal, kind, lane, dedupe_key, failure_id, item_code, code, key, payload, created_at, due_at)
@@ -113,7 +114,7 @@ const FACTS = `
   FROM failure AS one WHERE one.id = $1`;
 
 // biome-ignore lint/suspicious/noExplicitAny: a row of our own table
-function toFailure(row: any): Failure {
+function toFailure(row: any, content: ContentSeal): Failure {
   return {
     id: row.id,
     runId: row.run_id,
@@ -121,7 +122,7 @@ function toFailure(row: any): Failure {
     robot: row.robot,
     itemCode: row.item_code,
     code: row.code,
-    text: row.text,
+    text: content.open('run.text', row.text),
     wantsAnswer: row.wants_answer,
     quiet: row.quiet,
   };

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { LEASE_MS } from '../../lib/work/leases.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
+import type { ContentSeal } from '../secrets/content-seal.ts';
 import { fromRow, type Hold, type StoredRun } from './runs.ts';
 
 /** A portal's robot, whose runs stand in one line. */
@@ -51,7 +52,12 @@ const STILL_HELD = `JOIN json_to_recordset($1::json) AS held (id text, holder te
  * is worked on, whatever processes do. `pool` may be one whose commits are not waited for: a claim that
  * is lost is only made again. The database's clock counts, for all processes alike.
  */
-export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number = LEASE_MS.process) {
+export function createClaimedRuns(
+  pool: pg.Pool,
+  content: ContentSeal,
+  holder: string,
+  leaseMs: number = LEASE_MS.process,
+) {
   async function claimBy(name: string, text: string, values: unknown[]) {
     for (let attempt = 0; attempt < 10; attempt++) {
       try {
@@ -71,7 +77,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number
      */
     async claim(now: Date, limit: number, lines: readonly Line[], overdue = false): Promise<StoredRun[]> {
       const values = [now, limit, JSON.stringify(lines), holder, leaseMs / 1000, overdue];
-      return (await claimBy('claim', CLAIM, values)).map(fromRow);
+      return (await claimBy('claim', CLAIM, values)).map((row) => fromRow(row, content));
     },
 
     /**
@@ -83,7 +89,7 @@ export function createClaimedRuns(pool: pg.Pool, holder: string, leaseMs: number
     ): Promise<{ run: StoredRun; isNewest: boolean }[]> {
       const values = [now, JSON.stringify(lines), holder + AHEAD, leaseMs / 1000];
       const rows = await claimBy('claim ahead', CLAIM_AHEAD, values);
-      return rows.map((row) => ({ run: fromRow(row), isNewest: row.is_newest }));
+      return rows.map((row) => ({ run: fromRow(row, content), isNewest: row.is_newest }));
     },
 
     /** An attempt of each of these runs, which were claimed ahead, may begin: those that are still held. */

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { LocalText } from '../../robot/failure.ts';
+import type { ContentSeal } from '../secrets/content-seal.ts';
 import type { StoredRun } from './runs.ts';
 
 /** A run as a line of a list. */
@@ -34,7 +35,7 @@ export interface RunHistory extends ListedRun {
 }
 
 /** What an operator can ask and order about runs while the service works. */
-export function createRunHistory(pool: pg.Pool) {
+export function createRunHistory(pool: pg.Pool, content: ContentSeal) {
   return {
     /** The newest first, and how many there are in all; `failed` leaves only runs that ended badly. */
     async list(
@@ -75,13 +76,13 @@ export function createRunHistory(pool: pg.Pool) {
         nextAt: run.next_at,
         endedAt: run.ended_at,
         // Before its end a run only keeps what its last attempt knew.
-        outcome: run.state === 'ended' ? run.outcome : null,
+        outcome: run.state === 'ended' ? content.open('run.outcome', run.outcome) : null,
         tries: tries.rows.map((row) => ({
           number: row.number,
           startedAt: row.started_at,
           finishedAt: row.finished_at,
           ending: row.ending,
-          text: row.text,
+          text: content.open('run.text', row.text),
         })),
         answers: answers.rows.map((row) => ({
           kind: row.kind,

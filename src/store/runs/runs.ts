@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { LocalText } from '../../robot/failure.ts';
 import { lineOfRun } from '../journal/run-lines.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
+import type { ContentSeal } from '../secrets/content-seal.ts';
 import type { NewRun } from './incoming-calls.ts';
 
 export interface StoredRun extends NewRun {
@@ -51,11 +52,11 @@ const UNTOLD = ['done', 'forged'];
 const QUIET = ['cancelled', 'rejected', 'not_signed', 'deleted', 'expired'];
 
 /** Runs, their attempts and their answers in PostgreSQL. */
-export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
+export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool, content: ContentSeal) {
   return {
     async get(id: string): Promise<StoredRun | null> {
       const { rows } = await pool.query(`SELECT * FROM run WHERE id = $1`, [id]);
-      return rows[0] ? fromRow(rows[0]) : null;
+      return rows[0] ? fromRow(rows[0], content) : null;
     },
 
     /**
@@ -79,11 +80,11 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
           ...toHold(hold),
           nextAt,
           attempt.ending,
-          attempt.text && JSON.stringify(attempt.text),
+          content.toColumn('run.text', attempt.text),
           attempt.startedAt,
           attempt.finishedAt,
           deadlineAt,
-          JSON.stringify(values),
+          content.toColumn('run.outcome', values),
           lost,
         ],
       );
@@ -138,8 +139,8 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
         [
           id,
           attempt.ending,
-          attempt.text && JSON.stringify(attempt.text),
-          JSON.stringify(outcome),
+          content.toColumn('run.text', attempt.text),
+          content.toColumn('run.outcome', outcome),
           attempt.startedAt,
           attempt.finishedAt,
           answer?.payload ?? null,
@@ -179,7 +180,7 @@ export function createRunStore(pool: pg.Pool, asyncCommitPool: pg.Pool) {
 export type RunStore = ReturnType<typeof createRunStore>;
 
 // biome-ignore lint/suspicious/noExplicitAny: a row of our own table
-export function fromRow(row: any): StoredRun {
+export function fromRow(row: any, content: ContentSeal): StoredRun {
   return {
     id: row.id,
     memberId: row.member_id,
@@ -195,8 +196,8 @@ export function fromRow(row: any): StoredRun {
     countedFrom: row.reopened_at ?? row.received_at,
     attempts: row.attempts,
     lastCode: row.last_code,
-    lastText: row.last_text,
-    lastValues: row.outcome,
+    lastText: content.open('run.text', row.last_text),
+    lastValues: content.open('run.outcome', row.outcome),
     holder: row.holder,
     takes: row.takes,
     lost: row.lost,

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { DocumentState, TaskState } from '../../robot/ports/document-state.ts';
 import { lockedRuns } from '../locks/lock-order.ts';
+import type { ContentSeal } from '../secrets/content-seal.ts';
 import { HOLDS, type Hold, toHold } from './runs.ts';
 
 /** A wait as an attempt leaves it. */
@@ -21,7 +22,7 @@ interface KnownWait {
 }
 
 /** Waiting runs. No list of them is ever loaded. */
-export function createWaits(pool: pg.Pool) {
+export function createWaits(pool: pg.Pool, content: ContentSeal) {
   /** Waiting runs whose wait fits `condition` are due at once. */
   const wake = async (from: string, condition: string, values: unknown[]): Promise<number> => {
     const { rowCount } = await pool.query(
@@ -58,7 +59,7 @@ export function createWaits(pool: pg.Pool) {
           wait.documentId,
           wait.waitFor,
           wait.until,
-          JSON.stringify({ document: wait.document, task: wait.task }),
+          content.toColumn('wait.facts', { document: wait.document, task: wait.task }),
           wait.seen,
           wait.task?.id ?? null,
           wait.task?.status ?? null,
@@ -70,10 +71,12 @@ export function createWaits(pool: pg.Pool) {
       return rows[0] ? rows[0].fresh : null;
     },
 
+    /** Null also when it cannot be opened: then the run begins to wait anew. */
     async last(runId: string): Promise<KnownWait | null> {
       const { rows } = await pool.query('SELECT document_id, facts FROM wait WHERE run_id = $1', [runId]);
       const row = rows[0];
-      return row ? { documentId: Number(row.document_id), ...row.facts } : null;
+      const facts = row && content.open<Pick<KnownWait, 'document' | 'task'>>('wait.facts', row.facts);
+      return facts ? { documentId: Number(row.document_id), ...facts } : null;
     },
 
     async savedFile(runId: string): Promise<string | null> {

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { Log } from '../../robot/ports/log.ts';
+import type { ContentSeal } from './content-seal.ts';
 
 const MOST_IN_MEMORY = 1_000;
 /** Another process may replace an entry, so the copy in memory is used no longer than this. */
@@ -9,10 +11,10 @@ const SWEEP_MS = 3_600_000;
 
 /**
  * Cache in the database with the latest entries in memory. Losing it costs time, not data: while the database is
- * away it is an empty cache and says so in the log.
+ * away it is an empty cache and says so in the log. Keys may hold what somebody is called, so the database gets their hashes.
  */
-export function createCache(options: { pool: Pool; log: Log; now: () => Date }) {
-  const { pool, log, now } = options;
+export function createCache(options: { pool: Pool; content: ContentSeal; log: Log; now: () => Date }) {
+  const { pool, content, log, now } = options;
   // It counts time by performance.now(), which nobody sets back; every look reads that clock anew.
   const memory = new LRUCache<string, { value: unknown }>({ max: MOST_IN_MEMORY, ttlResolution: 0 });
   let sweptAt = Number.NEGATIVE_INFINITY;
@@ -36,11 +38,13 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }) 
       try {
         const { rows } = await pool.query(
           'SELECT value, expires_at FROM cache_entry WHERE key = $1 AND expires_at > $2',
-          [key, now()],
+          [toHash(key), now()],
         );
         if (rows.length === 0) return undefined;
-        remember(key, rows[0].value, rows[0].expires_at.getTime() - now().getTime());
-        return rows[0].value;
+        const value = content.open('cache_entry.value', rows[0].value);
+        if (value === null) return undefined;
+        remember(key, value, rows[0].expires_at.getTime() - now().getTime());
+        return value;
       } catch (error) {
         log.warn('cache.unavailable', { reason: String(error) });
         return undefined;
@@ -54,7 +58,7 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }) 
         await pool.query(
           `INSERT INTO cache_entry (key, value, expires_at) VALUES ($1, $2, $3)
            ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at`,
-          [key, JSON.stringify(value), new Date(now().getTime() + ttlMs)],
+          [toHash(key), content.toColumn('cache_entry.value', value), new Date(now().getTime() + ttlMs)],
         );
         await sweep();
       } catch (error) {
@@ -63,5 +67,7 @@ export function createCache(options: { pool: Pool; log: Log; now: () => Date }) 
     },
   };
 }
+
+const toHash = (key: string) => createHash('sha256').update(key).digest('base64url');
 
 export type Cache = ReturnType<typeof createCache>;

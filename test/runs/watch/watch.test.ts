@@ -61,7 +61,7 @@ function watchWith(
   changes: ChangesPort,
   atPace: Omit<ChangesPort, 'newest' | 'documents' | 'tasks' | 'newestDocuments' | 'newestTasks'> = changes,
 ) {
-  const documents = createDocumentStore(store.pool);
+  const documents = createDocumentStore(store.pool, store.content);
   const nothing = async () => undefined;
   const deletions = createDeletions({
     store: createMissingDocuments(store.pool),
@@ -109,8 +109,8 @@ function watchWith(
 beforeEach(async () => {
   clock = Date.parse('2026-03-02T10:00:00Z');
   [made, woken, paced] = [[], 0, 0];
-  runs = createRunStore(store.pool, store.pool);
-  waits = createWaits(store.pool);
+  runs = createRunStore(store.pool, store.pool, store.content);
+  waits = createWaits(store.pool, store.content);
   const atPace = service.atRate(async () => {
     paced += 1;
   });

@@ -222,13 +222,15 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
   },
   'a look at a document': {
     sql: 'INSERT INTO document (id, look_at) VALUES (1, $1)',
-    take: async (now) => (await createDocumentStore(store.pool).takeRefreshes(now, 1_000, 10)).length === 1,
+    take: async (now) =>
+      (await createDocumentStore(store.pool, store.content).takeRefreshes(now, 1_000, 10)).length === 1,
   },
   'a showing that another process took': {
     sql: `WITH d AS (INSERT INTO document (id) VALUES (1) RETURNING id)
       INSERT INTO watched_document (portal, item_code, document_id, created_at, show_at, taken_until)
       SELECT 'p', 'DEAL_1', id, $1, $1, $1 FROM d`,
-    take: async (now) => (await createDealProjection(store.pool).takeDue('p', now, 1_000, 10)).length === 1,
+    take: async (now) =>
+      (await createDealProjection(store.pool, store.content).takeDue('p', now, 1_000, 10)).length === 1,
   },
   'a trigger': {
     sql: `${ROW} 'trigger', 'trigger', $1, $1, NULL, NULL)`,
@@ -268,13 +270,16 @@ const DUE: Record<string, { sql: string; take: (now: Date) => Promise<boolean> }
     sql: `${RUN} 'accepted')`,
     take: async (now) => {
       const lines = [{ memberId: 'm', robot: 'r', running: 0, free: 1 }];
-      return (await createClaimedRuns(store.asyncCommitPool, 'test').claim(now, 1, lines)).length === 1;
+      return (
+        (await createClaimedRuns(store.asyncCommitPool, store.content, 'test').claim(now, 1, lines))
+          .length === 1
+      );
     },
   },
   'a wait whose time is over': {
     sql: `WITH r AS (${RUN} 'waiting') RETURNING id)
       INSERT INTO wait (run_id, document_id, wait_for, deadline_at, facts, seen, created_at) SELECT id, 1, 'us', $1, '{}', '', $1 FROM r`,
-    take: async (now) => (await createWaits(store.pool).wakeExpired(now)) === 1,
+    take: async (now) => (await createWaits(store.pool, store.content).wakeExpired(now)) === 1,
   },
 };
 

@@ -78,8 +78,8 @@ describe('every connection has our settings, not those of role, database or addr
     // By these names a restore knows that somebody is at work.
     expect(rows.map(({ name }) => name).toSorted()).toEqual([
       'directum-claims',
-      'directum-robots v2',
-      'directum-robots-relaxed v2',
+      'directum-robots v3',
+      'directum-robots-relaxed v3',
     ]);
   });
 

@@ -21,7 +21,7 @@ beforeAll(async () => {
   store = await bench.open(undefined, () => NOW);
   const keys = await loadSecretKeys({ dataDir: bench.dataDir });
   calls = createIncomingCalls({ pool: store.pool, keys, now: () => NOW });
-  runs = createRunStore(store.pool, store.asyncCommitPool);
+  runs = createRunStore(store.pool, store.asyncCommitPool, store.content);
 });
 afterAll(() => bench?.close());
 beforeEach(() => store.pool.query('TRUNCATE run, journal CASCADE'));
@@ -37,7 +37,7 @@ const attempt = (ending: string, seconds: number) => ({
 });
 async function claim() {
   const line = { memberId: 'm', robot: ROBOT, running: 0, free: 9 };
-  const [run] = await createClaimedRuns(store.pool, 'a').claim(later(1), 1, [line]);
+  const [run] = await createClaimedRuns(store.pool, store.content, 'a').claim(later(1), 1, [line]);
   if (run === undefined) throw new Error('no run is due');
   return run;
 }
@@ -67,7 +67,7 @@ it('a run ends once, by its own attempt', async () => {
 });
 
 it('an operator cancels a run and does it again', async () => {
-  const history = createRunHistory(store.pool);
+  const history = createRunHistory(store.pool, store.content);
   await calls.accept([call('a')]);
   await runs.end('a', attempt('cancelled', 2), {}, null);
   expect(await history.reopen('a', later(60), later(3600))).toBe(true);

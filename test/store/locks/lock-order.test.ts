@@ -1,11 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createComparisons } from '../../../src/store/documents/comparisons.ts';
 import { createDealProjection } from '../../../src/store/documents/deal-projection.ts';
-import {
-  createDocumentStore,
-  type KeptSnapshot,
-  type OpenSnapshot,
-} from '../../../src/store/documents/watched-documents.ts';
+import type { KeptSnapshot, OpenSnapshot } from '../../../src/store/documents/kept-snapshots.ts';
+import { createDocumentStore } from '../../../src/store/documents/watched-documents.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { type StoreBench, storeBench } from '../bench.ts';
 import { blocked, holding } from '../row-locks.ts';
@@ -35,12 +32,12 @@ beforeEach(async () => {
 const keepAll = async (known: Map<number, OpenSnapshot>): Promise<Map<number, KeptSnapshot>> =>
   new Map([...known].map(([id, { snapshot }]) => [id, snapshot]));
 const settle = (result: 'shown' | 'gone') =>
-  createDealProjection(store.pool).settle(
+  createDealProjection(store.pool, store.content).settle(
     'p',
     ITEMS.map((item) => ({ ...item, changes: 0, result, retryMs: 0 })),
     now(),
   );
-const change = () => createDocumentStore(store.pool).change(IDS, now(), keepAll);
+const change = () => createDocumentStore(store.pool, store.content).change(IDS, now(), keepAll);
 
 /** Two that want both rows, one after the other, while somebody holds the first row; and then he does not. */
 async function meet(
@@ -60,8 +57,8 @@ async function meet(
 }
 
 it.each([
-  ['are kept as asked', () => createDocumentStore(store.pool).keepAsked(IDS, now())],
-  ['are all to be read', () => createDocumentStore(store.pool).refreshAll(now())],
+  ['are kept as asked', () => createDocumentStore(store.pool, store.content).keepAsked(IDS, now())],
+  ['are all to be read', () => createDocumentStore(store.pool, store.content).refreshAll(now())],
   ['are let go', () => createComparisons(store.pool).letGo(now(), now())],
 ])('documents that are changed and %s at that moment are locked in one order', async (_, other) => {
   await meet('document', change, other);
@@ -73,7 +70,7 @@ it.each([
   [
     'written to',
     () =>
-      createDealProjection(store.pool).keepCards(
+      createDealProjection(store.pool, store.content).keepCards(
         'p',
         ITEMS.map((item) => ({ ...item, activityId: 7, shownCard: { title: 't' } as never, changed: [] })),
         now(),
@@ -82,7 +79,7 @@ it.each([
   [
     'found otherwise',
     () =>
-      createDealProjection(store.pool).forget(
+      createDealProjection(store.pool, store.content).forget(
         'p',
         ITEMS.map((item) => ({ ...item, fields: true, activity: true })),
         now(),

@@ -76,7 +76,7 @@ const names = (runs: { id: string }[]) => runs.map(({ id }) => id.split('#')[0])
 
 it('takes one run of an item at a time, whoever asks', async () => {
   await accept(...Array.from({ length: 40 }, (_, n) => `create@acme/DEAL_${n % 4}#${n}`));
-  const holders = ['a', 'b', 'c', 'd'].map((name) => createClaimedRuns(store.pool, name));
+  const holders = ['a', 'b', 'c', 'd'].map((name) => createClaimedRuns(store.pool, store.content, name));
   const lines = [line('create@acme')];
   const done: string[] = [];
   // Who asks at the same moment may leave a run to the next look.
@@ -95,7 +95,7 @@ it('takes in turn from each portal and robot, those with fewer running first', a
     'sync@acme/DEAL_90',
     'create@other/DEAL_1',
   );
-  const claimed = createClaimedRuns(store.pool, 'a');
+  const claimed = createClaimedRuns(store.pool, store.content, 'a');
   const lines = [line('create@acme', 2), line('sync@acme'), line('create@other')];
   expect(names(await claimed.claim(NOW, 2, lines))).toEqual(['create@other/DEAL_1', 'sync@acme/DEAL_90']);
   expect(names(await claimed.claim(NOW, 3, lines))).toEqual([0, 1, 2].map((n) => `create@acme/DEAL_${n}`));
@@ -103,14 +103,14 @@ it('takes in turn from each portal and robot, those with fewer running first', a
 
 it('takes no more of a portal than there are free slots for', async () => {
   await accept('create@acme/DEAL_1', 'sync@acme/DEAL_2', 'create@acme/DEAL_3', 'create@other/DEAL_1');
-  const claimed = createClaimedRuns(store.pool, 'a');
+  const claimed = createClaimedRuns(store.pool, store.content, 'a');
   const lines = [line('create@acme', 0, 2), line('sync@acme', 0, 2), line('create@other', 0, 0)];
   expect(names(await claimed.claim(NOW, 9, lines))).toEqual(['create@acme/DEAL_1', 'sync@acme/DEAL_2']);
 });
 
 it('leaves alone what is not due, and portals that are not asked for', async () => {
   await accept('create@acme/DEAL_1', 'create@gone/DEAL_1');
-  const claimed = createClaimedRuns(store.pool, 'a');
+  const claimed = createClaimedRuns(store.pool, store.content, 'a');
   expect(await claimed.claim(new Date(NOW.getTime() - 3_600_000), 5, [line('create@acme')])).toEqual([]);
   expect(names(await claimed.claim(NOW, 5, [line('create@acme')]))).toEqual(['create@acme/DEAL_1']);
 });
@@ -118,7 +118,10 @@ it('leaves alone what is not due, and portals that are not asked for', async () 
 it('gives a run back when its holder says so or says nothing more', async () => {
   await accept('create@acme/DEAL_1');
   const lines = [line('create@acme')];
-  const [a, b] = [createClaimedRuns(store.pool, 'a'), createClaimedRuns(store.pool, 'b')];
+  const [a, b] = [
+    createClaimedRuns(store.pool, store.content, 'a'),
+    createClaimedRuns(store.pool, store.content, 'b'),
+  ];
   const [run] = await a.claim(NOW, 1, lines);
   const held = run as StoredRun;
   await b.release([{ ...held, holder: 'b' }]);
@@ -140,7 +143,7 @@ it('gives a run back when its holder says so or says nothing more', async () => 
 
 it('an attempt changes nothing of a later one of the same process', async () => {
   await accept('create@acme/DEAL_1');
-  const a = createClaimedRuns(store.pool, 'a');
+  const a = createClaimedRuns(store.pool, store.content, 'a');
   const lines = [line('create@acme')];
   const [first] = (await a.claim(NOW, 1, lines)) as [StoredRun];
   await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
@@ -150,13 +153,13 @@ it('an attempt changes nothing of a later one of the same process', async () => 
   const before = await row();
   expect((await a.keep([first]))(first)).toBe(false);
   await a.release([first]);
-  const runs = createRunStore(store.pool, store.asyncCommitPool);
+  const runs = createRunStore(store.pool, store.asyncCommitPool, store.content);
   const attempt = { startedAt: NOW, finishedAt: NOW, ending: 'done', text: null };
   expect(await runs.postpone(first, attempt, {}, { nextAt: NOW, deadlineAt: NOW })).toBe(false);
   expect(await runs.end(first.id, attempt, {}, null, first)).toBe(false);
   const until = { until: NOW, document: {} as DocumentState, task: null, seen: '' };
   const wait = { documentId: 1, waitFor: 'us', ...until };
-  expect(await createWaits(store.pool).save(first, attempt, wait)).toBeNull();
+  expect(await createWaits(store.pool, store.content).save(first, attempt, wait)).toBeNull();
   expect(await row()).toEqual(before);
   expect(await countOf('run_attempt')).toBe(0);
   expect(await runs.end(second.id, attempt, {}, null, second)).toBe(true);
@@ -164,7 +167,7 @@ it('an attempt changes nothing of a later one of the same process', async () => 
 
 it('a run left by its process again and again is due apart from those it takes with it', async () => {
   await accept('create@acme/DEAL_1');
-  const a = createClaimedRuns(store.pool, 'a');
+  const a = createClaimedRuns(store.pool, store.content, 'a');
   const waited: boolean[] = [];
   for (let time = 0; time < 5; time += 1) {
     const later = new Date(NOW.getTime() + 3_600_000);
@@ -180,7 +183,7 @@ it('a run left by its process again and again is due apart from those it takes w
 
 it('keeps and takes back the others while one run is being written', async () => {
   await accept('create@acme/DEAL_1', 'create@acme/DEAL_2');
-  const claimed = createClaimedRuns(store.asyncCommitPool, 'a');
+  const claimed = createClaimedRuns(store.asyncCommitPool, store.content, 'a');
   const held = (await claimed.claim(NOW, 2, [line('create@acme')])).sort((one, other) =>
     one.id < other.id ? -1 : 1,
   );
@@ -215,7 +218,7 @@ describe('a long line', () => {
 
   it('is claimed ahead from both ends, one run of an item, and not when it is short', async () => {
     await accept(...many('create@acme/DEAL', 30), 'create@acme/DEAL_29#again', 'create@other/DEAL_1');
-    const claimed = createClaimedRuns(store.pool, 'a');
+    const claimed = createClaimedRuns(store.pool, store.content, 'a');
     expect(await claimed.claimAhead(NOW, wanted(32))).toEqual([]);
     const taken = await claimed.claimAhead(NOW, wanted(31));
     const of = (newest: boolean) =>
@@ -227,7 +230,10 @@ describe('a long line', () => {
 
   it('is left to other processes by their part', async () => {
     await accept(...many('create@acme/DEAL', 30));
-    const [a, b] = [createClaimedRuns(store.pool, 'a'), createClaimedRuns(store.pool, 'b')];
+    const [a, b] = [
+      createClaimedRuns(store.pool, store.content, 'a'),
+      createClaimedRuns(store.pool, store.content, 'b'),
+    ];
     expect(await a.claimAhead(NOW, wanted(25, 1 / 3))).toHaveLength(10);
     expect(await b.claimAhead(NOW, wanted(5, 1 / 2))).toHaveLength(10);
     expect(await b.claimAhead(NOW, wanted(5))).toHaveLength(10);
@@ -235,7 +241,7 @@ describe('a long line', () => {
 
   it('claimed ahead begins once, keeps its lease, and its death counts as no lost attempt', async () => {
     await accept(...many('create@acme/DEAL', 4));
-    const claimed = createClaimedRuns(store.pool, 'a');
+    const claimed = createClaimedRuns(store.pool, store.content, 'a');
     const taken = (await claimed.claimAhead(NOW, wanted(1))).map(({ run }) => run);
     const [first, second] = taken as [StoredRun, StoredRun];
     expect((await claimed.keep(taken))(first)).toBe(true);
@@ -252,7 +258,7 @@ describe('a long line', () => {
   it('that is read ahead gives single runs that came after the mass at once, and no others', async () => {
     await accept(...many('create@acme/DEAL', 12));
     await store.pool.query(`UPDATE run SET next_at = $1::timestamptz - interval '30 s'`, [NOW]);
-    const claimed = createClaimedRuns(store.pool, 'a');
+    const claimed = createClaimedRuns(store.pool, store.content, 'a');
     const lines = [{ ...line('create@acme'), isAhead: true }];
     expect(await claimed.claim(NOW, 5, lines)).toEqual([]);
     await later(-10);

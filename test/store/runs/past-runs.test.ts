@@ -85,8 +85,8 @@ it('deletes what ended so many days ago with all that belongs to it, and nothing
   for (const table of ['failure', `outbox WHERE kind = 'comment'`])
     expect(await ask(`SELECT FROM ${table}`)).toEqual([]);
   expect(await idsOf('past_run')).toEqual(['old']);
-  expect(await createRunHistory(store.pool).wasDeleted('old')).toBe(true);
-  expect(await createRunHistory(store.pool).wasDeleted('young')).toBe(false);
+  expect(await createRunHistory(store.pool, store.content).wasDeleted('old')).toBe(true);
+  expect(await createRunHistory(store.pool, store.content).wasDeleted('young')).toBe(false);
 });
 
 it('keeps a run as long as something of it is to be sent', async () => {
@@ -235,7 +235,7 @@ it('passes over a run that is being done again, and what is done again stays', a
   await holding(store, `SELECT 1 FROM run WHERE id = 'old' FOR NO KEY UPDATE`, async () => {
     expect((await step()).deleted).toBe(0);
   });
-  await createRunHistory(store.pool).reopen('old', NOW, NOW);
+  await createRunHistory(store.pool, store.content).reopen('old', NOW, NOW);
   expect((await step()).deleted).toBe(0);
   expect(await idsOf('run')).toEqual(['old']);
 });
