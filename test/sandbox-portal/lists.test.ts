@@ -192,10 +192,12 @@ describe('people', () => {
     const robot = portal.addUser({ NAME: 'Служба', UF_DEPARTMENT: [] });
     const clerk = portal.addUser({ NAME: 'Пётр' });
     const guest = portal.addUser({ NAME: 'Гость', USER_TYPE: 'extranet', UF_DEPARTMENT: [] });
-    const seenBy = async (user: number) =>
-      idsOf((await rest('user.get', { sort: 'ID', order: 'ASC' }, user))['result']);
-    expect(await seenBy(1)).toEqual([1, robot, clerk, guest]);
-    expect(await seenBy(clerk)).toEqual([1, clerk]);
+    portal.addUser({ NAME: 'Бот', USER_TYPE: 'bot' });
+    const seenBy = async (user: number, more: object = {}) =>
+      idsOf((await rest('user.get', { sort: 'ID', order: 'ASC', ...more }, user))['result']);
+    expect(await seenBy(1)).toEqual([1, clerk]);
+    expect(await seenBy(1, { ADMIN_MODE: true })).toEqual([1, robot, clerk, guest]);
+    expect(await seenBy(clerk, { ADMIN_MODE: true })).toEqual([1, clerk]);
     expect(await seenBy(guest)).toEqual([guest]);
     expect((await rest('user.admin', {}, clerk))['result']).toBe(false);
   });

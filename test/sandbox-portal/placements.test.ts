@@ -81,6 +81,17 @@ describe('a tab', () => {
   });
 });
 
+describe('a token', () => {
+  it('tells by app.info to which application it was issued', async () => {
+    const codeOf = async (auth: string) => {
+      const answer = await fetch(`${portal.url}/rest/app.info?auth=${auth}`);
+      return ((await answer.json()) as { result: { CODE: string } }).result.CODE;
+    };
+    expect(await codeOf(portal.tokens().accessToken)).toBe('local.1');
+    expect(await codeOf(portal.foreignTokens().accessToken)).toBe('local.another');
+  });
+});
+
 describe("a robot's own page", () => {
   const page = 'https://service.example/bitrix24/robot-settings/a';
   const robot = (CODE: string, more: object) =>

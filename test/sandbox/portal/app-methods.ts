@@ -9,10 +9,10 @@ export function appMethods(world: World, all: () => Methods): Methods {
   const known = (name: string): boolean => name in all() && !world.misbehave.missingMethods.has(name);
   return {
     'app.info': {
-      run: () => ({
+      run: ({ grant }) => ({
         result: {
-          ID: '17',
-          CODE: world.clientId,
+          ID: grant.application === world.clientId ? '17' : '18',
+          CODE: grant.application || world.clientId,
           VERSION: world.app.version,
           STATUS: 'L',
           INSTALLED: world.app.installed,

@@ -10,7 +10,7 @@ const BRIEF =
   );
 const BASIC = [...BRIEF, ...'EMAIL PERSONAL_PHONE PERSONAL_MOBILE WORK_PHONE PERSONAL_PHOTO'.split(' ')];
 /** Kinds of users that no list shows. */
-const UNLISTED = new Set(['bot', 'email_robot', 'imconnector', 'integrator', 'system']);
+const UNLISTED = new Set(['bot', 'email', 'imconnector', 'integrator', 'system']);
 const PREFIXES = new Set(['', '@', '!@', '=', '!=', '!', '>', '<', '>=', '<=', '%']);
 
 /** The names a scope knows; the widest one also knows what a test has put into the row. */
@@ -29,12 +29,12 @@ const userRow = (grant: Grant, user: Fields): Fields =>
 
 const departmentsOf = (user: Fields | undefined): unknown[] => asList(user?.['UF_DEPARTMENT']);
 
-/** Whom a token sees: guests only themselves, employees nobody without a department (bitrix24.md F5a, A2b). */
-function isSeen(world: World, grant: Grant, user: Fields): boolean {
+/** Whom a token sees: guests only themselves, others nobody without a department, unless an administrator asks for all (bitrix24.md F5a, A2b). */
+function isSeen(world: World, grant: Grant, user: Fields, all: boolean): boolean {
   if (UNLISTED.has(text(user['USER_TYPE']))) return false;
-  if (isAdmin(world, grant.userId) || int(user['ID']) === grant.userId) return true;
-  if (departmentsOf(world.users.get(grant.userId)).length === 0) return false;
-  return departmentsOf(user).length > 0;
+  if (all || int(user['ID']) === grant.userId) return true;
+  const isGuest = departmentsOf(world.users.get(grant.userId)).length === 0 && !isAdmin(world, grant.userId);
+  return !isGuest && departmentsOf(user).length > 0;
 }
 
 const truth = (value: unknown): string => (['true', '1', 'Y'].includes(String(value)) ? 'Y' : '');
@@ -53,10 +53,11 @@ function userFilter(world: World, grant: Grant, params: Fields): Fields {
 }
 
 function listUsers(world: World, grant: Grant, params: Fields): Reply {
-  const { SORT, ORDER, START, SELECT } = upperKeys(params);
+  const { SORT, ORDER, START, SELECT, ADMIN_MODE } = upperKeys(params);
+  const all = truth(ADMIN_MODE) === 'Y' && isAdmin(world, grant.userId);
   const filter = userFilter(world, grant, params);
   const found = [...world.users.values()].filter(
-    (user) => isSeen(world, grant, user) && matches({ ...user, ACTIVE: truth(user['ACTIVE']) }, filter),
+    (user) => isSeen(world, grant, user, all) && matches({ ...user, ACTIVE: truth(user['ACTIVE']) }, filter),
   );
   // Without both of them no order is promised: the newest come first here, so that nobody counts on ids.
   const ordered =

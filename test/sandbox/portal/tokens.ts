@@ -11,13 +11,14 @@ export interface Pair {
   expires: number;
 }
 
-export function issueTokens(world: World, userId: number): Pair {
+export function issueTokens(world: World, userId: number, application = world.clientId): Pair {
   const expiresAt = world.now().getTime() + ACCESS_SECONDS * 1000;
   const accessToken = `${hex(4)}007f${hex(28)}`;
   const refreshToken = `${hex(4)}a67f${hex(28)}`;
   world.access.set(accessToken, {
     userId,
     context: 'app',
+    application,
     scopes: [...world.scopes],
     expiresAt,
     refreshToken,

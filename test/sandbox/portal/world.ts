@@ -19,6 +19,8 @@ export interface Grant {
   userId: number;
   /** `webhook`: a token without the application's context. */
   context: 'app' | 'webhook';
+  /** client_id of the application it was issued to. */
+  application: string;
   scopes: readonly string[];
   expiresAt: number;
   refreshToken: string;
