@@ -185,8 +185,9 @@ describe('doctor', () => {
     const nothingYet = await doctor();
     expect(nothingYet.failed).toEqual([]);
     expect(textOf(nothingYet.lines, 'directum tasks')).toContain('no tasks yet');
-    stand.directum.misbehave.next({ verb: 'GET', path: /^ITasks/, status: 403 });
+    stand.directum.misbehave.next({ verb: 'GET', path: /^ITasks/, status: 403, times: 100 });
     const refused = await doctor();
+    stand.directum.misbehave.reset();
     expect(refused.failed).toEqual(['directum tasks']);
     expect(textOf(refused.lines, 'directum tasks')).toContain('The account may read no tasks');
 
@@ -198,7 +199,8 @@ describe('doctor', () => {
     const known = () => stand.lines.some((line) => line.includes('"status":"on_approval"'));
     await expect.poll(known, { timeout: 20_000 }).toBe(true);
     // Rows without a right to them are absent from lists.
-    stand.directum.misbehave.next({ verb: 'GET', path: /^IAssignments/, body: { value: [] }, status: 200 });
+    const empty = { body: { value: [] }, status: 200, times: 100 };
+    stand.directum.misbehave.next({ verb: 'GET', path: /^IAssignments/, ...empty });
     const hidden = await doctor();
     expect(hidden.failed).toEqual(['directum assignments']);
     expect(textOf(hidden.lines, 'directum assignments')).toMatch(

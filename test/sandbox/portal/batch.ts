@@ -26,7 +26,9 @@ async function runCommand(
       throw new RestError(405, 'ERROR_BATCH_METHOD_NOT_ALLOWED', 'Method is not allowed for batch usage');
     }
     params = resolve(params, told) as Fields;
-    const rule = world.rules.some((one) => one.method === method) ? takeRule(world, method) : undefined;
+    const rule = world.rules.some((one) => one.method === method)
+      ? takeRule(world, method, params)
+      : undefined;
     if (rule?.until !== undefined) await rule.until;
     if (rule?.status !== undefined || isObject(rule?.body)) {
       const body = isObject(rule?.body) ? (rule.body as Fields) : {};
