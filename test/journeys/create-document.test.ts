@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type DocumentTypeCode, furtherTypes } from '../../src/documents/types/document-types.ts';
+import { furtherTypes } from '../../src/documents/types/document-types.ts';
+import { type FurtherType, SETS, TYPES } from './document-sets.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
@@ -14,21 +15,9 @@ beforeEach(() => {
 });
 
 const CODE = 'directum_create_document';
-const SETS: Record<Exclude<DocumentTypeCode, 'contract'>, string> = {
-  act: 'IContractStatements',
-  outgoing_invoice: 'IOutgoingInvoices',
-  incoming_invoice: 'IIncomingInvoices',
-  supplementary_agreement: 'ISupAgreements',
-  universal_transfer: 'IUniversalTransferDocuments',
-  waybill: 'IWaybills',
-  addendum: 'IAddendums',
-  simple: 'ISimpleDocuments',
-};
-type Type = keyof typeof SETS;
-const TYPES = Object.keys(SETS) as Type[];
-const leads = (type: Type) => furtherTypes.find(({ code }) => code === type)?.leading ?? null;
+const leads = (type: FurtherType) => furtherTypes.find(({ code }) => code === type)?.leading ?? null;
 
-const create = (deal: number, type: Type, properties: Record<string, unknown> = {}) =>
+const create = (deal: number, type: FurtherType, properties: Record<string, unknown> = {}) =>
   runStep(stand, deal, CODE, { document_type: type, subject: 'По сделке', ...properties });
 const contractOf = async (deal: number) =>
   Number(
@@ -38,7 +27,7 @@ const contractOf = async (deal: number) =>
   );
 /** Id of a reference. */
 const idOf = (reference: unknown) => (reference as { Id: number } | null)?.Id;
-const madeOf = (deal: number, type: Type) =>
+const madeOf = (deal: number, type: FurtherType) =>
   stand.directum
     .all(SETS[type])
     .filter((one) =>

@@ -1,21 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type FurtherType, SETS, TYPES } from './document-sets.ts';
 import { type Process, startProcess } from './process.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 import { inDatabase } from './stand-database.ts';
 
 const CODE = 'directum_create_document';
-const SETS = {
-  act: 'IContractStatements',
-  outgoing_invoice: 'IOutgoingInvoices',
-  incoming_invoice: 'IIncomingInvoices',
-  supplementary_agreement: 'ISupAgreements',
-  universal_transfer: 'IUniversalTransferDocuments',
-  waybill: 'IWaybills',
-  addendum: 'IAddendums',
-  simple: 'ISimpleDocuments',
-};
-type Type = keyof typeof SETS;
-const TYPES = Object.keys(SETS) as Type[];
 
 let stand: Stand;
 let service: Process;
@@ -27,7 +16,7 @@ afterAll(async () => {
   await stand.stop();
 });
 
-const madeOf = (type: Type, deal: number) =>
+const madeOf = (type: FurtherType, deal: number) =>
   stand.directum.all(SETS[type]).filter((one) => String(one['ExternalId']).includes(`:DEAL_${deal}:`));
 
 /** A deal with a contract, which is there before anybody is killed. */
@@ -39,41 +28,46 @@ async function dealOf(): Promise<{ deal: number; contract: number }> {
 
 interface Step {
   name: string;
-  type: Type;
+  type: FurtherType;
   deal: number;
   contract: number;
   workflow: string;
 }
 
 /** What a run writes besides its card: the request at which it is stopped, and a run that comes to it. */
-const LATER: { name: string; type: Type; verb: string; path: RegExp; properties: Record<string, unknown> }[] =
-  [
-    {
-      name: 'leading document',
-      type: 'waybill',
-      verb: 'PATCH',
-      path: /^IWaybills\(/,
-      properties: {},
-    },
-    {
-      name: 'registration',
-      type: 'act',
-      verb: 'POST',
-      path: /RegisterDocument$/,
-      properties: { date: '02.03.2026' },
-    },
-    {
-      name: 'template',
-      type: 'supplementary_agreement',
-      verb: 'POST',
-      path: /CreateVersionFromTemplate$/,
-      properties: { template: 'Типовое допсоглашение' },
-    },
-  ];
+const LATER: {
+  name: string;
+  type: FurtherType;
+  verb: string;
+  path: RegExp;
+  properties: Record<string, unknown>;
+}[] = [
+  {
+    name: 'leading document',
+    type: 'waybill',
+    verb: 'PATCH',
+    path: /^IWaybills\(/,
+    properties: {},
+  },
+  {
+    name: 'registration',
+    type: 'act',
+    verb: 'POST',
+    path: /RegisterDocument$/,
+    properties: { date: '02.03.2026' },
+  },
+  {
+    name: 'template',
+    type: 'supplementary_agreement',
+    verb: 'POST',
+    path: /CreateVersionFromTemplate$/,
+    properties: { template: 'Типовое допсоглашение' },
+  },
+];
 
 async function begin(
   name: string,
-  type: Type,
+  type: FurtherType,
   { deal, contract }: { deal: number; contract: number },
   properties: Record<string, unknown>,
 ): Promise<Step> {

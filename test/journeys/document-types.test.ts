@@ -1,26 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type FurtherType, SETS, TYPES } from './document-sets.ts';
 import { addDeal, runStep, type Stand, startStand } from './stand.ts';
 import { inDatabase } from './stand-database.ts';
 
 const CODE = 'directum_create_document';
-const SETS = {
-  act: 'IContractStatements',
-  outgoing_invoice: 'IOutgoingInvoices',
-  incoming_invoice: 'IIncomingInvoices',
-  supplementary_agreement: 'ISupAgreements',
-  universal_transfer: 'IUniversalTransferDocuments',
-  waybill: 'IWaybills',
-  addendum: 'IAddendums',
-  simple: 'ISimpleDocuments',
-};
-type Type = keyof typeof SETS;
-const TYPES = Object.keys(SETS) as Type[];
-const NEEDS_SUBJECT: Type[] = ['supplementary_agreement', 'simple'];
-const NEEDS_LEADING: Type[] = ['act', 'supplementary_agreement', 'addendum'];
+const NEEDS_SUBJECT: FurtherType[] = ['supplementary_agreement', 'simple'];
+const NEEDS_LEADING: FurtherType[] = ['act', 'supplementary_agreement', 'addendum'];
 
-const leadingOf = (type: Type) =>
+const leadingOf = (type: FurtherType) =>
   type === 'simple' ? null : type === 'incoming_invoice' ? 'Contract' : 'LeadingDocument';
-const filled = (type: Type) => (NEEDS_SUBJECT.includes(type) ? { subject: 'О поставке' } : {});
+const filled = (type: FurtherType) => (NEEDS_SUBJECT.includes(type) ? { subject: 'О поставке' } : {});
 
 describe.each(['4.11', '4.3'] as const)('documents of all types in RX %s', (generation) => {
   let stand: Stand;
@@ -35,7 +24,7 @@ describe.each(['4.11', '4.3'] as const)('documents of all types in RX %s', (gene
 
   const contract = (deal: number) =>
     runStep(stand, deal, 'directum_create_contract', { subject: 'Поставка станка' });
-  const create = (deal: number, type: Type, properties: Record<string, unknown> = {}) =>
+  const create = (deal: number, type: FurtherType, properties: Record<string, unknown> = {}) =>
     runStep(stand, deal, CODE, { document_type: type, ...filled(type), ...properties });
   const key = (deal: number, slot: string) => `b24:${stand.portal.memberId}:DEAL_${deal}:${slot}`;
   const keyed = (one: Record<string, unknown>, wanted: string) =>
@@ -43,7 +32,7 @@ describe.each(['4.11', '4.3'] as const)('documents of all types in RX %s', (gene
     String(one['Note'] ?? '')
       .split('\n')
       .at(-1) === wanted;
-  const madeOf = (type: Type, deal: number, slot: string = type) =>
+  const madeOf = (type: FurtherType, deal: number, slot: string = type) =>
     stand.directum.all(SETS[type]).filter((one) => keyed(one, key(deal, slot)));
   const forget = () =>
     inDatabase(stand, async ({ query }) => {
@@ -112,7 +101,7 @@ describe.each(['4.11', '4.3'] as const)('documents of all types in RX %s', (gene
     it('does not make a second document under the key of another type', async () => {
       const { deal } = addDeal(stand);
       await contract(deal);
-      const other: Type = type === 'act' ? 'addendum' : 'act';
+      const other: FurtherType = type === 'act' ? 'addendum' : 'act';
       await create(deal, other, { slot: type });
       const refused = await create(deal, type);
       expect(refused).toMatchObject({ ok: 'N', error_code: 'input_invalid' });
