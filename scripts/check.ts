@@ -79,7 +79,7 @@ function show({ print, say }: Given, robot: AnyRobot, { problems, values, row, k
   }
   const fromOf = ({ input, from }: CheckedValue) =>
     input !== null && row?.inputs.includes(input)
-      ? say({ en: `rule ${row.table}: ${row.number}`, ru: `таблица правил ${row.table}: ${row.number}` })
+      ? say({ en: `rule ${row.table}: ${row.number}`, ru: `таблица решений ${row.table}: ${row.number}` })
       : say(FROM[from]);
   const rows = values.map((one) => [say(one.field), one.value.replaceAll(/\s+/g, ' '), fromOf(one)]);
   const shape = Object.entries(robot.outputs.shape) as [string, z.ZodType][];

@@ -192,7 +192,7 @@ export const rules = defineCommand(
     call: 'npm run rules',
     about: {
       en: 'Shows, checks and changes the decision tables of a portal, which fill the inputs that robots leave empty.',
-      ru: 'Показывает, проверяет и меняет таблицы правил портала: они заполняют поля, которые в роботах оставлены пустыми.',
+      ru: 'Показывает, проверяет и меняет таблицы решений портала: они заполняют поля, которые в роботах оставлены пустыми.',
     },
     forms: ['list', 'export FILE', 'import FILE [--apply]', 'remove TABLE', 'check'].map(
       (form) => `${form} [--portal HOST[:PORT]]`,

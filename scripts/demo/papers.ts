@@ -94,7 +94,7 @@ export async function showPapers({
     step(
       t(
         `invoice ${invoice['document_id']}: its kind is chosen by a decision table (rule = ${invoice['rule']})`,
-        `счёт ${invoice['document_id']}: вид выбрала таблица правил (rule = ${invoice['rule']})`,
+        `счёт ${invoice['document_id']}: вид выбрала таблица решений (rule = ${invoice['rule']})`,
       ),
       ...out
         .trim()

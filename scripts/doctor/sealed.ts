@@ -69,7 +69,7 @@ const NEEDED: Sealed[] = [
       WHERE outbox.portal = m.portal AND kind = 'task' AND dedupe_key = assignment_id::text AND state = 'due')`,
   },
   {
-    name: { en: 'decision tables', ru: 'таблицы правил' },
+    name: { en: 'decision tables', ru: 'таблицы решений' },
     column: 'rows',
     from: 'rule_table',
     context: 'rules',

@@ -57,7 +57,7 @@ function select<const T extends Record<string, LocalText>>(
 }
 
 /** Title of the input that names a decision table, for errors too. */
-export const RULES: LocalText = { ru: 'Таблица правил', en: 'Decision table' };
+export const RULES: LocalText = { ru: 'Таблица решений', en: 'Decision table' };
 
 /** Letters, digits, `_`, `-`, at most 32, case-blind. */
 function slotWord(name: LocalText, description: LocalText) {
@@ -141,5 +141,5 @@ export const field = {
   /** What a check found, one line a problem; the robot leaves it to the core. */
   problems: () => field.text({ ru: 'Неполадки', en: 'Problems' }).optional(),
   /** Which row of which table filled empty inputs; the robot leaves it to the core. */
-  rule: () => field.string({ ru: 'Строка таблицы правил', en: 'Row of the decision table' }).optional(),
+  rule: () => field.string({ ru: 'Строка таблицы решений', en: 'Row of the decision table' }).optional(),
 };

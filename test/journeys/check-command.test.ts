@@ -46,8 +46,8 @@ it('tells a setting, a decision table, the responsible and a leading document as
   const { code, out } = await runCommand('check', [CREATE, '--item', `DEAL_${deal}`, ...input], env);
   expect(code, out).toBe(0);
   const rows = rowsOf(out);
-  expect(rows['Содержание']).toEqual(['Из таблицы', 'таблица правил Закупки: 1']);
-  expect(rows['Ставка НДС']).toEqual([expect.stringMatching(/^20.* \(\d+\)$/), 'таблица правил Закупки: 1']);
+  expect(rows['Содержание']).toEqual(['Из таблицы', 'таблица решений Закупки: 1']);
+  expect(rows['Ставка НДС']).toEqual([expect.stringMatching(/^20.* \(\d+\)$/), 'таблица решений Закупки: 1']);
   expect(rows['Ответственный']).toEqual([expect.stringMatching(/^Иванов.* \(\d+\)$/), 'настройка']);
   expect(rows['Подписант с нашей стороны']).toEqual([expect.stringMatching(/ \(\d+\)$/), 'поле робота']);
   expect(rows['Наша организация']).toEqual([expect.stringMatching(/^\D.* \(\d+\)$/), 'ответственный']);

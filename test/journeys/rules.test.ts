@@ -99,7 +99,7 @@ default:
     const { deal: other } = addDeal(stand, { deal: { opportunity: 5 } });
     expect(await runStep(stand, other, CREATE, { subject: 'x' })).toMatchObject({
       error_code: 'employee_not_found',
-      error_text: expect.stringMatching(/Чужой.*таблицы правил «default», строка 1\.$/),
+      error_text: expect.stringMatching(/Чужой.*таблицы решений «default», строка 1\.$/),
     });
   });
 
@@ -135,7 +135,7 @@ default:
     const { deal } = addDeal(stand);
     expect(await runStep(stand, deal, CREATE, { subject: 'x', rules: 'негодная' })).toMatchObject({
       error_code: 'reference_not_found',
-      error_text: expect.stringMatching(/«Вид документа».*таблицы правил «Негодная», строка 1\.$/),
+      error_text: expect.stringMatching(/«Вид документа».*таблицы решений «Негодная», строка 1\.$/),
       rule: 'Негодная: 1',
     });
   });

@@ -163,7 +163,7 @@ describe('a robot whose inputs a table filled', () => {
     const outcome = await attempt(yaml, {});
     expect(outcome).toMatchObject({ code: 'input_invalid', values: { rule: 'default: 1' } });
     expect(outcome.kind === 'failed' && outcome.text).toEqual({
-      ru: expect.stringMatching(/«Сумма».* Значение — из таблицы правил «default», строка 1\.$/),
+      ru: expect.stringMatching(/«Сумма».* Значение — из таблицы решений «default», строка 1\.$/),
       en: expect.stringMatching(/«Amount».* The value comes from the decision table «default», row 1\.$/),
     });
   });

@@ -23,7 +23,7 @@ export function blameRow(failure: RobotFailure, robot: AnyRobot, row: TakenRow |
   });
   if (!isAbout) return new RobotFailure(code, text, { cause, heals, known });
   const told = {
-    ru: `${text.ru} Значение — из таблицы правил «${row.table}», строка ${row.number}.`,
+    ru: `${text.ru} Значение — из таблицы решений «${row.table}», строка ${row.number}.`,
     en: `${text.en} The value comes from the decision table «${row.table}», row ${row.number}.`,
   };
   return new RobotFailure(code, told, { cause, heals, known });
