@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { labels, NOTHING } from '../src/documents/make/inputs-outputs.ts';
+import { labels } from '../src/documents/make/inputs-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
 import {
   contract,
@@ -166,10 +166,9 @@ export const createDocument = defineRobot({
     problems: field.problems(),
   }),
 
-  async run({ document_type: code, ...given }, context) {
-    const type = furtherTypes.find((one) => one.code === code);
-    // Only a check comes here without a type, and has told so.
-    if (type === undefined) return NOTHING;
-    return makeDocument({ type, label: labels }, { ...given, slot: given.slot ?? type.slot }, context);
+  async run(given, context) {
+    const type = furtherTypes.find((one) => one.code === given.document_type);
+    if (type === undefined) throw new Error(`no document type ${given.document_type}`);
+    return makeDocument({ type, label: labels }, given, context);
   },
 });

@@ -3,11 +3,11 @@ import { STATUS_WORDS } from '../src/documents/facts/status-words.ts';
 import { findDocument } from '../src/documents/make/find-document.ts';
 import { toStatus } from '../src/documents/observe/status.ts';
 import { contract } from '../src/documents/types/document-types.ts';
-import { RobotFailure } from '../src/robot/failure.ts';
+import { knowing, RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
 import type { DocumentState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, type RobotContext, SALES_ITEMS } from '../src/robot/robot.ts';
-import { isSignedByUs } from '../src/robot/signature.ts';
+import { readSigning, toSigning } from '../src/robot/signature.ts';
 
 const inputs = z.object({
   document_id: field
@@ -55,7 +55,9 @@ export const documentStatus = defineRobot({
     const last = await slots.lastStatus(id);
     const state = typeof document === 'number' ? null : document;
     const known = Object.keys(STATUS_WORDS) as (keyof typeof STATUS_WORDS)[];
-    const { status } = toStatus(state, known.find((one) => one === last?.status) ?? null);
+    // One that is shown again is not deleted, whatever its states mean.
+    const before = known.find((one) => one === last?.status && one !== 'deleted') ?? null;
+    const { status } = toStatus(state, before);
     const since = last?.status === status ? last?.since : state?.modified;
     const told = {
       status: status ?? '',
@@ -64,21 +66,26 @@ export const documentStatus = defineRobot({
       checked_document_id: id,
     };
     if (state === null) return { ...EMPTY, ...told };
-    const { holders, since: heldSince, taskUrl } = await directum.states.work(id);
-    return {
-      ...told,
-      held_by: holders.join(', '),
-      held_since: heldSince ?? '',
+    const shown = {
+      ...{ ...EMPTY, ...told },
       internal_state: state.internalApprovalState ?? '',
       external_state: state.externalApprovalState ?? '',
       lifecycle_state: state.lifeCycleState ?? '',
       registration_number: state.registrationNumber ?? '',
-      registration_date: (await directum.states.registrationDate(id)) ?? '',
-      signed_by: isSignedByUs(state) ? (state.ourSignatory ?? '') : '',
       document_name: state.name,
       document_url: state.url,
-      task_url: taskUrl ?? '',
     };
+    return knowing(shown, async () => {
+      const { holders, since: heldSince, taskUrl } = await directum.states.work(id);
+      return {
+        ...shown,
+        held_by: holders.join(', '),
+        held_since: heldSince ?? '',
+        registration_date: (await directum.states.registrationDate(id)) ?? '',
+        signed_by: await findSigner(state, directum),
+        task_url: taskUrl ?? '',
+      };
+    });
   },
 });
 
@@ -95,6 +102,14 @@ const EMPTY = {
   document_url: '',
   task_url: '',
 };
+
+/** Who signed for our side. */
+async function findSigner(document: DocumentState, { states }: RobotContext['directum']): Promise<string> {
+  const onCard = toSigning(document, null);
+  if (onCard === null || (document.internalApprovalState === 'Signed' && onCard.by !== ''))
+    return onCard?.by ?? '';
+  return toSigning(document, await readSigning(await states.newestTask(document.id), states))?.by ?? '';
+}
 
 /** The document, or the id of the slot's one that was deleted. @throws RobotFailure document_not_found */
 async function findOrDeleted(

@@ -1,8 +1,32 @@
 import { z } from 'zod';
+import type { LocalText } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
 import { counterpartyMissing } from '../src/robot/people.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
 import { invalid } from '../src/robot/run/inputs.ts';
+
+/** What people call the properties of a counterparty's card. */
+const TITLES: Readonly<Record<string, LocalText>> = {
+  Name: { ru: 'Наименование', en: 'Name' },
+  LegalName: { ru: 'Юридическое наименование', en: 'Legal name' },
+  LastName: { ru: 'Фамилия', en: 'Last name' },
+  FirstName: { ru: 'Имя', en: 'First name' },
+  MiddleName: { ru: 'Отчество', en: 'Middle name' },
+  TIN: { ru: 'ИНН', en: 'TIN' },
+  TRRC: { ru: 'КПП', en: 'TRRC' },
+  PSRN: { ru: 'ОГРН', en: 'PSRN' },
+  NCEO: { ru: 'ОКПО', en: 'NCEO' },
+  NCEA: { ru: 'ОКВЭД', en: 'NCEA' },
+  Phones: { ru: 'Телефоны', en: 'Phones' },
+  Email: { ru: 'Эл. почта', en: 'E-mail' },
+  Homepage: { ru: 'Сайт', en: 'Site' },
+  LegalAddress: { ru: 'Юридический адрес', en: 'Legal address' },
+  PostalAddress: { ru: 'Почтовый адрес', en: 'Postal address' },
+  Account: { ru: 'Номер счета', en: 'Account' },
+  Bank: { ru: 'Банк (БИК)', en: 'Bank (BIC)' },
+  Nonresident: { ru: 'Нерезидент', en: 'Non-resident' },
+};
+const toTitle = (property: string): LocalText => TITLES[property] ?? { ru: property, en: property };
 
 const contactName = { ru: 'ИД контакта', en: 'Contact id' };
 
@@ -61,8 +85,13 @@ export const syncCounterparty = defineRobot({
     });
     if (!snapshot.party) throw counterpartyMissing();
     if (checking !== null) {
-      const { wrong, found } = await directum.counterparties.check(snapshot.party);
-      for (const problem of wrong) checking.problems.add(problem);
+      const { wrong, found, values } = await directum.counterparties.check(
+        snapshot.party,
+        inputs.update_mode,
+      );
+      for (const problem of wrong) checking.problems.take(problem);
+      for (const [property, value] of Object.entries(values))
+        checking.values.push({ field: toTitle(property), value, input: null, from: 'party' });
       return {
         counterparty_id: found?.id,
         counterparty_url: found?.url ?? '',

@@ -7,7 +7,7 @@ import type { DirectumPort } from '../src/robot/ports/directum.ts';
 import type { DocumentState, TaskState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, type RobotContext, SALES_ITEMS, Waiting } from '../src/robot/robot.ts';
 import { invalid } from '../src/robot/run/inputs.ts';
-import { isSignedByUs, toVerdict, toWaitText, type Verdict } from '../src/robot/signature.ts';
+import { readSigning, toSigning, toVerdict, toWaitText, type Verdict } from '../src/robot/signature.ts';
 
 const hoursName = { ru: 'Ждать не дольше, часов', en: 'Wait at most, hours' };
 const MOST_HOURS = 8760;
@@ -166,27 +166,17 @@ async function inTime<T>(question: Promise<T>, left: number, otherwise: (cause?:
   return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
-/**
- * Who signed for our side and when: the signing assignment says, else the card. A card that stayed locked while it was
- * signed still names the person who was meant to sign (directum.md E.1).
- */
+/** The signing assignment is asked while there is time; where none is `needed`, the card has to do when Directum is slow. */
 async function signingOf(
   document: DocumentState,
   task: TaskState | null,
   needed: boolean,
   { states }: DirectumPort,
 ): Promise<{ by: string; at: string }> {
-  if (!isSignedByUs(document) && document.exchangeState !== 'Signed') return { by: '', at: '' };
-  const asked = task === null ? Promise.resolve(null) : states.signing(task.id);
-  // Assignments that may not be read are no reason to call a signature a failure: the card tells nearly as much.
-  const readable = asked.catch((error) => {
-    if (error instanceof RobotFailure && !error.heals) return null;
-    throw error;
-  });
-  const told = await (needed ? readable : inTime(readable, 0, () => null));
-  const onCard = document.ourSignatory;
-  const by = document.internalApprovalState === 'Signed' ? (onCard ?? told?.by) : (told?.by ?? onCard);
-  return { by: by ?? '', at: told?.at ?? document.modified ?? '' };
+  const onCard = toSigning(document, null);
+  if (onCard === null) return { by: '', at: '' };
+  const asked = readSigning(task, states);
+  return toSigning(document, await (needed ? asked : inTime(asked, 0, () => null))) ?? onCard;
 }
 
 function toOutputs(verdict: Verdict, document: DocumentState, signing: { by: string; at: string }) {

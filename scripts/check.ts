@@ -32,6 +32,7 @@ type Given = Order<typeof OPTIONS>;
 const FROM: Record<CheckedValue['from'], LocalText> = {
   input: { en: 'input', ru: 'поле робота' },
   deal: { en: 'deal', ru: 'сделка' },
+  party: { en: 'company or contact', ru: 'компания или контакт' },
   setting: { en: 'setting', ru: 'настройка' },
   responsible: { en: 'responsible', ru: 'ответственный' },
   leading: { en: 'leading document', ru: 'ведущий документ' },
@@ -84,8 +85,10 @@ function show({ print, say }: Given, robot: AnyRobot, { problems, values, row, k
   const shape = Object.entries(robot.outputs.shape) as [string, z.ZodType][];
   const outputs = shape.flatMap(([code, schema]) => {
     const value = known[code];
-    if (value === undefined || value === '' || value === false || code === 'rule') return [];
-    return [[say(readField(code, schema).name), String(value), say({ en: 'found', ru: 'найдено' })]];
+    const title = say(readField(code, schema).name);
+    const isTold = code === 'rule' || rows.some(([told]) => told === title);
+    if (value === undefined || value === '' || value === false || isTold) return [];
+    return [[title, String(value), say({ en: 'found', ru: 'найдено' })]];
   });
   printTable(print, say({ en: 'FIELD|VALUE|FROM', ru: 'ПОЛЕ|ЗНАЧЕНИЕ|ОТКУДА' }).split('|'), [
     ...rows,

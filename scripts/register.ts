@@ -66,15 +66,14 @@ async function registerOn(
   const changes = plans
     .map((plan) => plan.add.length + plan.update.length + (flags.remove ? plan.undeclared.length : 0))
     .reduce((sum, count) => sum + count, 0);
+  const waits = changes > 0 && (await modules.store.isOlderConnected());
+  if (waits) complain(installation, OLDER, order);
   if (changes === 0 || !flags.apply) {
     for (const { text } of listed.problems) complain(installation, text, order);
     if (listed.problems.some(({ off }) => !off)) return FAILED;
     return changes === 0 ? DONE : PENDING;
   }
-  if (await modules.store.isOlderConnected()) {
-    complain(installation, OLDER, order);
-    return FAILED;
-  }
+  if (waits) return FAILED;
   const { failed, others } = await applyRegistration({
     rest: portals.rest,
     installations: portals.installations,
@@ -143,8 +142,8 @@ export const register = defineCommand(
 );
 
 const OLDER = {
-  en: 'a process of an earlier version of the service is connected to the database; stop it first: it does not know all that would be registered',
-  ru: 'к базе подключён процесс прежней версии сервиса; сначала остановите его: он знает не всё, что было бы зарегистрировано',
+  en: 'a process of an earlier version of the service is connected to the database and does not know all that would be registered; once it stops, the service registers by itself',
+  ru: 'к базе подключён процесс прежней версии сервиса, который знает не всё, что было бы зарегистрировано; когда он остановится, сервис зарегистрирует всё сам',
 };
 const KEPT = { en: ' (kept; --remove deletes it)', ru: ' (остаётся; удаляет --remove)' };
 if (import.meta.main) process.exitCode = await obey(register, process);

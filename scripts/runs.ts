@@ -6,7 +6,7 @@ import { createLog } from '../src/log.ts';
 import { openModules } from '../src/modules.ts';
 import { type Ending, failAgain } from '../src/robot/run-robot.ts';
 import { readCall, readEventToken, toDeadline } from '../src/runs/intake/kept-call.ts';
-import { toNewAnswer } from '../src/runs/work/attempt.ts';
+import { isCheckRun, toNewAnswer } from '../src/runs/work/attempt.ts';
 import { createRunHistory } from '../src/store/runs/run-history.ts';
 import { type Given, MOST_SHOWN, OPTIONS, readOrder } from './runs/asked.ts';
 import { printList, printRun, printTable, type Shown, stateOf, toLines } from './runs/print.ts';
@@ -175,7 +175,10 @@ async function fulfil(given: Given): Promise<void> {
     const at = now();
     const eventToken = readEventToken(stored.call, modules.keys.decrypt);
     const unanswerable = stored.wantsAnswer && eventToken === null;
-    const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text: outcome.text, unanswerable };
+    const attempt = {
+      ...{ startedAt: at, finishedAt: at, ending: outcome.code, text: outcome.text, unanswerable },
+      untold: isCheckRun(stored, robot, modules.keys),
+    };
     const answer = toNewAnswer(stored, eventToken, outcome, language, ports);
     if (!(await modules.runs.end(stored.id, attempt, outcome.values, answer)))
       throw new Refusal({

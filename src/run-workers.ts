@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isLive, isReady } from './bitrix24/auth/installation.ts';
 import { toLanguage } from './bitrix24/rest/values.ts';
+import type { Ahead, RunAhead } from './bitrix24/robots/read-ahead.ts';
 import { parseItemRef } from './bitrix24/robots/robot-call.ts';
 import { toRobotSettings } from './check-item.ts';
 import type { Config } from './config.ts';
@@ -12,12 +13,13 @@ import { listTables } from './portal-rules.ts';
 import type { Log } from './robot/ports/log.ts';
 import { createRules } from './rules/fill/fill-inputs.ts';
 import { type AnswerPorts, answerHandlers } from './runs/answer/answers.ts';
-import type { KeptCall } from './runs/intake/kept-call.ts';
+import { createBatchPace } from './runs/answer/batch-pace.ts';
+import { type KeptCall, readCall } from './runs/intake/kept-call.ts';
 import type { RunContext } from './runs/work/attempt.ts';
 import { attemptRun } from './runs/work/lost-attempts.ts';
 import { createOrphanedRuns } from './runs/work/orphaned-runs.ts';
 import { createAttemptLocks } from './runs/work/overtaken.ts';
-import { startWorkers } from './runs/work/workers.ts';
+import { startWorkers } from './runs/work/queue/workers.ts';
 import { createOutbox } from './store/outbox/outbox.ts';
 import { createClaimedRuns } from './store/runs/claimed-runs.ts';
 import type { StoredRun } from './store/runs/runs.ts';
@@ -46,8 +48,14 @@ export function startRunWorkers(
     const known = await installations.fresh(memberId);
     if (!isReady(known) || !(await portals.installedRobots.isThere(memberId, priority)))
       return answers.map(() => 'retry');
+    if (priority === 'answer') pace.left(memberId, answers.length);
     return portals.answers.send(memberId, answers, priority);
   };
+  const pace = createBatchPace({
+    batch: config.BITRIX24_ANSWER_BATCH,
+    isBusy: (memberId) => workers.isBusy(memberId),
+    wake: () => outbox.wake(['first']),
+  });
   const answers = answerHandlers({
     queue: createOutbox(store.asyncCommitPool),
     send,
@@ -55,7 +63,8 @@ export function startRunWorkers(
       installations
         .list()
         .filter(isReady)
-        .map(({ memberId }) => memberId),
+        .map(({ memberId }) => memberId)
+        .filter(pace.isOpen),
     batch: config.BITRIX24_ANSWER_BATCH,
   });
   const outbox = createOutboxLoop({
@@ -78,23 +87,26 @@ export function startRunWorkers(
   });
 
   /** What one attempt of a run sees of its portal, of Directum and of its item's documents. */
-  function contextOf(run: StoredRun, call: KeptCall, isHeld: () => boolean, runLog: Log): RunContext {
+  function contextOf(
+    run: StoredRun,
+    call: KeptCall,
+    isHeld: () => boolean,
+    runLog: Log,
+    ahead: Ahead | undefined,
+  ): RunContext {
     const { memberId, itemCode, receivedAt } = run;
     const locks = createAttemptLocks(store.locks, isHeld);
     const item = parseItemRef(call.documentId);
     const { eventToken, workflowId } = call;
     const onAccepted = () => runs.proved(run.id);
     const proof = portals.proofOf(
-      { memberId, item, eventToken, workflowId, receivedAt, accepted: run.proven, onAccepted },
+      { memberId, eventToken, workflowId, receivedAt, accepted: run.proven, heard: ahead?.proof, onAccepted },
       runLog,
     );
-    const portal = portals.reader(
-      memberId,
-      item ?? { typeId: 0, id: 0, code: itemCode },
-      runLog,
-      proof,
-      call.access,
-    );
+    const portal = portals.reader(memberId, item ?? { typeId: 0, id: 0, code: itemCode }, runLog, proof, {
+      access: call.access,
+      many: ahead?.items,
+    });
     return {
       language: languageOf(memberId),
       item,
@@ -116,7 +128,18 @@ export function startRunWorkers(
     };
   }
 
-  const workers = startWorkers({
+  /** A run whose call cannot be read is attempted all the same, and ends by it. */
+  function toRunAhead(run: StoredRun): RunAhead<StoredRun>[] {
+    try {
+      const call = readCall(keys.decrypt(run.call));
+      const item = byCode.get(run.robot)?.waits ? null : parseItemRef(call.documentId);
+      return [{ run, item, accepted: run.proven, ...call }];
+    } catch {
+      return [];
+    }
+  }
+
+  const workers = startWorkers<Ahead>({
     claimed: createClaimedRuns(store.asyncCommitPool, store.content, randomUUID(), leaseMs),
     leaseMs,
     tickMs,
@@ -133,7 +156,12 @@ export function startRunWorkers(
         ),
       ...orphanedRuns.lines(),
     ],
-    work: (run, isHeld) =>
+    ahead: {
+      isOpen: ({ memberId, robot }) =>
+        byCode.has(robot) && !directum.isDown() && portals.readAhead.isOpen(memberId),
+      read: (memberId, some, onReady) => portals.readAhead.read(memberId, some.flatMap(toRunAhead), onReady),
+    },
+    work: (run, isHeld, ahead) =>
       attemptRun(run, {
         runs,
         waits,
@@ -141,7 +169,7 @@ export function startRunWorkers(
         robots: byCode,
         settings: toRobotSettings(config),
         seal: keys,
-        contextOf: (run, call, runLog) => contextOf(run, call, isHeld, runLog),
+        contextOf: (run, call, runLog) => contextOf(run, call, isHeld, runLog, ahead),
         languageOf,
         circuit: directum,
         log,

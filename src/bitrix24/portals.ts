@@ -20,12 +20,14 @@ import { type Answers, createAnswers } from './robots/answers.ts';
 import { type CallCheck, createCallCheck } from './robots/call-check.ts';
 import { type CallProof, type CallToProve, createCallProof } from './robots/call-proof.ts';
 import { createProofDesk } from './robots/proof-desk.ts';
+import { createReadAhead, type ReadAhead } from './robots/read-ahead.ts';
 
 interface Portals {
   installations: Installations;
   rest: PortalRest;
   installer: { openPage: OpenPage; handleEvent: HandleEvent };
   reader: ItemReader;
+  readAhead: ReadAhead;
   itemFields: ItemFieldsReader;
   answers: Answers;
   deals: Deals;
@@ -114,6 +116,7 @@ export function createPortals(options: {
       }),
     },
     reader: createItemReader({ rest, installations, fetchFile, itemFields }),
+    readAhead: createReadAhead({ rest, desk, log }),
     itemFields,
     answers: createAnswers({ rest, log }),
     deals: createDeals({ rest, installations, locks, log }),

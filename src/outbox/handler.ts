@@ -27,8 +27,6 @@ export interface Handler {
   recipients(): string[];
   /** Rows of a recipient that are taken together. */
   most: number;
-  /** Rows that are sent and settled together; all that were taken where it is absent. */
-  atOnce?: number;
   leaseMs: number;
   /** Seconds between tries; the common ladder where it is absent. */
   ladder?: readonly number[];

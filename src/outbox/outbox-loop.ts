@@ -120,18 +120,10 @@ async function deliver(
   ports: OutboxPorts,
   block: (line: Line, ms: number) => void,
 ): Promise<void> {
-  const { atOnce = due.length } = line.handler;
-  for (let from = 0; from < due.length; from += atOnce) {
-    const group = due.slice(from, from + atOnce);
-    const outcomes = await sendGroup(line, group, ports);
-    await settle(line.handler, group, outcomes, ports);
-    const blockedMs = Math.max(0, ...outcomes.map(toBlock));
-    if (blockedMs === 0) continue;
-    block(line, blockedMs);
-    const rest = due.slice(from + atOnce);
-    const unsent = rest.map(() => ({ ok: false, why: 'blocked', blockedMs }) as const);
-    return settle(line.handler, rest, unsent, ports);
-  }
+  const outcomes = await sendGroup(line, due, ports);
+  await settle(line.handler, due, outcomes, ports);
+  const blockedMs = Math.max(0, ...outcomes.map(toBlock));
+  if (blockedMs > 0) block(line, blockedMs);
 }
 
 const toBlock = (outcome: Outcome) => (outcome !== null && 'blockedMs' in outcome ? outcome.blockedMs : 0);

@@ -24,6 +24,7 @@ export const commonOutputs = z.object({
 export interface ReadField extends FieldFacts {
   required: boolean;
   multiple: boolean;
+  /** As it stands in the robot's form. */
   default?: unknown;
 }
 
@@ -37,7 +38,8 @@ export function readField(code: string, schema: z.ZodType): ReadField {
     if (inner instanceof z.ZodOptional) required = false;
     else if (inner instanceof z.ZodDefault) {
       required = false;
-      byDefault = inner.def.defaultValue;
+      // As the form holds it: a bool is `Y` or `N` there, and JSON `false` would be nothing (bitrix24.md B2).
+      byDefault = z.encode(inner.def.innerType as z.ZodType, inner.def.defaultValue);
     } else if (inner instanceof z.ZodArray) {
       multiple = true;
       inner = inner.element;

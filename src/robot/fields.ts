@@ -76,6 +76,14 @@ function slotWord(name: LocalText, description: LocalText) {
 
 const isYes = (text: string): boolean => ['Y', '1'].includes(toCode(text));
 
+/** For a choice that must not be guessed. */
+function readYesOrNo(text: string): boolean {
+  const [, yes, no] = /^(?:(y|yes|1|true|да)|(n|no|0|false|нет))$/i.exec(toCode(text)) ?? [];
+  if (yes !== undefined) return true;
+  if (no !== undefined) return false;
+  throw new WireValueError({ ru: 'нужно Y или N', en: 'Y or N is needed' });
+}
+
 /** Fields of a robot: each is a zod schema that decodes the portal's text and knows its form (bitrix24.md B2, C3). */
 export const field = {
   string: (name: LocalText, description?: LocalText) =>
@@ -127,7 +135,7 @@ export const field = {
       .optional(),
   /** The robot only looks (interface.md §3, Checking). */
   checkOnly: () =>
-    wire(isYes, (value) => (value ? 'Y' : 'N'))
+    wire(readYesOrNo, (value) => (value ? 'Y' : 'N'))
       .register(fieldFacts, { type: 'bool', name: { ru: 'Только проверить', en: 'Check only' } })
       .default(false),
   /** What a check found, one line a problem; the robot leaves it to the core. */

@@ -1,7 +1,7 @@
 import { RobotFailure } from './failure.ts';
 import type { DirectumPort, Employee, FieldLabel } from './ports/directum.ts';
 import type { ItemSnapshot } from './ports/portal.ts';
-import type { RobotSettings } from './robot.ts';
+import type { RobotSettings, Sourced } from './robot.ts';
 
 /** The employee of a person named in an input. @throws RobotFailure employee_not_found */
 export async function namedEmployee(
@@ -25,15 +25,15 @@ export async function responsibleEmployee(
   directum: DirectumPort,
   settings: RobotSettings,
   label: FieldLabel,
-): Promise<Employee> {
+): Promise<Sourced<Employee>> {
   const user =
     snapshot.responsibleUserId === null ? undefined : snapshot.users.get(snapshot.responsibleUserId);
   const own = user?.email ? await directum.employees.byEmail(user.email) : null;
-  if (own) return own;
+  if (own) return { value: own, from: 'deal' };
   const fallback =
     settings.responsible === null ? null : await directum.employees.byReference(settings.responsible);
   if (!fallback) throw notFound(user?.name ?? '—', user?.email ?? null, label);
-  return fallback;
+  return { value: fallback, from: 'setting' };
 }
 
 function notFound(name: string, email: string | null, label: FieldLabel): RobotFailure {

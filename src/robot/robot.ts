@@ -29,9 +29,15 @@ export type ItemKind = 'deal' | 'lead' | 'quote' | 'smart_invoice' | 'dynamic' |
 export const SALES_ITEMS: readonly ItemKind[] = ['deal', 'lead', 'quote', 'smart_invoice', 'dynamic'];
 
 /** Where a value of a document comes from, when a check tells it. */
-export type ValueSource = 'input' | 'deal' | 'setting' | 'responsible' | 'leading' | 'directum';
+export type ValueSource = 'input' | 'deal' | 'party' | 'setting' | 'responsible' | 'leading' | 'directum';
 
-/** A value that a document would be made with. */
+/** A value that is told with its source. */
+export interface Sourced<T> {
+  value: T;
+  from: ValueSource;
+}
+
+/** A value that Directum would be given. */
 export interface CheckedValue {
   field: LocalText;
   value: string;

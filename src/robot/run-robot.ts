@@ -4,7 +4,14 @@ import { type commonOutputs, readField } from './descriptor.ts';
 import { type ErrorCode, type Language, type LocalText, RobotFailure } from './failure.ts';
 import type { ItemRef } from './ports/portal.ts';
 import { Problems } from './problems.ts';
-import { type AnyRobot, type CheckedValue, type ItemKind, type RobotContext, Waiting } from './robot.ts';
+import {
+  type AnyRobot,
+  type CheckedValue,
+  type Checking,
+  type ItemKind,
+  type RobotContext,
+  Waiting,
+} from './robot.ts';
 import type { RulesPort, TakenRow } from './rules/port.ts';
 import { blameRow, toRuleOutput } from './rules/taken-row.ts';
 import { type Properties, readEach, readInputs, toTexts } from './run/inputs.ts';
@@ -37,11 +44,10 @@ type RunPorts = Omit<RobotContext, 'item' | 'checking'> & {
  * One attempt of a robot: reads the inputs, runs, encodes the outputs. Never throws: every ending is an outcome.
  */
 export async function runRobot(robot: AnyRobot, properties: Properties, ports: RunPorts): Promise<Outcome> {
+  if (isCheck(robot, properties)) return tellCheck(robot, properties, ports);
   let row: TakenRow | null = null;
   try {
     const item = fittingItem(robot, ports);
-    if (isCheck(robot, properties))
-      return toOutcome(robot, await checkRobot(robot, properties, ports), ports.settings.language);
     const filled =
       robot.fills === undefined ? { properties, row } : await ports.rules.fill(robot, properties);
     row = filled.row;
@@ -80,21 +86,18 @@ export interface Checked {
  */
 export async function checkRobot(robot: AnyRobot, properties: Properties, ports: RunPorts): Promise<Checked> {
   const item = fittingItem(robot, ports);
-  const problems = new Problems();
-  const values: CheckedValue[] = [];
-  const unfilled = { properties, row: null };
-  const fill = robot.fills === undefined ? unfilled : ports.rules.fill(robot, properties);
-  const tell = await problems.of(() => fill);
-  const filled = problems.all.length === 0 ? tell() : unfilled;
-  const given = await readEach(robot, filled.properties, problems);
-  const known: Record<string, unknown> = {};
+  const problems = new Problems({ collects: true });
+  const checking: Checking = { problems, values: [], known: {} };
+  const { known, values } = checking;
+  const filled = await fillForCheck(robot, properties, ports.rules, problems);
+  const fills = toFillable(robot, properties);
+  const unfilled = (code: string) => (fills.includes(code) ? filled.failure : null);
+  const given = await readEach(robot, filled.properties, problems, unfilled);
   try {
-    const outputs = await robot.run(given, { ...ports, item, checking: { problems, values, known } });
+    const outputs = await robot.run(given, { ...ports, item, checking });
     if (!(outputs instanceof Waiting)) Object.assign(known, outputs);
   } catch (error) {
-    if (!(error instanceof RobotFailure) || error.heals) throw error;
-    problems.add(error);
-    Object.assign(known, error.known);
+    Object.assign(known, problems.take(error).known);
   }
   return {
     problems: problems.all.map((problem) => blameRow(problem, robot, filled.row)),
@@ -104,11 +107,46 @@ export async function checkRobot(robot: AnyRobot, properties: Properties, ports:
   };
 }
 
-function toOutcome(robot: AnyRobot, { problems, known }: Checked, language: Language): Ending {
-  const [first] = problems;
-  if (first === undefined) return done(robot, known);
-  const lines = problems.map(({ code, text }) => `${code}: ${text[language]}`.replaceAll(/\s+/g, ' '));
-  return failed(robot, first, { ...known, problems: lines.join('\n') });
+/** The inputs with those that a decision table fills; `failure`: why it is unknown what it would fill. */
+async function fillForCheck(
+  robot: AnyRobot,
+  properties: Properties,
+  rules: RulesPort,
+  problems: Problems,
+): Promise<{ properties: Properties; row: TakenRow | null; failure: RobotFailure | null }> {
+  if (robot.fills === undefined) return { properties, row: null, failure: null };
+  try {
+    return { ...(await rules.fill(robot, properties)), failure: null };
+  } catch (error) {
+    return { properties, row: null, failure: problems.take(error) };
+  }
+}
+
+/** Inputs of the step that a decision table may fill. */
+function toFillable({ fills = [] }: AnyRobot, properties: Properties): readonly string[] {
+  if (Array.isArray(fills)) return fills;
+  const [documentType = ''] = toTexts(properties['document_type']);
+  return (fills as Readonly<Record<string, readonly string[]>>)[documentType] ?? [];
+}
+
+/** The outcome of a step that only checks. */
+async function tellCheck(robot: AnyRobot, properties: Properties, ports: RunPorts): Promise<Ending> {
+  const { language } = ports.settings;
+  // Of what a check does nothing is done.
+  const undone = Object.fromEntries(bools(robot).map((code) => [code, false]));
+  const toLines = (problems: readonly RobotFailure[]) =>
+    problems
+      .map(({ code, text }) => `${code}: ${toErrorText(text, language)}`.replaceAll(/\s+/g, ' '))
+      .join('\n');
+  try {
+    const { problems, known } = await checkRobot(robot, properties, ports);
+    const [first] = problems;
+    if (first === undefined) return done(robot, { ...undone, ...known });
+    return failed(robot, first, { ...undone, ...known, problems: toLines(problems) });
+  } catch (error) {
+    const failure = error instanceof RobotFailure ? error : unexpected(error);
+    return failed(robot, failure, { ...undone, problems: toLines([failure]) });
+  }
 }
 
 /** @throws RobotFailure item_unsupported */
@@ -170,6 +208,12 @@ function unexpected(cause: unknown): RobotFailure {
 function emptyOutputs(robot: AnyRobot): Record<string, string> {
   return Object.fromEntries(Object.keys(robot.outputs.shape).map((code) => [code, '']));
 }
+
+/** Outputs that say yes or no. */
+const bools = (robot: AnyRobot): string[] =>
+  Object.entries(robot.outputs.shape)
+    .filter(([code, schema]) => readField(code, schema as z.ZodType).type === 'bool')
+    .map(([code]) => code);
 
 function encode(robot: AnyRobot, values: Record<string, unknown>): Record<string, string | number> {
   const encoded: Record<string, string | number> = {};

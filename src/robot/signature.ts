@@ -1,6 +1,6 @@
 import { shorten } from '../lib/text.ts';
-import type { LocalText } from './failure.ts';
-import type { ApprovalStates, DocumentState, TaskState } from './ports/document-state.ts';
+import { type LocalText, RobotFailure } from './failure.ts';
+import type { ApprovalStates, DocumentState, Signing, TaskState } from './ports/document-state.ts';
 
 /** What a step waits for (interface.md, directum_wait_signature). */
 export type WaitFor = 'us' | 'both' | 'approval';
@@ -33,6 +33,35 @@ export function isSignedByUs(document: ApprovalStates): boolean {
 export function isSignedByBoth(document: ApprovalStates): boolean {
   const back = isSignedByUs(document) && document.externalApprovalState === 'Signed';
   return back || document.exchangeState === 'Signed';
+}
+
+/**
+ * Who signed for our side and when, each empty where Directum does not show it: the signing assignment says, else the card. A
+ * card that stayed locked while it was signed still names the person who was meant to sign (directum.md E.1). Null: nobody
+ * signed. `told` is what the assignment says.
+ */
+export function toSigning(document: DocumentState, told: Signing | null): { by: string; at: string } | null {
+  if (!isSignedByUs(document) && document.exchangeState !== 'Signed') return null;
+  const onCard = document.ourSignatory;
+  const by = document.internalApprovalState === 'Signed' ? (onCard ?? told?.by) : (told?.by ?? onCard);
+  return { by: by ?? '', at: told?.at ?? document.modified ?? '' };
+}
+
+/**
+ * What the signing assignment of a task says. One that may not be read is no reason to call a signature a failure: the card
+ * tells nearly as much.
+ */
+export async function readSigning(
+  task: TaskState | null,
+  { signing }: { signing(taskId: number): Promise<Signing | null> },
+): Promise<Signing | null> {
+  if (task === null) return null;
+  try {
+    return await signing(task.id);
+  } catch (error) {
+    if (error instanceof RobotFailure && !error.heals) return null;
+    throw error;
+  }
 }
 
 /** The ending of a wait, or null while it goes on: the asked-for success first, then directum.md E.2. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { COMPANY, DEAL, mark, type PortalStand, portalStands } from './portal-stand.ts';
+import { COMPANY, DEAL, type Json, mark, type PortalStand, portalStands } from './portal-stand.ts';
 
 /** An id no portal has reached. */
 const NOWHERE = 2_147_483_000;
@@ -193,6 +193,27 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
       expect(listed['result'].slice(0, 2)).toMatchObject(texts.toReversed().map((COMMENT) => ({ COMMENT })));
     });
 
+    describe('among many', () => {
+      const list = (more: object) => portal.call('crm.item.list', { entityTypeId: DEAL, ...more });
+
+      it('is listed by ids, and start -1 leaves out total and next', async () => {
+        const other = await portal.makeDeal({ title: `Contract suite ${mark()}` });
+        const filter = { '@id': [deal, other, NOWHERE] };
+        const counted = await list({ filter, select: ['id'], order: { id: 'DESC' } });
+        expect(counted['result'].items.map((one: Json) => one['id'])).toEqual([other, deal]);
+        expect(counted['total']).toBe(2);
+        const uncounted = await list({ filter, select: ['id'], start: -1 });
+        expect(uncounted['result'].items).toHaveLength(2);
+        expect(uncounted).not.toHaveProperty('total');
+      });
+
+      it('is refused by a filter or an order with a name nobody knows', async () => {
+        const refusal = { status: 400, error: 'INVALID_ARG_VALUE' };
+        expect(await list({ filter: { nosuchfield: 1 } })).toMatchObject(refusal);
+        expect(await list({ order: { nosuchfield: 'ASC' } })).toMatchObject(refusal);
+      });
+    });
+
     describe('and requisites', () => {
       let requisite: number;
 
@@ -216,6 +237,26 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
         expect(Number(result.MC_REQUISITE_ID)).toBe(0);
       });
 
+      it('are listed by many owners beside one scalar type; a list of types is refused', async () => {
+        const list = (filter: object) => portal.call('crm.requisite.list', { filter, order: { ID: 'ASC' } });
+        const { result } = await list({ ENTITY_TYPE_ID: COMPANY, '@ENTITY_ID': [company, NOWHERE] });
+        expect(result).toMatchObject([{ ID: String(requisite) }]);
+        const refused = await list({ ENTITY_TYPE_ID: [3, COMPANY], '@ENTITY_ID': [company] });
+        expect(refused).toMatchObject({ status: 400, error: '', error_description: 'Access denied.' });
+      });
+
+      it('are counted with start -1 too', async () => {
+        const filter = { ENTITY_TYPE_ID: COMPANY, '@ENTITY_ID': [company] };
+        expect(await portal.call('crm.requisite.list', { filter, start: -1 })).toHaveProperty('total', 1);
+      });
+
+      it('chosen on many deals are listed by @ENTITY_ID; a deal without a choice has no row', async () => {
+        await portal.linkRequisite(deal, requisite);
+        const filter = { ENTITY_TYPE_ID: DEAL, '@ENTITY_ID': [deal, NOWHERE] };
+        const { result } = await portal.call('crm.requisite.link.list', { filter });
+        expect(result).toMatchObject([{ ENTITY_ID: String(deal), REQUISITE_ID: String(requisite) }]);
+      });
+
       it('never chosen: crm.requisite.link.get is an error with an empty code', async () => {
         const bare = await portal.makeDeal({ title: `Contract suite ${mark()}` });
         const reply = await portal.call('crm.requisite.link.get', { entityTypeId: DEAL, entityId: bare });
@@ -235,6 +276,43 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
       });
     });
 
+    describe('and its documents from templates', () => {
+      const generator = (method: string, params: object) =>
+        portal.call(`crm.documentgenerator.${method}`, params);
+
+      it('are a list, and none at first', async () => {
+        const filter = { entityTypeId: DEAL, entityId: deal };
+        const listed = await generator('document.list', { filter });
+        expect(listed['result'].documents).toEqual([]);
+        expect(listed['total']).toBe(0);
+      });
+
+      it('are refused with the code 100 without a template, with 0 of one nobody has', async () => {
+        const add = (templateId?: number) =>
+          generator('document.add', { templateId, entityTypeId: DEAL, entityId: deal });
+        for (const [reply, code] of [
+          [await add(), '100'],
+          [await add(NOWHERE), '0'],
+        ] as const) {
+          expect(reply['status']).toBe(400);
+          expect(String(reply['error'])).toBe(code);
+        }
+      });
+
+      it('have templates in a map by id, which is a list when there are none', async () => {
+        const { result } = await generator('template.list', { filter: { entityTypeId: ['2'] } });
+        for (const [id, template] of Object.entries<Json>(result.templates))
+          expect(template).toMatchObject({ id, name: expect.stringMatching(/./) });
+      });
+
+      it('nobody made: get is 400 with a text', async () => {
+        expect(await generator('document.get', { id: NOWHERE })).toMatchObject({
+          status: 400,
+          error_description: expect.stringMatching(/not found/i),
+        });
+      });
+    });
+
     describe('in a batch', () => {
       const batch = (cmd: object, halt = 0) => portal.call('batch', { halt, cmd });
       const dealGet = () => `crm.item.get?entityTypeId=${DEAL}&id=${deal}&useOriginalUfNames=Y`;
@@ -251,7 +329,7 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
         expect(result.result_error).toEqual([]);
       });
 
-      it('fails alone when a reference is empty, and the rest go on', async () => {
+      it('fails alone when a reference names nothing that could be an id, and the rest go on', async () => {
         const { result } = await batch({
           item: dealGet(),
           lost: `crm.item.get?entityTypeId=${COMPANY}&id=$result[item][item][nothing]`,
@@ -292,12 +370,14 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
       expect(result.result).toHaveProperty('good');
     });
 
-    it('takes 50 commands and not 51', async () => {
+    it('takes 50 commands, and the 51st fails alone', async () => {
       const many = (count: number) =>
         Object.fromEntries(Array.from({ length: count }, (_, at) => [`c${at}`, 'profile']));
       expect(Object.keys((await batch(many(50)))['result'].result)).toHaveLength(50);
-      const over = await batch(many(51));
-      expect(over).toMatchObject({ status: 400, error: 'ERROR_BATCH_LENGTH_EXCEEDED' });
+      const { status, result } = await batch(many(51));
+      expect(status).toBe(200);
+      expect(Object.keys(result.result)).toHaveLength(50);
+      expect(result.result_error).toMatchObject({ c50: { error: 'ERROR_BATCH_LENGTH_EXCEEDED' } });
     });
   });
 
@@ -427,6 +507,70 @@ describe.each(portalStands)('Bitrix24 REST, as $name answers', ({ name, open }) 
 
     it('nobody knows: 400 ERROR_EVENT_NOT_FOUND', async () => {
       expect(await bind('ONNOSUCHEVENT')).toMatchObject({ status: 400, error: 'ERROR_EVENT_NOT_FOUND' });
+    });
+  });
+
+  describe('a placement', () => {
+    const PLACEMENT = 'CRM_DEAL_DETAIL_TAB';
+    const tab = { PLACEMENT, HANDLER: `${HANDLER}/tab/${mark()}` };
+    const bind = (more: object = {}) => portal.call('placement.bind', { ...tab, ...more });
+    const unbind = () => portal.call('placement.unbind', tab);
+
+    it('for deals is offered to the application', async () => {
+      const { result } = await portal.call('placement.list');
+      expect(result).toContain(PLACEMENT);
+    });
+
+    it('is bound once, listed with its titles, and counted twice when it goes', async () => {
+      portal.traces.add(`placement ${PLACEMENT} to ${tab.HANDLER}`, unbind);
+      const LANG_ALL = { ru: { TITLE: 'Проверка' }, en: { TITLE: 'Contract suite' } };
+      expect(await bind({ LANG_ALL })).toMatchObject({ status: 200, result: true });
+      expect(await bind()).toMatchObject({
+        status: 400,
+        error: 'ERROR_CORE',
+        error_description: expect.stringContaining('already binded'),
+      });
+      const { result } = await portal.call('placement.get');
+      const ours = result.find((one: Json) => one['handler'] === tab.HANDLER);
+      expect(ours).toMatchObject({ placement: PLACEMENT, langAll: { en: { TITLE: 'Contract suite' } } });
+      expect(await unbind()).toMatchObject({ result: { count: 2 } });
+      expect(await unbind()).toMatchObject({ result: { count: 0 } });
+    });
+
+    it.each([
+      ['nobody knows', { PLACEMENT: 'CRM_NO_SUCH_TAB' }, 'ERROR_PLACEMENT_NOT_FOUND'],
+      [
+        "that is a robot's own",
+        { PLACEMENT: 'BIZPROC_ACTIVITY_PROPERTIES_DIALOG' },
+        'ERROR_PLACEMENT_NOT_FOUND',
+      ],
+      ['without a name', { PLACEMENT: '' }, 'ERROR_ARGUMENT'],
+      ['at an address without a dot', { HANDLER: 'https://localhost/x' }, 'ERROR_WRONG_HANDLER_URL'],
+    ])('%s is refused', async (_what, more, error) => {
+      expect(await bind(more)).toMatchObject({ status: 400, error });
+    });
+  });
+
+  describe('people', () => {
+    it("are told by user.current as the token's owner, with his departments and without rights", async () => {
+      const { result } = await portal.call('user.current');
+      expect(result).toMatchObject({ ID: me, UF_DEPARTMENT: expect.any(Array) });
+      expect(result).not.toHaveProperty('ADMIN');
+    });
+
+    it('are listed by many ids; an empty list has no total', async () => {
+      const list = (ids: unknown[]) =>
+        portal.call('user.get', { FILTER: { ID: ids }, sort: 'ID', order: 'ASC' });
+      expect((await list([me, NOWHERE]))['result']).toMatchObject([{ ID: me }]);
+      const none = await list([NOWHERE]);
+      expect(none['result']).toEqual([]);
+      expect(none).not.toHaveProperty('total');
+    });
+
+    it('work in departments that have an id, a name and a parent', async () => {
+      const { result } = await portal.call('department.get');
+      expect(result[0]).toMatchObject({ ID: expect.anything(), NAME: expect.stringMatching(/./) });
+      expect(result.length).toBeGreaterThan(0);
     });
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { addDeal, runStep, type Stand, startStand } from './stand.ts';
+import { addDeal, lostCalls, runStep, type Stand, startStand } from './stand.ts';
 
 let stand: Stand;
 beforeAll(async () => {
@@ -28,6 +28,7 @@ it('finds every problem at once and writes nothing in either system', async () =
     requisite: { RQ_INN: '7799000013', RQ_KPP: 'x', RQ_COMPANY_NAME: 'Ромашка' },
   });
   stand.directum.misbehave.refuseWrites = true;
+  stand.portal.misbehave.refuseWrites = true;
   const from = stand.portal.journal.length;
   const found = await check(deal, CREATE, {
     subject: '',
@@ -55,6 +56,7 @@ it('finds every problem at once and writes nothing in either system', async () =
   expect(found['error_code']).toBe('input_missing');
   expect(lines[0]).toContain(String(found['error_text']));
   expect(stand.directum.misbehave.refusedWrites).toBe(0);
+  expect(stand.portal.misbehave.refusedWrites).toBe(0);
   expect(writes(from)).toEqual([]);
 });
 
@@ -62,6 +64,7 @@ it('says that all is well, tells what is known, and takes no slot', async () => 
   const { deal } = addDeal(stand);
   await runStep(stand, deal, 'directum_sync_counterparty', {});
   stand.directum.misbehave.refuseWrites = true;
+  stand.portal.misbehave.refuseWrites = true;
   const from = stand.portal.journal.length;
   const well = await check(deal, CREATE, { subject: 'Поставка' });
   expect(well).toMatchObject({ ok: 'Y', error_code: '', problems: '', created: 'N', document_id: '' });
@@ -72,8 +75,10 @@ it('says that all is well, tells what is known, and takes no slot', async () => 
     counterparty_id: well['counterparty_id'],
   });
   expect(stand.directum.misbehave.refusedWrites).toBe(0);
+  expect(stand.portal.misbehave.refusedWrites).toBe(0);
   expect(writes(from)).toEqual([]);
   stand.directum.misbehave.reset();
+  stand.portal.misbehave.reset();
   const made = await runStep(stand, deal, CREATE, { subject: 'Поставка' });
   expect(made).toMatchObject({ ok: 'Y', created: 'Y' });
   expect(await check(deal, CREATE, { subject: 'Поставка' })).toMatchObject({
@@ -86,6 +91,7 @@ it('says that all is well, tells what is known, and takes no slot', async () => 
 it('checks a further document: its type, its leading document, its number', async () => {
   const { deal } = addDeal(stand);
   stand.directum.misbehave.refuseWrites = true;
+  stand.portal.misbehave.refuseWrites = true;
   const found = await check(deal, 'directum_create_document', {
     document_type: 'act',
     require_signed: 'both',
@@ -102,14 +108,35 @@ it('checks a further document: its type, its leading document, its number', asyn
     error_code: 'input_invalid',
   });
   expect(stand.directum.misbehave.refusedWrites).toBe(0);
+  expect(stand.portal.misbehave.refusedWrites).toBe(0);
 });
 
-it('leaves neither a comment nor a notice, and waits for a system that is away', async () => {
+it('waits for a system that is away', async () => {
   const { deal } = addDeal(stand, { requisite: null });
-  const from = stand.portal.journal.length;
   stand.directum.misbehave.next({ verb: 'GET', path: 'IContracts', status: 503 });
   const found = await check(deal, CREATE, { subject: 'Поставка' });
   expect(found).toMatchObject({ ok: 'N', error_code: 'requisites_invalid' });
-  await new Promise((done) => setTimeout(done, 2_000));
-  expect(writes(from)).toEqual([]);
+});
+
+/** A step that does not wait for its answer, on a deal without requisites. */
+async function unawaited(properties: Record<string, string>): Promise<number> {
+  const [call] = await lostCalls(stand, 1, CREATE, { subject: '', ...properties });
+  const body = new URLSearchParams({ ...call!.form, use_subscription: 'N' });
+  expect((await fetch(`${stand.url}/bitrix24/robots/${CREATE}`, { method: 'POST', body })).status).toBe(200);
+  const isOver = () =>
+    stand.lines.some((line) => line.includes('run.failed') && line.includes(`"DEAL_${call!.deal}"`));
+  await expect.poll(isOver, { timeout: 10_000 }).toBe(true);
+  return call!.deal;
+}
+
+it('leaves neither a comment nor a notice, whether its step waits or not', async () => {
+  const { deal, user } = addDeal(stand, { requisite: null });
+  expect(await check(deal, CREATE, { subject: '' })).toMatchObject({ ok: 'N' });
+  const silent = await unawaited({ check_only: 'Y' });
+  // What is told of work that failed later has nothing before it.
+  const told = await unawaited({});
+  await expect.poll(() => stand.portal.timeline(2, told).length, { timeout: 20_000 }).toBe(1);
+  expect(stand.portal.timeline(2, deal)).toEqual([]);
+  expect(stand.portal.timeline(2, silent)).toEqual([]);
+  expect(stand.portal.notices().filter(({ userId }) => userId === user)).toEqual([]);
 });

@@ -85,6 +85,26 @@ it('a run that takes its process with it each time ends', async () => {
   await isFree(deal);
 });
 
+it('a check that is given up or cancelled tells nobody but its step', async () => {
+  const failures = async (id: string) =>
+    (await database.query('SELECT code FROM failure WHERE run_id = $1', [id])).rows;
+  const work = await held();
+  const [given, cancelled] = [await held({ check_only: 'Y' }), await held({ check_only: 'Y' })];
+  for (const { id } of [work, given])
+    await database.query('UPDATE run SET abandoned = 10 WHERE id = $1', [id]);
+  await database.query('UPDATE run SET wants_answer = false WHERE id = $1', [cancelled.id]);
+  // Directum was asked before the portal, so none of their calls is proven yet.
+  for (const { id } of [work, given, cancelled])
+    await database.query('UPDATE run SET proven = true WHERE id = $1', [id]);
+  expect(await runCommand('runs', ['cancel', cancelled.id], stand.env)).toMatchObject({ code: 0 });
+  stand.directum.misbehave.down = false;
+  expect(await outputsOf(given.workflow)).toMatchObject({ ...failed, created: 'N' });
+  expect(await outputsOf(work.workflow)).toMatchObject(failed);
+  expect(await failures(work.id)).toEqual([{ code: 'internal_error' }]);
+  expect(await failures(given.id)).toEqual([]);
+  expect(await failures(cancelled.id)).toEqual([]);
+});
+
 /** The database refuses, as values that it cannot hold, what is written of a deal's run. */
 async function refusing(deal: number, when: string): Promise<void> {
   await database.query(`

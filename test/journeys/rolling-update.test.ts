@@ -22,6 +22,10 @@ it('registers robots only once no process of an earlier release is connected, an
   expect(registered()).toBe(0);
   expect(stand.lines.join('')).toContain('registration.waits');
   const env = { ...stand.env, LANG: 'en_US.UTF-8' };
+  expect(await runCommand('register', [], env)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('earlier version'),
+  });
   const applied = await runCommand('register', ['--apply'], env);
   expect(applied.code).toBe(1);
   expect(applied.out + applied.err).toContain('earlier version');

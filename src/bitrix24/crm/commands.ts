@@ -6,7 +6,7 @@ const LEAD = 1;
 export const CONTACT = 3;
 export const COMPANY = 4;
 
-const REQUISITE = 8;
+export const REQUISITE = 8;
 
 export function getParams(entityTypeId: number, id: number | string): Record<string, unknown> {
   return { entityTypeId, id, useOriginalUfNames: 'Y' };
@@ -20,10 +20,14 @@ export const legacy = (typeId: number, id: number | string): BatchCommand => ({
   method: typeId === COMPANY ? 'crm.company.get' : 'crm.contact.get',
   params: { id },
 });
-const ORDER = { SORT: 'ASC', ID: 'ASC' };
+export const ACTIVE_BY_SORT = { filter: { ACTIVE: 'Y' }, order: { SORT: 'ASC', ID: 'ASC' } };
 export const requisites = (typeId: number, id: number | string): BatchCommand => ({
   method: 'crm.requisite.list',
-  params: { filter: { ENTITY_TYPE_ID: typeId, ENTITY_ID: id, ACTIVE: 'Y' }, order: ORDER, select: ['*'] },
+  params: {
+    filter: { ENTITY_TYPE_ID: typeId, ENTITY_ID: id, ...ACTIVE_BY_SORT.filter },
+    order: ACTIVE_BY_SORT.order,
+    select: ['*'],
+  },
 });
 export const requisite = (id: number | string): BatchCommand => ({
   method: 'crm.requisite.get',
@@ -31,7 +35,7 @@ export const requisite = (id: number | string): BatchCommand => ({
 });
 export const banks = (id: number | string): BatchCommand => ({
   method: 'crm.requisite.bankdetail.list',
-  params: { filter: { ENTITY_ID: id, ACTIVE: 'Y' }, order: ORDER },
+  params: { filter: { ENTITY_ID: id, ...ACTIVE_BY_SORT.filter }, order: ACTIVE_BY_SORT.order },
 });
 /** One bank account: a requisite may have more than a page of them (bitrix24.md H3). */
 export const bank = (id: number): BatchCommand => ({

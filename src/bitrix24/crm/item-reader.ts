@@ -23,19 +23,21 @@ import type { FileFetch } from './files/portal-file.ts';
 import { fieldsCommand, fieldsShape, type ItemFieldsReader } from './item-fields.ts';
 import { personName, RUSSIA, readCountry, readParty } from './party.ts';
 import { toUser } from './portal-users.ts';
-import { type CrmRead, readTogether } from './read-together.ts';
+import { type CrmRead, createCrmRead } from './reading/crm-read.ts';
+import type { ManyItems } from './reading/read-many.ts';
+import { readTogether } from './reading/read-together.ts';
 import * as shapes from './shapes.ts';
 
-/** `access` is the token that came with the call, where one came. */
+/** `access` is the token that came with the call, where one came; `many` what was read of the item together with others. */
 export type ItemReader = (
   memberId: string,
   ref: ItemRef,
   log: Log,
   proof: CallProof,
-  access?: string,
+  given?: { access?: string | undefined; many?: ManyItems | null | undefined },
 ) => PortalPort;
 
-/** What robots read of the portal: one batch hit a run (bitrix24.md F1, F4, F5). */
+/** What robots read of the portal: one batch hit a run, or none where it was read ahead (bitrix24.md F1, F1a, F4, F5). */
 export function createItemReader(options: {
   rest: PortalRest;
   installations: Installations;
@@ -43,7 +45,7 @@ export function createItemReader(options: {
   itemFields: ItemFieldsReader;
 }): ItemReader {
   const { rest, installations, itemFields } = options;
-  return (memberId, ref, log, proof, access) => {
+  return (memberId, ref, log, proof, { access, many = null } = {}) => {
     const origin = () => installations.get(memberId)?.origin ?? '';
     /** What the decision tables read of the item, for the robot that runs right after them. */
     let shared: { snapshot: ItemSnapshot; at: number } | null = null;
@@ -56,7 +58,7 @@ export function createItemReader(options: {
       async read(request = {}) {
         const isOfItem = request.companyId === undefined && request.contactId === undefined;
         const fresh = shared !== null && performance.now() - shared.at < SHARED_MS ? shared.snapshot : null;
-        const reading = { rest, memberId, ref, request, proof, log, origin: origin(), itemFields };
+        const reading = { rest, memberId, ref, request, proof, log, many, origin: origin(), itemFields };
         try {
           if (fresh !== null && isOfItem) return await withUsers(fresh, reading);
           const snapshot = await readItem(reading);
@@ -109,13 +111,25 @@ interface Reading {
   log: Log;
   origin: string;
   itemFields: ItemFieldsReader;
+  many: ManyItems | null;
+}
+
+/** A reader over what was read ahead of this item, as long as it is fresh, else over a hit of its own. */
+async function openRead(reading: Reading, asksFields: boolean): Promise<CrmRead> {
+  const { rest, memberId, ref, request, proof, log, many } = reading;
+  const isNamed = request.companyId !== undefined || request.contactId !== undefined;
+  const isFresh = many !== null && performance.now() - many.readAt < SHARED_MS;
+  if (many === null || !isFresh || isNamed || many.known(item(ref.typeId, ref.id)) === undefined)
+    return readTogether({ ...reading, commands: plan(ref, request, { asksFields }) });
+  await proof.demand();
+  return createCrmRead({ rest, memberId, log, known: (_key, command) => many.known(command) });
 }
 
 async function readItem(reading: Reading): Promise<ItemSnapshot> {
   const { ref, request, origin, memberId, itemFields } = reading;
   const known = request.itemFields ? itemFields.known(memberId, ref.typeId) : null;
   const asksFields = request.itemFields === true && known === null;
-  const read = await readTogether({ ...reading, commands: plan(ref, request, { asksFields }) });
+  const read = await openRead(reading, asksFields);
   const { item: fields } = await read.get(
     'item',
     item(ref.typeId, ref.id),

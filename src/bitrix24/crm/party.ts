@@ -15,7 +15,7 @@ import {
   requisite,
   requisites,
 } from './commands.ts';
-import type { CrmRead } from './read-together.ts';
+import type { CrmRead } from './reading/crm-read.ts';
 import * as shapes from './shapes.ts';
 
 type Facts = ReturnType<typeof shapes.itemFactsShape.parse>;

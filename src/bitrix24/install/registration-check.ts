@@ -13,6 +13,8 @@ import type { PortalRest } from '../rest/rest.ts';
 import { toLanguage } from '../rest/values.ts';
 import { runInstallSteps } from './install-steps.ts';
 
+/** How long after a look that found an earlier release at work the next look is. */
+const OLDER_MS = 5_000;
 /** A registration that is so old is compared with the portal's list again (bitrix24.md I15). */
 const DAY_MS = 24 * 3_600_000;
 
@@ -66,10 +68,18 @@ export function createRegistrationCheck(options: {
     return robots || triggers;
   }
 
+  /** An earlier release is at work, which may end any moment. */
+  function postpone(memberId: string): void {
+    if (failures.get(memberId)?.count !== 0)
+      log.warn('registration.waits', { memberId, reason: 'a process of an earlier release is connected' });
+    failures.set(memberId, { count: 0, notBefore: performance.now() + OLDER_MS });
+  }
+
   async function register(memberId: string): Promise<void> {
     await locks.hold(`registration:${memberId}`, async () => {
       // Another process may have done it while this one waited for the lock.
       if (!isDue(await installations.fresh(memberId))) return;
+      if (await options.isOlderThere()) return postpone(memberId);
       const { failures: failed } = await runInstallSteps({ ...options, memberId });
       // Without the scope of robots nothing fails, and nothing is registered either.
       if (failed.length === 0 && installations.get(memberId)?.registeredAt !== undefined) {

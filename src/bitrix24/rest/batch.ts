@@ -23,6 +23,14 @@ export const MAX_BATCH = 50;
 /** Rows of a list's page (bitrix24.md H3). */
 export const PAGE = 50;
 
+/**
+ * The portal puts results of other commands where a text of a batch says `$result[…]` and the like (bitrix24.md F1a): a
+ * command with a foreign text of this kind goes alone.
+ */
+export function isRewritten(command: BatchCommand): boolean {
+  return /\$(?:result|total|next|time|error)\[/.test(JSON.stringify(command));
+}
+
 /** Commands as the portal wants them: `method?query` in PHP bracket notation (bitrix24.md H3). */
 export function toBatchParams(commands: Record<string, BatchCommand>): Record<string, unknown> {
   const cmd: Record<string, string> = {};

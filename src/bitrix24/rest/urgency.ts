@@ -1,4 +1,4 @@
-export type Priority = 'run' | 'answer' | 'repeat';
+export type Priority = 'run' | 'answer' | 'ahead' | 'repeat';
 
 /**
  * Priority of a question that several callers share: that of its most urgent caller. When one joins, a hit of the

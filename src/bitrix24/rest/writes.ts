@@ -1,6 +1,6 @@
 import type { Unsure, WriteResult } from '../../documents/ports/deal.ts';
 import type { Log } from '../../robot/ports/log.ts';
-import { type BatchAnswer, type BatchCommand, MAX_BATCH } from './batch.ts';
+import { type BatchAnswer, type BatchCommand, isRewritten, MAX_BATCH } from './batch.ts';
 import { PortalError } from './portal-error.ts';
 import type { PortalRest, Priority } from './rest.ts';
 
@@ -108,7 +108,7 @@ export function createWriter(options: {
       const answers = new Array<BatchAnswer>(commands.length);
       const all = [...commands.entries()];
       // The portal would put another command's result where a text says `$result[…]` (H3).
-      const together = singly.has(memberId) ? [] : all.filter(([, command]) => !hasReference(command));
+      const together = singly.has(memberId) ? [] : all.filter(([, command]) => !isRewritten(command));
       const alone = all.filter((entry) => !together.includes(entry));
       let done = 0;
       for (let from = 0; from < together.length; from += MAX_BATCH) {
@@ -177,10 +177,6 @@ export function toError(
 /** A refusal of a whole hit, as the answer to one command of it. */
 export function toRefusal({ code, description, kind, retry, retryAfterMs }: PortalError): BatchAnswer {
   return { ok: false, error: code, description, kind, retry, retryAfterMs };
-}
-
-function hasReference(command: BatchCommand): boolean {
-  return JSON.stringify(command).includes('$result');
 }
 
 /** Not an answer of the REST interface, whose refusals have codes of their own. */

@@ -1,12 +1,10 @@
 import type { Log } from '../../robot/ports/log.ts';
-import type { ItemRef } from '../../robot/ports/portal.ts';
 import type { Installations } from '../auth/installation.ts';
-import { item } from '../crm/commands.ts';
-import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
+import { type BatchAnswer, type BatchCommand, isRewritten } from '../rest/batch.ts';
 import { PortalError, unproven } from '../rest/portal-error.ts';
-import type { PortalRest } from '../rest/rest.ts';
+import type { PortalRest, Priority } from '../rest/rest.ts';
 import { toError, toRefusal } from '../rest/writes.ts';
-import type { Hit, ProofDesk } from './proof-desk.ts';
+import { type Hit, type ProofDesk, WITNESS } from './proof-desk.ts';
 
 /**
  * Whether the portal itself made a call: it alone can sign an event token (bitrix24.md D3, A2b). Asked once a run, in
@@ -23,7 +21,7 @@ export interface CallProof {
    * @throws ForgedCall, RobotFailure portal_access_denied or portal_unavailable, both healing, while it is not accepted
    */
   readAnswers(hit: Hit): Promise<void>;
-  /** Asks, with the item, when the call is not accepted yet. @throws as `readAnswers` */
+  /** Asks when the call is not accepted yet. @throws as `readAnswers` */
   demand(): Promise<void>;
 }
 
@@ -38,11 +36,12 @@ class ForgedCall extends Error {
 /** The call of a run, as far as its proof goes. */
 export interface CallToProve {
   memberId: string;
-  item: ItemRef | null;
   eventToken: string;
   workflowId: string;
   /** It was accepted in an earlier attempt of the run. */
   accepted: boolean;
+  /** What a hit shared by many runs has brought of it already. */
+  heard?: Hit | null | undefined;
   /** Keeps for later attempts that it was accepted. */
   onAccepted(): Promise<void>;
 }
@@ -57,8 +56,22 @@ export const NO_CALL: CallProof = {
 };
 
 const PROOF = 'proof';
-/** Needs no scope and no right, so it fails only where the whole hit does (bitrix24.md A2b). */
-const WITNESS: BatchCommand = { method: 'profile', params: {} };
+
+/** An empty message is refused after the signature was checked and before anything is written (bitrix24.md D3). */
+const toCommand = (eventToken: string): BatchCommand => ({
+  method: 'bizproc.activity.log',
+  params: { EVENT_TOKEN: eventToken, LOG_MESSAGE: '' },
+});
+
+/** Asks for the proof of a call in a hit that it shares with others; null for one that may share none (F1a). */
+export function askForProof(
+  desk: ProofDesk,
+  { memberId, eventToken }: Pick<CallToProve, 'memberId' | 'eventToken'>,
+  priority: Priority,
+): Promise<Hit> | null {
+  const command = toCommand(eventToken);
+  return isRewritten(command) ? null : desk.ask(memberId, [PROOF, command], priority);
+}
 
 export function createCallProof(
   {
@@ -70,14 +83,10 @@ export function createCallProof(
   call: CallToProve,
 ): CallProof {
   const { memberId, eventToken } = call;
-  let { accepted } = call;
+  let { accepted, heard = null } = call;
   let forged = false;
   let asking: Promise<void> | null = null;
-  // An empty message is refused after the signature was checked and before anything is written (D3).
-  const command: BatchCommand = {
-    method: 'bizproc.activity.log',
-    params: { EVENT_TOKEN: eventToken, LOG_MESSAGE: '' },
-  };
+  const command = toCommand(eventToken);
 
   /** Where the portal would not take the method inside a batch (L10), it is asked alone. */
   async function alone(): Promise<BatchAnswer> {
@@ -89,8 +98,10 @@ export function createCallProof(
     }
   }
 
-  async function readAnswers(hit: Hit): Promise<void> {
+  async function readAnswers(asked: Hit): Promise<void> {
     if (accepted) return;
+    const hit = heard ?? asked;
+    heard = null;
     // A portal that has never accepted a call this way may check signatures differently: its refusals do not count.
     const counts = installations.get(memberId)?.provesCalls === true;
     const fits = isOfWorkflow(eventToken, call.workflowId);
@@ -122,13 +133,11 @@ export function createCallProof(
   }
 
   async function ask(): Promise<void> {
-    const { item: ref } = call;
-    const read = ref === null ? {} : { item: item(ref.typeId, ref.id) };
-    await readAnswers(await desk.ask(memberId, { ...read, [PROOF]: command }, { witness: WITNESS }));
+    await readAnswers(heard ?? (await askForProof(desk, call, 'run')) ?? {});
   }
 
   const commands = (): Record<string, BatchCommand> =>
-    accepted ? {} : { [PROOF]: command, witness: WITNESS };
+    accepted || heard !== null || isRewritten(command) ? {} : { [PROOF]: command, witness: WITNESS };
 
   return {
     isAccepted: () => accepted,
@@ -148,7 +157,8 @@ export function createCallProof(
 
 /** The token names the workflow that the call says it comes from (bitrix24.md D1); a reference names nothing (H3). */
 function isOfWorkflow(eventToken: string, workflowId: string): boolean {
-  return workflowId !== '' && eventToken.split('|')[0] === workflowId && !eventToken.includes('$result');
+  const isNamed = workflowId !== '' && eventToken.split('|')[0] === workflowId;
+  return isNamed && !isRewritten(toCommand(eventToken));
 }
 
 const isSigned = (answer: BatchAnswer) => !answer.ok && answer.error === 'ERROR_EMPTY_LOG_MESSAGE';

@@ -1,25 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BatchAnswer, BatchCommand } from '../rest/batch.ts';
+import { type BatchAnswer, type BatchCommand, MAX_BATCH } from '../rest/batch.ts';
 import { PortalError } from '../rest/portal-error.ts';
-import type { PortalRest } from '../rest/rest.ts';
+import type { PortalRest, Priority } from '../rest/rest.ts';
 
-/** What one run asks, and what the portal answered to it, or to the whole hit. */
-type Commands = Record<string, BatchCommand>;
+/** What the portal answered to the commands of a hit, or to the whole of it. */
 export type Hit = Record<string, BatchAnswer> | PortalError;
 
+type Named = readonly [key: string, command: BatchCommand];
+
 interface Asked {
-  commands: Commands;
+  command: Named;
   resolve(hit: Hit): void;
   reject(error: unknown): void;
 }
 
 export interface ProofDesk {
-  /** Asks in a hit that runs of the same moment share; `shared` stands in it once for all of them. */
-  ask(memberId: string, commands: Commands, shared: Commands): Promise<Hit>;
+  /** Asks one thing, and the witness, in a hit that is shared with others of this moment and priority. */
+  ask(memberId: string, command: Named, priority: Priority): Promise<Hit>;
 }
 
-/** Runs that go into one hit: each asks two things, and fifty commands are the most (bitrix24.md H3). */
-const MOST = 24;
+/** Needs no scope and no right, so it fails only where the whole hit does (bitrix24.md A2b). */
+export const WITNESS: BatchCommand = { method: 'profile', params: {} };
+/** Beside the witness. */
+const MOST = MAX_BATCH - 1;
 /** How long a hit waits for runs that begin at the same moment. */
 const GATHER_MS = 50;
 
@@ -30,17 +33,14 @@ const GATHER_MS = 50;
 export function createProofDesk(rest: PortalRest): ProofDesk {
   const lines = new Map<string, Asked[]>();
 
-  async function hit(memberId: string, group: Asked[], shared: Commands): Promise<void> {
-    const own = group.flatMap(({ commands }, index) =>
-      Object.entries(commands).map(([key, command]) => [`${key}_${index}`, command] as const),
-    );
+  async function hit(memberId: string, group: Asked[], priority: Priority): Promise<void> {
+    const own = group.map(({ command }, index) => [`p${index}`, command[1]] as const);
+    const commands = { ...Object.fromEntries(own), witness: WITNESS };
     try {
-      const answers = await rest.batch(memberId, { ...Object.fromEntries(own), ...shared });
-      for (const [index, { commands, resolve }] of group.entries()) {
-        const mine = Object.keys(commands).map((key) => [key, answers[`${key}_${index}`]]);
-        const common = Object.keys(shared).map((key) => [key, answers[key]]);
-        resolve(Object.fromEntries([...mine, ...common]));
-      }
+      const answers = await rest.batch(memberId, commands, { priority });
+      const witness = answers['witness'] as BatchAnswer;
+      for (const [index, { command, resolve }] of group.entries())
+        resolve({ [command[0]]: answers[`p${index}`] as BatchAnswer, witness });
     } catch (error) {
       for (const { resolve, reject } of group) {
         if (error instanceof PortalError) resolve(error);
@@ -49,26 +49,27 @@ export function createProofDesk(rest: PortalRest): ProofDesk {
     }
   }
 
-  async function work(memberId: string, line: Asked[], shared: Commands): Promise<void> {
+  async function work(name: string, memberId: string, line: Asked[], priority: Priority): Promise<void> {
     while (line.length > 0) {
-      await sleep(GATHER_MS);
-      await hit(memberId, line.splice(0, MOST), shared);
+      if (line.length < MOST) await sleep(GATHER_MS);
+      await hit(memberId, line.splice(0, MOST), priority);
     }
-    lines.delete(memberId);
+    lines.delete(name);
   }
 
   return {
-    ask: (memberId, commands, shared) =>
+    ask: (memberId, command, priority) =>
       new Promise((resolve, reject) => {
-        const asked = { commands, resolve, reject };
-        const line = lines.get(memberId);
+        const asked = { command, resolve, reject };
+        const name = `${memberId} ${priority}`;
+        const line = lines.get(name);
         if (line !== undefined) {
           line.push(asked);
           return;
         }
         const begun = [asked];
-        lines.set(memberId, begun);
-        void work(memberId, begun, shared);
+        lines.set(name, begun);
+        void work(name, memberId, begun, priority);
       }),
   };
 }

@@ -7,7 +7,7 @@ import type { Party } from '../../robot/ports/portal.ts';
 import type { Links } from '../http/links.ts';
 import type { Transport } from '../http/transport.ts';
 import type { DirectumContext } from '../odata/lookup-cache.ts';
-import { idOf } from '../odata/rows.ts';
+import { idOf, textOf } from '../odata/rows.ts';
 import { assertReadable } from '../odata/visibility.ts';
 import { createCards } from './counterparty-cards.ts';
 import {
@@ -98,16 +98,18 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
   }
 
   return {
-    async check(party) {
+    async check(party, mode) {
       const wrong = wrongRequisites(party);
-      if (wrong.length > 0) return { wrong, found: null };
+      if (wrong.length > 0) return { wrong, found: null, values: {} };
       const externalId = counterpartyLinks.externalId(toCrmKey(party));
       const card = toCard(party);
       const found =
         (await known(party, card, true)) ?? choose(await findCandidates(card, externalId), card, externalId);
-      if (found === null) return { wrong, found };
+      const values = toTexts(await cards.valuesOf(card, found, mode), card);
+      if (found === null) return { wrong, found, values };
       const id = idOf(found.row);
-      return { wrong, found: { id, url: links.counterpartyUrl(id), type: found.type } };
+      const name = textOf(found.row, 'Name') ?? '';
+      return { wrong, found: { id, name, url: links.counterpartyUrl(id), type: found.type }, values };
     },
 
     async sync(party, mode) {
@@ -149,6 +151,16 @@ export function createCounterparties(ports: Ports): DirectumPort['counterparties
         return finish(bound, found === null);
       });
     },
+  };
+}
+
+/** Values as people read them; a bank goes by its BIC. */
+function toTexts(values: Record<string, unknown>, { bankBic }: Card): Record<string, string> {
+  const { Bank, Nonresident, ...texts } = values;
+  return {
+    ...(texts as Record<string, string>),
+    ...(Bank !== undefined && { Bank: bankBic ?? '' }),
+    ...(Nonresident === true && { Nonresident: 'Y' }),
   };
 }
 

@@ -23,6 +23,8 @@ const TEXTS = new Set([
 
 /** Writes of counterparty cards (directum.md B.1, J.4). */
 interface CounterpartyCards {
+  /** What `create` writes, or `update` of a card that is there, by Directum's names of properties. */
+  valuesOf(card: Card, found: Found | null, mode: UpdateMode): Promise<Record<string, unknown>>;
   create(card: Card, externalId: string): Promise<Found>;
   /** Writes what the mode allows; answers the property names written, of which `onWrite` is told before. */
   update(
@@ -55,23 +57,40 @@ export function createCards(
     });
   }
 
+  async function valuesOf(
+    card: Card,
+    found: Found | null,
+    mode: UpdateMode,
+  ): Promise<Record<string, unknown>> {
+    const { type, row } = found ?? { type: card.type, row: {} };
+    if (found !== null && (mode === 'none' || row['IsCardReadOnly'] === true)) return {};
+    const can = await metadata.capabilities();
+    const leaf = LEAF[type];
+    const values: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(toValues(card))) {
+      if (can.property(leaf, name) === null) continue;
+      const current = textOf(row, name);
+      if (current === null || (mode === 'overwrite' && current !== value)) values[name] = value;
+    }
+    // Without the mark Directum takes no number of another country.
+    const isMarkDue = found === null || mode === 'overwrite' || 'TIN' in values;
+    const isMarked = found !== null && row['Nonresident'] !== false;
+    if (isMarkDue && card.nonresident && !isMarked && can.property(leaf, 'Nonresident') !== null)
+      values['Nonresident'] = true;
+    if (can.property(leaf, 'Bank') !== null && (mode === 'overwrite' || refOf(row, 'Bank') === null)) {
+      const bank = await bankOf(card);
+      if (bank !== null && bank !== refOf(row, 'Bank')) values['Bank'] = { Id: bank };
+    }
+    return values;
+  }
+
   async function create(card: Card, externalId: string): Promise<Found> {
     const can = await metadata.capabilities();
     const leaf = LEAF[card.type];
-    const body: Record<string, unknown> = {};
-    for (const [name, value] of Object.entries(toValues(card))) {
+    const body = await valuesOf(card, null, 'fill');
+    for (const [name, value] of Object.entries({ Status: 'Active', ExternalId: externalId })) {
       if (can.property(leaf, name) !== null) body[name] = value;
     }
-    const optional = {
-      Status: 'Active',
-      ExternalId: externalId,
-      ...(card.nonresident && { Nonresident: true }),
-    };
-    for (const [name, value] of Object.entries(optional)) {
-      if (can.property(leaf, name) !== null) body[name] = value;
-    }
-    const bank = await bankOf(card);
-    if (bank !== null && can.property(leaf, 'Bank') !== null) body['Bank'] = { Id: bank };
     try {
       const made = await transport.send('POST', can.need(leaf), body);
       if (isRow(made)) return { type: card.type, row: { ...body, Id: idOf(made) } };
@@ -101,19 +120,7 @@ export function createCards(
     if (mode === 'none' || row['IsCardReadOnly'] === true) return [];
     const can = await metadata.capabilities();
     const leaf = LEAF[type];
-    const patch: Record<string, unknown> = {};
-    for (const [name, value] of Object.entries(toValues(card))) {
-      if (can.property(leaf, name) === null) continue;
-      const current = textOf(row, name);
-      if (current === null || (mode === 'overwrite' && current !== value)) patch[name] = value;
-    }
-    // Without the mark Directum takes no number of another country.
-    const isMarkDue = mode === 'overwrite' || 'TIN' in patch;
-    if (isMarkDue && card.nonresident && row['Nonresident'] === false) patch['Nonresident'] = true;
-    if (can.property(leaf, 'Bank') !== null && (mode === 'overwrite' || refOf(row, 'Bank') === null)) {
-      const bank = await bankOf(card);
-      if (bank !== null && bank !== refOf(row, 'Bank')) patch['Bank'] = { Id: bank };
-    }
+    const patch = await valuesOf(card, { type, row }, mode);
     const changedFields = Object.keys(patch);
     // A key of another integration is left alone (directum.md H.1).
     const isKeyDue = can.property(leaf, 'ExternalId') !== null && textOf(row, 'ExternalId') === null;
@@ -139,7 +146,7 @@ export function createCards(
     return row !== null && Object.entries(patch).every(([name, value]) => equalValues(row[name], value));
   }
 
-  return { create, update };
+  return { valuesOf, create, update };
 }
 
 /** A cut name is still a name; a cut account, e-mail or address of a site is another one, so what is too long is left out. */

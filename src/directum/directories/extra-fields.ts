@@ -40,7 +40,8 @@ type ReadMoment = (text: string) => string | null;
 const FRESH_MS = 60_000;
 
 /**
- * `Property=value` lines as values ready for OData (interface.md directum_create_contract, `extra_fields`).
+ * `Property=value` lines as values ready for OData (interface.md directum_create_contract, `extra_fields`). `onWrong` takes
+ * what is wrong with a line, which is then left out; without it the first is thrown.
  * @throws RobotFailure input_invalid naming the property
  */
 export async function parseExtra(
@@ -49,29 +50,41 @@ export async function parseExtra(
   lines: string,
   label: FieldLabel,
   readMoment: ReadMoment,
+  onWrong?: (problem: RobotFailure) => void,
 ): Promise<Record<string, unknown>> {
   const values: Record<string, unknown> = Object.create(null);
   const seen = new Set<string>();
   for (const line of lines.split(/\r\n|\r|\n/)) {
     if (toCode(line) === '') continue;
-    const at = line.indexOf('=');
-    const name = toCode(at < 0 ? line : line.slice(0, at));
-    if (at < 0 || name === '') {
-      throw invalid(label, name, {
-        ru: 'нужна строка вида Свойство=значение',
-        en: 'a line Property=value is needed',
-      });
+    try {
+      const [name, text] = readLine(line, seen, label);
+      const type = await typeOf(metadata, of, name, label);
+      values[name] = toValue(type, text, name, { label, readMoment });
+    } catch (error) {
+      if (onWrong === undefined || !(error instanceof RobotFailure)) throw error;
+      onWrong(error);
     }
-    if (seen.has(name.toLowerCase()))
-      throw invalid(label, name, {
-        ru: 'указано дважды; оставьте одну строку',
-        en: 'given twice; leave one line',
-      });
-    seen.add(name.toLowerCase());
-    const type = await typeOf(metadata, of, name, label);
-    values[name] = toValue(type, line.slice(at + 1).trim(), name, { label, readMoment });
   }
   return values;
+}
+
+/** Name and text of a line; `seen` are the names before it. @throws RobotFailure input_invalid */
+function readLine(line: string, seen: Set<string>, label: FieldLabel): [name: string, text: string] {
+  const at = line.indexOf('=');
+  const name = toCode(at < 0 ? line : line.slice(0, at));
+  if (at < 0 || name === '') {
+    throw invalid(label, name, {
+      ru: 'нужна строка вида Свойство=значение',
+      en: 'a line Property=value is needed',
+    });
+  }
+  if (seen.has(name.toLowerCase()))
+    throw invalid(label, name, {
+      ru: 'указано дважды; оставьте одну строку',
+      en: 'given twice; leave one line',
+    });
+  seen.add(name.toLowerCase());
+  return [name, line.slice(at + 1).trim()];
 }
 
 async function typeOf(

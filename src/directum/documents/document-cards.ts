@@ -204,7 +204,7 @@ export function createDocumentCards({
     byId,
     byExternalId,
     holderOf,
-    leading: createLeadingDocuments(context, seen),
+    leading: createLeadingDocuments({ ...context, links }, seen),
     having: async ({ entity }, names) => new Set((await metadata.capabilities()).having(entity, names)),
     registerOf,
     register,
@@ -260,7 +260,7 @@ export function createDocumentCards({
       const row = (await ask()) ?? ((await seen(id)) === 'gone' ? null : await ask());
       return row === null ? null : Object.fromEntries(names.map((name) => [name, row[name] ?? null]));
     },
-    parseExtra: (type, lines, label, readMoment) => parseExtra(metadata, type, lines, label, readMoment),
+    parseExtra: (...given) => parseExtra(metadata, ...given),
   };
 }
 

@@ -1,9 +1,10 @@
 import { documentTypes } from '../../documents/types/document-types.ts';
-import type { LeadingDocument } from '../../robot/ports/directum.ts';
+import type { LeadingDocument, Reference } from '../../robot/ports/directum.ts';
 import { lostRights } from '../http/errors.ts';
+import type { Links } from '../http/links.ts';
 import type { DirectumContext } from '../odata/lookup-cache.ts';
 import { leafOf } from '../odata/metadata.ts';
-import { idOf, type Row, refOf, textOf } from '../odata/rows.ts';
+import { idOf, isRow, type Row, textOf } from '../odata/rows.ts';
 import { DOCUMENTS } from '../odata/visibility.ts';
 
 const BASE = 'OfficialDocument';
@@ -20,7 +21,7 @@ const STATES = [
 
 /** Documents to which others belong: whose they are, and whether they are signed. */
 export function createLeadingDocuments(
-  { reader, metadata }: DirectumContext,
+  { reader, metadata, links }: DirectumContext & { links: Links },
   seen: (id: number) => Promise<'gone' | 'shown'>,
 ) {
   async function read(leaf: string, id: number): Promise<Row | null> {
@@ -30,17 +31,21 @@ export function createLeadingDocuments(
     const refs = can.having(leaf, ['Counterparty', 'BusinessUnit']);
     return reader.one(set, id, {
       select: ['Id', ...can.having(leaf, STATES)],
-      expand: Object.fromEntries(refs.map((name) => [name, { select: ['Id'] }])),
+      expand: Object.fromEntries(refs.map((name) => [name, { select: ['Id', 'Name'] }])),
     });
   }
 
+  const toRef = (row: unknown): Reference | null =>
+    isRow(row) ? { id: idOf(row), name: textOf(row, 'Name') ?? '' } : null;
+
   function toLeading(row: Row, contractual: boolean): LeadingDocument {
+    const counterparty = toRef(row['Counterparty']);
     return {
       id: idOf(row),
       name: textOf(row, 'Name') ?? '',
       contractual,
-      counterpartyId: refOf(row, 'Counterparty'),
-      businessUnitId: refOf(row, 'BusinessUnit'),
+      counterparty: counterparty && { ...counterparty, url: links.counterpartyUrl(counterparty.id) },
+      businessUnit: toRef(row['BusinessUnit']),
       lifeCycleState: textOf(row, 'LifeCycleState'),
       internalApprovalState: textOf(row, 'InternalApprovalState'),
       externalApprovalState: textOf(row, 'ExternalApprovalState'),

@@ -1,8 +1,7 @@
 import { knowing } from '../../robot/failure.ts';
 import type { DocumentCard, Register } from '../../robot/ports/directum.ts';
-import type { Problems } from '../../robot/problems.ts';
 import type { RobotContext } from '../../robot/robot.ts';
-import type { DocumentInputs, Making } from './inputs-outputs.ts';
+import { type DocumentInputs, type Making, slotOf } from './inputs-outputs.ts';
 
 /** What a registration writes. */
 export const REGISTERED = ['RegistrationNumber', 'RegistrationDate'];
@@ -13,21 +12,16 @@ export async function registerOfExisting(
   { number, date }: DocumentInputs,
   card: DocumentCard,
   { directum }: RobotContext,
-  problems: Problems,
 ): Promise<Register | null> {
   if (type.number !== 'registration' || number === undefined || date === undefined) return null;
   if (card.registrationNumber !== null) return null;
-  const found = await problems.of(async () => {
-    const names = ['DocumentKind', 'BusinessUnit', 'Department'];
-    const held = await directum.documents.properties(type, card.id, names);
-    const idOf = (name: string) => (held?.[name] as { Id?: number } | null | undefined)?.Id;
-    const kindId = idOf('DocumentKind');
-    if (kindId === undefined) return null;
-    const of = { kindId, businessUnitId: idOf('BusinessUnit'), departmentId: idOf('Department') };
-    return directum.documents.registerOf(of, label.number);
-  });
-  problems.demandNone();
-  return found();
+  const names = ['DocumentKind', 'BusinessUnit', 'Department'];
+  const held = await directum.documents.properties(type, card.id, names);
+  const idOf = (name: string) => (held?.[name] as { Id?: number } | null | undefined)?.Id;
+  const kindId = idOf('DocumentKind');
+  if (kindId === undefined) return null;
+  const of = { kindId, businessUnitId: idOf('BusinessUnit'), departmentId: idOf('Department') };
+  return directum.documents.registerOf(of, label.number);
 }
 
 /**
@@ -35,8 +29,8 @@ export async function registerOfExisting(
  * `known` are the outputs that a failure is told with.
  */
 export async function registered(
-  { type }: Making,
-  { number, date, slot }: DocumentInputs,
+  making: Making,
+  given: DocumentInputs,
   { directum, slots }: RobotContext,
   {
     card,
@@ -44,6 +38,8 @@ export async function registered(
     known,
   }: { card: DocumentCard; register: Register | null; known: Record<string, unknown> },
 ): Promise<DocumentCard> {
+  const { type } = making;
+  const { number, date } = given;
   if (register === null || card.registrationNumber !== null) return card;
   if (number === undefined || date === undefined) return card;
   return knowing(known, async () => {
@@ -51,7 +47,7 @@ export async function registered(
     await directum.documents.register(type, card.id, { register, number, date });
     const now = await directum.documents.byId(type, card.id);
     // What was written becomes a line of the journal.
-    await slots.bind(slot, card);
+    await slots.bind(slotOf(making, given), card);
     return now ?? card;
   });
 }

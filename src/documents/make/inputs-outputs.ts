@@ -23,7 +23,7 @@ export interface DocumentInputs {
   file_field?: string | undefined;
   crm_template?: string | undefined;
   extra_fields?: string | undefined;
-  slot: string;
+  slot?: string | undefined;
   leading_slot?: string | undefined;
   leading_document_id?: number | undefined;
   require_signed?: 'no' | 'us' | 'both' | undefined;
@@ -63,6 +63,9 @@ export interface Making {
   type: DocumentType;
   label: Record<keyof typeof labels, FieldLabel>;
 }
+
+/** The slot of the item that the document is for. */
+export const slotOf = ({ type }: Making, given: DocumentInputs): string => given.slot ?? type.slot;
 
 /** What a robot answers of a document; `created` by this run. */
 export function toOutputs(card: DocumentCard, created: boolean, changedFields: string[] = []) {

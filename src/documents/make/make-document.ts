@@ -1,16 +1,17 @@
-import { knowing, RobotFailure } from '../../robot/failure.ts';
+import { knowing } from '../../robot/failure.ts';
 import type { DocumentCard, Register } from '../../robot/ports/directum.ts';
 import { Problems } from '../../robot/problems.ts';
 import type { Checking, RobotContext } from '../../robot/robot.ts';
 import type { DocumentType } from '../types/document-types.ts';
-import { type ResolvedDraft, resolveDraft } from './document-draft.ts';
 import { REGISTERED, registered, registerOfExisting } from './document-registration.ts';
 import { addVersion, checkVersion, type Version } from './document-version.ts';
+import { type ResolvedDraft, resolveDraft } from './draft/document-draft.ts';
 import { findLinked, findOwned } from './find-document.ts';
 import {
   type DocumentInputs,
   type Making,
   NOTHING,
+  slotOf,
   toCounterpartyOutputs,
   toOutputs,
 } from './inputs-outputs.ts';
@@ -24,29 +25,32 @@ import { demandAgreement, demandFittingInputs } from './type-inputs.ts';
  */
 export async function makeDocument(making: Making, given: DocumentInputs, context: RobotContext) {
   if (context.checking !== null) return checkDocument(making, given, context, context.checking);
-  const problems = new Problems();
+  const problems = new Problems({ collects: false });
   await demandAgreement(making, given, problems);
-  problems.demandNone();
-  return context.slots.alone(given.slot, async () => {
-    const plan = await planDocument(making, given, context, problems);
-    problems.demandNone();
-    return carryOut(making, given, context, plan);
-  });
+  return context.slots.alone(slotOf(making, given), async () =>
+    carryOut(making, given, context, await planDocument(making, given, context, problems)),
+  );
 }
 
 /** Everything that is to be known before a document is made. */
-interface Plan {
-  existing: DocumentCard | null;
-  linked: DocumentCard | null;
-  /** An earlier attempt of this run made it. */
-  begun: boolean;
+interface Plan extends Known {
   /** Null where nothing is written to the card. */
   draft: ResolvedDraft | null;
   version: Version | null;
   register: Register | null;
 }
 
-/** @throws the first problem, where what comes after it cannot be looked at */
+/** The document that is there already. */
+interface Known {
+  existing: DocumentCard | null;
+  linked: DocumentCard | null;
+  /** An earlier attempt of this run made it. */
+  begun: boolean;
+}
+
+const NONE: Known = { existing: null, linked: null, begun: false };
+
+/** @throws the first problem of work; of a check one without which the rest cannot be looked at */
 async function planDocument(
   making: Making,
   given: DocumentInputs,
@@ -55,35 +59,53 @@ async function planDocument(
 ): Promise<Plan> {
   const { type } = making;
   const has = await demandFittingInputs(making, given, context, problems);
-  const owned = await findOwned(making, given.slot, context);
-  const begun =
-    owned !== null &&
-    given.link_document_id === undefined &&
-    (await context.slots.begunByThisRun(given.slot));
-  const linked = owned === null ? await findLinked(making, given, context) : null;
-  const existing = owned ?? linked;
-  const known = existing === null ? {} : toOutputs(existing, begun);
+  const known = await problems.of(() => findKnown(making, given, context, problems));
+  const { existing: card, begun: isOurs, linked: byHand } = await problems.or(known, NONE);
+  const outputs = card === null ? {} : toOutputs(card, isOurs);
+  if (context.checking !== null) Object.assign(context.checking.known, outputs);
   const version = await problems.of(() =>
-    knowing(owned ? known : {}, () => checkVersion(making, given, context, existing)),
+    knowing(byHand === null ? outputs : {}, () => checkVersion(making, given, context, card)),
   );
-  const found = { existing, linked, begun };
+  // Beside a wrong id, what a document would be made with matters only where that document would be changed.
+  const isUpdate = await problems.or(() => given.if_exists === 'update', false);
+  const found = isUpdate ? await problems.or(known, NONE) : known();
+  const { existing, begun } = found;
   if (existing !== null && (given.if_exists === 'keep' || begun || !isOpen(type, existing))) {
-    const register = await registerOfExisting(making, given, existing, context, problems);
-    problems.demandNone();
-    return { ...found, draft: null, version: version(), register };
+    const register = await problems.of(() => registerOfExisting(making, given, existing, context));
+    return { ...found, draft: null, version: version(), register: register() };
   }
-  const draft = await resolveDraft(making, given, context, { existing, known, has }, problems);
+  const beside = { existing, known: outputs, has, version };
+  const draft = await resolveDraft(making, given, context, beside, problems);
   return { ...found, draft, version: version(), register: draft.register };
+}
+
+/** The slot's own document, else the one that is to be bound to it. */
+async function findKnown(
+  making: Making,
+  given: DocumentInputs,
+  context: RobotContext,
+  problems: Problems,
+): Promise<Known> {
+  // A check of a slot that cannot be used goes on as for a free one: another word is needed.
+  const owned = await problems.or(() => findOwned(making, slotOf(making, given), context), null);
+  if (owned !== null) {
+    const isOwn = given.link_document_id === undefined;
+    const begun = isOwn && (await context.slots.begunByThisRun(slotOf(making, given)));
+    return { existing: owned, linked: null, begun };
+  }
+  const linked = await findLinked(making, given, context);
+  return { existing: linked, linked, begun: false };
 }
 
 async function carryOut(making: Making, given: DocumentInputs, context: RobotContext, plan: Plan) {
   const { existing, linked, begun, version, register } = plan;
   const { type } = making;
+  const slot = slotOf(making, given);
   const { directum, slots, log } = context;
-  if (linked) await directum.documents.adopt(type, linked.id, slots.externalId(given.slot));
+  if (linked) await directum.documents.adopt(type, linked.id, slots.externalId(slot));
   const { card: written, changedFields, kindId = null } = await write(making, given, context, plan);
   const created = existing === null || begun;
-  await slots.bind(given.slot, written, { type: type.code, made: created, kindId });
+  await slots.bind(slot, written, { type: type.code, made: created, kindId });
   const leadingId = await wantedLeading(making, given, context, plan);
   const isRead = existing !== null && written.leadingId === leadingId;
   const kept =
@@ -103,7 +125,7 @@ async function carryOut(making: Making, given: DocumentInputs, context: RobotCon
   const outputs = toOutputs(card, created, isNumbered ? [...changedFields, ...REGISTERED] : changedFields);
   if (version !== null)
     await knowing(outputs, () =>
-      addVersion(making, version, { card, slot: given.slot, isNew: existing === null }, context),
+      addVersion(making, version, { card, slot, isNew: existing === null }, context),
     );
   return outputs;
 }
@@ -122,7 +144,7 @@ async function write(
 ): Promise<Written> {
   if (draft !== null && existing === null)
     return withLeading(making, given, context, draft.values.leadingId, () =>
-      create(making, draft, given.slot, context),
+      create(making, draft, slotOf(making, given), context),
     );
   if (existing === null) throw new Error('there is neither a card nor what to make it of');
   if (draft === null) return { card: existing, changedFields: [] };
@@ -150,15 +172,10 @@ async function checkDocument(
   { problems, known }: Checking,
 ) {
   await demandAgreement(making, given, problems);
-  try {
-    const { existing } = await planDocument(making, given, context, problems);
-    if (existing !== null) Object.assign(known, toOutputs(existing, false));
-  } catch (error) {
-    if (!(error instanceof RobotFailure) || error.heals) throw error;
-    problems.add(error);
-    Object.assign(known, error.known);
-  }
-  return { ...NOTHING, ...known };
+  await planDocument(making, given, context, problems).catch((error: unknown) => {
+    Object.assign(known, problems.take(error).known);
+  });
+  return { ...NOTHING, ...known, created: false };
 }
 
 async function create({ type }: Making, draft: ResolvedDraft, slot: string, context: RobotContext) {

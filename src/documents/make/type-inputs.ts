@@ -44,16 +44,16 @@ export async function demandFittingInputs(
       ru: `Поле «${title.ru}» заполнено, а у документа типа «${type.texts.noun.ru}» такого свойства нет. Оставьте поле пустым.`,
       en: `The field «${title.en}» is filled, and the type «${type.texts.noun.en}» has no such property. Leave the field empty.`,
     });
-  const demand = (isWrong: boolean, title: FieldLabel) =>
+  const demand = (isWrong: () => boolean, title: FieldLabel) =>
     problems.of(() => {
-      if (isWrong) throw refuse(title);
+      if (isWrong()) throw refuse(title);
     });
   for (const input of Object.keys(HELD_IN) as (keyof typeof HELD_IN)[])
-    await demand(given[input] !== undefined && !having.has(HELD_IN[input]), titles[input]);
+    await demand(() => given[input] !== undefined && !having.has(HELD_IN[input]), titles[input]);
   if (type.leading === null) {
-    await demand(given.leading_slot !== undefined, label.leadingSlot);
-    await demand(given.leading_document_id !== undefined, label.leadingId);
-    await demand((given.require_signed ?? 'no') !== 'no', label.requireSigned);
+    await demand(() => given.leading_slot !== undefined, label.leadingSlot);
+    await demand(() => given.leading_document_id !== undefined, label.leadingId);
+    await demand(() => (given.require_signed ?? 'no') !== 'no', label.requireSigned);
   }
   return (property) => having.has(property);
 }
@@ -64,12 +64,12 @@ export async function demandAgreement(
   given: DocumentInputs,
   problems: Problems,
 ): Promise<void> {
-  const sources = [
-    [label.template, given.template],
-    [label.file, given.file_field],
-    [label.crmTemplate, given.crm_template],
-  ] as const;
   await problems.of(() => {
+    const sources = [
+      [label.template, given.template],
+      [label.file, given.file_field],
+      [label.crmTemplate, given.crm_template],
+    ] as const;
     const filled = sources.flatMap(([title, value]) => (value === undefined ? [] : [{ title, value }]));
     const [first, second] = filled;
     if (first === undefined || second === undefined) return;

@@ -34,6 +34,11 @@ export interface DocumentCard {
   hasVersions: boolean;
 }
 
+/** A counterparty's card. */
+export interface CounterpartyRef extends Reference {
+  url: string;
+}
+
 /** Values of a document, ids of directory records; undefined is not written. */
 export interface DocumentDraft {
   /** For kinds that do not build a name of their own; the subject where it is absent. */
@@ -69,8 +74,8 @@ export interface LeadingDocument extends ApprovalStates {
   name: string;
   /** A contract or an agreement. */
   contractual: boolean;
-  counterpartyId: number | null;
-  businessUnitId: number | null;
+  counterparty: CounterpartyRef | null;
+  businessUnit: Reference | null;
 }
 
 /** Whose number it is that is to be given. */
@@ -153,12 +158,16 @@ export interface DirectumPort {
      */
     sync(party: Party, mode: UpdateMode): Promise<CounterpartyResult>;
     /**
-     * What `sync` would look at, with nothing written: everything that is wrong with the requisites, and the card that it
-     * would find. @throws RobotFailure counterparty_ambiguous, counterparty_closed
+     * What `sync` would look at, with nothing written: everything that is wrong with the requisites, the card that it would
+     * find, and what it would write, by Directum's names of properties. @throws RobotFailure counterparty_ambiguous, counterparty_closed
      */
-    check(party: Party): Promise<{
+    check(
+      party: Party,
+      mode: UpdateMode,
+    ): Promise<{
       wrong: RobotFailure[];
-      found: Pick<CounterpartyResult, 'id' | 'url' | 'type'> | null;
+      values: Record<string, string>;
+      found: (CounterpartyRef & Pick<CounterpartyResult, 'type'>) | null;
     }>;
   };
   /** Cards of one type of documents each. */
@@ -222,13 +231,17 @@ export interface DirectumPort {
       id: number,
       names: readonly string[],
     ): Promise<Record<string, unknown> | null>;
-    /** Checks `Property=value` lines against Directum's metadata; `readMoment` answers null for what is no date.
-     *  @throws RobotFailure input_invalid naming the property */
+    /**
+     * Checks `Property=value` lines against Directum's metadata; `readMoment` answers null for what is no date. `onWrong` takes
+     * what is wrong with a line, which is then left out; without it the first is thrown.
+     * @throws RobotFailure input_invalid naming the property
+     */
     parseExtra(
       type: DocumentType,
       lines: string,
       label: FieldLabel,
       readMoment: (text: string) => string | null,
+      onWrong?: (problem: RobotFailure) => void,
     ): Promise<Record<string, unknown>>;
   };
   versions: {

@@ -13,7 +13,7 @@ export interface TakenRow {
 export interface RulesPort {
   /**
    * The step's properties, with the inputs that a table's row fills. `row` is null when no row filled anything.
-   * @throws RobotFailure rule_not_found, and what reading the item throws
+   * @throws RobotFailure rule_not_found, input_invalid for a name that the portal did not fill in, and what reading the item throws
    */
   fill(robot: AnyRobot, properties: Properties): Promise<{ properties: Properties; row: TakenRow | null }>;
 }

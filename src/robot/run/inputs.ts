@@ -34,24 +34,29 @@ export function readInputs(robot: AnyRobot, properties: Properties): z.output<An
   throw refused(code, robot.inputs.shape[code] as z.ZodType, given[code], parsed.error.issues[0]);
 }
 
-/** The same field by field: one that cannot be read is a problem, and absent. */
+/**
+ * The same for a check, field by field: one that cannot be read is a problem, and throws it whenever it is asked for, so that
+ * the usual value is not looked at in its place. `replaced` gives what an empty field throws, where that is known.
+ */
 export async function readEach(
   robot: AnyRobot,
   properties: Properties,
   problems: Problems,
+  replaced: (code: string) => RobotFailure | null,
 ): Promise<z.output<AnyRobot['inputs']>> {
-  const given: Record<string, unknown> = {};
-  for (const [code, schema] of fieldsOf(robot))
-    await problems.of(() => {
+  const given = {};
+  for (const [code, schema] of fieldsOf(robot)) {
+    const get = await problems.of(() => {
       const texts = readTexts(code, schema, properties);
+      const unknown = texts === undefined ? replaced(code) : null;
+      if (unknown !== null) throw unknown;
       const parsed = schema.safeParse(texts);
-      if (!parsed.success)
-        throw refused(code, schema, texts, {
-          ...parsed.error.issues[0],
-          path: [code, ...(parsed.error.issues[0]?.path ?? [])],
-        });
-      if (parsed.data !== undefined) given[code] = parsed.data;
+      if (parsed.success) return parsed.data;
+      const [issue] = parsed.error.issues;
+      throw refused(code, schema, texts, { ...issue, path: [code, ...(issue?.path ?? [])] });
     });
+    Object.defineProperty(given, code, { get, enumerable: true });
+  }
   return given;
 }
 
@@ -62,12 +67,7 @@ function readTexts(code: string, schema: z.ZodType, properties: Properties): str
   const { multiple, name } = readField(code, schema);
   const list = toTexts(properties[code]);
   const unresolved = list.find(isUnresolved);
-  if (unresolved !== undefined) {
-    throw invalid(name, unresolved, {
-      ru: 'подстановка не сработала; выберите поле заново в настройке робота',
-      en: 'the placeholder was not resolved; choose the field again in the robot settings',
-    });
-  }
+  if (unresolved !== undefined) throw unreplaced(name, unresolved);
   if (list.length === 0) return undefined;
   return multiple ? list : list[0];
 }
@@ -88,6 +88,14 @@ function refused(
     String(value),
     params?.text ?? { ru: 'значение не подходит', en: 'the value does not fit' },
   );
+}
+
+/** A field that holds a placeholder which the portal was to replace. */
+export function unreplaced(name: LocalText, value: string): RobotFailure {
+  return invalid(name, value, {
+    ru: 'подстановка не сработала; выберите поле заново в настройке робота',
+    en: 'the placeholder was not resolved; choose the field again in the robot settings',
+  });
 }
 
 /** A required field without a value. */

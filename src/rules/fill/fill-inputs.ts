@@ -6,7 +6,7 @@ import { RULES } from '../../robot/fields.ts';
 import type { ItemSnapshot, PortalPort } from '../../robot/ports/portal.ts';
 import type { AnyRobot } from '../../robot/robot.ts';
 import type { RulesPort } from '../../robot/rules/port.ts';
-import { isUnresolved, type Properties, toTexts } from '../../robot/run/inputs.ts';
+import { isUnresolved, type Properties, toTexts, unreplaced } from '../../robot/run/inputs.ts';
 import { parseUser, WireValueError } from '../../robot/wire-values.ts';
 import { fieldsIn, onlyField, replaceFields } from '../tables/placeholders.ts';
 import { DEFAULT_TABLE, fieldsOf, type RuleRow, type RuleTable, toList } from '../tables/tables.ts';
@@ -25,8 +25,7 @@ export function createRules(ports: {
     async fill(robot, properties) {
       const unfilled = { properties, row: null };
       const [asked = ''] = toTexts(properties['rules']);
-      // A placeholder that was not replaced is told by the robot's own inputs.
-      if (isUnresolved(asked)) return unfilled;
+      if (isUnresolved(asked)) throw unreplaced(RULES, asked);
       const name = asked || DEFAULT_TABLE;
       const table = (await ports.tables()).find((one) => one.name.toLowerCase() === name.toLowerCase());
       const [documentType = ''] = toTexts(properties['document_type']);

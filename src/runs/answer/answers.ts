@@ -29,14 +29,13 @@ const SENDINGS = [
   ['second', 'repeat'],
 ] as const;
 
-/** How answers leave: two batches are taken together, so that the second is there when the first has gone. */
+/** How answers leave: one batch is taken at a time, so that those that come meanwhile fill the next one. */
 export function answerHandlers({ queue, send, members, batch }: AnswerPorts): Handler[] {
   return SENDINGS.map(([lane, priority]) => ({
     lane,
     queue,
     recipients: members,
-    most: batch * 2,
-    atOnce: batch,
+    most: batch,
     leaseMs: LEASE_MS.answers,
     // A deal stands still for it.
     ladder: PROMPT_SECONDS,

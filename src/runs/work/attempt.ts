@@ -213,6 +213,19 @@ async function end(made: Made, outcome: Ending, language: Language, ports: Attem
   return true;
 }
 
+/** Whether a run only checks; one whose call cannot be read counts as work. */
+export function isCheckRun(
+  { call }: StoredRun,
+  robot: AnyRobot | undefined,
+  { decrypt }: Pick<AttemptPorts['seal'], 'decrypt'>,
+): boolean {
+  try {
+    return robot !== undefined && isCheck(robot, readCall(decrypt(call)).properties);
+  } catch {
+    return false;
+  }
+}
+
 type Failed = Extract<Ending, { kind: 'failed' }>;
 
 function toAttempt({ startedAt, finishedAt }: Made, outcome: Ending) {

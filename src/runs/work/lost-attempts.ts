@@ -4,7 +4,7 @@ import { isDataError } from '../../store/db/data-error.ts';
 import { isOutage } from '../../store/db/outage.ts';
 import type { StoredRun } from '../../store/runs/runs.ts';
 import { readEventToken, toNextAttempt } from '../intake/kept-call.ts';
-import { type AttemptPorts, attemptOnce, toNewAnswer } from './attempt.ts';
+import { type AttemptPorts, attemptOnce, isCheckRun, toNewAnswer } from './attempt.ts';
 import { Overtaken } from './overtaken.ts';
 
 /** Lost attempts after which a run is given up; more than one, because another process may not have the same fault. */
@@ -67,7 +67,8 @@ async function giveUp(run: StoredRun, ports: AttemptPorts, cause: unknown): Prom
   const known = run.lastValues ?? {};
   const values = robot ? failAgain(robot, 'internal_error', text, known).values : known;
   const outcome: Ending = { kind: 'failed', code: 'internal_error', text, heals: false, values };
-  const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text, unanswerable: silent };
+  const untold = isCheckRun(run, robot, ports.seal);
+  const attempt = { startedAt: at, finishedAt: at, ending: outcome.code, text, unanswerable: silent, untold };
   const answer = toNewAnswer(run, eventToken, outcome, ports.languageOf(run.memberId), ports);
   if (!(await ports.runs.end(run.id, attempt, values, answer, run))) return;
   ports.scope(factsOf(run)).error('run.given_up', {

@@ -1,7 +1,10 @@
 import type { Pool } from 'pg';
 
-/** `run` reads and `answer` delivers at once; `repeat` (the second sending) leaves a fifth of the bucket to them. */
-type RatePriority = 'run' | 'answer' | 'repeat';
+/**
+ * `run` reads and `answer` delivers at once; `ahead` reads for runs that wait for a slot anyway, so it counts as if it had
+ * come a little later; `repeat` (the second sending) comes after all others and leaves a fifth of the bucket to them.
+ */
+type RatePriority = 'run' | 'answer' | 'ahead' | 'repeat';
 
 /** A priority that may rise while its hit waits; `onRaise` answers how to stop listening. */
 interface RisingPriority {
@@ -27,6 +30,8 @@ export interface PortalRate {
 const SPARE_HITS = 3;
 const SPEED = 0.99;
 const REPEAT_SHARE = 0.8;
+/** So much later a hit that reads ahead counts as come: it lets single runs and answers pass, and is not starved by them. */
+const AHEAD_YIELDS_MS = 2_000;
 /** After so long the bucket is read again: another process may have used it, or left it. */
 const LONGEST_SLEEP_MS = 1_000;
 
@@ -44,6 +49,8 @@ const PENALIZE = `
   ON CONFLICT (member_id) DO UPDATE SET level = greatest(${LEVEL}, $3), updated_at = clock_timestamp()`;
 
 interface Waiter {
+  /** When its turn counts from, by `performance.now()`. */
+  from: number;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -51,16 +58,25 @@ interface Waiter {
 /** Waiters of this process for one portal: first come, first served; repeats after all others. */
 interface Line {
   urgent: Waiter[];
+  ahead: Waiter[];
   repeats: Waiter[];
   moving: boolean;
   wake(): void;
 }
 
 function leave(line: Line, waiter: Waiter): void {
-  for (const queue of [line.urgent, line.repeats]) {
+  for (const queue of [line.urgent, line.ahead, line.repeats]) {
     const index = queue.indexOf(waiter);
     if (index >= 0) queue.splice(index, 1);
   }
+}
+
+/** The queue whose first waiter is next. */
+function nextQueue({ urgent, ahead, repeats }: Line): Waiter[] {
+  const [first, patient] = [urgent[0], ahead[0]];
+  if (first === undefined && patient === undefined) return repeats;
+  if (first === undefined || patient === undefined) return first === undefined ? ahead : urgent;
+  return patient.from < first.from ? ahead : urgent;
 }
 
 export function createPortalRate(options: { pool: Pool; perSecond: number; bucket: number }): PortalRate {
@@ -74,7 +90,7 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
   function lineOf(memberId: string): Line {
     let line = lines.get(memberId);
     if (!line) {
-      line = { urgent: [], repeats: [], moving: false, wake: () => undefined };
+      line = { urgent: [], ahead: [], repeats: [], moving: false, wake: () => undefined };
       lines.set(memberId, line);
     }
     return line;
@@ -84,14 +100,14 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
     if (line.moving) return line.wake();
     line.moving = true;
     for (;;) {
-      const queue = line.urgent.length > 0 ? line.urgent : line.repeats;
+      const queue = nextQueue(line);
       const waiter = queue[0];
       if (!waiter) break;
       try {
         const waitMs = await attempt(memberId, queue === line.repeats ? repeatLimit : limit);
         if (waitMs > 0) await sleep(line, waitMs);
         // A waiter that gave up, or rose, meanwhile leaves its hit to the next one.
-        else (queue.shift() ?? line.urgent.shift())?.resolve();
+        else (queue.shift() ?? nextQueue(line).shift())?.resolve();
       } catch (error) {
         leave(line, waiter);
         waiter.reject(error);
@@ -136,9 +152,11 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
       if (closed) return Promise.reject(new Error('the store is closed'));
       const line = lineOf(memberId);
       const rising = typeof priority === 'string' ? null : priority;
-      const queue = (rising?.priority ?? priority) === 'repeat' ? line.repeats : line.urgent;
+      const now = rising?.priority ?? priority;
+      const queue = now === 'repeat' ? line.repeats : now === 'ahead' ? line.ahead : line.urgent;
       return new Promise<void>((resolve, reject) => {
         const waiter = {
+          from: performance.now() + (now === 'ahead' ? AHEAD_YIELDS_MS : 0),
           resolve: () => settle(resolve),
           reject: (error: unknown) => settle(() => reject(error)),
         };
@@ -164,7 +182,7 @@ export function createPortalRate(options: { pool: Pool; perSecond: number; bucke
     close() {
       closed = true;
       for (const line of lines.values()) {
-        for (const waiter of [...line.urgent.splice(0), ...line.repeats.splice(0)]) {
+        for (const waiter of [line.urgent, line.ahead, line.repeats].flatMap((queue) => queue.splice(0))) {
           waiter.reject(new Error('the store is closed'));
         }
         line.wake();

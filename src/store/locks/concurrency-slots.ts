@@ -19,6 +19,8 @@ const HELD = `
 
 /** Slots for runs at work, which all processes share evenly. */
 export interface ConcurrencySlots {
+  /** How many there are for all processes. */
+  total: number;
   /** How many of them this process has. */
   held(): number;
   /** Takes free slots up to this process's part, gives back those beyond it that `inUse` does not need. True: it has more. */
@@ -64,6 +66,7 @@ export function createConcurrencySlots(
 
   return {
     // Others may take the slots as soon as the session is gone.
+    total,
     held: () => (holder !== null && session.holds(holder) ? held.length : 0),
     async share(inUse) {
       const client = await session.current();

@@ -47,7 +47,7 @@ async function start(change: (methods: Methods, documents: Map<number, Params>) 
   });
   open.push(portal);
   const made = await installed(portal);
-  const port = (access?: string) => made.reader(MEMBER, DEAL, made.log, PROVEN, access);
+  const port = (access?: string) => made.reader(MEMBER, DEAL, made.log, PROVEN, { access: access });
   const asked = () => portal.hits.map(({ method }) => method.replace(`${GENERATOR}.`, ''));
   return { portal, made, port, documents, asked };
 }

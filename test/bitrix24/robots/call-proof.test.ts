@@ -45,7 +45,6 @@ async function called(eventToken: string) {
   const proof = made.proofOf(
     {
       memberId: MEMBER,
-      item: { typeId: 2, id: 1, code: 'DEAL_1' },
       eventToken,
       workflowId: 'w',
       receivedAt: RECEIVED,

@@ -165,8 +165,8 @@ it('a portal that takes no answers for a time is left alone until then, and the 
     { now: () => new Date(time) },
   );
   delivery.wake();
-  await vi.waitFor(() => expect(settled).toMatchObject({ q1: 'sent', s1: 'sent', s2: 'due', s4: 'due' }));
-  expect([dueAt['s2'], dueAt['s3'], dueAt['s4']]).toEqual([180_000, 180_000, 180_000]);
+  await vi.waitFor(() => expect(settled).toMatchObject({ q1: 'sent', s1: 'sent', s2: 'due' }));
+  expect(dueAt['s2']).toBe(180_000);
   expect(asked).not.toContain('s3');
   // By a wall clock that is set back meanwhile.
   time = -3 * 3_600_000;
@@ -174,7 +174,7 @@ it('a portal that takes no answers for a time is left alone until then, and the 
   due.push(answer('quick', 'first', 'q2'));
   delivery.wake();
   await vi.waitFor(() => expect(settled).toMatchObject({ q2: 'sent' }));
-  expect(due.map(({ id }) => id)).toEqual(['s5', 's6']);
+  expect(due.map(({ id }) => id)).toEqual(['s3', 's4', 's5', 's6']);
   healed = true;
   passing.pass(1_000);
   delivery.wake();

@@ -85,6 +85,6 @@ it('lets no effect of a check through, whatever the portal says of the call', as
     () => slots.bind('', {} as never),
   ])
     await expect(effect()).rejects.toThrow('a check changes nothing');
-  await directum.counterparties.check({} as never);
+  await directum.counterparties.check({} as never, 'fill');
   expect(done).toEqual(['counterparties.check']);
 });

@@ -1,26 +1,18 @@
-import { legacyList, matches, page, sorted } from './rows.ts';
-import { userOf } from './tokens.ts';
-import type { Fields } from './types.ts';
+import { legacyList } from './rows.ts';
 import { int, isObject, type Methods, missing, RestError, text, upperKeys } from './wire.ts';
-import { isAdmin, nextId, type World } from './world.ts';
+import { nextId, type World } from './world.ts';
 
-const USER_SCOPES = ['user', 'user_basic', 'user_brief'];
 const EVENTS = /^ON(APP(INSTALL|UPDATE|UNINSTALL|TEST)|CRM[A-Z_0-9]+|TASK(ADD|UPDATE|DELETE)|OFFLINEEVENT)$/;
 
-const userRow = (user: Fields): Fields => {
-  const { ADMIN: _admin, ...row } = user;
-  return row;
-};
-
-/** Methods about the application itself, people and events. */
+/** Methods about the application itself, its events and notices. */
 export function appMethods(world: World, all: () => Methods): Methods {
   const known = (name: string): boolean => name in all() && !world.misbehave.missingMethods.has(name);
   return {
     'app.info': {
-      run: () => ({
+      run: ({ grant }) => ({
         result: {
-          ID: '17',
-          CODE: world.clientId,
+          ID: grant.application === world.clientId ? '17' : '18',
+          CODE: grant.application || world.clientId,
           VERSION: world.app.version,
           STATUS: 'L',
           INSTALLED: world.app.installed,
@@ -30,45 +22,6 @@ export function appMethods(world: World, all: () => Methods): Methods {
           LICENSE: 'ru_professional',
         },
       }),
-    },
-    profile: {
-      run: (call) => {
-        const user = world.users.get(userOf(call)) ?? {};
-        return {
-          result: {
-            ID: String(userOf(call)),
-            ADMIN: isAdmin(world, userOf(call)),
-            NAME: user['NAME'],
-            LAST_NAME: user['LAST_NAME'],
-            PERSONAL_GENDER: '',
-            TIME_ZONE: '',
-          },
-        };
-      },
-    },
-    'user.current': {
-      scope: USER_SCOPES,
-      run: (call) => ({ result: userRow(world.users.get(userOf(call)) ?? {}) }),
-    },
-    'user.get': {
-      scope: USER_SCOPES,
-      run: ({ params }) => {
-        const { FILTER, SORT, ORDER, START, ...direct } = upperKeys(params);
-        // What is no field of a user (an SDK's own parameters) is no condition.
-        const known = Object.entries(direct).filter(([key]) =>
-          /^(ID|ACTIVE|EMAIL|NAME|LAST_NAME|SECOND_NAME)$/.test(key),
-        );
-        const filter = { ...Object.fromEntries(known), ...upperKeys(FILTER) };
-        const active = filter['ACTIVE'];
-        if (active !== undefined) filter['ACTIVE'] = ['true', '1', 'Y'].includes(String(active)) ? 'Y' : '';
-        const rows = [...world.users.values()].filter((user) =>
-          matches({ ...user, ACTIVE: user['ACTIVE'] === true ? 'Y' : '' }, filter, (key) =>
-            key.toUpperCase(),
-          ),
-        );
-        const order = SORT === undefined ? { ID: 'ASC' } : { [text(SORT)]: text(ORDER) };
-        return page(sorted(rows, order, (key) => key).map(userRow), START);
-      },
     },
     scope: { run: ({ grant }) => ({ result: [...grant.scopes] }) },
     'method.get': {

@@ -1,7 +1,8 @@
+import { emptyGenerator } from './generator/memory.ts';
 import type { PortalOptions } from './types.ts';
 import { hex, type World } from './world.ts';
 
-export const SCOPES = ['crm', 'bizproc', 'placement', 'user', 'im', 'task', 'userfieldconfig'];
+export const SCOPES = ['crm', 'bizproc', 'placement', 'user', 'im', 'task', 'userfieldconfig', 'department'];
 
 /** An empty portal; its misbehaviour is attached by the factory. */
 export function createWorld(options: PortalOptions): Omit<World, 'misbehave'> {
@@ -17,7 +18,7 @@ export function createWorld(options: PortalOptions): Omit<World, 'misbehave'> {
     applicationToken: hex(16),
     eventKey: hex(32),
     scopes: new Set(options.scopes ?? SCOPES),
-    app: { present: false, installed: false, version: 1, address: '', scriptOnly: false },
+    app: { present: false, installed: false, version: 1, address: '', mainUrl: '', scriptOnly: false },
     journal: [],
     deliveries: [],
     background: new Set(),
@@ -26,6 +27,9 @@ export function createWorld(options: PortalOptions): Omit<World, 'misbehave'> {
     access: new Map(),
     refresh: new Map(),
     users: new Map(),
+    departments: new Map([[1, { ID: '1', NAME: 'Компания', SORT: 500, PARENT: null, UF_HEAD: null }]]),
+    hidden: new Map(),
+    closed: new Map(),
     items: new Map(),
     types: new Map(),
     userFields: [],
@@ -40,7 +44,14 @@ export function createWorld(options: PortalOptions): Omit<World, 'misbehave'> {
     notices: [],
     tasks: new Map(),
     taskComments: new Map(),
+    generator: emptyGenerator(),
     robots: new Map(),
+    placements: [],
+    noApp: new Set(),
+    renderings: new Map(),
+    frameMessages: [],
+    appOptions: {},
+    userOptions: new Map(),
     events: [],
     triggers: new Map(),
     placedTriggers: [],
@@ -49,5 +60,6 @@ export function createWorld(options: PortalOptions): Omit<World, 'misbehave'> {
     workflows: new Map(),
     rules: [],
     counters: new Map(),
+    operated: new Map(),
   };
 }

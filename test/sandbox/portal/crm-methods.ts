@@ -1,8 +1,10 @@
-import { demandType, isDynamic, isKnownType, itemsOf, stagesOf } from './entities.ts';
+import { demandType, isKnownType, itemsOf, stagesOf } from './entities.ts';
+import { systemFields } from './item-values.ts';
+import { mayRead } from './rights.ts';
 import { legacyList } from './rows.ts';
 import type { Fields } from './types.ts';
 import { fieldsOf } from './user-fields.ts';
-import { asList, int, legacyError, type Method, type Methods, text } from './wire.ts';
+import { asList, castInt, int, legacyError, type Method, type Methods, text } from './wire.ts';
 import type { World } from './world.ts';
 
 const upper = (name: string): string =>
@@ -30,91 +32,43 @@ function legacyRow(world: World, entityTypeId: number, item: Fields): Fields {
   return row;
 }
 
-const LINKED = new Set([2, 5, 7, 31]);
-
 /** The older CRM methods, whose errors have an empty code. */
-/** Factory presets of Russia and one of each neighbour (bitrix24.md F4; countries by the portal's own numbers). */
-const PRESETS = [
-  { ID: '1', NAME: 'Организация', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_COMPANY#' },
-  { ID: '2', NAME: 'ИП', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_INDIVIDUAL#' },
-  { ID: '3', NAME: 'Физ. лицо', COUNTRY_ID: '1', XML_ID: '#CRM_REQUISITE_PRESET_DEF_RU_PERSON#' },
-  { ID: '4', NAME: 'ТОО', COUNTRY_ID: '6', XML_ID: '' },
-  { ID: '5', NAME: 'ООО (Беларусь)', COUNTRY_ID: '4', XML_ID: '' },
-  { ID: '6', NAME: 'ТОВ', COUNTRY_ID: '14', XML_ID: '' },
-  { ID: '7', NAME: 'GmbH', COUNTRY_ID: '46', XML_ID: '' },
-];
-
 export function crmMethods(world: World): Methods {
   const get = (entityTypeId: number): Method => ({
     scope: ['crm'],
-    run: ({ params }) => {
-      const id = int(params['id'] ?? params['ID']);
+    run: ({ params, grant }) => {
+      const id = castInt(params['id'] ?? params['ID']);
       if (id <= 0) throw legacyError('ID is not defined or invalid.');
       const item = itemsOf(world, entityTypeId).get(id);
       if (item === undefined) throw legacyError('Not found');
+      if (!mayRead(world, grant.userId, entityTypeId, id)) throw legacyError('Access denied.');
       return { result: legacyRow(world, entityTypeId, item) };
     },
   });
   const list = (entityTypeId: number): Method => ({
     scope: ['crm'],
-    run: ({ params }) => {
-      const rows = [...itemsOf(world, entityTypeId).values()].map((one) =>
-        legacyRow(world, entityTypeId, one),
-      );
+    run: ({ params, grant }) => {
+      const rows = [...itemsOf(world, entityTypeId).values()]
+        .filter((one) => mayRead(world, grant.userId, entityTypeId, int(one['id'])))
+        .map((one) => legacyRow(world, entityTypeId, one));
       const select = asList(params['select'] ?? params['SELECT']);
       const shown = rows.map(({ PHONE, EMAIL, ...row }) =>
         select.length === 0 ? row : { ...row, ...(PHONE ? { PHONE } : {}), ...(EMAIL ? { EMAIL } : {}) },
       );
-      return legacyList(shown, params);
+      const names = new Set([
+        ...systemFields(entityTypeId).map(upper),
+        ...fieldsOf(world, entityTypeId).map(({ fieldName }) => fieldName),
+      ]);
+      return legacyList(shown, params, { known: (name) => names.has(name) });
     },
-  });
-  const rows = (source: () => Fields[]): Method => ({
-    scope: ['crm'],
-    run: ({ params }) => legacyList(source(), params),
   });
   return {
     'crm.company.get': get(4),
     'crm.contact.get': get(3),
     'crm.company.list': list(4),
     'crm.contact.list': list(3),
-    'crm.requisite.list': rows(() => world.requisites),
-    'crm.requisite.get': {
-      scope: ['crm'],
-      run: ({ params }) => {
-        const id = int(params['id'] ?? params['ID']);
-        if (id <= 0) throw legacyError('ID is not defined or invalid.');
-        const row = world.requisites.find((one) => int(one['ID']) === id);
-        if (row === undefined) throw legacyError(`The Requisite with ID '${id}' is not found`);
-        return { result: row };
-      },
-    },
-    'crm.requisite.preset.list': rows(() => PRESETS),
-    'crm.requisite.bankdetail.list': rows(() => world.bankDetails),
-    'crm.address.list': {
-      scope: ['crm'],
-      run: ({ params }) => legacyList(world.addresses, { order: { TYPE_ID: 'ASC' }, ...params }),
-    },
-    'crm.requisite.link.list': {
-      scope: ['crm'],
-      run: ({ params }) =>
-        legacyList([...world.links.values()], {
-          order: { ENTITY_TYPE_ID: 'ASC', ENTITY_ID: 'ASC' },
-          ...params,
-        }),
-    },
-    'crm.requisite.link.get': {
-      scope: ['crm'],
-      run: ({ params }) => {
-        const type = int(params['entityTypeId']);
-        const id = int(params['entityId']);
-        if (!LINKED.has(type) && !isDynamic(type))
-          throw legacyError('ENTITY_TYPE_ID is not defined or invalid.');
-        if (id <= 0) throw legacyError('ENTITY_ID is not defined or invalid.');
-        const link = world.links.get(`${type}:${id}`);
-        if (link === undefined) throw legacyError('Entity not found.');
-        return { result: link };
-      },
-    },
+    'crm.deal.list': list(2),
+    'crm.lead.list': list(1),
     'crm.type.list': {
       scope: ['crm'],
       run: ({ params }) => {

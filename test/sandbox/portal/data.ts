@@ -103,6 +103,12 @@ export function addUser(world: World, fields: Fields): number {
   return id;
 }
 
+export function addDepartment(world: World, fields: Fields): number {
+  const id = int(fields['ID']) || nextId(world, 'department', 2);
+  world.departments.set(id, textRow({ SORT: 500, PARENT: 1, UF_HEAD: null, ...fields, ID: id }));
+  return id;
+}
+
 /** Rows of the legacy methods hold text only. */
 export const textRow = (fields: Fields): Fields =>
   Object.fromEntries(

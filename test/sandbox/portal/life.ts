@@ -92,6 +92,7 @@ export async function finishInstall(world: World): Promise<void> {
 function wipe(world: World): void {
   world.robots.clear();
   world.events = [];
+  world.placements = [];
 }
 
 export async function uninstall(world: World, clean: boolean): Promise<void> {

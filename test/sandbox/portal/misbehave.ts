@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { record } from './journal.ts';
-import type { Fields, Misbehave, Rule } from './types.ts';
+import type { DocumentMisbehave, Fields, Misbehave, Rule } from './types.ts';
 import { isObject } from './wire.ts';
 import type { World } from './world.ts';
 
@@ -61,6 +61,15 @@ export async function obey(
     .json(body);
 }
 
+const goodDocuments = (): DocumentMisbehave => ({
+  moduleOff: false,
+  limit: null,
+  numberFails: false,
+  pdfDelayMs: 35_000,
+  docxDelayMs: 0,
+  transformationError: false,
+});
+
 export function createMisbehave(world: () => World, rename: (newUrl?: string) => Promise<string>): Misbehave {
   const misbehave: Misbehave = {
     next: (rule) => void world().rules.push({ ...rule }),
@@ -72,6 +81,13 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
     lockedSteps: 0,
     portalDeleted: false,
     operating: new Map(),
+    operatingCost: new Map(),
+    refused: new Map(),
+    addressTotalStuck: false,
+    refuseWrites: false,
+    refusedWrites: 0,
+    documents: goodDocuments(),
+    frames: { silent: false, refreshFails: false },
     expireAccessTokens: () => {
       for (const grant of world().access.values()) grant.expiresAt = 0;
     },
@@ -92,6 +108,13 @@ export function createMisbehave(world: () => World, rename: (newUrl?: string) =>
       misbehave.wholeFieldNames = false;
       misbehave.missingMethods.clear();
       misbehave.operating.clear();
+      misbehave.operatingCost.clear();
+      misbehave.refused.clear();
+      misbehave.addressTotalStuck = false;
+      misbehave.refuseWrites = false;
+      misbehave.refusedWrites = 0;
+      misbehave.documents = goodDocuments();
+      misbehave.frames = { silent: false, refreshFails: false };
     },
   };
   return misbehave;

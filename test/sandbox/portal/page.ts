@@ -2,18 +2,19 @@ import type { Express } from 'express';
 import { moveItem, stepsOf } from './automation.ts';
 import { itemsOf, stagesOf } from './entities.ts';
 import { clickActivity } from './life.ts';
+import { tabOf, titleOf } from './placement-methods.ts';
 import type { Activity, Fields } from './types.ts';
 import { fieldsOf } from './user-fields.ts';
 import { int, isObject, text } from './wire.ts';
 import type { World } from './world.ts';
 
-const escaped = (value: unknown): string =>
+export const escaped = (value: unknown): string =>
   text(value).replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 
 const linked = (value: unknown): string =>
   escaped(value).replace(/https?:\/\/[^\s<&]+(?:&#38;[^\s<&]+)*/g, (url) => `<a href="${url}">${url}</a>`);
 
-const layout = (title: string, body: string): string => `<!DOCTYPE html>
+export const layout = (title: string, body: string): string => `<!DOCTYPE html>
 <html lang="ru"><head><meta charset="utf-8"><title>${escaped(title)}</title><style>
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
@@ -31,6 +32,19 @@ const STATUS: Record<string, string> = {
   terminated: 'остановлен',
   failed: 'ошибка',
 };
+
+/** Pages of the application at this item: its tabs, and the settings of robots on its stage. */
+function pagesOf(world: World, type: number, id: number, stage: string): string {
+  const tabs = world.placements.filter(({ placement }) => placement === tabOf(type));
+  const links = tabs.map((one) => [
+    `/frames/tab?entityTypeId=${type}&id=${id}&handler=${encodeURIComponent(one.handler)}`,
+    titleOf(world, one, world.language),
+  ]);
+  const robots = [`/frames/stage?entityTypeId=${type}&stage=${encodeURIComponent(stage)}`, 'Роботы стадии'];
+  return [...links, robots]
+    .map(([url, title]) => `<p><a href="${escaped(url)}">${escaped(title)}</a></p>`)
+    .join('');
+}
 
 function dealList(world: World): string {
   const rows = [...itemsOf(world, 2).values()].map((item) => {
@@ -136,7 +150,7 @@ function itemPage(world: World, entityTypeId: number, id: number, item: Fields):
     rows.length === 0 ? '' : `<h2>${title}</h2>${table(rows)}`;
   return layout(
     text(item['title']) || `№ ${id}`,
-    `<form method="post" action="${action}">${stages}</form>${section('Поля', fields as string[][])}${section('Роботы', robots)}${section('Дела', activities)}${section('Лента', timeline)}${section('Задачи', tasks)}${section('Триггеры', triggers)}${section('Уведомления', notices)}`,
+    `<form method="post" action="${action}">${stages}</form>${pagesOf(world, entityTypeId, id, text(item['stageId']))}${section('Поля', fields as string[][])}${section('Роботы', robots)}${section('Дела', activities)}${section('Лента', timeline)}${section('Задачи', tasks)}${section('Триггеры', triggers)}${section('Уведомления', notices)}`,
   );
 }
 

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { appMethods } from './app-methods.ts';
+import { allMethods } from './all-methods.ts';
 import {
   buildRobotCall,
   findStep,
@@ -9,13 +9,11 @@ import {
   stepsOf,
   terminate,
 } from './automation.ts';
-import { bizprocMethods } from './bizproc-methods.ts';
-import { commentMethods } from './comment-methods.ts';
 import { createWorld, SCOPES } from './create-world.ts';
-import { crmMethods } from './crm-methods.ts';
-import { addFile, addItem, addUser, textRow } from './data.ts';
+import { addDepartment, addFile, addItem, addUser, textRow } from './data.ts';
 import { addType, documentType, ensureStage, itemsOf } from './entities.ts';
-import { itemMethods } from './item-methods.ts';
+import { createFrames } from './frames/frames.ts';
+import { addTemplate, type GivenTemplate, type MadeDocument } from './generator/memory.ts';
 import {
   clickActivity,
   finishInstall,
@@ -26,14 +24,12 @@ import {
   update,
 } from './life.ts';
 import { createMisbehave } from './misbehave.ts';
-import { isOffered, robotMethods } from './robots.ts';
+import { createRights } from './rights.ts';
+import { isOffered } from './robots.ts';
 import { createApp, listen } from './server.ts';
-import { taskMethods } from './task-methods.ts';
-import { timelineMethods } from './timeline-methods.ts';
 import { issueTokens } from './tokens.ts';
 import type { Activity, Fields, PlacedRobot, PortalOptions, Step, Workflow } from './types.ts';
-import { addUserField, userFieldMethods } from './user-fields.ts';
-import type { Methods } from './wire.ts';
+import { addUserField } from './user-fields.ts';
 import { hex, nextId, type World } from './world.ts';
 
 export type * from './types.ts';
@@ -60,17 +56,7 @@ export async function startPortal(options: PortalOptions) {
       },
     ),
   });
-  const methods: Methods = {
-    ...appMethods(world, () => methods),
-    ...robotMethods(world),
-    ...bizprocMethods(world),
-    ...itemMethods(world),
-    ...crmMethods(world),
-    ...userFieldMethods(world),
-    ...timelineMethods(world),
-    ...commentMethods(world),
-    ...taskMethods(world),
-  };
+  const methods = allMethods(world);
   const app = createApp(world, methods, options.rate ?? { perSecond: 2, bucket: 50 });
   const first = await listen(app, options.port ?? 0, host);
   servers.push(first.server);
@@ -119,6 +105,7 @@ export async function startPortal(options: PortalOptions) {
       world.addresses.push(address);
     },
     addUser: (fields: Fields): number => addUser(world, fields),
+    addDepartment: (fields: Fields): number => addDepartment(world, fields),
     addItem: (entityTypeId: number, fields: Fields): number => addItem(world, entityTypeId, fields),
     addType: (entityTypeId: number, title?: string) => addType(world, entityTypeId, title),
     addStage: (entityTypeId: number, stage: string, name?: string): void =>
@@ -148,6 +135,8 @@ export async function startPortal(options: PortalOptions) {
     clickActivity: (activityId: number, button: string) => clickActivity(world, activityId, button),
     notices: () => [...world.notices],
     tasks: (): Fields[] => [...world.tasks.values()],
+    addTemplate: (template: GivenTemplate): number => addTemplate(world, template),
+    documents: (): MadeDocument[] => [...world.generator.documents.values()],
     robots: (): string[] => [...world.robots.keys()],
     triggerRuns: world.triggerRuns,
 
@@ -197,14 +186,24 @@ export async function startPortal(options: PortalOptions) {
       world.app.present = true;
       return issueTokens(world, userId);
     },
+    /** A pair that the portal issued to another application of its own. */
+    foreignTokens: (userId = 1) => issueTokens(world, userId, 'local.another'),
     /** Address of an incoming webhook: a token without the application's context. */
     addWebhook: (userId = 1): string => {
       const secret = hex(8);
-      const grant = { userId, context: 'webhook' as const, scopes: SCOPES, refreshToken: '' };
+      const grant = {
+        userId,
+        context: 'webhook' as const,
+        application: '',
+        scopes: SCOPES,
+        refreshToken: '',
+      };
       world.access.set(`webhook:${userId}:${secret}`, { ...grant, expiresAt: Number.POSITIVE_INFINITY });
       return `${world.url}/rest/${userId}/${secret}/`;
     },
     misbehave: world.misbehave,
+    rights: createRights(world),
+    frames: createFrames(world),
     /** Until every call, event and answer under way has been dealt with. */
     settled: async (): Promise<void> => {
       while (world.background.size > 0) await Promise.allSettled([...world.background]);

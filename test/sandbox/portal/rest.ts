@@ -2,12 +2,11 @@ import type { Request, Response } from 'express';
 import { runBatch } from './batch.ts';
 import { record } from './journal.ts';
 import { obey } from './misbehave.ts';
+import { operate, operatingOf, secondsToReset } from './operating.ts';
 import { demandScope, grantOf, tokenOf } from './tokens.ts';
 import type { Fields } from './types.ts';
-import { isObject, type Methods, type Reply, RestError } from './wire.ts';
+import { isObject, type Methods, type Reply, RestError, text, upperKeys } from './wire.ts';
 import { type Grant, isAdmin, type World } from './world.ts';
-
-const OPERATING_LIMIT = 420;
 
 export interface Rate {
   perSecond: number;
@@ -37,8 +36,8 @@ export function timeBlock(world: World, method: string, started: number): Fields
     processing: finish - start,
     date_start: new Date(started).toISOString().replace('Z', '+00:00'),
     date_finish: new Date().toISOString().replace('Z', '+00:00'),
-    operating_reset_at: Math.floor(finish) + 600,
-    operating: method === 'batch' ? 0 : (world.misbehave.operating.get(method) ?? 0),
+    operating_reset_at: Math.floor(finish) + secondsToReset(world, method),
+    operating: method === 'batch' ? 0 : operatingOf(world, method),
   };
 }
 
@@ -50,18 +49,39 @@ export interface Invocation {
   viaBatch: boolean;
 }
 
+const READS = /(^|\.)(get|list|fields|getfields|info|current|admin|profile|scope|methods|instances)$/;
+
+/** Whether a call changes something; the empty message that proves a token writes nothing (bitrix24.md D3). */
+function isWrite({ method, params }: Invocation): boolean {
+  if (READS.test(method) || method === 'bizproc.event.send') return false;
+  return method !== 'bizproc.activity.log' || text(upperKeys(params)['LOG_MESSAGE']) !== '';
+}
+
+/** Refuses a method by name for as long as the test wants; `batch` is one of them. */
+function demandAllowed(world: World, method: string): void {
+  if (world.misbehave.documents.moduleOff && method.startsWith('crm.documentgenerator.')) {
+    throw new RestError(400, '0', 'Module documentgenerator is not installed');
+  }
+  const refusal = world.misbehave.refused.get(method);
+  if (refusal === undefined) return;
+  throw new RestError(refusal.status ?? 400, refusal.error, refusal.description ?? 'Refused');
+}
+
 /** Runs one method after the checks every method has. */
 export async function invoke(world: World, methods: Methods, call: Invocation): Promise<Reply> {
   const method = methods[call.method];
   if (method === undefined || world.misbehave.missingMethods.has(call.method)) {
     throw new RestError(404, 'ERROR_METHOD_NOT_FOUND', 'Method not found!');
   }
-  if ((world.misbehave.operating.get(call.method) ?? 0) >= OPERATING_LIMIT) {
-    throw new RestError(429, 'OPERATION_TIME_LIMIT', 'Method is blocked due to operation time limit.');
+  demandAllowed(world, call.method);
+  if (world.misbehave.refuseWrites && isWrite(call)) {
+    world.misbehave.refusedWrites++;
+    throw new RestError(403, 'ACCESS_DENIED', 'Access denied.');
   }
+  operate(world, call.method);
   demandScope(call.grant, method.scope);
   if (method.app === true && call.grant.context !== 'app') {
-    throw call.method.startsWith('event.')
+    throw /^(event|placement)\./.test(call.method)
       ? new RestError(403, 'WRONG_AUTH_TYPE', 'Current authorization type is denied for this method')
       : new RestError(403, 'ACCESS_DENIED', 'Access denied! Application context required');
   }
@@ -92,6 +112,7 @@ export function restRoute(world: World, methods: Methods, rate: Rate) {
       const grant = grantOf(world, token);
       if (!take(address)) throw new RestError(503, 'QUERY_LIMIT_EXCEEDED', 'Too many requests');
       const call = { method, params, token, grant, viaBatch: false };
+      if (method === 'batch') demandAllowed(world, method);
       const reply =
         method === 'batch' ? await runBatch(world, methods, call) : await invoke(world, methods, call);
       record(world, method, params, 200, undefined, false);

@@ -69,9 +69,8 @@ const subscription = (value: unknown): 'Y' | 'N' | '' => {
   return letter === 'Y' || letter === 'N' ? letter : '';
 };
 
-function placementHandler(world: World, code: string, given: Fields): string {
-  if (text(given['USE_PLACEMENT']) !== 'Y') return '';
-  const handler = text(given['PLACEMENT_HANDLER']);
+/** Binds a robot's own settings page: one address for one robot. */
+function placementHandler(world: World, code: string, handler: string): string {
   if (handler === '') throw new RestError(400, 'ERROR_WRONG_HANDLER_URL', 'Wrong handler URL');
   checkHandler(handler);
   const taken = [...world.robots.values()].some(
@@ -121,7 +120,9 @@ export function robotMethods(world: World): Methods {
         if (handler.length > 1000 || code.length > 128) {
           throw new RestError(400, 'ERROR_ACTIVITY_ADD_FAILURE', 'Activity save error!');
         }
-        registration.placementHandler = placementHandler(world, code, given);
+        if (text(given['USE_PLACEMENT']) === 'Y') {
+          registration.placementHandler = placementHandler(world, code, text(given['PLACEMENT_HANDLER']));
+        }
         world.robots.set(code, registration);
         return { result: true };
       },
@@ -168,10 +169,12 @@ export function robotMethods(world: World): Methods {
         change('DOCUMENT_TYPE', () => {
           fresh.documentType = checkDocumentType(fields['DOCUMENT_TYPE']);
         });
-        change('USE_PLACEMENT', () => {
-          fresh.placementHandler = placementHandler(world, code, fields);
-        });
+        change('USE_PLACEMENT', () => undefined);
         if (!changed) throw invalid('No fields to update');
+        // The address alone decides whether the dialog shows a page; only N takes it away.
+        const page = text(fields['PLACEMENT_HANDLER']);
+        if (text(fields['USE_PLACEMENT']) === 'N') fresh.placementHandler = '';
+        else if (page !== '') fresh.placementHandler = placementHandler(world, code, page);
         world.robots.set(code, fresh);
         return { result: true };
       },

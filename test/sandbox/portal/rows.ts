@@ -61,6 +61,20 @@ export function matches(
   });
 }
 
+const LIST_OPERATORS = new Set<string>(['', '=', '@', '!=', '!@']);
+
+/** A filter's keys parted into operator and name, as the portal reads them. */
+export const filterKeys = (filter: unknown): { operator: string; name: string; list: boolean }[] =>
+  isObject(filter)
+    ? Object.entries(filter).map(([key, want]) => {
+        const operator = OPERATORS.find((one) => key.startsWith(one)) ?? '';
+        return { operator, name: key.slice(operator.length), list: isObject(want) };
+      })
+    : [];
+
+/** Only these may have a list beside them in crm.item.list (bitrix24.md F1a). */
+export const takesList = (operator: string): boolean => LIST_OPERATORS.has(operator);
+
 export interface ListParams {
   filter?: unknown;
   order?: unknown;
@@ -106,14 +120,24 @@ export function page<T>(rows: readonly T[], start: unknown, wrap: (rows: T[]) =>
   return reply;
 }
 
+interface LegacyList {
+  /** Names a filter and an order may use; others are dropped, so that a typo widens the list. Without it: the rows' own. */
+  known?: (name: string) => boolean;
+  /** `start: -1` counts all the same (bitrix24.md F1a). */
+  alwaysCounts?: boolean;
+  order?: Fields;
+}
+
 /** A legacy list: rows with UPPER_CASE text fields. */
-export function legacyList(rows: readonly Fields[], params: Fields): Reply {
+export function legacyList(rows: readonly Fields[], params: Fields, how: LegacyList = {}): Reply {
   const { filter, order, select, start } = listParams(params);
-  const upper = (key: string): string => key.toUpperCase();
+  const { known = (name: string) => rows.some((row) => name in row), alwaysCounts = false } = how;
+  const upper = (key: string): string | undefined =>
+    known(key.toUpperCase()) ? key.toUpperCase() : undefined;
   const found = rows.filter((row) => matches(row, filter, upper));
-  const inOrder = sorted(found, order ?? { ID: 'ASC' }, upper);
+  const inOrder = sorted(found, order ?? how.order ?? { ID: 'ASC' }, upper);
   return page(
     inOrder.map((row) => chosen(row, select)),
-    start,
+    alwaysCounts ? Math.max(0, int(start)) : start,
   );
 }

@@ -1,6 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { addFrames } from './frames/host-pages.ts';
+import { addGeneratorFiles } from './generator/files.ts';
 import { record } from './journal.ts';
 import { oauthRoute } from './oauth.ts';
 import { addPages } from './page.ts';
@@ -35,8 +37,10 @@ export function createApp(world: World, methods: Methods, rate: Rate): Express {
         .json({ error: 'expired_token', error_description: 'The access token has expired.' });
     }
   });
+  addGeneratorFiles(app, world);
   app.all(['/oauth/token', '/oauth/token/'], oauthRoute(world));
   app.all('/rest/*path', restRoute(world, methods, rate));
+  addFrames(app, world);
   addPages(app, world);
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
     response.status(400).json({ error: 'INVALID_REQUEST', error_description: String(error) });

@@ -1,6 +1,6 @@
 import type { Fields } from './types.ts';
 import { type Call, RestError, text } from './wire.ts';
-import { domainOf, type Grant, hex, isActive, type World } from './world.ts';
+import { domainOf, type Grant, hex, isActive, isAdmin, type World } from './world.ts';
 
 export const ACCESS_SECONDS = 3600;
 const REFRESH_SECONDS = 180 * 24 * 3600;
@@ -11,13 +11,14 @@ export interface Pair {
   expires: number;
 }
 
-export function issueTokens(world: World, userId: number): Pair {
+export function issueTokens(world: World, userId: number, application = world.clientId): Pair {
   const expiresAt = world.now().getTime() + ACCESS_SECONDS * 1000;
   const accessToken = `${hex(4)}007f${hex(28)}`;
   const refreshToken = `${hex(4)}a67f${hex(28)}`;
   world.access.set(accessToken, {
     userId,
     context: 'app',
+    application,
     scopes: [...world.scopes],
     expiresAt,
     refreshToken,
@@ -82,6 +83,9 @@ export function grantOf(world: World, token: string): Grant {
   }
   if (!isActive(world, grant.userId)) {
     throw new RestError(401, 'authorization_error', 'Unable to authorize user');
+  }
+  if (grant.context === 'app' && world.noApp.has(grant.userId) && !isAdmin(world, grant.userId)) {
+    throw new RestError(403, 'user_access_error', 'The user does not have access to the application.');
   }
   return grant;
 }

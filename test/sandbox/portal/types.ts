@@ -85,7 +85,37 @@ export interface Rule {
   times?: number;
 }
 
+export interface DocumentMisbehave {
+  /** The module is not installed. */
+  moduleOff: boolean;
+  /** How many documents the tariff allows. */
+  limit: number | null;
+  numberFails: boolean;
+  /** How long after a document its PDF is there; the docx has its own delay, none in life. */
+  pdfDelayMs: number;
+  docxDelayMs: number;
+  /** The converter fails: no PDF ever. */
+  transformationError: boolean;
+}
+
+/** What a page of the application said to the portal by postMessage. */
+export interface FrameMessage {
+  sid: string;
+  page: 'tab' | 'robot' | 'application';
+  command: string;
+  params: Fields;
+  /** Whether this page has the command; without it there is silence. */
+  known: boolean;
+}
+
 export interface Misbehave {
+  documents: DocumentMisbehave;
+  frames: {
+    /** Every message is met by silence. */
+    silent: boolean;
+    /** The portal cannot refresh: it shows a box and never answers. */
+    refreshFails: boolean;
+  };
   next(rule: Rule): void;
   doubleCalls: boolean;
   dropCalls: boolean;
@@ -98,6 +128,15 @@ export interface Misbehave {
   portalDeleted: boolean;
   /** Seconds of operating time used, by method; 420 and more is 429. */
   operating: Map<string, number>;
+  /** Seconds of operating time that each call of a method takes from its ten minutes. */
+  operatingCost: Map<string, number>;
+  /** Methods that are refused, alone and in a batch; `batch` itself too. */
+  refused: Map<string, { status?: number; error: string; description?: string }>;
+  /** Every method that would change something is refused and counted; a step's proof and its answer are not meant. */
+  refuseWrites: boolean;
+  refusedWrites: number;
+  /** crm.address.list says 50 for every longer list and names no next page. */
+  addressTotalStuck: boolean;
   expireAccessTokens(): void;
   killRefreshTokens(): void;
   renameTo(newUrl?: string): Promise<string>;

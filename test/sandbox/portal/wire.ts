@@ -63,6 +63,10 @@ export const text = (value: unknown): string => {
 
 export const int = (value: unknown): number => Math.trunc(Number(text(value))) || 0;
 
+/** PHP's (int): a list that holds anything is 1. */
+export const castInt = (value: unknown): number =>
+  isObject(value) ? (Object.keys(value).length > 0 ? 1 : 0) : int(value);
+
 /** PHP's array_change_key_case on the first level. */
 export const upperKeys = (value: unknown): Fields =>
   isObject(value)

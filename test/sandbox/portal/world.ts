@@ -1,8 +1,11 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Rendering } from './frames/opening.ts';
+import type { Generator } from './generator/memory.ts';
 import type {
   Activity,
   Delivery,
   Fields,
+  FrameMessage,
   JournalEntry,
   Misbehave,
   Notice,
@@ -16,6 +19,8 @@ export interface Grant {
   userId: number;
   /** `webhook`: a token without the application's context. */
   context: 'app' | 'webhook';
+  /** client_id of the application it was issued to. */
+  application: string;
   scopes: readonly string[];
   expiresAt: number;
   refreshToken: string;
@@ -63,7 +68,15 @@ export interface World {
   applicationToken: string;
   eventKey: string;
   scopes: Set<string>;
-  app: { present: boolean; installed: boolean; version: number; address: string; scriptOnly: boolean };
+  app: {
+    present: boolean;
+    installed: boolean;
+    version: number;
+    /** Where it is installed; its main page when there is no other. */
+    address: string;
+    mainUrl: string;
+    scriptOnly: boolean;
+  };
   journal: JournalEntry[];
   deliveries: Delivery[];
   background: Set<Promise<unknown>>;
@@ -73,6 +86,10 @@ export interface World {
   access: Map<string, Grant>;
   refresh: Map<string, { userId: number; accessToken: string; expiresAt: number }>;
   users: Map<number, Fields>;
+  departments: Map<number, Fields>;
+  /** `type:id` of items a user may not read, and types of which he may read none. */
+  hidden: Map<number, Set<string>>;
+  closed: Map<number, Set<number>>;
   items: Map<number, Map<number, Fields>>;
   types: Map<number, { id: number; entityTypeId: number; title: string }>;
   userFields: UserField[];
@@ -87,7 +104,22 @@ export interface World {
   notices: Notice[];
   tasks: Map<number, Fields>;
   taskComments: Map<number, { authorId: number; message: string }[]>;
+  generator: Generator;
   robots: Map<string, Registration>;
+  placements: {
+    id: number;
+    placement: string;
+    handler: string;
+    title: string;
+    description: string;
+    langAll: Record<string, Fields>;
+  }[];
+  /** Users without access to the application. */
+  noApp: Set<number>;
+  renderings: Map<string, Rendering>;
+  frameMessages: FrameMessage[];
+  appOptions: Fields;
+  userOptions: Map<number, Fields>;
   events: { event: string; handler: string; authType: number }[];
   triggers: Map<string, string>;
   placedTriggers: { entityTypeId: number; stage: string; code: string }[];
@@ -97,6 +129,8 @@ export interface World {
   rules: Rule[];
   misbehave: Misbehave;
   counters: Map<string, number>;
+  /** Operating seconds by method and minute. */
+  operated: Map<string, { minute: number; seconds: number }[]>;
 }
 
 export function nextId(world: World, what: string, first = 1): number {

@@ -71,6 +71,22 @@ describe('budget', () => {
     expect(sum(gaps.toSorted((a, b) => a - b).slice(0, -2))).toBeLessThan(allowed * 1.25);
   });
 
+  it('lets runs and answers pass before what is read ahead, and does not starve it', async () => {
+    const order: string[] = [];
+    const { portalRate } = one;
+    const take = (priority: 'run' | 'answer' | 'ahead' | 'repeat', name: string = priority) =>
+      portalRate.take('mass', priority).then(() => void order.push(name));
+    await Promise.all(Array.from({ length: BUCKET - 3 }, () => portalRate.take('mass', 'run')));
+    // More than the two seconds by which it yields, at twenty hits a second.
+    const early = [take('repeat'), take('ahead'), take('run', 'first'), take('answer', 'second')];
+    const busy = Array.from({ length: 45 }, (_, n) => sleep(n * 50).then(() => take('run', `busy ${n}`)));
+    await Promise.all([...early, ...busy]);
+    expect(order.slice(0, 2)).toEqual(['first', 'second']);
+    expect(order.indexOf('ahead')).toBeGreaterThan(20);
+    expect(order.indexOf('ahead')).toBeLessThan(order.length - 1);
+    expect(order.at(-1)).toBe('repeat');
+  }, 15_000);
+
   it('lets a repeat leave a fifth of the bucket free', async () => {
     let repeats = 0;
     const waiting = Array.from({ length: 12 }, async () => {

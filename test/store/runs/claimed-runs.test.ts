@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DocumentState } from '../../../src/robot/ports/document-state.ts';
 import { createClaimedRuns } from '../../../src/store/runs/claimed-runs.ts';
 import {
@@ -209,4 +209,61 @@ it('keeps and takes back the others while one run is being written', async () =>
     await writer.query('ROLLBACK');
     writer.release();
   }
+});
+
+describe('a long line', () => {
+  const wanted = (least: number, part = 1) => [{ memberId: 'acme', robot: 'create', least, most: 20, part }];
+  const later = (seconds: number) =>
+    store.pool.query(`UPDATE run SET next_at = next_at - make_interval(secs => $1)`, [seconds]);
+
+  it('is claimed ahead from both ends, one run of an item, and not when it is short', async () => {
+    await accept(...many('create@acme/DEAL', 30), 'create@acme/DEAL_29#again', 'create@other/DEAL_1');
+    const claimed = createClaimedRuns(store.pool, store.content, 'a');
+    expect(await claimed.claimAhead(NOW, wanted(32))).toEqual([]);
+    const taken = await claimed.claimAhead(NOW, wanted(31));
+    const of = (newest: boolean) =>
+      taken.flatMap(({ run, isNewest }) => (isNewest === newest ? run.itemCode : []));
+    // The second run of the last item waits for the first, which is among the newest.
+    expect(of(true)).toEqual(['DEAL_28', 'DEAL_29']);
+    expect(of(false)).toEqual(Array.from({ length: 18 }, (_, n) => `DEAL_${n}`));
+  });
+
+  it('is left to other processes by their part', async () => {
+    await accept(...many('create@acme/DEAL', 30));
+    const [a, b] = [
+      createClaimedRuns(store.pool, store.content, 'a'),
+      createClaimedRuns(store.pool, store.content, 'b'),
+    ];
+    expect(await a.claimAhead(NOW, wanted(25, 1 / 3))).toHaveLength(10);
+    expect(await b.claimAhead(NOW, wanted(5, 1 / 2))).toHaveLength(10);
+    expect(await b.claimAhead(NOW, wanted(5))).toHaveLength(10);
+  });
+
+  it('claimed ahead begins once, keeps its lease, and its death counts as no lost attempt', async () => {
+    await accept(...many('create@acme/DEAL', 4));
+    const claimed = createClaimedRuns(store.pool, store.content, 'a');
+    const taken = (await claimed.claimAhead(NOW, wanted(1))).map(({ run }) => run);
+    const [first, second] = taken as [StoredRun, StoredRun];
+    expect((await claimed.keep(taken))(first)).toBe(true);
+    const [begun] = (await claimed.begin([first])) as [StoredRun];
+    expect(begun).toMatchObject({ id: first.id, holder: 'a' });
+    expect(await claimed.begin([first])).toEqual([]);
+    await store.pool.query(`UPDATE run SET lease_until = clock_timestamp() - interval '1 ms'`);
+    expect(await claimed.reclaim(NOW)).toBe(4);
+    expect(await claimed.begin([second])).toEqual([]);
+    const { rows } = await store.pool.query('SELECT id FROM run WHERE abandoned > 0');
+    expect(rows).toEqual([{ id: first.id }]);
+  });
+
+  it('that is read ahead gives single runs that came after the mass at once, and no others', async () => {
+    await accept(...many('create@acme/DEAL', 12));
+    await store.pool.query(`UPDATE run SET next_at = $1::timestamptz - interval '30 s'`, [NOW]);
+    const claimed = createClaimedRuns(store.pool, store.content, 'a');
+    const lines = [{ ...line('create@acme'), isAhead: true }];
+    expect(await claimed.claim(NOW, 5, lines)).toEqual([]);
+    await later(-10);
+    await calls.accept(toCalls(['create@acme/DEAL_77#after']).map((call) => ({ ...call, receivedAt: NOW })));
+    expect(names(await claimed.claim(NOW, 5, lines))).toEqual(['create@acme/DEAL_77']);
+    expect(await claimed.claim(NOW, 5, lines)).toEqual([]);
+  });
 });

@@ -4,8 +4,9 @@ import { type LocalText, RobotFailure } from '../../../robot/failure.ts';
 import type { OpenFile } from '../../../robot/ports/files.ts';
 import type { Log } from '../../../robot/ports/log.ts';
 import type { CrmTemplate, GenerateRequest, ItemRef } from '../../../robot/ports/portal.ts';
-import { PortalError, toRobotFailure } from '../../rest/portal-error.ts';
+import { PortalError } from '../../rest/portal-error.ts';
 import type { PortalRest } from '../../rest/rest.ts';
+import { toGeneratorFailure } from './generator-failure.ts';
 import { type FileOptions, openPortalFile } from './portal-file.ts';
 
 const GENERATOR = 'crm.documentgenerator';
@@ -22,6 +23,7 @@ const listOf = <Row extends z.ZodType>(row: Row) =>
 const templateShape = z.looseObject({
   id,
   name: z.string(),
+  active: z.unknown().optional(),
   entityTypeId: z.union([z.array(z.coerce.string()), z.record(z.string(), z.coerce.string())]).optional(),
 });
 const documentShape = z.looseObject({
@@ -73,12 +75,13 @@ async function listTemplates({ rest, memberId }: Pick<GeneratorPorts, 'rest' | '
   const shape = z.looseObject({ templates: listOf(templateShape) });
   return pages(async (start) => {
     const answer = await rest.call(memberId, `${GENERATOR}.template.list`, {
-      select: ['id', 'name', 'entityTypeId'],
-      filter: { active: 'Y' },
+      select: ['id', 'name', 'active', 'entityTypeId'],
       order: { id: 'ASC' },
       start,
     });
-    return readAs(shape, answer).templates;
+    return readAs(shape, answer).templates.filter(
+      ({ active }) => !['N', '0', 'false'].includes(String(active)),
+    );
   });
 }
 
@@ -207,52 +210,6 @@ function readAs<Shape extends z.ZodType>(shape: Shape, answer: unknown): z.outpu
   const parsed = shape.safeParse(answer);
   if (parsed.success) return parsed.data;
   throw new PortalError({ code: 'UNREADABLE', status: null, kind: 'server', retry: true });
-}
-
-/** Most refusals have no code but a text (F7a). */
-const NO_TEMPLATE = /template not found|deleted template|шаблон не найден|удал[её]нн\p{Ll}+ шаблон/iu;
-const WRONG_TYPE = /no provider for entitytypeid/i;
-const NO_RIGHT = /do not have permissions|access denied|нет прав|недостаточно прав|доступ запрещ[её]н/iu;
-const NO_GENERATOR = new Set([
-  'ERROR_METHOD_NOT_FOUND',
-  'ERROR_MANIFEST_IS_NOT_AVAILABLE',
-  'DOCGEN_LIMIT_ERROR',
-]);
-
-/** A refusal of the generator in words that name the robot's field. */
-function toGeneratorFailure(error: unknown, label: LocalText, log: Log): unknown {
-  if (!(error instanceof PortalError)) return error;
-  const { code, description, kind } = error;
-  const isAnswer = kind === 'refused' || kind === 'access' || kind === 'gone';
-  if (!isAnswer) return toRobotFailure(error, log);
-  log.warn('portal.refused', { code, status: error.status, kind });
-  const told = (failed: 'portal_access_denied' | 'reference_not_found' | 'input_invalid', text: LocalText) =>
-    new RobotFailure(
-      failed,
-      { ru: `«${label.ru}»: ${text.ru}`, en: `«${label.en}»: ${text.en}` },
-      { cause: error },
-    );
-  if (NO_GENERATOR.has(code))
-    return told('portal_access_denied', {
-      ru: 'портал не делает документов: генератор выключен, или тариф не даёт больше. Проверьте тариф портала или укажите шаблон Directum.',
-      en: 'the portal makes no documents: its generator is off, or the plan allows no more. Check the plan of the portal or name a template of Directum.',
-    });
-  if (NO_TEMPLATE.test(description))
-    return told('reference_not_found', {
-      ru: 'шаблон удалён с портала. Выберите другой в настройке робота.',
-      en: 'the template is deleted from the portal. Choose another in the robot settings.',
-    });
-  if (WRONG_TYPE.test(description))
-    return told('input_invalid', {
-      ru: 'шаблон сделан не для таких элементов CRM. Выберите другой в настройке робота.',
-      en: 'the template is not made for such CRM items. Choose another in the robot settings.',
-    });
-  if (kind === 'access' || code === 'DOCGEN_ACCESS_ERROR' || NO_RIGHT.test(description))
-    return told('portal_access_denied', {
-      ru: 'портал не дал сделать документ по этому шаблону. Дайте доступ к шаблону сотруднику, от которого работает робот.',
-      en: 'the portal did not allow a document by this template. Give access to the template to the person as whom the robot works.',
-    });
-  return toRobotFailure(new PortalError({ code, status: error.status, kind: 'server', retry: true }), log);
 }
 
 function notFound(wanted: string, label: LocalText): RobotFailure {

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Portal, startPortal } from './sandbox/portal/portal.ts';
+import { type Portal, startPortal } from '../sandbox/portal/portal.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of many shapes are read here
 type Json = Record<string, any>;
@@ -310,7 +310,8 @@ describe('data', () => {
   it('chains references in a batch; failures come inside a 200', async () => {
     const company = portal.addCompany({ TITLE: 'Акме' });
     const requisite = portal.addRequisite({ ENTITY_TYPE_ID: 4, ENTITY_ID: company, RQ_INN: '7700000000' });
-    const deal = portal.addItem(2, { companyId: company });
+    const deal = portal.addItem(2, { companyId: company, assignedById: 1 });
+    const stranger = portal.addContact({ id: 1, name: 'Чужая' });
     portal.misbehave.refuseInBatch.add('scope');
     const { status, result } = await rest('batch', {
       halt: 0,
@@ -318,14 +319,16 @@ describe('data', () => {
         deal: `crm.item.get?entityTypeId=2&id=${deal}`,
         rows: 'crm.requisite.list?filter[ENTITY_ID]=$result[deal][item][companyId]&select[]=RQ_INN&select[]=ID',
         firm: 'crm.company.get?id=%24result%5Bdeal%5D%5Bitem%5D%5BcompanyId%5D',
-        empty: 'crm.contact.list?filter[ID]=$result[deal][item][contactId]',
+        broken: 'crm.contact.list?filter[ID]=$result[deal][item][contactId]',
         scope: 'scope',
       },
     });
     expect(status).toBe(200);
     expect(result.result.rows).toEqual([{ RQ_INN: '7700000000', ID: String(requisite) }]);
     expect(result.result.firm).toMatchObject({ TITLE: 'Акме', ID: String(company) });
-    expect(Object.keys(result.result_error)).toEqual(['empty', 'scope']);
+    expect(Object.keys(result.result_error)).toEqual(['scope']);
+    // The contact is null: the filter becomes every value of the deal, the responsible's 1 among them.
+    expect(result.result.broken).toMatchObject([{ ID: String(stranger) }]);
     expect(portal.journal.filter((one) => one.viaBatch)).toHaveLength(5);
   });
 

@@ -1,14 +1,13 @@
 import type { z } from 'zod';
-import type { Log } from '../../robot/ports/log.ts';
-import { type BatchAnswer, type BatchCommand, MAX_BATCH } from '../rest/batch.ts';
-import { PortalError } from '../rest/portal-error.ts';
-import type { PortalRest } from '../rest/rest.ts';
-import { toError } from '../rest/writes.ts';
-import type { CallProof } from '../robots/call-proof.ts';
+import type { Log } from '../../../robot/ports/log.ts';
+import type { BatchAnswer, BatchCommand } from '../../rest/batch.ts';
+import { PortalError } from '../../rest/portal-error.ts';
+import type { PortalRest } from '../../rest/rest.ts';
+import { toError } from '../../rest/writes.ts';
 
 /**
- * Commands read together in one hit, or in as many as they need; each is repeated alone when the portal would not take it
- * in a batch (L10).
+ * Reads single records out of answers that are there already, whether of one item's own batch or of lists over many items;
+ * what they do not hold is asked in a call of its own.
  */
 export interface CrmRead {
   /**
@@ -34,34 +33,22 @@ export interface CrmRead {
   getInScope: CrmRead['tryGet'];
 }
 
-/**
- * Sends the batch and answers a reader over it (bitrix24.md H3, L10). The call's proof is asked in the same hit.
- * @throws PortalError, and what `proof` throws
- */
-export async function readTogether(options: {
+/** What is known of a command before it is asked in a call of its own. */
+export interface Known {
+  answer: BatchAnswer;
+  /** It was sent as meant: nothing that it refers to was missing. */
+  isMeant: boolean;
+  /** It refers to no other command, so it says of itself that its record is gone. */
+  isLiteral: boolean;
+}
+
+export function createCrmRead(options: {
   rest: PortalRest;
   memberId: string;
-  commands: Record<string, BatchCommand>;
-  proof: CallProof;
   log: Log;
-}): Promise<CrmRead> {
-  const { rest, memberId, proof, log } = options;
-  const answers: Record<string, BatchAnswer> = {};
-  const commands = Object.entries({ ...proof.commands(), ...options.commands });
-  try {
-    // The proof, the item and commands that refer to others come first and fit into one hit.
-    for (let from = 0; from < commands.length; from += MAX_BATCH)
-      Object.assign(
-        answers,
-        await rest.batch(memberId, Object.fromEntries(commands.slice(from, from + MAX_BATCH))),
-      );
-  } catch (error) {
-    if (!(error instanceof PortalError)) throw error;
-    await proof.readAnswers(error);
-    if (error.kind !== 'refused') throw error;
-    log.warn('portal.batch_refused', { code: error.code });
-  }
-  await proof.readAnswers(answers);
+  known(key: string, command: BatchCommand): Known | undefined;
+}): CrmRead {
+  const { rest, memberId, log, known } = options;
 
   async function get<T extends z.ZodType>(
     key: string,
@@ -69,16 +56,12 @@ export async function readTogether(options: {
     shape: T,
     fits: (read: z.output<T>) => boolean = () => true,
   ): Promise<z.output<T>> {
-    const answer = answers[key];
+    const { answer, isMeant, isLiteral } = known(key, command) ?? {};
     if (answer?.ok) {
       const read = shape.safeParse(answer.result);
-      if (isMeant(key) && read.success && fits(read.data)) return read.data;
-      if (!read.success && isNothing(answer.result) && isLiteral(key)) throw nothing(command.method);
-    } else if (
-      answer !== undefined &&
-      (answer.kind === 'gone' || answer.kind === 'access') &&
-      isLiteral(key)
-    ) {
+      if (isMeant && read.success && fits(read.data)) return read.data;
+      if (!read.success && isNothing(answer.result) && isLiteral) throw nothing(command.method);
+    } else if (answer !== undefined && (answer.kind === 'gone' || answer.kind === 'access') && isLiteral) {
       throw toError(answer, { retry: false, method: command.method });
     }
     log.debug('portal.read_alone', {
@@ -98,25 +81,11 @@ export async function readTogether(options: {
     });
   }
 
-  /** A command that refers to a refused one was sent with an empty reference, so its answer says nothing. */
-  function isMeant(key: string): boolean {
-    const text = JSON.stringify(options.commands[key]?.params ?? {});
-    return (
-      answers[key]?.ok === true &&
-      [...text.matchAll(/\$result\[(\w+)\]/g)].every(([, other = '']) => isMeant(other))
-    );
-  }
-
-  /** Only a command without references says of itself that its record is gone. */
-  function isLiteral(key: string): boolean {
-    return !JSON.stringify(options.commands[key]?.params ?? {}).includes('$result');
-  }
-
   /** `get` that gives null for a refusal, except for those that `isGrave` picks. */
   const trying =
     (isGrave: (error: PortalError) => boolean): CrmRead['tryGet'] =>
     async (key, command, shape, fits) => {
-      const answer = answers[key];
+      const answer = known(key, command)?.answer;
       // A method the tariff lacks is not there for a single call either.
       if (answer?.ok === false && answer.error === 'ERROR_METHOD_NOT_FOUND') return null;
       try {

@@ -1,11 +1,12 @@
-import { SIGNS_OF_LIFE } from '../../lib/work/leases.ts';
-import { createLoop } from '../../lib/work/loop.ts';
-import { within } from '../../lib/work/timeout.ts';
-import type { Log } from '../../robot/ports/log.ts';
-import { wasRolledBack } from '../../store/db/outage.ts';
-import type { ConcurrencySlots } from '../../store/locks/concurrency-slots.ts';
-import type { ClaimedRuns, Line } from '../../store/runs/claimed-runs.ts';
-import type { StoredRun } from '../../store/runs/runs.ts';
+import { SIGNS_OF_LIFE } from '../../../lib/work/leases.ts';
+import { createLoop } from '../../../lib/work/loop.ts';
+import { within } from '../../../lib/work/timeout.ts';
+import type { Log } from '../../../robot/ports/log.ts';
+import { wasRolledBack } from '../../../store/db/outage.ts';
+import type { ConcurrencySlots } from '../../../store/locks/concurrency-slots.ts';
+import type { ClaimedRuns, Line } from '../../../store/runs/claimed-runs.ts';
+import type { StoredRun } from '../../../store/runs/runs.ts';
+import { createStock, type ReadAheadPort } from './stock.ts';
 
 /** A run whose attempt the database broke off is due again after so long. */
 const REST_MS = 5_000;
@@ -13,6 +14,8 @@ const REST_MS = 5_000;
 const CLAIM_AGAIN_MS = 25;
 /** The part of its slots that one of several portals may have: one that hangs must not hold up the others. */
 const LARGEST_SHARE = 2 / 3;
+/** The part of the slots that runs which were not read ahead may take from those that were: a mass goes on beside them. */
+const BESIDE_A_MASS = 1 / 2;
 /** How long a stop waits for attempts under way. */
 const DRAIN_MS = 7_000;
 
@@ -21,6 +24,8 @@ interface Attempt {
   run: StoredRun;
   /** It has one of the last slots. */
   isLast: boolean;
+  /** It was read ahead with others of its line. */
+  isAhead: boolean;
   /** By `performance.now()`: the end of the lease, counted from before it was asked for. */
   heldUntil: number;
   ended: Promise<void>;
@@ -33,7 +38,7 @@ interface LineName {
   waits: boolean;
 }
 
-export interface WorkersOptions {
+export interface WorkersOptions<Ahead> {
   claimed: ClaimedRuns;
   /** As many runs as this process may work on at a time; the last ones are for waits whose time is over. */
   slots: { ordinary: ConcurrencySlots; last: ConcurrencySlots };
@@ -43,8 +48,10 @@ export interface WorkersOptions {
   tickMs: number;
   /** Portals and robots whose runs may be worked on. */
   lines(): LineName[];
-  /** `isHeld`: no other process can have taken the run, because its lease lasts. */
-  work(run: StoredRun, isHeld: () => boolean): Promise<void>;
+  /** How runs of long lines are read ahead. */
+  ahead: ReadAheadPort<Ahead>;
+  /** `isHeld`: no other process can have taken the run, because its lease lasts; `ahead`: what was read of it before. */
+  work(run: StoredRun, isHeld: () => boolean, ahead?: Ahead): Promise<void>;
   now: () => Date;
   log: Log;
 }
@@ -53,7 +60,8 @@ export interface WorkersOptions {
  * Works off due runs, one at a time per CRM item. A run stays held while its attempt goes on; when the process dies,
  * the lease ends and another attempt begins.
  */
-export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now, log }: WorkersOptions) {
+export function startWorkers<Ahead>(options: WorkersOptions<Ahead>) {
+  const { claimed, slots, leaseMs, tickMs, lines, work, now, log } = options;
   /** A run may be here twice: a process that stood still may claim its own run again. */
   const running = new Set<Attempt>();
   /** Runs whose attempt the database broke off: given back when it is there again. */
@@ -63,16 +71,31 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
   const free = () => slots.ordinary.held() - ordinary().length;
   const lastFree = () => slots.last.held() - lastCount();
 
-  function start(run: StoredRun, isLast: boolean, heldUntil: number): void {
-    const one: Attempt = { run, isLast, heldUntil, ended: Promise.resolve() };
+  const stock = createStock<Ahead>({
+    claimed,
+    ahead: options.ahead,
+    lines,
+    part: () => slots.ordinary.held() / slots.ordinary.total,
+    onReady: () => claiming.wake(),
+    now,
+    log,
+  });
+
+  function start(
+    run: StoredRun,
+    isLast: boolean,
+    heldUntil: number,
+    read?: { ahead: Ahead | undefined },
+  ): void {
+    const one: Attempt = { run, isLast, isAhead: read !== undefined, heldUntil, ended: Promise.resolve() };
     running.add(one);
-    one.ended = attempt(one);
+    one.ended = attempt(one, read?.ahead);
   }
 
-  async function attempt(one: Attempt): Promise<void> {
+  async function attempt(one: Attempt, ahead: Ahead | undefined): Promise<void> {
     const { run, isLast } = one;
     try {
-      await work(run, () => performance.now() < one.heldUntil);
+      await work(run, () => performance.now() < one.heldUntil, ahead);
     } catch (error) {
       // How it ended could not be written: the run is attempted anew.
       log.warn('attempt.lost', { error, runId: run.id });
@@ -98,6 +121,7 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
         robot,
         running: own.filter((run) => run.robot === robot).length,
         free: Math.max(0, share - own.length),
+        isAhead: stock.has({ memberId, robot }),
       };
     });
   }
@@ -114,13 +138,37 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
     if (taken.length > fit) await claimed.release(taken.slice(fit));
   }
 
+  /** Begins runs that were read ahead, as many as there are slots for. */
+  async function startReady(all: LineName[]): Promise<void> {
+    const places = new Map(counted(all).map((line) => [line.memberId, line.free]));
+    const ready = stock.take(Math.max(0, free()), (memberId) => places.get(memberId) ?? 0);
+    stock.fill();
+    if (ready.length === 0) return;
+    const heldUntil = performance.now() + leaseMs;
+    const held = ready.map(({ run }) => run);
+    const begun = new Map((await claimed.begin(held)).map((run) => [run.id, run]));
+    const left: StoredRun[] = [];
+    for (const { run, ahead } of ready) {
+      const own = begun.get(run.id);
+      if (own !== undefined && free() > 0) start(own, false, heldUntil, { ahead });
+      else left.push(own ?? run);
+    }
+    if (left.length > 0) await claimed.release(left);
+  }
+
   const claiming = createLoop(async () => {
     const most = free();
     const all = lines();
-    if (most <= 0 || all.length === 0) return false;
+    if (all.length === 0) return false;
+    const beside = running.size - lastCount() - [...running].filter(({ isAhead }) => isAhead).length;
+    const own = stock.readyCount() === 0 ? most : Math.ceil(slots.ordinary.held() * BESIDE_A_MASS) - beside;
+    const limit = Math.min(most, own);
     const heldUntil = performance.now() + leaseMs;
-    const taken = await claimed.claim(now(), most, counted(all));
+    const taken = limit > 0 ? await claimed.claim(now(), limit, counted(all)) : [];
     await startFitting(taken, free(), false, heldUntil);
+    if (stock.readyCount() > 0) await startReady(all);
+    // All slots are taken: what is due besides may be much.
+    else if (free() <= 0) stock.fill();
     if (taken.length > 0) setTimeout(claiming.wake, CLAIM_AGAIN_MS).unref();
     return false;
   }, log);
@@ -129,7 +177,7 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
     const most = lastFree();
     const waiting = lines().filter(({ waits }) => waits);
     if (most <= 0 || waiting.length === 0) return false;
-    const kept = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, free: most }));
+    const kept: Line[] = waiting.map(({ memberId, robot }) => ({ memberId, robot, running: 0, free: most }));
     const heldUntil = performance.now() + leaseMs;
     await startFitting(await claimed.claim(now(), most, kept, true), lastFree(), true, heldUntil);
     return false;
@@ -141,10 +189,11 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
   }, log);
 
   const keeping = createLoop(async () => {
-    if (running.size === 0) return false;
     const asked = [...running];
+    const stocked = stock.held();
+    if (asked.length + stocked.length === 0) return false;
     const heldUntil = performance.now() + leaseMs;
-    const kept = await claimed.keep(asked.map(({ run }) => run));
+    const kept = await claimed.keep([...asked.map(({ run }) => run), ...stocked]);
     for (const one of asked) if (kept(one.run)) one.heldUntil = heldUntil;
     return false;
   }, log);
@@ -166,6 +215,7 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
       reclaiming.wake();
       claiming.wake();
       claimingLast.wake();
+      stock.fill();
     }, tickMs),
     setInterval(() => {
       keeping.wake();
@@ -177,10 +227,13 @@ export function startWorkers({ claimed, slots, leaseMs, tickMs, lines, work, now
   return {
     /** Called when runs became due. */
     wake: claiming.wake,
+    /** Runs of the portal are begun by the dozen. */
+    isBusy: stock.isBusy,
     /** Takes nothing more, lets attempts end, and gives back those that do not. */
     async stop(): Promise<void> {
       for (const timer of timers) clearInterval(timer);
       await Promise.all([claiming.stop(), claimingLast.stop()]);
+      await stock.stop();
       const drained = Promise.all([...running].map(({ ended }) => ended));
       await within(DRAIN_MS, drained).catch(() => undefined);
       await Promise.all([keeping.stop(), givingBack.stop(), reclaiming.stop(), sharing.stop()]);
