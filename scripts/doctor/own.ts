@@ -239,8 +239,8 @@ export const versions: Check<OfStore> = {
   find: async ({ store }) =>
     (await store.isOlderConnected())
       ? bad(
-          'A process of an earlier version of the service is connected to the database: robots are registered again once it stops. Stop it.',
-          'К базе подключён процесс прежней версии сервиса: пока он работает, роботы не регистрируются. Остановите его.',
+          'A process of an earlier version of the service is connected to the database: until it stops, robots are not registered and new content is not sealed. Stop it.',
+          'К базе подключён процесс прежней версии сервиса: пока он работает, роботы не регистрируются, а новые имена и тексты не шифруются. Остановите его.',
         )
       : good('all processes are of this version', 'все процессы этой версии'),
 };

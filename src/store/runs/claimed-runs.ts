@@ -58,6 +58,8 @@ export function createClaimedRuns(
   holder: string,
   leaseMs: number = LEASE_MS.process,
 ) {
+  const toRun = (row: unknown) => fromRow(row, content);
+
   async function claimBy(name: string, text: string, values: unknown[]) {
     for (let attempt = 0; attempt < 10; attempt++) {
       try {
@@ -77,7 +79,7 @@ export function createClaimedRuns(
      */
     async claim(now: Date, limit: number, lines: readonly Line[], overdue = false): Promise<StoredRun[]> {
       const values = [now, limit, JSON.stringify(lines), holder, leaseMs / 1000, overdue];
-      return (await claimBy('claim', CLAIM, values)).map((row) => fromRow(row, content));
+      return (await claimBy('claim', CLAIM, values)).map(toRun);
     },
 
     /**
@@ -89,7 +91,7 @@ export function createClaimedRuns(
     ): Promise<{ run: StoredRun; isNewest: boolean }[]> {
       const values = [now, JSON.stringify(lines), holder + AHEAD, leaseMs / 1000];
       const rows = await claimBy('claim ahead', CLAIM_AHEAD, values);
-      return rows.map((row) => ({ run: fromRow(row, content), isNewest: row.is_newest }));
+      return rows.map((row) => ({ run: toRun(row), isNewest: row.is_newest }));
     },
 
     /** An attempt of each of these runs, which were claimed ahead, may begin: those that are still held. */
