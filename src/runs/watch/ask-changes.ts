@@ -1,8 +1,12 @@
+import { createHash } from 'node:crypto';
 import type { ChangesPage, NewestChanges } from '../../documents/ports/changes.ts';
 
 /** Times come from Directum's clock and rows may appear late: each question asks a little further back (directum.md G.2). */
 const OVERLAP_MS = 5 * 60_000;
-/** A row read within this time of its `Modified` may have changed once more without another `Modified`. */
+/**
+ * `Modified` has whole seconds on the wire, so a row may change once more without another one, for so long after it was first
+ * read. Directum's clock is not ours, so only our own time since then is counted.
+ */
 const YOUNG_MS = 2_000;
 /** Clocks of processes differ by no more. */
 const SKEW_MS = 60_000;
@@ -15,7 +19,13 @@ interface Change {
 /** A row as it was handed on, and when it was asked for. */
 interface Seen {
   modified: number;
+  /** A hash of all that was read of it. */
+  content: string;
   askedAt: number;
+  /** When it was first read as it is. */
+  firstAskedAt: number;
+  /** It was read again as it is, when it could no longer change within its second. */
+  confirmed: boolean;
 }
 
 interface Question<T extends Change> {
@@ -43,8 +53,20 @@ export function createAskChanges<T extends Change>(
 
   function isNew(row: T, awaited: ReadonlySet<number>): boolean {
     const known = seen.get(row.id);
-    if (known === undefined || awaited.has(row.id) || known.modified !== timeOf(row)) return true;
-    return Math.abs(known.askedAt - known.modified) < YOUNG_MS;
+    if (known === undefined || awaited.has(row.id) || !isSame(known, row)) return true;
+    // What was not read of it may have changed.
+    return !known.confirmed && Math.abs(known.firstAskedAt - known.modified) < YOUNG_MS;
+  }
+
+  const isSame = (known: Seen, row: T) => known.modified === timeOf(row) && known.content === contentOf(row);
+
+  function toSeen(row: T, at: number): Seen {
+    const known = seen.get(row.id);
+    if (known === undefined || !isSame(known, row)) {
+      const [modified, content] = [timeOf(row), contentOf(row)];
+      return { modified, content, askedAt: at, firstAskedAt: at, confirmed: false };
+    }
+    return { ...known, askedAt: at, confirmed: known.confirmed || at - known.firstAskedAt >= YOUNG_MS };
   }
 
   /** Answers the new cursor, and what `keep` remembers once all of a cycle was handed on. */
@@ -62,8 +84,7 @@ export function createAskChanges<T extends Change>(
       const fresh = rows.filter((row) => !handed.has(row.id) && isNew(row, awaited));
       if (fresh.length > 0) await take(fresh, askedAt);
       for (const row of rows)
-        if (!Number.isNaN(timeOf(row)))
-          handed.set(row.id, { modified: timeOf(row), askedAt: askedAt.getTime() });
+        if (!Number.isNaN(timeOf(row))) handed.set(row.id, toSeen(row, askedAt.getTime()));
     }
 
     /** All that is new stands among the newest rows: with it every row of the window is known. */
@@ -74,6 +95,7 @@ export function createAskChanges<T extends Change>(
       if (found === null) return false;
       const others = [...inWindow.keys()].filter((id) => !found.rows.some((row) => row.id === id));
       if (found.total !== others.length + found.rows.length) return false;
+      if (others.some((id) => !inWindow.get(id)?.confirmed)) return false;
       await hand(found.rows, askedAt);
       for (const id of others) handed.set(id, inWindow.get(id) as Seen);
       return true;
@@ -96,3 +118,5 @@ export function createAskChanges<T extends Change>(
     };
   };
 }
+
+const contentOf = (row: object): string => createHash('sha256').update(JSON.stringify(row)).digest('base64');

@@ -11,8 +11,14 @@ let taken: number[];
 let asked: string[];
 let awaited: Set<number>;
 let counts: boolean;
+/** What else was read of a row. */
+let states: Map<number, string>;
 
-const toRow = ([id, modified]: [number, number]) => ({ id, modified: new Date(modified).toISOString() });
+const toRow = ([id, modified]: [number, number]) => ({
+  id,
+  modified: new Date(modified).toISOString(),
+  state: states.get(id),
+});
 const window = (since: string) => [...rows].filter(([, modified]) => modified > Date.parse(since));
 
 function start() {
@@ -41,7 +47,7 @@ function start() {
 
 beforeEach(() => {
   clock = START;
-  rows = new Map();
+  [rows, states] = [new Map(), new Map()];
   [taken, asked, awaited, counts] = [[], [], new Set(), true];
 });
 
@@ -75,6 +81,32 @@ describe('what changed', () => {
     expect(taken).toEqual([1, 2, 1, 2]);
   });
 
+  it.each([-300, -3, 0, 3, 300])(
+    'is handed on when it changed once more in its second, with clocks %i s apart',
+    async (apart) => {
+      const ask = start();
+      const modified = clock + apart * SECOND;
+      for (let id = 1; id <= 3 * PAGE; id += 1) rows.set(id, modified);
+      states.set(1, 'begun');
+      const first = await ask(new Date(modified - 120 * SECOND));
+      first.keep();
+      taken = [];
+      states.set(1, 'ended');
+      clock += SECOND;
+      const second = await ask(first.cursor);
+      second.keep();
+      expect(taken).toContain(1);
+      clock += 3 * SECOND;
+      taken = [];
+      const third = await ask(second.cursor);
+      third.keep();
+      clock += SECOND;
+      taken = [];
+      await ask(third.cursor);
+      expect(taken).toEqual([]);
+    },
+  );
+
   it('is asked for anew when it could not be kept', async () => {
     const ask = start();
     rows.set(1, START - 60 * SECOND);
@@ -88,6 +120,10 @@ describe('what changed', () => {
     for (let id = 1; id <= 23; id += 1) rows.set(id, START - 60 * SECOND);
     const { cursor, keep } = await ask(new Date(START - 120 * SECOND));
     keep();
+    expect(taken).toHaveLength(23);
+    // Read whole once more: what shares a second may have changed after it was read.
+    clock += 60 * SECOND;
+    (await ask(cursor)).keep();
     expect(taken).toHaveLength(23);
     asked = [];
     rows.set(99, clock);
