@@ -114,6 +114,36 @@ it.each([
   expect(await create(deal)).toMatchObject({ ok: 'N', error_code });
 });
 
+it('says that the portal deleted the template after the contract was made, which the next template fills', async () => {
+  const { deal } = addDeal(stand);
+  const gone = stand.portal.addTemplate({ name: 'Удалён вскоре' });
+  stand.portal.misbehave.next({ method: ADD, delayMs: 1_000 });
+  const run = create(deal, gone);
+  await expect.poll(() => stand.portal.world.rules.length, { interval: 5 }).toBe(0);
+  Object.assign(stand.portal.world.generator.templates.get(gone) ?? {}, { deleted: true });
+  const failed = await run;
+  expect(failed).toMatchObject({
+    ok: 'N',
+    error_code: 'reference_not_found',
+    error_text: expect.stringMatching(/шаблон удалён с портала/),
+    document_id: expect.stringMatching(/^\d+$/),
+  });
+  expect(await create(deal)).toMatchObject({ ok: 'Y', document_id: failed['document_id'] });
+  expectOne(deal);
+});
+
+it('tells of a generated file that Directum finds too large', async () => {
+  const { deal } = addDeal(stand);
+  stand.directum.misbehave.next({ verb: 'PUT', path: /Body/, status: 413, body: '' });
+  expect(await create(deal)).toMatchObject({
+    ok: 'N',
+    error_code: 'file_unusable',
+    error_text: expect.stringContaining('«Шаблон документа CRM»'),
+  });
+  expect(generated(deal)).toHaveLength(1);
+});
+
+// The last one: it stops the service of the others.
 it('makes no second one after a process killed between the portal and Directum, and writes no address down', async () => {
   const DOWNLOAD = 'crm.documentgenerator.document.download';
   const hanging = () =>
@@ -148,32 +178,3 @@ it('makes no second one after a process killed between the portal and Directum, 
   await process.terminate();
   expect([...lines, ...process.lines].join('')).not.toMatch(/auth=|document\.download/);
 }, 180_000);
-
-it('says that the portal deleted the template after the contract was made, which the next template fills', async () => {
-  const { deal } = addDeal(stand);
-  const gone = stand.portal.addTemplate({ name: 'Удалён вскоре' });
-  stand.portal.misbehave.next({ method: ADD, delayMs: 1_000 });
-  const run = create(deal, gone);
-  await expect.poll(() => stand.portal.world.rules.length, { interval: 5 }).toBe(0);
-  Object.assign(stand.portal.world.generator.templates.get(gone) ?? {}, { deleted: true });
-  const failed = await run;
-  expect(failed).toMatchObject({
-    ok: 'N',
-    error_code: 'reference_not_found',
-    error_text: expect.stringMatching(/шаблон удалён с портала/),
-    document_id: expect.stringMatching(/^\d+$/),
-  });
-  expect(await create(deal)).toMatchObject({ ok: 'Y', document_id: failed['document_id'] });
-  expectOne(deal);
-});
-
-it('tells of a generated file that Directum finds too large', async () => {
-  const { deal } = addDeal(stand);
-  stand.directum.misbehave.next({ verb: 'PUT', path: /Body/, status: 413, body: '' });
-  expect(await create(deal)).toMatchObject({
-    ok: 'N',
-    error_code: 'file_unusable',
-    error_text: expect.stringContaining('«Шаблон документа CRM»'),
-  });
-  expect(generated(deal)).toHaveLength(1);
-});
