@@ -51,23 +51,16 @@ export function createAskChanges<T extends Change>(
 
   const timeOf = ({ modified }: T) => (modified === null ? Number.NaN : Date.parse(modified));
 
-  function isNew(row: T, awaited: ReadonlySet<number>): boolean {
-    const known = seen.get(row.id);
-    if (known === undefined || awaited.has(row.id) || !isSame(known, row)) return true;
-    // What was not read of it may have changed.
-    return !known.confirmed && Math.abs(known.firstAskedAt - known.modified) < YOUNG_MS;
-  }
-
-  const isSame = (known: Seen, row: T) => known.modified === timeOf(row) && known.content === contentOf(row);
-
-  function toSeen(row: T, at: number): Seen {
-    const known = seen.get(row.id);
-    if (known === undefined || !isSame(known, row)) {
-      const [modified, content] = [timeOf(row), contentOf(row)];
-      return { modified, content, askedAt: at, firstAskedAt: at, confirmed: false };
-    }
+  function toSeen(row: T, known: Seen | undefined, at: number): Seen {
+    const content = contentOf(row);
+    if (known?.content !== content)
+      return { modified: timeOf(row), content, askedAt: at, firstAskedAt: at, confirmed: false };
     return { ...known, askedAt: at, confirmed: known.confirmed || at - known.firstAskedAt >= YOUNG_MS };
   }
+
+  /** What was not read of it may have changed. */
+  const mayHaveChanged = ({ confirmed, firstAskedAt, modified }: Seen) =>
+    !confirmed && Math.abs(firstAskedAt - modified) < YOUNG_MS;
 
   /** Answers the new cursor, and what `keep` remembers once all of a cycle was handed on. */
   return async function ask(cursor: Date): Promise<{ cursor: Date; keep(): void }> {
@@ -81,10 +74,19 @@ export function createAskChanges<T extends Change>(
 
     async function hand(rows: T[], askedAt: Date): Promise<void> {
       for (const row of rows) if (!Number.isNaN(timeOf(row))) latest = Math.max(latest, timeOf(row));
-      const fresh = rows.filter((row) => !handed.has(row.id) && isNew(row, awaited));
+      const fresh: T[] = [];
+      const read = new Map<number, Seen>();
+      for (const row of rows) {
+        // A row of an earlier page may stand among the newest ones too, as it is by now.
+        const before = handed.get(row.id);
+        const known = before ?? seen.get(row.id);
+        const present = toSeen(row, known, askedAt.getTime());
+        const isAgain = before === undefined && (awaited.has(row.id) || (known && mayHaveChanged(known)));
+        if (present.content !== known?.content || isAgain) fresh.push(row);
+        if (!Number.isNaN(present.modified)) read.set(row.id, present);
+      }
       if (fresh.length > 0) await take(fresh, askedAt);
-      for (const row of rows)
-        if (!Number.isNaN(timeOf(row))) handed.set(row.id, toSeen(row, askedAt.getTime()));
+      for (const [id, present] of read) handed.set(id, present);
     }
 
     /** All that is new stands among the newest rows: with it every row of the window is known. */

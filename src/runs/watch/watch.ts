@@ -51,7 +51,8 @@ interface WatchPorts {
 
 /**
  * Asks Directum what changed, wakes the runs that wait for it, and hands everything to the observer of the documents that
- * items show. Nothing is kept in memory, and of several processes one at a time asks.
+ * items show. Cursors are kept in the database, and of several processes one at a time asks; what one remembers besides (ask-changes.ts)
+ * only saves work.
  */
 export function createWatch(ports: WatchPorts) {
   const { waits, feeds, documents, observer, changes, documentContext, now, log } = ports;

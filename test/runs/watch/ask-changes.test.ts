@@ -11,6 +11,7 @@ let taken: number[];
 let asked: string[];
 let awaited: Set<number>;
 let counts: boolean;
+let onNewest: () => void;
 /** What else was read of a row. */
 let states: Map<number, string>;
 
@@ -35,6 +36,7 @@ function start() {
       },
       async newest(since) {
         asked.push('newest');
+        onNewest();
         const found = window(since).sort(([, a], [, b]) => b - a);
         return counts ? { rows: found.slice(0, PAGE).map(toRow), total: found.length } : null;
       },
@@ -48,6 +50,7 @@ function start() {
 beforeEach(() => {
   clock = START;
   [rows, states] = [new Map(), new Map()];
+  onNewest = () => undefined;
   [taken, asked, awaited, counts] = [[], [], new Set(), true];
 });
 
@@ -106,6 +109,23 @@ describe('what changed', () => {
       expect(taken).toEqual([]);
     },
   );
+
+  it('is handed on though it changed between two questions of one cycle', async () => {
+    const ask = start();
+    const modified = START - 60 * SECOND;
+    for (let id = 1; id <= 3 * PAGE; id += 1) rows.set(id, modified);
+    const first = await ask(new Date(START - 120 * SECOND));
+    first.keep();
+    clock += 60 * SECOND;
+    const second = await ask(first.cursor);
+    second.keep();
+    taken = [];
+    onNewest = () => rows.set(1, modified + SECOND);
+    const third = await ask(second.cursor);
+    third.keep();
+    expect(asked.at(-1)).toBe('newest');
+    expect(taken).toEqual([1]);
+  });
 
   it('is asked for anew when it could not be kept', async () => {
     const ask = start();
