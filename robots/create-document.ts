@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { labels } from '../src/documents/make/inputs-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
+import { madeOutputs, makingInputs } from '../src/documents/make/step-fields.ts';
 import {
   contract,
   type DocumentType,
@@ -53,19 +54,9 @@ const inputs = z.object({
       en: 'Name, id or TIN; empty = as of the leading document, else of the deal',
     })
     .optional(),
-  department: field
-    .string(labels.department, {
-      ru: 'Имя или ИД; пусто = ответственного',
-      en: 'Name or id; empty = of the responsible',
-    })
-    .optional(),
-  amount: field
-    .money(labels.amount, {
-      ru: 'Например 1200000.50|RUB; пусто = сумма сделки',
-      en: 'For example 1200000.50|RUB; empty = amount of the deal',
-    })
-    .optional(),
-  vat_rate: field.string(labels.vatRate, { ru: 'Имя или процент', en: 'Name or percent' }).optional(),
+  department: makingInputs.department,
+  amount: makingInputs.amount,
+  vat_rate: makingInputs.vat_rate,
   number: field
     .string(labels.number, {
       ru: 'Бумажного документа; пусто = пронумерует Directum',
@@ -74,27 +65,14 @@ const inputs = z.object({
     .optional(),
   date: field.date(labels.date).optional(),
   payment_due: field.date(labels.paymentDue).optional(),
-  valid_from: field.date(labels.validFrom).optional(),
-  valid_till: field.date(labels.validTill).optional(),
-  responsible: field
-    .user(labels.responsible, { ru: 'Пусто = ответственный сделки', en: 'Empty = responsible of the deal' })
-    .optional(),
-  our_signatory: field.user(labels.signatory).optional(),
-  template: field
-    .string(labels.template, { ru: 'Имя или ИД шаблона Directum', en: 'Name or id of a Directum template' })
-    .optional(),
-  file_field: field
-    .string(labels.file, { ru: 'Код поля сделки с файлом', en: "Code of the deal's file field" })
-    .optional(),
-  crm_template: field
-    .string(labels.crmTemplate, {
-      ru: 'Имя или ИД шаблона документов CRM: файл сделает портал',
-      en: 'Name or id of a CRM document template: the portal makes the file',
-    })
-    .optional(),
-  extra_fields: field
-    .text(labels.extra, { ru: 'Свойство=значение, по одному в строке', en: 'Property=value, one a line' })
-    .optional(),
+  valid_from: makingInputs.valid_from,
+  valid_till: makingInputs.valid_till,
+  responsible: makingInputs.responsible,
+  our_signatory: makingInputs.our_signatory,
+  template: makingInputs.template,
+  file_field: makingInputs.file_field,
+  crm_template: makingInputs.crm_template,
+  extra_fields: makingInputs.extra_fields,
   slot: field
     .slotName(labels.slot, {
       ru: 'Пусто = тип документа. Другое слово — другой документ той же сделки',
@@ -156,11 +134,7 @@ export const createDocument = defineRobot({
     document_id: field.int({ ru: 'ИД документа', en: 'Document id' }).optional(),
     document_url: field.string({ ru: 'Ссылка на документ', en: 'Document link' }),
     document_name: field.string({ ru: 'Имя документа', en: 'Document name' }),
-    registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
-    counterparty_id: field.int({ ru: 'ИД контрагента', en: 'Counterparty id' }).optional(),
-    counterparty_url: field.string({ ru: 'Ссылка на контрагента', en: 'Counterparty link' }),
-    created: field.bool({ ru: 'Создан сейчас', en: 'Created now' }),
-    changed_fields: field.string({ ru: 'Изменённые поля', en: 'Changed fields' }),
+    ...madeOutputs,
     leading_id: field.int({ ru: 'ИД ведущего документа', en: 'Id of the leading document' }).optional(),
     rule: field.rule(),
     problems: field.problems(),

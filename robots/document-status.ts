@@ -1,23 +1,15 @@
 import { z } from 'zod';
 import { STATUS_WORDS } from '../src/documents/facts/status-words.ts';
 import { findDocument } from '../src/documents/make/find-document.ts';
+import { stateOutputs, toStateOutputs, whichDocument } from '../src/documents/make/step-fields.ts';
 import { toStatus } from '../src/documents/observe/status.ts';
-import { contract } from '../src/documents/types/document-types.ts';
 import { knowing, RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
 import type { DocumentState } from '../src/robot/ports/document-state.ts';
 import { defineRobot, type RobotContext, SALES_ITEMS } from '../src/robot/robot.ts';
 import { readSigning, toSigning } from '../src/robot/signature.ts';
 
-const inputs = z.object({
-  document_id: field
-    .int(
-      { ru: 'ИД документа', en: 'Document id' },
-      { ru: 'Пусто = документ этой сделки из слота', en: 'Empty = the document of this deal in the slot' },
-    )
-    .optional(),
-  slot: field.slot(contract),
-});
+const inputs = z.object(whichDocument);
 
 /** Tells at once how a document of Directum RX stands; it waits for nothing. */
 export const documentStatus = defineRobot({
@@ -36,10 +28,7 @@ export const documentStatus = defineRobot({
     status_since: field.string({ ru: 'В статусе с', en: 'In the status since' }),
     held_by: field.string({ ru: 'У кого документ', en: 'Held by' }),
     held_since: field.string({ ru: 'У него с', en: 'Held since' }),
-    internal_state: field.string({ ru: 'Согласование', en: 'Internal state' }),
-    external_state: field.string({ ru: 'Согласование с контрагентом', en: 'External state' }),
-    lifecycle_state: field.string({ ru: 'Состояние', en: 'Life cycle state' }),
-    registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
+    ...stateOutputs,
     registration_date: field.string({ ru: 'Дата регистрации', en: 'Registration date' }),
     signed_by: field.string({ ru: 'Подписал', en: 'Signed by' }),
     document_name: field.string({ ru: 'Имя документа', en: 'Document name' }),
@@ -67,11 +56,9 @@ export const documentStatus = defineRobot({
     };
     if (state === null) return { ...EMPTY, ...told };
     const shown = {
-      ...{ ...EMPTY, ...told },
-      internal_state: state.internalApprovalState ?? '',
-      external_state: state.externalApprovalState ?? '',
-      lifecycle_state: state.lifeCycleState ?? '',
-      registration_number: state.registrationNumber ?? '',
+      ...EMPTY,
+      ...told,
+      ...toStateOutputs(state),
       document_name: state.name,
       document_url: state.url,
     };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { findDocument } from '../src/documents/make/find-document.ts';
-import { contract } from '../src/documents/types/document-types.ts';
+import { stateOutputs, toStateOutputs, whichDocument } from '../src/documents/make/step-fields.ts';
 import { RobotFailure } from '../src/robot/failure.ts';
 import { field } from '../src/robot/fields.ts';
 import type { DirectumPort } from '../src/robot/ports/directum.ts';
@@ -17,13 +17,7 @@ const LAST_WORD_MS = 2_000;
 const LONGEST_ATTEMPT_MS = 3_600_000;
 
 const inputs = z.object({
-  document_id: field
-    .int(
-      { ru: 'ИД документа', en: 'Document id' },
-      { ru: 'Пусто = документ этой сделки из слота', en: 'Empty = the document of this deal in the slot' },
-    )
-    .optional(),
-  slot: field.slot(contract),
+  ...whichDocument,
   wait_for: field
     .select(
       { ru: 'Чего ждать', en: 'Wait for' },
@@ -61,10 +55,7 @@ export const waitSignature = defineRobot({
     result: field.string({ ru: 'Результат', en: 'Result' }),
     signed_by: field.string({ ru: 'Подписал', en: 'Signed by' }),
     signed_at: field.string({ ru: 'Когда подписан', en: 'Signed at' }),
-    internal_state: field.string({ ru: 'Согласование', en: 'Internal state' }),
-    external_state: field.string({ ru: 'Согласование с контрагентом', en: 'External state' }),
-    lifecycle_state: field.string({ ru: 'Состояние', en: 'Life cycle state' }),
-    registration_number: field.string({ ru: 'Регистрационный номер', en: 'Registration number' }),
+    ...stateOutputs,
     watched_document_id: field.int({ ru: 'ИД документа', en: 'Document id' }),
     document_url: field.string({ ru: 'Ссылка на документ', en: 'Document link' }),
   }),
@@ -184,10 +175,7 @@ function toOutputs(verdict: Verdict, document: DocumentState, signing: { by: str
     result: verdict.result,
     signed_by: signing.by,
     signed_at: signing.at,
-    internal_state: document.internalApprovalState ?? '',
-    external_state: document.externalApprovalState ?? '',
-    lifecycle_state: document.lifeCycleState ?? '',
-    registration_number: document.registrationNumber ?? '',
+    ...toStateOutputs(document),
     watched_document_id: document.id,
     document_url: document.url,
   };
