@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { labels } from '../src/documents/make/inputs-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
-import { madeOutputs, makingInputs } from '../src/documents/make/step-fields.ts';
+import { departmentAndSum, madeOutputs, termsAndVersion } from '../src/documents/make/step-fields.ts';
 import { contract } from '../src/documents/types/document-types.ts';
 import { field } from '../src/robot/fields.ts';
 import { defineRobot, SALES_ITEMS } from '../src/robot/robot.ts';
@@ -29,17 +29,8 @@ const inputs = z.object({
       en: 'Name, id or TIN; empty = of the deal',
     })
     .optional(),
-  department: makingInputs.department,
-  amount: makingInputs.amount,
-  vat_rate: makingInputs.vat_rate,
-  valid_from: makingInputs.valid_from,
-  valid_till: makingInputs.valid_till,
-  responsible: makingInputs.responsible,
-  our_signatory: makingInputs.our_signatory,
-  template: makingInputs.template,
-  file_field: makingInputs.file_field,
-  crm_template: makingInputs.crm_template,
-  extra_fields: makingInputs.extra_fields,
+  ...departmentAndSum,
+  ...termsAndVersion,
   slot: field.slot(contract),
   link_document_id: field.int(label.link).optional(),
   if_exists: field

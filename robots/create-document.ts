@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { labels } from '../src/documents/make/inputs-outputs.ts';
 import { makeDocument } from '../src/documents/make/make-document.ts';
-import { madeOutputs, makingInputs } from '../src/documents/make/step-fields.ts';
+import { departmentAndSum, madeOutputs, termsAndVersion } from '../src/documents/make/step-fields.ts';
 import {
   contract,
   type DocumentType,
@@ -54,9 +54,7 @@ const inputs = z.object({
       en: 'Name, id or TIN; empty = as of the leading document, else of the deal',
     })
     .optional(),
-  department: makingInputs.department,
-  amount: makingInputs.amount,
-  vat_rate: makingInputs.vat_rate,
+  ...departmentAndSum,
   number: field
     .string(labels.number, {
       ru: 'Бумажного документа; пусто = пронумерует Directum',
@@ -65,14 +63,7 @@ const inputs = z.object({
     .optional(),
   date: field.date(labels.date).optional(),
   payment_due: field.date(labels.paymentDue).optional(),
-  valid_from: makingInputs.valid_from,
-  valid_till: makingInputs.valid_till,
-  responsible: makingInputs.responsible,
-  our_signatory: makingInputs.our_signatory,
-  template: makingInputs.template,
-  file_field: makingInputs.file_field,
-  crm_template: makingInputs.crm_template,
-  extra_fields: makingInputs.extra_fields,
+  ...termsAndVersion,
   slot: field
     .slotName(labels.slot, {
       ru: 'Пусто = тип документа. Другое слово — другой документ той же сделки',

@@ -14,8 +14,8 @@ export const whichDocument = {
   slot: field.slot(contract),
 };
 
-/** Inputs that mean the same whatever type of document is made; each robot orders them among its own. */
-export const makingInputs = {
+/** Department and sum: the same inputs whatever type of document is made. */
+export const departmentAndSum = {
   department: field
     .string(labels.department, {
       ru: 'Имя или ИД; пусто = ответственного',
@@ -29,6 +29,10 @@ export const makingInputs = {
     })
     .optional(),
   vat_rate: field.string(labels.vatRate, { ru: 'Имя или процент', en: 'Name or percent' }).optional(),
+};
+
+/** Terms, people, first version and extra fields: the same inputs whatever type of document is made. */
+export const termsAndVersion = {
   valid_from: field.date(labels.validFrom).optional(),
   valid_till: field.date(labels.validTill).optional(),
   responsible: field
